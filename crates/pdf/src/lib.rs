@@ -1,1 +1,5 @@
-//! Placeholder.
+//! PDF for signing: inspect a hostile upload, place values on it, certify what happened, seal it as one
+//! incremental update (PAdES), and verify the result strictly.
+
+pub mod geometry;
+pub mod objects;
