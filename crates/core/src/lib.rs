@@ -1,1 +1,11 @@
-//! Placeholder.
+//! The rules of Countersign: envelopes, events, access, tokens. Pure: no HTTP, SQL, files, clock or randomness
+//! of its own; whoever calls brings time and dice.
+
+pub mod access;
+pub mod digest;
+pub mod envelope;
+pub mod id;
+pub mod limits;
+pub mod refusal;
+pub mod secret;
+pub mod time;

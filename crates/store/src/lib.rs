@@ -1,1 +1,157 @@
-//! Placeholder.
+//! The store: one narrow trait at the height of use cases, a `Batch` that is the transaction as data, and three
+//! implementations that one conformance suite holds to the same behaviour.
+
+pub mod batch;
+pub mod blob;
+pub mod fault;
+pub mod rows;
+
+use async_trait::async_trait;
+use countersign_core::{
+    access::Tenant,
+    digest::Digest,
+    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    secret::HashedToken,
+    time::Time,
+};
+
+pub use batch::{Batch, CommitError, Committed};
+pub use fault::Fault;
+use rows::{
+    ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
+    IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
+    SessionRow, StoredEvent, Stream, TileRow,
+};
+
+/// What the application needs of a database. Reads need a [`Tenant`], but for the look-ups that give one, and for
+/// what belongs to the whole server (keys, jobs, the log).
+#[async_trait]
+pub trait Store: Send + Sync {
+    // Envelopes
+
+    /// The events of an envelope with their openings and the keys of its persons; `None` if the tenant has no such
+    /// envelope.
+    async fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault>;
+
+    /// Commits a batch, durably, as a whole or not at all.
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
+
+    /// A page of envelopes, newest first.
+    async fn find_envelopes(&self, tenant: &Tenant, query: &EnvelopeQuery) -> Result<EnvelopePage, Fault>;
+
+    /// Openings by their commitments, for list views; unknown or erased ones are left out.
+    async fn openings(&self, tenant: &Tenant, commitments: &[Digest]) -> Result<Vec<OpeningRow>, Fault>;
+
+    /// A document's row.
+    async fn document(&self, tenant: &Tenant, document: DocumentId) -> Result<Option<DocumentRow>, Fault>;
+
+    /// The sealed documents and the certificate of an envelope, once sealed.
+    async fn artifacts(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Vec<ArtifactRow>, Fault>;
+
+    // People and callers
+
+    /// An organization.
+    async fn organization(&self, organization: OrganizationId) -> Result<Option<OrganizationRow>, Fault>;
+
+    /// All organizations, by id.
+    async fn organizations(&self) -> Result<Vec<OrganizationRow>, Fault>;
+
+    /// Persons by the keyed hash of their address.
+    async fn persons_by_lookup(&self, tenant: &Tenant, lookups: &[Digest]) -> Result<Vec<PersonRow>, Fault>;
+
+    /// Persons by id.
+    async fn persons(&self, tenant: &Tenant, persons: &[PersonId]) -> Result<Vec<PersonRow>, Fault>;
+
+    /// The API key with this hash, of whatever tenant: this look-up gives the tenant.
+    async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault>;
+
+    /// The signing link of `envelope` with this secret: this look-up gives the tenant.
+    async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault>;
+
+    /// A signing link by id, for the job that mails it.
+    async fn link_by_id(&self, tenant: &Tenant, link: LinkId) -> Result<Option<LinkRow>, Fault>;
+
+    /// A one-time code.
+    async fn code(&self, tenant: &Tenant, code: CodeId) -> Result<Option<CodeRow>, Fault>;
+
+    /// The signer session with this cookie: this look-up gives the tenant.
+    async fn session(&self, cookie: &HashedToken) -> Result<Option<SessionRow>, Fault>;
+
+    /// Moves the end of an idle session; a session that ended stays ended.
+    async fn touch_session(&self, session: SessionId, now: Time, expires_at: Time) -> Result<(), Fault>;
+
+    /// The sandbox mailbox, newest first.
+    async fn mailbox(&self, tenant: &Tenant, before: Option<u64>, limit: usize) -> Result<MailPage, Fault>;
+
+    // Idempotency
+
+    /// Claims an idempotency key for a request with this fingerprint, or says what became of the one before. A claim
+    /// that was never finished (the server was killed) can be taken over after `claim.stale_after_ms`.
+    async fn claim_idempotency(&self, claim: &IdempotencyClaim) -> Result<IdempotencyState, Fault>;
+
+    /// Gives up a claim whose request was refused, so that it can be tried again.
+    async fn release_idempotency(&self, claim: &IdempotencyClaim) -> Result<(), Fault>;
+
+    // Keys of the server
+
+    /// All wrapped server keys (log, seal, …), oldest first.
+    async fn keys(&self) -> Result<Vec<KeyRow>, Fault>;
+
+    // Jobs
+
+    /// Leases up to `limit` due jobs until `now + lease_ms`, oldest due first; each gets a new fencing token.
+    async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault>;
+
+    /// Puts a leased job back, to be due at `due_at`; `Ok(false)` if the lease was lost.
+    async fn retry_job(&self, job: &JobRow, due_at: Time, error_code: &str) -> Result<bool, Fault>;
+
+    /// When the next job is due or a lease ends.
+    async fn next_due(&self) -> Result<Option<Time>, Fault>;
+
+    /// Waits until a commit has added jobs, or events to be sequenced, or `timeout_ms` have passed. Work that was
+    /// added since the last return of this method ends the wait at once.
+    async fn wait_for_work(&self, timeout_ms: u64);
+
+    // The log
+
+    /// Takes the role of the one sequencer; `false` while another server has it.
+    async fn lead_log(&self) -> Result<bool, Fault>;
+
+    /// Up to `limit` events that are not in the log yet, in commit order.
+    async fn next_leaves(&self, limit: usize) -> Result<Vec<LeafRow>, Fault>;
+
+    /// Gives leaves their indexes from `from_index` on, writes tiles (new or wider ones replace) and the signed
+    /// checkpoint, in one transaction. Refused with a fault if the log has another size than `from_index`.
+    async fn publish_checkpoint(
+        &self,
+        from_index: u64,
+        leaves: &[LeafRow],
+        tiles: &[TileRow],
+        checkpoint: &str,
+    ) -> Result<(), Fault>;
+
+    /// The newest checkpoint: the size of the log and the signed note.
+    async fn checkpoint(&self) -> Result<Option<(u64, String)>, Fault>;
+
+    /// The widest stored tile at each place (`level`, `index`), in the order asked; `None` where there is none.
+    /// Level 255 holds entry bundles.
+    async fn tiles(&self, places: &[(u8, u64)]) -> Result<Vec<Option<Vec<u8>>>, Fault>;
+
+    // Care
+
+    /// Streams after `after` in order of id, for `doctor`: tenant and id.
+    async fn streams(
+        &self,
+        after: Option<EnvelopeId>,
+        limit: usize,
+    ) -> Result<Vec<(Tenant, EnvelopeId)>, Fault>;
+
+    /// Event with this index in the log.
+    async fn logged_event(&self, index: u64) -> Result<Option<StoredEvent>, Fault>;
+
+    /// Blob names that rows refer to, for `doctor`, in order, after `after`.
+    async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
+
+    /// Ends with an error when the database does not answer.
+    async fn ping(&self) -> Result<(), Fault>;
+}

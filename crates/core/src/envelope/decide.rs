@@ -1,0 +1,712 @@
+//! Every legal transition of an envelope, in one place and pure: what is asked of a state gives events or a refusal.
+
+use super::{
+    command::{ActorNow, Command, Context, Dice, NewEnvelope, OriginNow, Submission},
+    event::{
+        Act, Actor, Body, ConsentText, Document, Event, Factor, Field, FieldValue, Origin, Recipient, Role,
+        SealedDocument,
+    },
+    fields,
+    state::{Contents, Folded, Progress, RecipientStatus, Session, State, Underway},
+    veil::Veiled,
+};
+use crate::{
+    digest::Digest,
+    id::{CodeId, DocumentId, EnvelopeId, FieldId, LinkId, MailId, PersonId, RecipientId, SessionId},
+    limits,
+    refusal::{Code, Refusal},
+    secret::Personal,
+    time::Time,
+};
+
+/// Decides `command` on the envelope: the events to append, none if there is nothing to do, or why not.
+pub fn decide(
+    envelope: EnvelopeId,
+    folded: &Folded,
+    command: Command,
+    context: &Context,
+) -> Result<Vec<Event>, Refusal> {
+    let mut deciding = Deciding::new(envelope, folded, context);
+    match command {
+        Command::Create(new) => deciding.create(*new)?,
+        Command::Send => deciding.send()?,
+        Command::Resend { recipient } => deciding.resend(recipient)?,
+        Command::Void { reason } => deciding.void(reason)?,
+        Command::Expire => deciding.expire(),
+        Command::RecordNotified { recipient, mail } => deciding.record_notified(recipient, mail),
+        Command::RecordBounced { recipient, mail, smtp_status } => {
+            deciding.record_bounced(recipient, mail, smtp_status);
+        }
+        Command::OpenSession { recipient, link, session } => {
+            deciding.open_session(recipient, link, session)?
+        }
+        Command::IssueCode { recipient, session, code } => deciding.issue_code(recipient, session, code)?,
+        Command::RecordCodeDelivered { recipient, mail } => {
+            deciding.push(Body::CodeDelivered { recipient, mail });
+        }
+        Command::TryCode { recipient, session, code, right } => {
+            deciding.try_code(recipient, session, code, right)?
+        }
+        Command::ShowDisclosure { recipient, session, version, sha256 } => {
+            deciding.show_disclosure(recipient, session, ConsentText { version, sha256 })?;
+        }
+        Command::GiveConsent { recipient, session, version, sha256 } => {
+            deciding.give_consent(recipient, session, ConsentText { version, sha256 })?;
+        }
+        Command::OpenDocument { recipient, session, document, sha256 } => {
+            deciding.open_document(recipient, session, document, sha256)?;
+        }
+        Command::ShowPages { recipient, session, document, sha256, pages } => {
+            deciding.show_pages(recipient, session, document, sha256, pages)?;
+        }
+        Command::Submit { recipient, submission } => deciding.submit(recipient, *submission)?,
+        Command::Decline { recipient, session, reason } => deciding.decline(recipient, session, reason)?,
+        Command::RecordSealed { documents, certificate_sha256, certificate_size_bytes, checkpoint_size } => {
+            deciding.record_sealed(documents, certificate_sha256, certificate_size_bytes, checkpoint_size)?
+        }
+        Command::RecordCopied { recipient, mail } => deciding.record_copied(recipient, mail),
+        Command::RecordDownload { what } => deciding.record(Body::Downloaded { what })?,
+        Command::RecordExport => deciding.record(Body::Exported)?,
+    }
+    Ok(deciding.events)
+}
+
+/// A decision in the making: each event is applied at once, so that what follows sees it.
+struct Deciding<'a> {
+    envelope: EnvelopeId,
+    state: State,
+    next_seq: u64,
+    now: Time,
+    context: &'a Context,
+    dice: Dice<'a>,
+    actor: Actor,
+    events: Vec<Event>,
+}
+
+impl<'a> Deciding<'a> {
+    fn new(envelope: EnvelopeId, folded: &Folded, context: &'a Context) -> Self {
+        let mut dice = Dice::new(&context.nonce);
+        let actor = actor(&folded.state, context, &mut dice);
+        Self {
+            envelope,
+            state: folded.state.clone(),
+            next_seq: folded.chain.next_seq(),
+            // A clock that was set back must not date an event before the one it follows.
+            now: folded.last_at.map_or(context.now, |last| last.max(context.now)),
+            context,
+            dice,
+            actor,
+            events: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, body: Body) {
+        let event = Event {
+            envelope: self.envelope,
+            seq: self.next_seq,
+            at: self.now,
+            actor: self.actor.clone(),
+            correlation: self.context.correlation,
+            body,
+        };
+        self.next_seq += 1;
+        self.state.apply(&event);
+        self.events.push(event);
+    }
+
+    fn veil(&mut self, person: PersonId, value: Personal<String>) -> Veiled {
+        Veiled::new(person, self.dice.draw(), value)
+    }
+
+    fn create(&mut self, new: NewEnvelope) -> Result<(), Refusal> {
+        if self.state != State::Absent {
+            return Err(Refusal::new(Code::WrongState, "this envelope exists already"));
+        }
+        fields::check_new_envelope(&new)?;
+        let sender = new.sender;
+        let title = self.veil(sender, new.title);
+        let message = new.message.map(|message| self.veil(sender, message));
+        let documents: Vec<Document> = new
+            .documents
+            .into_iter()
+            .map(|document| Document {
+                id: document.id,
+                name: self.veil(sender, document.name),
+                sha256: document.sha256,
+                size_bytes: document.size_bytes,
+                page_count: u32::try_from(document.page_sizes_cpt.len()).unwrap_or(u32::MAX),
+            })
+            .collect();
+        let recipients: Vec<Recipient> = new
+            .recipients
+            .into_iter()
+            .map(|recipient| Recipient {
+                id: RecipientId::new(self.now, self.dice.draw()),
+                person: recipient.person,
+                role: recipient.role,
+                order: recipient.order,
+                name: self.veil(recipient.person, recipient.name),
+                email: self.veil(recipient.person, recipient.email),
+                factor: recipient.factor,
+            })
+            .collect();
+        let fields = new
+            .fields
+            .into_iter()
+            .filter_map(|field| {
+                let (document, recipient) =
+                    (documents.get(field.document_index)?.id, recipients.get(field.recipient_index)?.id);
+                let id = FieldId::new(self.now, self.dice.draw());
+                let (kind, page, rect) = (field.kind, field.page, field.rect);
+                Some(Field {
+                    id,
+                    document,
+                    recipient,
+                    kind,
+                    page,
+                    rect,
+                    required: field.required,
+                    label: field.label,
+                })
+            })
+            .collect();
+        self.push(Body::Created {
+            organization: new.organization,
+            organization_name: new.organization_name,
+            title,
+            message,
+            documents,
+            recipients,
+            fields,
+            lifetime_s: new.lifetime_s,
+        });
+        Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), Refusal> {
+        match &self.state {
+            State::Draft(contents) => {
+                let expires_at = self.now.plus_s(contents.lifetime_s);
+                self.push(Body::Sent { expires_at });
+                self.issue_due_links();
+                Ok(())
+            }
+            State::Absent => Err(Refusal::not_found()),
+            State::Sent(_) | State::Sealing(..) | State::Completed(..) => Ok(()),
+            State::Declined(..) | State::Voided(..) | State::Expired(_) => Err(ended(&self.state)),
+        }
+    }
+
+    fn resend(&mut self, only: Option<RecipientId>) -> Result<(), Refusal> {
+        let underway = self.in_progress()?;
+        let due: Vec<RecipientId> = underway
+            .progress
+            .iter()
+            .filter(|progress| underway.is_turn_of(progress.recipient) && !progress.status.is_done())
+            .map(|progress| progress.recipient)
+            .collect();
+        match only {
+            None => due.into_iter().for_each(|recipient| self.issue_link(recipient)),
+            Some(recipient) if due.contains(&recipient) => self.issue_link(recipient),
+            Some(recipient) if underway.contents.recipient(recipient).is_none() => {
+                return Err(Refusal::not_found());
+            }
+            Some(_) => return Err(not_turn()),
+        }
+        Ok(())
+    }
+
+    fn void(&mut self, reason: Option<Personal<String>>) -> Result<(), Refusal> {
+        match &self.state {
+            State::Absent => Err(Refusal::not_found()),
+            State::Voided(..) => Ok(()),
+            State::Draft(_) | State::Sent(_) => {
+                if let Some(reason) = &reason {
+                    fields::check_text("/reason", reason.disclose())?;
+                }
+                let person = match &self.context.actor {
+                    ActorNow::ApiKey { person, .. } => Some(*person),
+                    _ => self.state.contents().map(|contents| contents.title.person),
+                };
+                let reason = reason.zip(person).map(|(reason, person)| self.veil(person, reason));
+                self.push(Body::Voided { reason });
+                Ok(())
+            }
+            State::Sealing(..) | State::Completed(..) => Err(Refusal::new(
+                Code::WrongState,
+                "everybody has signed already; a completed envelope cannot be voided",
+            )),
+            State::Declined(..) | State::Expired(_) => Err(ended(&self.state)),
+        }
+    }
+
+    fn expire(&mut self) {
+        if let State::Sent(underway) = &self.state
+            && underway.expires_at <= self.now
+        {
+            self.push(Body::Expired);
+        }
+    }
+
+    fn record_notified(&mut self, recipient: RecipientId, mail: MailId) {
+        if let State::Sent(_) = &self.state {
+            self.push(Body::Notified { recipient, mail });
+        }
+    }
+
+    fn record_bounced(&mut self, recipient: RecipientId, mail: MailId, smtp_status: u16) {
+        if self.state.underway().is_some() {
+            self.push(Body::Bounced { recipient, mail, smtp_status });
+        }
+    }
+
+    fn record_copied(&mut self, recipient: RecipientId, mail: MailId) {
+        let copied =
+            self.state.underway().and_then(|underway| underway.progress_of(recipient)).map(|one| one.copied);
+        if matches!(self.state, State::Completed(..)) && copied == Some(false) {
+            self.push(Body::Copied { recipient, mail });
+        }
+    }
+
+    fn open_session(
+        &mut self,
+        recipient: RecipientId,
+        link: LinkId,
+        session: SessionId,
+    ) -> Result<(), Refusal> {
+        let underway = self.visible()?;
+        let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
+        let issued = progress.link.as_ref().filter(|issued| issued.link == link);
+        if issued.is_none_or(|issued| issued.expires_at <= self.now) {
+            return Err(Refusal::new(
+                Code::LinkExpired,
+                "this link has expired; ask the sender for a new one",
+            ));
+        }
+        if progress.sessions.len() >= limits::SESSIONS_PER_RECIPIENT {
+            return Err(Refusal::new(
+                Code::TooMany,
+                "this link was opened too often; ask the sender for a new one",
+            ));
+        }
+        let may_look =
+            progress.status.is_done() || matches!(self.state, State::Sealing(..) | State::Completed(..));
+        if !may_look && !underway.is_turn_of(recipient) {
+            return Err(not_turn());
+        }
+        self.push(Body::SessionOpened { recipient, link, session });
+        Ok(())
+    }
+
+    fn issue_code(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        code: CodeId,
+    ) -> Result<(), Refusal> {
+        let underway = self.visible()?;
+        let (progress, open) = in_session(underway, recipient, session)?;
+        if progress.status == RecipientStatus::FactorLocked {
+            return Err(locked());
+        }
+        if open.code_count >= limits::CODES_PER_SESSION {
+            return Err(Refusal::new(
+                Code::TooMany,
+                "too many codes were sent; open the link from your mail again",
+            ));
+        }
+        let mail = MailId::new(self.now, self.dice.draw());
+        let expires_at = self.now.plus_s(limits::CODE_S);
+        self.push(Body::CodeIssued { recipient, session, code, mail, expires_at });
+        Ok(())
+    }
+
+    fn try_code(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        code: CodeId,
+        right: bool,
+    ) -> Result<(), Refusal> {
+        let underway = self.visible()?;
+        let (progress, open) = in_session(underway, recipient, session)?;
+        if progress.status == RecipientStatus::FactorLocked {
+            return Err(locked());
+        }
+        if open.code.is_none_or(|(current, expires_at)| current != code || expires_at <= self.now) {
+            return Err(Refusal::new(Code::CodeExpired, "this code is no longer valid; ask for a new one"));
+        }
+        let wrong_codes = progress.wrong_codes + 1;
+        let factor = Factor::EmailCode;
+        if right {
+            self.push(Body::FactorPassed { recipient, session, factor });
+            return Ok(());
+        }
+        let tries_left = limits::CODE_TRIES.saturating_sub(wrong_codes);
+        self.push(Body::FactorFailed { recipient, session, factor, tries_left });
+        if tries_left == 0 {
+            self.push(Body::FactorLocked { recipient, factor });
+        }
+        Ok(())
+    }
+
+    fn show_disclosure(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        text: ConsentText,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if !open.disclosure_shown {
+            self.push(Body::DisclosureShown { recipient, session, text });
+        }
+        Ok(())
+    }
+
+    fn give_consent(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        text: ConsentText,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if !open.disclosure_shown {
+            return Err(Refusal::new(Code::ConsentMissing, "read the disclosure before agreeing to it"));
+        }
+        if open.consent.as_ref() != Some(&text) {
+            self.push(Body::ConsentGiven { recipient, session, text });
+        }
+        Ok(())
+    }
+
+    fn open_document(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        document: DocumentId,
+        found: Digest,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if open.consent.is_none() {
+            return Err(consent_missing());
+        }
+        let already = open.opened.contains(&(document, found));
+        let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
+        let expected = contents.document(document).ok_or_else(Refusal::not_found)?.sha256;
+        if expected != found {
+            self.push(Body::DocumentMismatched { document, expected, found });
+        } else if !already {
+            self.push(Body::DocumentOpened { recipient, session, document, sha256: found });
+        }
+        Ok(())
+    }
+
+    fn show_pages(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        document: DocumentId,
+        sha256: Digest,
+        mut pages: Vec<u32>,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if !open.opened.contains(&(document, sha256)) {
+            return Err(document_changed());
+        }
+        let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
+        let page_count = contents.document(document).map_or(0, |document| document.page_count);
+        pages.retain(|page| (1..=page_count).contains(page));
+        pages.sort_unstable();
+        pages.dedup();
+        if !pages.is_empty() {
+            self.push(Body::PagesShown { recipient, session, document, sha256, pages });
+        }
+        Ok(())
+    }
+
+    fn submit(&mut self, recipient: RecipientId, submission: Submission) -> Result<(), Refusal> {
+        let done = self
+            .state
+            .underway()
+            .and_then(|underway| underway.progress_of(recipient))
+            .filter(|one| one.status.is_done());
+        if let Some(done) = done {
+            // The same page handing in the same act again, after a lost answer or a double click.
+            let repeated = done.nonce == Some(submission.nonce);
+            return if repeated { Ok(()) } else { Err(already_done()) };
+        }
+        let (contents, person) = self.check_submission(recipient, &submission)?;
+        let time_zone = match &self.context.actor {
+            ActorNow::Recipient { origin, .. } => origin.time_zone.as_deref(),
+            _ => None,
+        };
+        let values = fields::complete_values(&contents, &person, &submission, self.now, time_zone)?;
+        let Submission { session, documents, adopted, label, nonce, .. } = submission;
+        let consent = self.acting(recipient, session)?.1.consent.clone().ok_or_else(consent_missing)?;
+        if let Some((method, mark)) = adopted {
+            let mark = self.veil(person.person, mark);
+            self.push(Body::SignatureAdopted { recipient, session, method, mark });
+        }
+        let values = values
+            .into_iter()
+            .map(|(field, value)| FieldValue { field, value: self.veil(person.person, value) })
+            .collect();
+        let label = self.veil(person.person, label);
+        let act = Act { recipient, session, documents, values, consent, label, nonce };
+        self.push(match person.role {
+            Role::Signer => Body::Signed(act),
+            Role::Approver => Body::Approved(act),
+            Role::Viewer | Role::Copy => Body::Read(act),
+        });
+        self.go_on();
+        Ok(())
+    }
+
+    /// Checks what a submission is bound to (E-7): consent, documents as opened and as uploaded, label, mark.
+    fn check_submission(
+        &self,
+        recipient: RecipientId,
+        submission: &Submission,
+    ) -> Result<(Contents, Recipient), Refusal> {
+        let (contents, open) = self.acting(recipient, submission.session)?;
+        let person = contents.recipient(recipient).ok_or_else(Refusal::not_found)?;
+        let agreed = open.consent.as_ref().ok_or_else(consent_missing)?;
+        if agreed.sha256 != submission.consent_sha256 {
+            return Err(Refusal::new(
+                Code::ConsentMissing,
+                "the disclosure changed; read it and agree again",
+            ));
+        }
+        let as_uploaded = contents.documents.len() == submission.documents.len()
+            && contents.documents.iter().zip(&submission.documents).all(|(document, shown)| {
+                document.id == shown.document
+                    && document.sha256 == shown.sha256
+                    && document.page_count == shown.page_count
+                    && open.opened.contains(&(document.id, shown.sha256))
+            });
+        if !as_uploaded {
+            return Err(document_changed());
+        }
+        let title = contents.title.value().map(|title| title.disclose().as_str()).unwrap_or_default();
+        if *submission.label.disclose() != fields::button_label(person.role, title) {
+            return Err(Refusal::at(
+                Code::Invalid,
+                "/label",
+                "this is not the label of the button that was shown",
+            ));
+        }
+        fields::check_adopted(person.role, submission.adopted.as_ref())?;
+        Ok((contents.clone(), person.clone()))
+    }
+
+    fn decline(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        reason: Option<Personal<String>>,
+    ) -> Result<(), Refusal> {
+        if let State::Declined(_, by, _) = &self.state
+            && *by == recipient
+        {
+            return Ok(());
+        }
+        let (contents, _) = self.acting(recipient, session)?;
+        let person = contents.recipient(recipient).ok_or_else(Refusal::not_found)?.person;
+        if let Some(reason) = &reason {
+            fields::check_text("/reason", reason.disclose())?;
+        }
+        let reason = reason.map(|reason| self.veil(person, reason));
+        self.push(Body::Declined { recipient, session, reason });
+        Ok(())
+    }
+
+    fn record_sealed(
+        &mut self,
+        documents: Vec<SealedDocument>,
+        certificate_sha256: Digest,
+        certificate_size_bytes: u64,
+        checkpoint_size: u64,
+    ) -> Result<(), Refusal> {
+        match &self.state {
+            State::Completed(..) => return Ok(()),
+            State::Sealing(underway, _) => {
+                let asked: Vec<_> = underway.contents.documents.iter().map(|document| document.id).collect();
+                let sealed: Vec<_> = documents.iter().map(|document| document.document).collect();
+                if asked != sealed {
+                    return Err(Refusal::new(
+                        Code::Invalid,
+                        "exactly the documents of the envelope must be sealed",
+                    ));
+                }
+            }
+            _ => {
+                return Err(Refusal::new(Code::WrongState, "only an envelope that is sealing can be sealed"));
+            }
+        }
+        self.push(Body::Sealed { documents, certificate_sha256, certificate_size_bytes, checkpoint_size });
+        let all: Vec<_> = self
+            .state
+            .underway()
+            .into_iter()
+            .flat_map(|underway| &underway.progress)
+            .map(|one| one.recipient)
+            .collect();
+        all.into_iter().for_each(|recipient| self.issue_link(recipient));
+        Ok(())
+    }
+
+    /// Records something that is possible in every state once the envelope exists.
+    fn record(&mut self, body: Body) -> Result<(), Refusal> {
+        if self.state == State::Absent {
+            return Err(Refusal::not_found());
+        }
+        self.push(body);
+        Ok(())
+    }
+
+    /// After an act: links for the next in order, or the seal when all have acted.
+    fn go_on(&mut self) {
+        let State::Sent(underway) = &self.state else { return };
+        if underway.current_order().is_none() {
+            let seal_certificate_sha256 = self.context.seal_certificate_sha256;
+            self.push(Body::SealingStarted { seal_certificate_sha256 });
+        } else {
+            self.issue_due_links();
+        }
+    }
+
+    fn issue_due_links(&mut self) {
+        let due: Vec<_> = self
+            .state
+            .underway()
+            .into_iter()
+            .flat_map(|underway| {
+                let due = |one: &&Progress| underway.is_turn_of(one.recipient) && one.link.is_none();
+                underway.progress.iter().filter(due).map(|one| one.recipient)
+            })
+            .collect();
+        due.into_iter().for_each(|recipient| self.issue_link(recipient));
+    }
+
+    fn issue_link(&mut self, recipient: RecipientId) {
+        let link = LinkId::new(self.now, self.dice.draw());
+        let mail = MailId::new(self.now, self.dice.draw());
+        self.push(Body::LinkIssued { recipient, link, mail, expires_at: self.now.plus_s(limits::LINK_S) });
+    }
+
+    /// The envelope while recipients act on it.
+    fn in_progress(&self) -> Result<&Underway, Refusal> {
+        match &self.state {
+            State::Absent => Err(Refusal::not_found()),
+            State::Draft(_) => Err(Refusal::new(Code::WrongState, "the envelope has not been sent yet")),
+            State::Sent(underway) if underway.expires_at <= self.now => Err(expired()),
+            State::Sent(underway) => Ok(underway),
+            State::Sealing(..) | State::Completed(..) => {
+                Err(Refusal::new(Code::WrongState, "everybody has acted on this envelope already"))
+            }
+            State::Declined(..) | State::Voided(..) | State::Expired(_) => Err(ended(&self.state)),
+        }
+    }
+
+    /// The envelope as its recipients may see it: while they act, and afterwards for their receipt.
+    fn visible(&self) -> Result<&Underway, Refusal> {
+        match &self.state {
+            State::Sealing(underway, _) | State::Completed(underway, _) => Ok(underway),
+            _ => self.in_progress(),
+        }
+    }
+
+    /// The session of a recipient whose turn it is and who is identified.
+    fn acting(&self, recipient: RecipientId, session: SessionId) -> Result<(&Contents, &Session), Refusal> {
+        let done = self.state.underway().and_then(|underway| underway.progress_of(recipient));
+        if done.is_some_and(|progress| progress.status.is_done()) {
+            return Err(already_done());
+        }
+        let underway = self.in_progress()?;
+        let (progress, open) = in_session(underway, recipient, session)?;
+        if progress.status == RecipientStatus::FactorLocked {
+            return Err(locked());
+        }
+        if !underway.is_turn_of(recipient) {
+            return Err(not_turn());
+        }
+        let needed = underway.contents.recipient(recipient).map_or(Factor::EmailCode, |one| one.factor);
+        if !fields::is_identified(needed, &open.factors) {
+            return Err(Refusal::new(Code::FactorMissing, "type the code that was mailed to you first"));
+        }
+        Ok((&underway.contents, open))
+    }
+}
+
+fn in_session(
+    underway: &Underway,
+    recipient: RecipientId,
+    session: SessionId,
+) -> Result<(&Progress, &Session), Refusal> {
+    let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
+    let open = progress.session(session).ok_or_else(Refusal::not_found)?;
+    Ok((progress, open))
+}
+
+fn actor(state: &State, context: &Context, dice: &mut Dice<'_>) -> Actor {
+    let mut veil = |person: PersonId, origin: &OriginNow| Origin {
+        ip: Veiled::new(person, dice.draw(), origin.ip.clone()),
+        ip_source: origin.ip_source,
+        user_agent: origin.user_agent.as_ref().map(|agent| {
+            let kept = agent.disclose().chars().take(limits::USER_AGENT_CHARS).collect();
+            Veiled::new(person, dice.draw(), Personal::new(kept))
+        }),
+        time_zone: origin.time_zone.clone().filter(|zone| context.now.in_zone(zone).is_some()),
+    };
+    match &context.actor {
+        ActorNow::System => Actor::System,
+        ActorNow::ApiKey { key, person, origin } => {
+            Actor::ApiKey { key: *key, origin: veil(*person, origin) }
+        }
+        ActorNow::Recipient { recipient, session, origin } => {
+            let known = state.contents().and_then(|contents| contents.recipient(*recipient));
+            let Some(person) = known.map(|recipient| recipient.person) else { return Actor::System };
+            let open =
+                state.underway().and_then(|underway| underway.progress_of(*recipient)?.session(*session));
+            let factors = open.map_or_else(|| vec![Factor::Link], |open| open.factors.clone());
+            Actor::Recipient {
+                recipient: *recipient,
+                session: *session,
+                factors,
+                origin: veil(person, origin),
+            }
+        }
+    }
+}
+
+fn ended(state: &State) -> Refusal {
+    match state {
+        State::Declined(..) => Refusal::new(Code::Declined, "a recipient declined; the envelope is closed"),
+        State::Voided(..) => Refusal::new(Code::Voided, "the sender voided the envelope; it is closed"),
+        _ => expired(),
+    }
+}
+
+fn expired() -> Refusal {
+    Refusal::new(Code::Expired, "the envelope has expired; ask the sender for a new one")
+}
+
+fn not_turn() -> Refusal {
+    Refusal::new(Code::NotYourTurn, "others act first; a mail will follow when it is this recipient's turn")
+}
+
+fn already_done() -> Refusal {
+    Refusal::new(Code::AlreadyDone, "this recipient has acted already; nothing was changed")
+}
+
+fn locked() -> Refusal {
+    Refusal::new(Code::FactorLocked, "too many wrong codes; ask the sender to send the envelope again")
+}
+
+fn consent_missing() -> Refusal {
+    Refusal::new(Code::ConsentMissing, "agree to the disclosure first")
+}
+
+fn document_changed() -> Refusal {
+    Refusal::new(Code::DocumentChanged, "the documents shown are not those of the envelope; reload the page")
+}

@@ -1,0 +1,62 @@
+//! Every bound of the product in one place; `server/http/limits.rs` enforces those of HTTP.
+
+/// Documents in one envelope.
+pub const DOCUMENTS_PER_ENVELOPE: usize = 10;
+/// Recipients in one envelope.
+pub const RECIPIENTS_PER_ENVELOPE: usize = 50;
+/// Fields in one envelope.
+pub const FIELDS_PER_ENVELOPE: usize = 500;
+/// Options of one dropdown.
+pub const OPTIONS_PER_DROPDOWN: usize = 200;
+/// Characters of a title, a document's name, a person's name, a label or an option.
+pub const LINE_CHARS: usize = 200;
+/// Characters of an e-mail address (RFC 5321 §4.5.3.1.3).
+pub const EMAIL_CHARS: usize = 254;
+/// Characters of a message, a reason, or the value of a text field.
+pub const TEXT_CHARS: usize = 4_000;
+/// Bytes of a drawn signature's strokes as JSON.
+pub const DRAWN_MARK_BYTES: usize = 60_000;
+/// Characters of a user agent that are kept.
+pub const USER_AGENT_CHARS: usize = 400;
+/// Bytes of an uploaded document.
+pub const UPLOAD_BYTES: usize = 25 * 1024 * 1024;
+/// Pages of an uploaded document.
+pub const UPLOAD_PAGES: usize = 1_000;
+/// Bytes of any other request body.
+pub const BODY_BYTES: usize = 512 * 1024;
+/// Bytes of all request headers.
+pub const HEADER_BYTES: usize = 16 * 1024;
+/// Request headers.
+pub const HEADER_COUNT: usize = 64;
+/// Time for a request from its headers to the end of its answer.
+pub const REQUEST_S: u64 = 30;
+/// Requests in work at the same time; more are answered 503 with `Retry-After`.
+pub const CONCURRENT_REQUESTS: usize = 512;
+/// Characters of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_CHARS: usize = 128;
+/// How long an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_S: i64 = 24 * 3_600;
+/// Entries of one page of a list.
+pub const PAGE_SIZE: usize = 100;
+/// Longest life of an API key.
+pub const API_KEY_S: i64 = 90 * 24 * 3_600;
+/// Default life of a signing link.
+pub const LINK_S: i64 = 72 * 3_600;
+/// Idle time after which a signer's session ends.
+pub const SESSION_IDLE_S: i64 = 30 * 60;
+/// Life of a mailed code.
+pub const CODE_S: i64 = 10 * 60;
+/// Digits of a mailed code.
+pub const CODE_DIGITS: usize = 6;
+/// Wrong codes after which the factor is locked.
+pub const CODE_TRIES: u32 = 5;
+/// Codes that one session may ask for.
+pub const CODES_PER_SESSION: u32 = 5;
+/// Sessions that one recipient may open in one envelope.
+pub const SESSIONS_PER_RECIPIENT: usize = 200;
+/// Default and longest life of an envelope after it was sent.
+pub const ENVELOPE_DEFAULT_S: i64 = 30 * 24 * 3_600;
+/// Longest life of an envelope after it was sent.
+pub const ENVELOPE_LONGEST_S: i64 = 365 * 24 * 3_600;
+/// Tries of a use case that meets another writer of the same stream.
+pub const CONFLICT_TRIES: usize = 20;

@@ -1,0 +1,105 @@
+//! A transaction as data: what must still be true, what to append, which rows and jobs go with it.
+
+use countersign_core::{access::Tenant, digest::Digest, id::EnvelopeId};
+use thiserror::Error;
+
+use crate::{
+    fault::Fault,
+    rows::{
+        ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, FinishedIdempotency, JobRow, KeyRow,
+        LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow, SessionRow,
+    },
+};
+
+/// One transaction. Everything in it becomes durable together, or nothing does.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// Events to append to one stream.
+    pub append: Option<Append>,
+    /// Rows to insert or replace.
+    pub rows: Vec<Row>,
+    /// Jobs to add. A job whose id exists is left alone.
+    pub jobs: Vec<NewJob>,
+    /// The leased job that this batch finishes: removed, and refused if the lease was lost.
+    pub finishes: Option<JobRow>,
+    /// The idempotency claim that this batch answers.
+    pub answers: Option<FinishedIdempotency>,
+}
+
+/// Events for one stream.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Whose.
+    pub tenant: Tenant,
+    /// Which.
+    pub envelope: EnvelopeId,
+    /// Position that the first event must get; anything else is a conflict.
+    pub expected_seq: u64,
+    /// The events in order.
+    pub events: Vec<NewEvent>,
+    /// The projection after them.
+    pub projection: EnvelopeRow,
+}
+
+/// An event as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEvent {
+    /// Canonical JSON.
+    pub bytes: Vec<u8>,
+    /// Its SHA-256.
+    pub hash: Digest,
+    /// Random id of its leaf in the log.
+    pub leaf_id: [u8; 16],
+}
+
+/// A row that goes with a batch. Rows are keyed by their id; inserting one that exists is a contradiction, unless
+/// said otherwise.
+#[derive(Clone, Debug)]
+pub enum Row {
+    /// A new organization.
+    Organization(OrganizationRow),
+    /// A new person. One with the same tenant and lookup makes the batch a conflict: reload and use that one.
+    Person(PersonRow),
+    /// A personal value. One with the same tenant and commitment is left alone.
+    Opening(OpeningRow),
+    /// A new document.
+    Document(DocumentRow),
+    /// A new API key.
+    ApiKey(ApiKeyRow),
+    /// A new signing link. Earlier links of the same recipient are removed.
+    Link(LinkRow),
+    /// A new session.
+    Session(SessionRow),
+    /// A new code.
+    Code(CodeRow),
+    /// A sealed document or certificate.
+    Artifact(ArtifactRow),
+    /// A mail for the sandbox mailbox. One with the same id is left alone.
+    Mailbox(MailboxRow),
+    /// A new server key.
+    Key(KeyRow),
+}
+
+/// A batch that became durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Position of the stream's last event, 0 if the batch had none.
+    pub last_seq: u64,
+}
+
+/// Why a batch did not become durable. Nothing of it did.
+#[derive(Debug, Error)]
+pub enum CommitError {
+    /// Somebody else was first: load again and decide again.
+    #[error("somebody else changed the same thing first")]
+    Conflict,
+    /// The job's lease was lost; another worker has it.
+    #[error("the lease of the job was lost")]
+    LeaseLost,
+    /// The idempotency claim was lost to a take-over.
+    #[error("the idempotency claim was lost")]
+    ClaimLost,
+    /// Something broke; whether the batch became durable is unknown only for [`Fault::Unavailable`].
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}

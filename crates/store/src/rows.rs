@@ -1,0 +1,426 @@
+//! Rows as values. Everything personal or secret in them is already encrypted or hashed by the application.
+
+use countersign_core::{
+    access::{Scope, Tenant},
+    digest::Digest,
+    id::{
+        ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
+        PersonId, RecipientId, SessionId,
+    },
+    secret::HashedToken,
+    time::Time,
+};
+use serde::{Deserialize, Serialize};
+
+/// An event as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Position in the stream from 1.
+    pub seq: u64,
+    /// Canonical JSON.
+    pub bytes: Vec<u8>,
+    /// Its SHA-256.
+    pub hash: Digest,
+    /// Random id of its leaf.
+    pub leaf_id: [u8; 16],
+    /// Index in the log, once sequenced.
+    pub log_index: Option<u64>,
+}
+
+/// All of an envelope that a use case needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stream {
+    /// Events in order.
+    pub events: Vec<StoredEvent>,
+    /// Openings of their personal values, where not erased.
+    pub openings: Vec<OpeningRow>,
+    /// Keys of the persons in the openings.
+    pub persons: Vec<PersonRow>,
+}
+
+/// The projection of an envelope for lists; derived from its events and compared by `doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvelopeRow {
+    /// Which.
+    pub envelope: EnvelopeId,
+    /// Its status.
+    pub status: String,
+    /// When it was created.
+    pub created_at: Time,
+    /// When its last event was.
+    pub changed_at: Time,
+    /// When it expires, once sent.
+    pub expires_at: Option<Time>,
+    /// Commitment of its title.
+    pub title: Digest,
+    /// Position of its last event.
+    pub last_seq: u64,
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct EnvelopeQuery {
+    /// Only with this status.
+    pub status: Option<String>,
+    /// Only those before this one (the cursor).
+    pub before: Option<EnvelopeId>,
+    /// Most rows.
+    pub limit: usize,
+}
+
+/// A page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvelopePage {
+    /// Rows, newest first.
+    pub rows: Vec<EnvelopeRow>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A personal value, encrypted under its person's key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpeningRow {
+    /// Whose tenant.
+    pub tenant: Tenant,
+    /// In which envelope.
+    pub envelope: EnvelopeId,
+    /// The commitment in the event.
+    pub commitment: Digest,
+    /// Whose value.
+    pub person: PersonId,
+    /// Salt and value, encrypted.
+    pub sealed: Vec<u8>,
+}
+
+/// A person and the wrapped key of that person's values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PersonRow {
+    /// Whose tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub person: PersonId,
+    /// Keyed hash of the address.
+    pub lookup: Digest,
+    /// The person's key, wrapped by the organization's key.
+    pub wrapped_key: Vec<u8>,
+}
+
+/// An organization and its wrapped key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrganizationRow {
+    /// Which.
+    pub organization: OrganizationId,
+    /// Its name, shown to recipients.
+    pub name: String,
+    /// Its key, wrapped by the root key.
+    pub wrapped_key: Vec<u8>,
+    /// When it was created.
+    pub created_at: Time,
+}
+
+/// An uploaded document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DocumentRow {
+    /// Whose tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub document: DocumentId,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Name of its blob.
+    pub blob: String,
+    /// The blob's key, wrapped by the organization's key.
+    pub wrapped_key: Vec<u8>,
+    /// What `inspect` found, with the file's name, as JSON encrypted under the document's key.
+    pub inspection: Vec<u8>,
+    /// Person under whose key its name goes into events.
+    pub person: PersonId,
+    /// When it was uploaded.
+    pub created_at: Time,
+}
+
+/// An API key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyRow {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub key: ApiKeyId,
+    /// SHA-256 of the token.
+    pub hash: HashedToken,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// Under whose key the addresses of its callers go.
+    pub person: PersonId,
+    /// What the operator calls it.
+    pub label: String,
+    /// When it was created.
+    pub created_at: Time,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+/// A signing link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkRow {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub link: LinkId,
+    /// Of which envelope.
+    pub envelope: EnvelopeId,
+    /// For whom.
+    pub recipient: RecipientId,
+    /// SHA-256 of the secret.
+    pub secret: HashedToken,
+    /// The secret, encrypted under the recipient's person key, for the mail.
+    pub sealed_secret: Vec<u8>,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+/// A signer's session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub session: SessionId,
+    /// SHA-256 of the cookie.
+    pub cookie: HashedToken,
+    /// Of which envelope.
+    pub envelope: EnvelopeId,
+    /// As whom.
+    pub recipient: RecipientId,
+    /// The nonce that its one act carries.
+    pub nonce: Digest,
+    /// When it was opened.
+    pub created_at: Time,
+    /// When it ends if nothing happens.
+    pub expires_at: Time,
+}
+
+/// A one-time code that waits to be typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeRow {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub code: CodeId,
+    /// For which session.
+    pub session: SessionId,
+    /// HMAC-SHA256 of the digits under the organization's code key.
+    pub mac: Digest,
+    /// The digits, encrypted under the recipient's person key, for the mail.
+    pub sealed_digits: Vec<u8>,
+    /// When it ends.
+    pub expires_at: Time,
+}
+
+/// A blob that the server made for an envelope: a sealed document or the sealed certificate of completion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArtifactRow {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Of which envelope.
+    pub envelope: EnvelopeId,
+    /// The document that was sealed; `None` for the certificate of completion.
+    pub document: Option<DocumentId>,
+    /// SHA-256 of its bytes.
+    pub sha256: Digest,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Name of its blob.
+    pub blob: String,
+    /// The blob's key, wrapped by the organization's key.
+    pub wrapped_key: Vec<u8>,
+}
+
+/// A mail in the sandbox mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailboxRow {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub mail: MailId,
+    /// When it was put there.
+    pub at: Time,
+    /// The message (RFC 5322), encrypted under the organization's key.
+    pub sealed: Vec<u8>,
+}
+
+/// A page of the mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MailPage {
+    /// Mails, newest first, each with its position.
+    pub rows: Vec<(u64, MailboxRow)>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+/// A wrapped key of the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Which: unique; a second server that creates the same key gets a conflict and reads this one.
+    pub name: String,
+    /// What for: `log`, `seal`.
+    pub purpose: String,
+    /// The private key, wrapped by the root key.
+    pub wrapped_key: Vec<u8>,
+    /// Public part: a verifier key, or the certificate chain in PEM.
+    pub public: String,
+    /// When it was created.
+    pub created_at: Time,
+}
+
+/// What a job does. Jobs carry ids only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Work {
+    /// Mail a link, or the completed envelope, to a recipient.
+    MailLink {
+        /// Which envelope.
+        envelope: EnvelopeId,
+        /// To whom.
+        recipient: RecipientId,
+        /// Which link.
+        link: LinkId,
+        /// As which mail.
+        mail: MailId,
+    },
+    /// Mail a code.
+    MailCode {
+        /// Which envelope.
+        envelope: EnvelopeId,
+        /// To whom.
+        recipient: RecipientId,
+        /// In which session.
+        session: SessionId,
+        /// Which code.
+        code: CodeId,
+        /// As which mail.
+        mail: MailId,
+    },
+    /// Seal an envelope.
+    Seal {
+        /// Which.
+        envelope: EnvelopeId,
+    },
+    /// Expire an envelope whose time is over.
+    Expire {
+        /// Which.
+        envelope: EnvelopeId,
+    },
+}
+
+/// A job to add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Which: derived from the event that caused it, so that it cannot be added twice.
+    pub job: JobId,
+    /// What to do.
+    pub work: Work,
+    /// The request that caused it.
+    pub correlation: CorrelationId,
+    /// When.
+    pub due_at: Time,
+}
+
+/// A leased job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobRow {
+    /// Its tenant.
+    pub tenant: Tenant,
+    /// Which.
+    pub job: JobId,
+    /// What to do.
+    pub work: Work,
+    /// The request that caused it.
+    pub correlation: CorrelationId,
+    /// Leases so far, this one included.
+    pub attempt_count: u32,
+    /// Fencing token: grows with each lease.
+    pub fence: u64,
+}
+
+/// A claim of an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyClaim {
+    /// Whose.
+    pub tenant: Tenant,
+    /// By which API key.
+    pub api_key: ApiKeyId,
+    /// The header's value.
+    pub key: String,
+    /// SHA-256 of method, path and body.
+    pub fingerprint: Digest,
+    /// Random: tells this claim from a take-over.
+    pub claim: [u8; 16],
+    /// Now.
+    pub now: Time,
+    /// Until when the answer is kept.
+    pub expires_at: Time,
+    /// After how long without an answer another request takes over.
+    pub stale_after_ms: i64,
+}
+
+/// What became of an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdempotencyState {
+    /// The claim holds: do the work.
+    Claimed,
+    /// The first request is still in work.
+    InFlight,
+    /// The key belongs to another request.
+    Mismatch,
+    /// The answer of the first request.
+    Answered(StoredAnswer),
+}
+
+/// A stored answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredAnswer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Location`, where there was one.
+    pub location: Option<String>,
+    /// The body, encrypted under the organization's key.
+    pub sealed_body: Vec<u8>,
+}
+
+/// A claim and its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FinishedIdempotency {
+    /// The claim.
+    pub claim: IdempotencyClaim,
+    /// The answer.
+    pub answer: StoredAnswer,
+}
+
+/// An event that waits for its place in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeafRow {
+    /// Of which envelope.
+    pub envelope: EnvelopeId,
+    /// Which event.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Digest,
+    /// Random id.
+    pub leaf_id: [u8; 16],
+}
+
+/// A tile to store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TileRow {
+    /// Level; 255 for an entry bundle.
+    pub level: u8,
+    /// Index in the level.
+    pub index: u64,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
