@@ -1,6 +1,6 @@
 //! The right edge of the tree: all that appending needs, and the tiles that appending makes.
 
-use crate::hash::{EMPTY_ROOT, HASH_BYTES, Hash, fold_right, perfect_subtrees, root_of};
+use crate::hash::{EMPTY_ROOT, Hash, fold_right, perfect_subtrees, root_of};
 use crate::tile::{TILE_WIDTH, TileId, TileRefusal, TileSet};
 
 /// The partial tiles of a tree, one row of hashes per level, ready to take more leaves.
@@ -139,7 +139,5 @@ impl Edge {
 
 /// A row of hashes as the bytes of a tile.
 fn content(row: &[Hash]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(row.len() * HASH_BYTES);
-    row.iter().for_each(|hash| bytes.extend_from_slice(hash.as_bytes()));
-    bytes
+    row.iter().flat_map(|hash| hash.0).collect()
 }

@@ -63,7 +63,7 @@ pub fn consistency_proof(tiles: &TileSet, old_size: u64, new_size: u64) -> Resul
 
 /// The tiles that [`root`] needs for a tree of `size` leaves.
 pub fn root_tiles(size: u64) -> Vec<TileId> {
-    tiles_of(&[0..size], size)
+    tiles_of(std::slice::from_ref(&(0..size)), size)
 }
 
 /// Root of the tree of `size` leaves as the tiles have it.

@@ -112,10 +112,7 @@ pub(crate) fn place_path(index: u64, width: u16) -> String {
         path = format!("x{:03}/{path}", rest % 1000);
         rest /= 1000;
     }
-    if width != TILE_WIDTH {
-        path.push_str(&format!(".p/{width}"));
-    }
-    path
+    if width == TILE_WIDTH { path } else { format!("{path}.p/{width}") }
 }
 
 /// Reads `<N>[.p/<W>]`; refuses what [`place_path`] would spell differently.

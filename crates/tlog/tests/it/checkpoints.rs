@@ -6,6 +6,7 @@ use countersign_tlog::{
     MAX_NOTE_BYTES, MAX_SIGNATURES, NoteRefusal, NoteSignature, OpenRefusal, SignedNote, Verifier, leaf_hash,
     open, sign_checkpoint,
 };
+use std::slice;
 
 fn signer() -> LogSigner {
     LogSigner::from_seed(ORIGIN, &[7; 32]).unwrap()
@@ -134,7 +135,7 @@ fn a_bad_signature_by_a_known_key_refuses_the_note_even_beside_a_good_one() {
     let log_key = signer().verifier();
     let witness_key = Verifier::new("witness.example", KeyKind::CosignatureV1, log_key.public_key()).unwrap();
     let refusal = |name: &str| Err(OpenRefusal::BadSignature { name: name.to_owned() });
-    assert_eq!(open(&bad(ORIGIN, log_key.key_id()), &[log_key.clone()]), refusal(ORIGIN));
+    assert_eq!(open(&bad(ORIGIN, log_key.key_id()), slice::from_ref(&log_key)), refusal(ORIGIN));
     let forged = bad("witness.example", witness_key.key_id());
     assert_eq!(open(&forged, &[log_key.clone(), witness_key]), refusal("witness.example"));
     assert_eq!(open(&forged, &[log_key]).map(|opened| opened.unverified.len()), Ok(1));

@@ -5,7 +5,7 @@ use countersign_tlog::{
     Edge, EntriesId, TileId, TileSet, Verifier, decode_entries, leaf_hash, open, root, verify_proof_file,
 };
 use std::path::PathBuf;
-use std::{env, fs};
+use std::{env, fs, slice};
 
 /// A log of ten entries, its key from a fixed seed.
 fn log() -> Log {
@@ -31,7 +31,7 @@ fn what_leaves_the_house_is_written_as_ever_and_still_read() {
     let verifier: Verifier = str::from_utf8(&vkey).unwrap().trim_end().parse().unwrap();
 
     let checkpoint = golden("checkpoint", &served("checkpoint"));
-    let checkpoint = open(&checkpoint, &[verifier.clone()]).unwrap().checkpoint;
+    let checkpoint = open(&checkpoint, slice::from_ref(&verifier)).unwrap().checkpoint;
 
     let tile = golden("tile-0-000.p-10", &served("tile/0/000.p/10"));
     let mut tiles = TileSet::new();

@@ -124,7 +124,7 @@ impl Log {
     pub(crate) fn write_consistency(&self, old_size: u64) {
         let tiles = self.load(consistency_tiles(old_size, self.size).unwrap());
         let proof = consistency_proof(&tiles, old_size, self.size).unwrap();
-        let lines: String = proof.iter().map(|hash| format!("{}\n", hash.to_base64())).collect();
+        let lines: String = proof.iter().map(|hash| hash.to_base64() + "\n").collect();
         self.write(&format!("consistency/{old_size}"), lines.as_bytes());
     }
 }

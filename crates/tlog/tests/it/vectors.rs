@@ -5,6 +5,7 @@ use countersign_tlog::{
     EMPTY_ROOT, Edge, EntriesId, Growth, Hash, KeyKind, SignedNote, TileId, TileSet, Verifier,
     consistency_proof, inclusion_proof, leaf_hash, open, root_of, verify_consistency, verify_inclusion,
 };
+use std::slice;
 
 /// The eight entries that the Certificate Transparency project tests its trees with.
 const ENTRIES: [&[u8]; 8] = [
@@ -157,7 +158,7 @@ fn the_note_of_the_specification_has_the_key_of_the_specification() {
     assert_eq!(verifier.to_string(), vkey);
     assert_eq!((verifier.kind(), verifier.key_id()), (KeyKind::Ed25519, 0x530d_903a));
     // The signature verifies, so the refusal is about the text, which is no checkpoint.
-    assert_eq!(open(note.as_bytes(), &[verifier.clone()]).unwrap_err().code(), "checkpoint_lines");
+    assert_eq!(open(note.as_bytes(), slice::from_ref(&verifier)).unwrap_err().code(), "checkpoint_lines");
     let altered = note.replace("example message", "example massage");
     assert_eq!(open(altered.as_bytes(), &[verifier]).unwrap_err().code(), "bad_signature");
 }
