@@ -6,7 +6,7 @@ from reportlab.lib.enums import TA_JUSTIFY
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.platypus import KeepTogether, PageBreak, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import Flowable, KeepTogether, PageBreak, Paragraph, SimpleDocTemplate, Spacer
 
 HERE = Path(__file__).parent
 TITLE = ParagraphStyle("title", fontName="Times-Bold", fontSize=20, leading=26, spaceAfter=4 * mm)
@@ -26,16 +26,22 @@ def footer(title):
     return draw
 
 
-def signature_block(canvas, document, parties):
-    """Lines to sign on, at places that the demo's fields know: 150 mm from the top, left and right."""
-    canvas.saveState()
-    canvas.setFont("Times-Roman", 9)
-    for left, party in zip((25 * mm, 115 * mm), parties):
-        canvas.line(left, A4[1] - 205 * mm, left + 70 * mm, A4[1] - 205 * mm)
-        canvas.drawString(left, A4[1] - 209 * mm, f"{party}: signature")
-        canvas.line(left, A4[1] - 225 * mm, left + 70 * mm, A4[1] - 225 * mm)
-        canvas.drawString(left, A4[1] - 229 * mm, "Date")
-    canvas.restoreState()
+class SignatureBlock(Flowable):
+    """Lines to sign on. It ends the last page, so that the demo's fields can stand at fixed places."""
+
+    def __init__(self, parties):
+        super().__init__()
+        self.parties = parties
+
+    def wrap(self, width, _height):
+        return width, 40 * mm
+
+    def draw(self):
+        self.canv.setFont("Times-Roman", 9)
+        for left, party in zip((0, 90 * mm), self.parties):
+            for bottom, label in ((24 * mm, f"{party}: signature"), (4 * mm, "Date")):
+                self.canv.line(left, bottom, left + 70 * mm, bottom)
+                self.canv.drawString(left, bottom - 4 * mm, label)
 
 
 def make(name, title, lead, articles, parties):
@@ -56,23 +62,8 @@ def make(name, title, lead, articles, parties):
         story += [KeepTogether([Paragraph(f"{number}. {heading}", HEAD), first]), *rest]
     story += [PageBreak(), Paragraph("Signatures", TITLE), Paragraph(
         "The parties have read this agreement and agree to be bound by it. Each party signs electronically; the seal and "
-        "the certificate of completion at the end of this file show who signed, when, and what.", BODY), Spacer(1, 10 * mm)]
-    plain = footer(title)
-    last = {"page": 0}
-
-    class Document(SimpleDocTemplate):
-        def afterPage(self):
-            last["page"] = self.page
-
-    Document(str(HERE / name), pagesize=A4, leftMargin=25 * mm, rightMargin=25 * mm, topMargin=25 * mm,
-             bottomMargin=25 * mm, title=title, author="Countersign examples", invariant=1).build(list(story))
-
-    def draw(canvas, doc):
-        plain(canvas, doc)
-        if doc.page == last["page"]:
-            signature_block(canvas, doc, parties)
-
-    document.build(story, onFirstPage=draw, onLaterPages=draw)
+        "the certificate of completion at the end of this file show who signed, when, and what.", BODY), Spacer(1, 20 * mm), SignatureBlock(parties)]
+    document.build(story, onFirstPage=footer(title), onLaterPages=footer(title))
 
 
 make(
