@@ -11,8 +11,7 @@ use crate::report::{Report, Tally};
 use crate::{fuzz, tidy};
 
 /// The crates of the quick loop: the rules, without a server, a database or a browser.
-const PURE: [&str; 8] =
-    ["-p", "countersign-core", "-p", "countersign-tlog", "-p", "countersign-pdf", "-p", "countersign-verify"];
+const PURE: &str = "-p countersign-core -p countersign-tlog -p countersign-pdf -p countersign-verify";
 
 /// Runs everything. Gives whether all of it passed.
 pub(crate) fn everything(root: &Path) -> bool {
@@ -24,43 +23,29 @@ pub(crate) fn everything(root: &Path) -> bool {
     });
     let Some(workshop) = workshop else { return report.close() };
     let target = target(root, &workshop);
-    let cargo = |arguments: &[&str]| {
+    let cargo = |words: &str| {
         let mut command = Command::new("cargo");
-        command.current_dir(root).args(arguments).env("CARGO_TARGET_DIR", &target);
+        command.current_dir(root).args(words.split_whitespace()).env("CARGO_TARGET_DIR", &target);
         workshop.tell(&mut command);
         command
     };
 
-    report.check("format", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
+    report.check("format", || process::run(&mut cargo("fmt --all --check")));
     report.check("tidy", || tidy::check(root));
     report.check("licences, bans, sources", || {
-        process::run(workshop.cargo_deny().current_dir(root).args([
-            "--locked",
-            "--log-level",
-            "error",
-            "check",
-            "licenses",
-            "bans",
-            "sources",
-        ]))
+        let words = "--locked --log-level error check licenses bans sources";
+        process::run(workshop.cargo_deny().current_dir(root).args(words.split_whitespace()))
     });
     report.check("clippy", || {
-        process::run(&mut cargo(&[
-            "clippy",
-            "--quiet",
-            "--locked",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ]))
+        process::run(&mut cargo(
+            "clippy --quiet --locked --workspace --all-targets --keep-going -- -D warnings",
+        ))
     });
     let built = report.check("build of the tests", || {
-        process::run(&mut cargo(&["test", "--quiet", "--locked", "--workspace", "--no-run"]))
+        process::run(&mut cargo("test --quiet --locked --workspace --no-run"))
     });
     if built {
-        report.section("tests", || tests(&mut cargo(&["test", "--locked", "--workspace", "--no-fail-fast"])));
+        report.section("tests", || tests(&mut cargo("test --locked --workspace --no-fail-fast")));
     }
     if root.join("fuzz").is_dir() {
         fuzz::run(root, &target, &mut report);
@@ -71,17 +56,17 @@ pub(crate) fn everything(root: &Path) -> bool {
 /// The minute-long loop for daily work: format, tidy, and the pure crates. Gives whether all of it passed.
 pub(crate) fn quick(root: &Path) -> bool {
     let mut report = Report::start();
-    let cargo = |arguments: &[&str]| {
+    let cargo = |words: &str| {
         let mut command = Command::new("cargo");
-        command.current_dir(root).args(arguments);
+        command.current_dir(root).args(words.split_whitespace());
         command
     };
-    report.check("format", || process::run(&mut cargo(&["fmt", "--all", "--check"])));
+    report.check("format", || process::run(&mut cargo("fmt --all --check")));
     report.check("tidy", || tidy::check(root));
     report.check("clippy of the pure crates", || {
-        process::run(cargo(&["clippy", "--quiet", "--lib"]).args(PURE).args(["--", "-D", "warnings"]))
+        process::run(&mut cargo(&format!("clippy --quiet --lib {PURE} -- -D warnings")))
     });
-    report.section("unit tests of the pure crates", || tests(cargo(&["test", "--lib"]).args(PURE)));
+    report.section("unit tests of the pure crates", || tests(&mut cargo(&format!("test --lib {PURE}"))));
     report.close()
 }
 

@@ -37,14 +37,14 @@ pub fn decide(
             deciding.record_bounced(recipient, mail, smtp_status);
         }
         Command::OpenSession { recipient, link, session } => {
-            deciding.open_session(recipient, link, session)?
+            deciding.open_session(recipient, link, session)?;
         }
         Command::IssueCode { recipient, session, code } => deciding.issue_code(recipient, session, code)?,
         Command::RecordCodeDelivered { recipient, mail } => {
             deciding.push(Body::CodeDelivered { recipient, mail });
         }
         Command::TryCode { recipient, session, code, right } => {
-            deciding.try_code(recipient, session, code, right)?
+            deciding.try_code(recipient, session, code, right)?;
         }
         Command::ShowDisclosure { recipient, session, version, sha256 } => {
             deciding.show_disclosure(recipient, session, ConsentText { version, sha256 })?;
@@ -61,7 +61,7 @@ pub fn decide(
         Command::Submit { recipient, submission } => deciding.submit(recipient, *submission)?,
         Command::Decline { recipient, session, reason } => deciding.decline(recipient, session, reason)?,
         Command::RecordSealed { documents, certificate_sha256, certificate_size_bytes, checkpoint_size } => {
-            deciding.record_sealed(documents, certificate_sha256, certificate_size_bytes, checkpoint_size)?
+            deciding.record_sealed(documents, certificate_sha256, certificate_size_bytes, checkpoint_size)?;
         }
         Command::RecordCopied { recipient, mail } => deciding.record_copied(recipient, mail),
         Command::RecordDownload { what } => deciding.record(Body::Downloaded { what })?,
@@ -298,7 +298,9 @@ impl<'a> Deciding<'a> {
             .flat_map(|underway| &underway.progress)
             .map(|one| one.recipient)
             .collect();
-        all.into_iter().for_each(|recipient| self.issue_link(recipient));
+        for recipient in all {
+            self.issue_link(recipient);
+        }
         Ok(())
     }
 
@@ -332,7 +334,9 @@ impl<'a> Deciding<'a> {
                 underway.progress.iter().filter(due).map(|one| one.recipient)
             })
             .collect();
-        due.into_iter().for_each(|recipient| self.issue_link(recipient));
+        for recipient in due {
+            self.issue_link(recipient);
+        }
     }
 
     fn issue_link(&mut self, recipient: RecipientId) {
