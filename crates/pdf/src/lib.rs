@@ -3,6 +3,9 @@
 
 pub mod certify;
 pub mod font;
+mod file;
 pub mod geometry;
+pub mod inspect;
 pub mod objects;
 pub mod place;
+pub mod seal;
