@@ -30,7 +30,7 @@ pub(crate) fn everything(root: &Path) -> bool {
         command
     };
 
-    report.check("format", || process::run(&mut cargo("fmt --all --check")));
+    report.check("format", || process::run(&mut cargo("fmt --all --check -- -l")));
     report.check("tidy", || tidy::check(root));
     report.check("licences, bans, sources", || {
         let words = "--locked --log-level error check licenses bans sources";
@@ -61,7 +61,7 @@ pub(crate) fn quick(root: &Path) -> bool {
         command.current_dir(root).args(words.split_whitespace());
         command
     };
-    report.check("format", || process::run(&mut cargo("fmt --all --check")));
+    report.check("format", || process::run(&mut cargo("fmt --all --check -- -l")));
     report.check("tidy", || tidy::check(root));
     report.check("clippy of the pure crates", || {
         process::run(&mut cargo(&format!("clippy --quiet --lib {PURE} -- -D warnings")))
