@@ -8,8 +8,10 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError, Fault, Store,
-    batch::Row,
-    rows::{EnvelopeQuery, JobRow, LeafRow, TileRow},
+    batch::{Append, Row},
+    rows::{
+        EnvelopeQuery, FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, TileRow,
+    },
 };
 
 use crate::{dice::Dice, rows};
@@ -22,7 +24,7 @@ const FEW: u64 = 5;
 /// One call of the store. What depends on earlier answers is named by position, and filled in by [`Runner`].
 #[derive(Clone, Debug)]
 pub(crate) enum Command {
-    Commit { batch: Box<Batch>, finishes: Option<u64> },
+    Commit { batch: Box<Batch>, goes_on: bool, finishes: Option<u64>, answers: Option<u64> },
     Load { of: u64, stream: u64 },
     Find { of: u64, query: EnvelopeQuery },
     Openings { of: u64, numbers: Vec<u64> },
@@ -65,7 +67,7 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
         26 => Command::Mailbox { of, limit: dice.size(4) },
         27..=29 => Command::Claim {
             of,
-            key: dice.below(3),
+            key: dice.below(2),
             fingerprint: u64::from(dice.below(6) == 0),
             claim: dice.below(4),
             now,
@@ -108,12 +110,15 @@ fn commit(dice: &mut Dice, of: u64, stream: u64, step: u64) -> Command {
     let jobs = (0..dice.below(3))
         .map(|_| rows::job(of, dice.below(8), rows::at(step * 10 + dice.below(60))))
         .collect();
-    let answers = (dice.below(6) == 0).then(|| {
-        let claim = rows::claim(of, dice.below(3), 0, dice.below(4), rows::at(0));
-        rows::answer(&claim, step)
-    });
+    let answers = (dice.below(4) == 0).then(|| dice.below(3));
     let finishes = (dice.below(5) == 0).then(|| dice.below(6));
-    Command::Commit { batch: Box::new(Batch { append, rows, jobs, answers, finishes: None }), finishes }
+    let goes_on = dice.below(4) > 0;
+    Command::Commit {
+        batch: Box::new(Batch { append, rows, jobs, ..Batch::default() }),
+        goes_on,
+        finishes,
+        answers,
+    }
 }
 
 fn row(dice: &mut Dice, of: u64, stream: u64) -> Row {
@@ -138,6 +143,7 @@ fn row(dice: &mut Dice, of: u64, stream: u64) -> Row {
 #[derive(Default)]
 pub(crate) struct Runner {
     held: Vec<JobRow>,
+    claims: Vec<IdempotencyClaim>,
 }
 
 /// Faults are compared by kind: their sentences are the backends' own.
@@ -155,12 +161,21 @@ impl Runner {
         self.held.iter().rev().nth(recent)
     }
 
+    fn claimed(&self, number: u64) -> Option<FinishedIdempotency> {
+        let recent = usize::try_from(number).unwrap();
+        self.claims.iter().rev().nth(recent).map(|claim| rows::answer(claim, number))
+    }
+
     /// Does it.
     #[expect(clippy::too_many_lines, reason = "one arm for each method of the store")]
     pub(crate) async fn run(&mut self, store: &dyn Store, command: &Command) -> String {
         match command.clone() {
-            Command::Commit { mut batch, finishes } => {
+            Command::Commit { mut batch, goes_on, finishes, answers } => {
                 batch.finishes = finishes.and_then(|number| self.held(number).cloned());
+                batch.answers = answers.and_then(|number| self.claimed(number));
+                if let Some(append) = batch.append.as_mut().filter(|_| goes_on) {
+                    go_on(store, append).await;
+                }
                 match store.commit(*batch).await {
                     Ok(committed) => format!("{committed:?}"),
                     Err(CommitError::Fault(fault)) => told::<()>(Err(fault)),
@@ -204,7 +219,12 @@ impl Runner {
             }
             Command::Mailbox { of, limit } => mailbox(store, of, limit).await,
             Command::Claim { of, key, fingerprint, claim, now } => {
-                told(store.claim_idempotency(&rows::claim(of, key, fingerprint, claim, now)).await)
+                let claim = rows::claim(of, key, fingerprint, claim, now);
+                let state = store.claim_idempotency(&claim).await;
+                if matches!(state, Ok(IdempotencyState::Claimed)) {
+                    self.claims.push(claim);
+                }
+                told(state)
             }
             Command::Release { of, key, claim } => {
                 told(store.release_idempotency(&rows::claim(of, key, 0, claim, rows::at(0))).await)
@@ -236,6 +256,14 @@ impl Runner {
             }
         }
     }
+}
+
+// Moves an append to where its stream ends.
+async fn go_on(store: &dyn Store, append: &mut Append) {
+    let stream = store.load(&append.tenant, append.envelope).await.unwrap();
+    let next = stream.map_or(1, |stream| u64::try_from(stream.events.len()).unwrap() + 1);
+    append.projection.last_seq = next + append.projection.last_seq - append.expected_seq;
+    append.expected_seq = next;
 }
 
 // Positions in the mailbox may have gaps: pages are compared by their rows.

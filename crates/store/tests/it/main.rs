@@ -11,4 +11,6 @@ mod conformance;
 #[cfg(test)]
 mod dice;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod rows;
