@@ -1,9 +1,10 @@
 //! The embedded faces, parsed once per process, and the way to the machine's own fonts.
 
+use super::ascii::AsciiTable;
 use super::{FallbackFonts, Typeface};
 use rustybuzz::{Direction, Face, Script, ShapePlan, script};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An embedded face: Noto and Great Vibes, SIL Open Font License, see `fonts/README.md`.
 pub(crate) struct EmbeddedFace {
@@ -13,6 +14,7 @@ pub(crate) struct EmbeddedFace {
     latin: ShapePlan,
     greek: ShapePlan,
     cyrillic: ShapePlan,
+    ascii: OnceLock<AsciiTable>,
 }
 
 impl EmbeddedFace {
@@ -22,7 +24,12 @@ impl EmbeddedFace {
         };
         let plan = |script| ShapePlan::new(&face, Direction::LeftToRight, Some(script), None, &[]);
         let (latin, greek, cyrillic) = (plan(script::LATIN), plan(script::GREEK), plan(script::CYRILLIC));
-        Self { name, bytes, face, latin, greek, cyrillic }
+        Self { name, bytes, face, latin, greek, cyrillic, ascii: OnceLock::new() }
+    }
+
+    /// The table for plain text, built at the first use.
+    pub(super) fn ascii(&self) -> &AsciiTable {
+        self.ascii.get_or_init(|| AsciiTable::build(&self.face, &self.latin))
     }
 
     /// The plan for left-to-right text, with the script it was made for.

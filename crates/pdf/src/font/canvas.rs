@@ -227,16 +227,24 @@ impl Canvas {
     /// Writes a number with at most three decimals and a space.
     fn number(&mut self, value: f64) {
         let thousandths = thousandths(value);
-        let (whole, rest) = (thousandths.unsigned_abs() / 1000, thousandths.unsigned_abs() % 1000);
         if thousandths < 0 {
-            self.raw("-");
+            self.content.push(b'-');
         }
-        self.raw(&whole.to_string());
-        if rest != 0 {
-            let decimals = format!(".{rest:03}");
-            self.raw(decimals.trim_end_matches('0'));
+        let mut digits = [b'0'; 20];
+        let mut rest = thousandths.unsigned_abs();
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
         }
-        self.raw(" ");
+        let (whole, decimals) = digits.split_at(17);
+        let leading = whole.iter().take(16).take_while(|digit| **digit == b'0').count();
+        self.content.extend(whole.iter().skip(leading));
+        let trailing = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
+        if trailing < decimals.len() {
+            self.content.push(b'.');
+            self.content.extend(decimals.iter().take(decimals.len() - trailing));
+        }
+        self.content.push(b' ');
     }
 
     fn raw(&mut self, text: &str) {

@@ -57,6 +57,9 @@ fn may_be_right_to_left(c: char) -> bool {
 /// A signature is set in one face where one has all its letters: a name half script, half italic looks forged.
 fn order_for(book: &FontBook, typeface: Typeface, text: &str) -> &'static [usize] {
     let candidates = FontBook::candidates(typeface);
+    if typeface != Typeface::Signature {
+        return candidates;
+    }
     let has_all = |index: &usize| {
         book.embedded().get(*index).is_some_and(|embedded| {
             text.chars().filter(|c| c.is_alphabetic()).all(|c| embedded.face.glyph_index(c).is_some())

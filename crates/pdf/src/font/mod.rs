@@ -1,6 +1,7 @@
 //! Text that any reader can see, copy and search: embedded faces for Latin, Greek and Cyrillic, system faces for
 //! the rest, bidirectional shaping, and one subset per face and file.
 
+mod ascii;
 mod book;
 mod canvas;
 mod choose;

@@ -2,8 +2,8 @@
 
 use super::book::FontBook;
 use super::cid::{self, Embedding};
-use super::shape::{Glyph, Run};
-use super::{FallbackFont, FontFault, Missing};
+use super::shape::{Glyph, Line, Run};
+use super::{FallbackFont, FontFault, Missing, Typeface};
 use crate::objects::NewObjects;
 use lopdf::ObjectId;
 use rustybuzz::UnicodeBuffer;
@@ -19,7 +19,12 @@ pub struct FontSubsets<'book> {
     found: HashMap<char, Option<usize>>,
     missing: Missing,
     buffer: UnicodeBuffer,
+    /// Lines that the shaper made: names and dates return in the rows of a certificate.
+    lines: HashMap<(Typeface, String), Line>,
 }
+
+/// A bound on memory, far above what a certificate repeats.
+const MAXIMUM_KEPT_LINES: usize = 1_000;
 
 struct UsedFace {
     /// Nothing for the embedded faces, which come first.
@@ -51,7 +56,14 @@ impl<'book> FontSubsets<'book> {
     /// No glyph yet.
     pub fn new(book: &'book FontBook) -> Self {
         let faces = book.embedded().iter().map(|_| UsedFace::new(None)).collect();
-        Self { book, faces, found: HashMap::new(), missing: Missing::default(), buffer: UnicodeBuffer::new() }
+        Self {
+            book,
+            faces,
+            found: HashMap::new(),
+            missing: Missing::default(),
+            buffer: UnicodeBuffer::new(),
+            lines: HashMap::new(),
+        }
     }
 
     /// Characters that no font had so far.
@@ -130,6 +142,16 @@ impl<'book> FontSubsets<'book> {
 
     pub(super) fn report_missing(&mut self, text: &str) {
         self.missing.characters.extend(text.chars());
+    }
+
+    pub(super) fn known_line(&self, typeface: Typeface, text: &str) -> Option<Line> {
+        self.lines.get(&(typeface, text.to_owned())).cloned()
+    }
+
+    pub(super) fn keep_line(&mut self, typeface: Typeface, text: &str, line: &Line) {
+        if self.lines.len() < MAXIMUM_KEPT_LINES {
+            self.lines.insert((typeface, text.to_owned()), line.clone());
+        }
     }
 
     pub(super) fn take_buffer(&mut self) -> UnicodeBuffer {
