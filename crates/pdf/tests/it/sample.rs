@@ -8,7 +8,7 @@ use countersign_pdf::font::{FallbackFont, FallbackFonts};
 use countersign_pdf::place::Handwriting;
 use std::sync::Arc;
 
-/// Fonts of Debian packages for Arabic, Hebrew and Han.
+/// Fonts of Debian packages for Arabic, Hebrew, Han (in a collection) and mathematics (with CFF outlines).
 pub(crate) struct MachineFonts {
     fonts: Vec<(fn(char) -> bool, FallbackFont)>,
 }
@@ -23,10 +23,12 @@ impl MachineFonts {
         let arabic: fn(char) -> bool = |c| ('\u{600}'..='\u{6FF}').contains(&c);
         let hebrew: fn(char) -> bool = |c| ('\u{590}'..='\u{5FF}').contains(&c);
         let han: fn(char) -> bool = |c| ('\u{2E80}'..='\u{D7FF}').contains(&c);
+        let operator: fn(char) -> bool = |c| ('\u{2200}'..='\u{22FF}').contains(&c);
         let fonts = vec![
             (arabic, read("fonts-hosny-amiri", "/usr/share/fonts/opentype/fonts-hosny-amiri/Amiri-Regular.ttf")),
             (hebrew, read("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")),
-            (han, read("fonts-droid-fallback", "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf")),
+            (han, read("fonts-wqy-microhei", "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")),
+            (operator, read("fonts-urw-base35", "/usr/share/fonts/opentype/urw-base35/NimbusRoman-Regular.otf")),
         ];
         Arc::new(Self { fonts })
     }
