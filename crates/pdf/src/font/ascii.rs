@@ -29,7 +29,8 @@ impl AsciiTable {
         let mut kerning_em = Vec::with_capacity(COUNT * COUNT);
         let mut buffer = UnicodeBuffer::new();
         for (first, (first_id, advance)) in PRINTABLE.zip(&glyphs) {
-            let pairs: String = PRINTABLE.flat_map(|second| [char::from(first), char::from(second)]).collect();
+            let pairs: String =
+                PRINTABLE.flat_map(|second| [char::from(first), char::from(second)]).collect();
             buffer.push_str(&pairs);
             buffer.set_script(script::LATIN);
             buffer.set_direction(Direction::LeftToRight);
@@ -37,10 +38,13 @@ impl AsciiTable {
             let all: Vec<_> = shaped.glyph_infos().iter().zip(shaped.glyph_positions()).collect();
             for (cluster, (second_id, _)) in (0..).step_by(2).zip(&glyphs) {
                 let at = |cluster: u32, id: u16| {
-                    all.iter().find(|(info, _)| info.cluster == cluster && info.glyph_id == u32::from(id) && id != 0)
+                    all.iter().find(|(info, _)| {
+                        info.cluster == cluster && info.glyph_id == u32::from(id) && id != 0
+                    })
                 };
                 let pair = at(cluster, *first_id).zip(at(cluster + 1, *second_id));
-                let flat = pair.filter(|((_, a), (_, b))| [a.x_offset, a.y_offset, b.x_offset, b.y_offset] == [0; 4]);
+                let flat = pair
+                    .filter(|((_, a), (_, b))| [a.x_offset, a.y_offset, b.x_offset, b.y_offset] == [0; 4]);
                 kerning_em.push(flat.map(|((_, a), _)| f64::from(a.x_advance) / em - advance));
             }
             buffer = shaped.clear();
@@ -65,11 +69,55 @@ impl AsciiTable {
             } else if id == 0 {
                 return None;
             }
-            glyphs.push(Glyph { id, source: at..at + 1, advance: nominal, nominal, x_offset: 0.0, y_offset: 0.0 });
+            glyphs.push(Glyph {
+                id,
+                source: at..at + 1,
+                advance: nominal,
+                nominal,
+                x_offset: 0.0,
+                y_offset: 0.0,
+            });
             width_em += nominal;
             previous = Some(position);
         }
         let run = Run { face, glyphs, text: text.to_owned(), needs_actual_text: false };
         Some(Line { runs: vec![run], width_em })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FontBook, FontSubsets, Line, Typeface};
+    use proptest::prelude::*;
+    use std::sync::OnceLock;
+
+    static BOOK: OnceLock<FontBook> = OnceLock::new();
+
+    fn positions(line: &Line) -> Vec<(u16, i64)> {
+        let glyphs = line.runs.iter().flat_map(|run| &run.glyphs);
+        #[expect(clippy::cast_possible_truncation, reason = "ems of a test")]
+        glyphs.map(|glyph| (glyph.id, (glyph.advance * 1e6).round() as i64)).collect()
+    }
+
+    proptest! {
+        /// The table is an optimisation only.
+        #[test]
+        fn the_table_gives_what_the_shaper_gives(text in "[ -~]{0,40}") {
+            let book = BOOK.get_or_init(FontBook::new);
+            for (face, typeface) in [(0, Typeface::Text), (1, Typeface::TextBold), (2, Typeface::Mono)] {
+                let Some(quick) = book.embedded()[face].ascii().shape(face, &text) else { continue };
+                let slow = Line::shape_in_full(&mut FontSubsets::new(book), typeface, &text);
+                prop_assert_eq!(positions(&quick), positions(&slow));
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_knows_ordinary_words_and_leaves_ligatures_to_the_shaper() {
+        let table = BOOK.get_or_init(FontBook::new).embedded()[0].ascii();
+        for text in ["", "To AV. Ward, 2026-11-21 14:03:07 UTC", "a@b.example <x>"] {
+            assert!(table.shape(0, text).is_some(), "{text}");
+        }
+        assert!(table.shape(0, "é").is_none());
     }
 }

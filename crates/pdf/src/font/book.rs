@@ -61,7 +61,10 @@ impl FontBook {
         let faces = [
             EmbeddedFace::parse("NotoSans-Regular", include_bytes!("../../fonts/NotoSans-Regular.ttf")),
             EmbeddedFace::parse("NotoSans-SemiBold", include_bytes!("../../fonts/NotoSans-SemiBold.ttf")),
-            EmbeddedFace::parse("NotoSansMono-Regular", include_bytes!("../../fonts/NotoSansMono-Regular.ttf")),
+            EmbeddedFace::parse(
+                "NotoSansMono-Regular",
+                include_bytes!("../../fonts/NotoSansMono-Regular.ttf"),
+            ),
             EmbeddedFace::parse("GreatVibes-Regular", include_bytes!("../../fonts/GreatVibes-Regular.ttf")),
             EmbeddedFace::parse("NotoSerif-Italic", include_bytes!("../../fonts/NotoSerif-Italic.ttf")),
         ];

@@ -109,7 +109,11 @@ impl Canvas {
     }
 
     /// The content and the `/Resources` that it needs.
-    pub(crate) fn finish(self, subsets: &mut FontSubsets<'_>, objects: &mut NewObjects) -> (Vec<u8>, Dictionary) {
+    pub(crate) fn finish(
+        self,
+        subsets: &mut FontSubsets<'_>,
+        objects: &mut NewObjects,
+    ) -> (Vec<u8>, Dictionary) {
         let mut fonts = Dictionary::new();
         for face in self.faces {
             if let Some(object) = subsets.object(face, objects) {
@@ -143,7 +147,11 @@ impl Canvas {
         let mut written = Vec::with_capacity(run.glyphs.len());
         for glyph in &run.glyphs {
             // A run that carries its text apart adds no meaning to glyphs, so that they stay free for others.
-            let text = if run.needs_actual_text { "" } else { run.text.get(glyph.source.clone()).unwrap_or_default() };
+            let text = if run.needs_actual_text {
+                ""
+            } else {
+                run.text.get(glyph.source.clone()).unwrap_or_default()
+            };
             if let Some(known) = subsets.write_glyph(run.face, glyph, text) {
                 ambiguous |= known.is_ambiguous;
                 written.push((glyph, known));
@@ -252,7 +260,10 @@ impl Canvas {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a page is less than 15,000 points wide; the cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a page is less than 15,000 points wide; the cast saturates"
+)]
 fn thousandths(value: f64) -> i64 {
     (value * 1000.0).round() as i64
 }

@@ -1,8 +1,8 @@
 //! Which face draws which character: itemises a text into runs of one direction, one script and one face.
 
+use super::Typeface;
 use super::book::{FontBook, ITALIC};
 use super::subset::FontSubsets;
-use super::Typeface;
 use std::ops::Range;
 use unicode_bidi::ParagraphBidiInfo;
 use unicode_script::{Script, UnicodeScript};
@@ -102,7 +102,9 @@ fn split(
             subsets.face_for(candidates, c)
         };
         match open {
-            Some(item) if item.face == face && (neutral || item.script == script || is_neutral(item.script)) => {
+            Some(item)
+                if item.face == face && (neutral || item.script == script || is_neutral(item.script)) =>
+            {
                 item.range.end = range.end;
                 if !neutral {
                     item.script = script;

@@ -22,12 +22,17 @@ pub(super) struct Embedding<'a> {
 }
 
 /// Puts the font under the number `font`, and what it consists of under new numbers.
-pub(super) fn write(font: ObjectId, embedding: Embedding<'_>, objects: &mut NewObjects) -> Result<(), FontFault> {
+pub(super) fn write(
+    font: ObjectId,
+    embedding: Embedding<'_>,
+    objects: &mut NewObjects,
+) -> Result<(), FontFault> {
     let fault = |name: &str, reason: &dyn std::fmt::Display| FontFault {
         font: name.to_owned(),
         reason: reason.to_string(),
     };
-    let face = Face::parse(embedding.bytes, embedding.face_index).map_err(|error| fault("font file", &error))?;
+    let face =
+        Face::parse(embedding.bytes, embedding.face_index).map_err(|error| fault("font file", &error))?;
     let name = postscript_name(&face);
     let subset = subsetter::subset(embedding.bytes, embedding.face_index, embedding.remapper)
         .map_err(|error| fault(&name, &error))?;

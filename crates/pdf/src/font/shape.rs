@@ -53,6 +53,13 @@ impl Line {
         if let Some(line) = subsets.known_line(typeface, text) {
             return line;
         }
+        let line = Self::shape_in_full(subsets, typeface, text);
+        subsets.keep_line(typeface, text, &line);
+        line
+    }
+
+    /// Shapes without the table and without what was shaped before.
+    pub(super) fn shape_in_full(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str) -> Self {
         let prepared = prepare(text);
         let mut line = Self::default();
         for item in itemize(subsets, typeface, &prepared) {
@@ -60,7 +67,6 @@ impl Line {
             line.width_em += run.glyphs.iter().map(|glyph| glyph.advance).sum::<f64>();
             line.runs.push(run);
         }
-        subsets.keep_line(typeface, text, &line);
         line
     }
 

@@ -124,7 +124,8 @@ impl<'book> FontSubsets<'book> {
         let parsed = ttf_parser::Face::parse(&font.bytes, font.face_index).ok()?;
         let tables = parsed.tables();
         let has_outlines = tables.glyf.is_some() || tables.cff.is_some();
-        let may_embed = parsed.permissions() != Some(Permissions::Restricted) && parsed.is_subsetting_allowed();
+        let may_embed =
+            parsed.permissions() != Some(Permissions::Restricted) && parsed.is_subsetting_allowed();
         if !has_outlines || !may_embed || parsed.glyph_index(c).is_none_or(|id| id.0 == 0) {
             return None;
         }
@@ -166,8 +167,10 @@ impl<'book> FontSubsets<'book> {
     pub(super) fn bounds(&self, run: &Run) -> Vec<Option<[f64; 4]>> {
         let measure = |parsed: &ttf_parser::Face<'_>| {
             let em = f64::from(parsed.units_per_em());
-            let scaled = |b: ttf_parser::Rect| [b.x_min, b.y_min, b.x_max, b.y_max].map(|v| f64::from(v) / em);
-            let boxes = run.glyphs.iter().map(|glyph| parsed.glyph_bounding_box(GlyphId(glyph.id)).map(scaled));
+            let scaled =
+                |b: ttf_parser::Rect| [b.x_min, b.y_min, b.x_max, b.y_max].map(|v| f64::from(v) / em);
+            let boxes =
+                run.glyphs.iter().map(|glyph| parsed.glyph_bounding_box(GlyphId(glyph.id)).map(scaled));
             boxes.collect()
         };
         match (self.book.embedded().get(run.face), self.fallback_font(run.face)) {

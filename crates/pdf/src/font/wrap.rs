@@ -5,7 +5,12 @@ use super::{FontSubsets, Typeface};
 
 /// Shapes `text` into lines of at most `width_em` ems. Breaks at line feeds, spaces and between ideographs, else
 /// after punctuation inside long words (addresses, paths), else anywhere. One character always fits.
-pub(crate) fn wrap(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str, width_em: f64) -> Vec<Line> {
+pub(crate) fn wrap(
+    subsets: &mut FontSubsets<'_>,
+    typeface: Typeface,
+    text: &str,
+    width_em: f64,
+) -> Vec<Line> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let whole = Line::shape(subsets, typeface, paragraph);
@@ -66,7 +71,8 @@ fn break_long(
 /// Bytes of the longest beginning that fits, at least one character; shortened to the last punctuation in its
 /// second half, where there is one.
 fn longest_prefix(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str, width_em: f64) -> usize {
-    let ends: Vec<usize> = text.char_indices().skip(1).map(|(at, _)| at).filter(|at| !splits_cluster(text, *at)).collect();
+    let ends: Vec<usize> =
+        text.char_indices().skip(1).map(|(at, _)| at).filter(|at| !splits_cluster(text, *at)).collect();
     let fitting = ends.partition_point(|end| {
         let head = text.get(..*end).unwrap_or_default();
         Line::shape(subsets, typeface, head).width_em <= width_em
@@ -95,7 +101,9 @@ fn pieces(paragraph: &str) -> Vec<&str> {
     let mut previous: Option<char> = None;
     for (at, c) in paragraph.char_indices() {
         let after_space = previous.is_some_and(|p| p == ' ' || p == '\t') && !c.is_whitespace();
-        let between_ideographs = previous.is_some_and(|p| is_ideograph(p) && c.is_alphanumeric() || is_ideograph(c) && p.is_alphanumeric());
+        let between_ideographs = previous.is_some_and(|p| {
+            is_ideograph(p) && c.is_alphanumeric() || is_ideograph(c) && p.is_alphanumeric()
+        });
         if after_space || between_ideographs {
             pieces.extend(paragraph.get(start..at));
             start = at;

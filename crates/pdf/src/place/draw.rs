@@ -14,7 +14,11 @@ const CAPTION: Color = Color(0x37, 0x41, 0x51);
 /// Less room than this shows no signature.
 const SMALLEST_PAD_PT: f64 = 4.0;
 
-pub(super) fn draw(stamp: &Stamp, subsets: &mut FontSubsets<'_>, canvas: &mut Canvas) -> Result<(), PlaceRefusal> {
+pub(super) fn draw(
+    stamp: &Stamp,
+    subsets: &mut FontSubsets<'_>,
+    canvas: &mut Canvas,
+) -> Result<(), PlaceRefusal> {
     let does_not_fit = || PlaceRefusal::DoesNotFit { field: stamp.field.clone(), page: stamp.page };
     let area = stamp.rect;
     match &stamp.mark {
@@ -31,7 +35,9 @@ pub(super) fn draw(stamp: &Stamp, subsets: &mut FontSubsets<'_>, canvas: &mut Ca
             let (room, size) = ((inner.width, inner.height), preferred(*size_pt));
             let fitted = fit::several_lines(subsets, Typeface::Text, value, room, size);
             let Fitted { lines, size_pt } = fitted.ok_or_else(does_not_fit)?;
-            canvas.clipped(area, |canvas| paragraph(canvas, subsets, &lines, (inner, inner.y), size_pt, *align));
+            canvas.clipped(area, |canvas| {
+                paragraph(canvas, subsets, &lines, (inner, inner.y), size_pt, *align)
+            });
         }
         Mark::Check { on } => canvas.clipped(area, |canvas| check(canvas, area, *on)),
         Mark::Radio { on } => canvas.clipped(area, |canvas| radio(canvas, area, *on)),
@@ -137,7 +143,11 @@ fn signature(
         let Some(Fitted { lines, size_pt }) = small_print else { return };
         let below = pad.y + pad.height;
         if with_rule {
-            canvas.polyline(&[(inner.x, below + 0.5), (inner.x + inner.width, below + 0.5)], line * 0.6, FRAME);
+            canvas.polyline(
+                &[(inner.x, below + 0.5), (inner.x + inner.width, below + 0.5)],
+                line * 0.6,
+                FRAME,
+            );
         }
         let mut baseline = below + 1.0 + BASELINE_EM * size_pt;
         for text in &lines {

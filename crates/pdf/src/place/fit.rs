@@ -30,7 +30,8 @@ pub(super) fn single_line(
     if size_pt >= WRAP_BELOW_PT.min(preferred_pt) {
         return Some(Fitted { lines: vec![line], size_pt });
     }
-    let wrapped = several_lines(subsets, Typeface::Text, value, (width, height), preferred_pt.min(WRAP_BELOW_PT));
+    let wrapped =
+        several_lines(subsets, Typeface::Text, value, (width, height), preferred_pt.min(WRAP_BELOW_PT));
     match wrapped {
         Some(wrapped) if wrapped.size_pt > size_pt => Some(wrapped),
         _ => (size_pt >= MINIMUM_SIZE_PT).then_some(Fitted { lines: vec![line], size_pt }),

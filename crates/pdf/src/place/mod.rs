@@ -133,7 +133,9 @@ pub enum PlaceRefusal {
         page_count: usize,
     },
     /// A rectangle reaches beyond the displayed page, is empty or is not made of finite numbers.
-    #[error("field {field}: the rectangle must lie on page {page}, which is {width_pt:.1} by {height_pt:.1} points")]
+    #[error(
+        "field {field}: the rectangle must lie on page {page}, which is {width_pt:.1} by {height_pt:.1} points"
+    )]
     OutsidePage {
         /// Name of the field.
         field: String,
@@ -145,7 +147,9 @@ pub enum PlaceRefusal {
         height_pt: f64,
     },
     /// A value or caption does not fit at the smallest size.
-    #[error("field {field}: the text does not fit on page {page} at {MINIMUM_SIZE_PT} points, make the field larger")]
+    #[error(
+        "field {field}: the text does not fit on page {page} at {MINIMUM_SIZE_PT} points, make the field larger"
+    )]
     DoesNotFit {
         /// Name of the field.
         field: String,

@@ -17,17 +17,42 @@ fn everything_that_is_certified_can_be_read() {
     assert!(missing.characters.is_empty());
     assert_qpdf_accepts(&file);
     let raw = squeezed(&judge("pdftotext", &["-raw", "FILE", "-"], &file, "poppler-utils"));
-    let mut said = vec![sample.title.clone(), sample.envelope_id.clone(), sample.organization.clone(), sample.sender.clone()];
+    let mut said = vec![
+        sample.title.clone(),
+        sample.envelope_id.clone(),
+        sample.organization.clone(),
+        sample.sender.clone(),
+    ];
     for document in &sample.documents {
-        said.extend([document.name.clone(), document.sha256.clone(), format!("head -c {} SEALED.pdf | sha256sum", document.size_bytes)]);
+        said.extend([
+            document.name.clone(),
+            document.sha256.clone(),
+            format!("head -c {} SEALED.pdf | sha256sum", document.size_bytes),
+        ]);
     }
     for person in &sample.recipients {
-        said.extend([&person.name, &person.email, &person.identified, &person.consent, &person.ip, &person.user_agent, &person.at.utc].map(Clone::clone));
+        said.extend(
+            [
+                &person.name,
+                &person.email,
+                &person.identified,
+                &person.consent,
+                &person.ip,
+                &person.user_agent,
+                &person.at.utc,
+            ]
+            .map(Clone::clone),
+        );
     }
     for row in &sample.timeline {
         said.extend([&row.at.utc, &row.actor, &row.action, &row.event_hash].map(Clone::clone));
     }
-    said.extend([sample.seal.fingerprint.clone(), sample.log.origin.clone(), sample.log.root_hash.clone(), "1,284,531 entries".into()]);
+    said.extend([
+        sample.seal.fingerprint.clone(),
+        sample.log.origin.clone(),
+        sample.log.root_hash.clone(),
+        "1,284,531 entries".into(),
+    ]);
     for value in said {
         assert!(raw.contains(&squeezed(&value)), "{value} in {raw}");
     }
@@ -58,7 +83,11 @@ fn text_of_any_length_is_kept() {
     sample.documents[0].name = format!("{}.pdf", "very_long-file.name".repeat(12));
     let (file, _) = standalone(&sample, &FontBook::new()).unwrap();
     let raw = squeezed(&judge("pdftotext", &["-raw", "FILE", "-"], &file, "poppler-utils"));
-    for value in words.iter().chain([&sample.recipients[0].email, &sample.recipients[0].name, &sample.documents[0].name]) {
+    for value in words.iter().chain([
+        &sample.recipients[0].email,
+        &sample.recipients[0].name,
+        &sample.documents[0].name,
+    ]) {
         assert!(raw.contains(&squeezed(value)), "{value}");
     }
 }
@@ -66,7 +95,8 @@ fn text_of_any_length_is_kept() {
 #[test]
 fn names_in_other_scripts_are_certified_in_logical_order() {
     let mut sample = certificate(3);
-    for (person, name) in sample.recipients.iter_mut().zip(["محمد عبد الله", "יעל כהן", "王小明"]) {
+    for (person, name) in sample.recipients.iter_mut().zip(["محمد عبد الله", "יעל כהן", "王小明"])
+    {
         person.name = name.into();
     }
     let (file, missing) = standalone(&sample, &FontBook::new().with_fallback(MachineFonts::load())).unwrap();

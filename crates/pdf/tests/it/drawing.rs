@@ -13,7 +13,14 @@ use std::process::Command;
 /// Pixels per point.
 pub(crate) const SCALE: f32 = 2.0;
 
-pub(crate) fn page(left: f64, bottom: f64, right: f64, top: f64, rotation: u16, user_unit: f64) -> PageGeometry {
+pub(crate) fn page(
+    left: f64,
+    bottom: f64,
+    right: f64,
+    top: f64,
+    rotation: u16,
+    user_unit: f64,
+) -> PageGeometry {
     PageGeometry { crop: UserRect { left, bottom, right, top }, rotation, user_unit }
 }
 
@@ -105,7 +112,8 @@ pub(crate) fn difference(before: &Picture, after: &Picture, geometry: &PageGeome
 }
 
 pub(crate) fn bounds(points: &[(f64, f64)]) -> DisplayRect {
-    let fold = |pick: fn(&(f64, f64)) -> f64, of: fn(f64, f64) -> f64| points.iter().map(pick).reduce(of).unwrap();
+    let fold =
+        |pick: fn(&(f64, f64)) -> f64, of: fn(f64, f64) -> f64| points.iter().map(pick).reduce(of).unwrap();
     let (x, y) = (fold(|p| p.0, f64::min), fold(|p| p.1, f64::min));
     DisplayRect { x, y, width: fold(|p| p.0, f64::max) - x, height: fold(|p| p.1, f64::max) - y }
 }

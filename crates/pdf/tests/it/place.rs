@@ -46,7 +46,11 @@ fn every_mark_stays_in_its_rectangle_on_every_shape_of_page() {
     let book = FontBook::new();
     let marks = [
         text("Margaret Ashworth-Öztürk"),
-        Mark::MultilineText { value: "first\nsecond line that is rather long".into(), size_pt: Some(9.0), align: Align::Right },
+        Mark::MultilineText {
+            value: "first\nsecond line that is rather long".into(),
+            size_pt: Some(9.0),
+            align: Align::Right,
+        },
         Mark::Check { on: true },
         Mark::Radio { on: true },
         typed("Jörg Ğ. fyfgy", "Signed by Jörg · 2026-11-21 14:03 UTC"),
@@ -74,7 +78,8 @@ fn text_is_upright_on_every_shape_of_page() {
     let book = FontBook::new();
     let shapes = shapes();
     let mark = Mark::Text { value: "L".into(), size_pt: Some(60.0), align: Align::Center };
-    let stamps: Vec<_> = (1..).zip(&shapes).map(|(page, _)| stamp(page, (10.0, 10.0, 100.0, 100.0), mark.clone())).collect();
+    let stamps: Vec<_> =
+        (1..).zip(&shapes).map(|(page, _)| stamp(page, (10.0, 10.0, 100.0, 100.0), mark.clone())).collect();
     let (plain, _) = stamped(&shapes, &[], &book);
     let (file, _) = stamped(&shapes, &stamps, &book);
     for (number, shape) in shapes.iter().enumerate() {
@@ -140,7 +145,10 @@ fn a_long_value_shrinks_then_wraps_and_never_loses_a_character() {
 #[test]
 fn what_cannot_be_placed_is_refused_by_name_before_and_while_sealing() {
     let (book, shape) = (FontBook::new(), [page(0.0, 0.0, 400.0, 300.0, 90, 1.0)]);
-    let drawn = |strokes, aspect| Mark::Signature { ink: Handwriting::Drawn { strokes, aspect }, caption: String::new() };
+    let drawn = |strokes, aspect| Mark::Signature {
+        ink: Handwriting::Drawn { strokes, aspect },
+        caption: String::new(),
+    };
     let good = (10.0, 10.0, 100.0, 40.0);
     let refused = |stamp: Stamp| {
         let stamps = [stamp];
@@ -165,8 +173,14 @@ fn what_cannot_be_placed_is_refused_by_name_before_and_while_sealing() {
     ] {
         assert!(matches!(refused(stamp(1, rect, text("x"))), PlaceRefusal::OutsidePage { .. }), "{rect:?}");
     }
-    assert!(matches!(refused(stamp(1, (0.0, 0.0, 20.0, 6.0), text("far too long for this"))), PlaceRefusal::DoesNotFit { .. }));
-    assert!(matches!(refused(stamp(1, (0.0, 0.0, 3.0, 3.0), typed("A", ""))), PlaceRefusal::DoesNotFit { .. }));
+    assert!(matches!(
+        refused(stamp(1, (0.0, 0.0, 20.0, 6.0), text("far too long for this"))),
+        PlaceRefusal::DoesNotFit { .. }
+    ));
+    assert!(matches!(
+        refused(stamp(1, (0.0, 0.0, 3.0, 3.0), typed("A", ""))),
+        PlaceRefusal::DoesNotFit { .. }
+    ));
     for ink in [
         drawn(vec![], 2.0),
         drawn(vec![vec![(0.5, 1.5)]], 2.0),

@@ -25,10 +25,16 @@ impl MachineFonts {
         let han: fn(char) -> bool = |c| ('\u{2E80}'..='\u{D7FF}').contains(&c);
         let operator: fn(char) -> bool = |c| ('\u{2200}'..='\u{22FF}').contains(&c);
         let fonts = vec![
-            (arabic, read("fonts-hosny-amiri", "/usr/share/fonts/opentype/fonts-hosny-amiri/Amiri-Regular.ttf")),
+            (
+                arabic,
+                read("fonts-hosny-amiri", "/usr/share/fonts/opentype/fonts-hosny-amiri/Amiri-Regular.ttf"),
+            ),
             (hebrew, read("fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf")),
             (han, read("fonts-wqy-microhei", "/usr/share/fonts/truetype/wqy/wqy-microhei.ttc")),
-            (operator, read("fonts-urw-base35", "/usr/share/fonts/opentype/urw-base35/NimbusRoman-Regular.otf")),
+            (
+                operator,
+                read("fonts-urw-base35", "/usr/share/fonts/opentype/urw-base35/NimbusRoman-Regular.otf"),
+            ),
         ];
         Arc::new(Self { fonts })
     }
@@ -51,13 +57,18 @@ pub(crate) fn scribble() -> Handwriting {
         (0.05 + 0.8 * t, 0.5 + 0.32 * (t * 21.0).sin() * (1.0 - 0.6 * t))
     };
     let underline = vec![(0.1, 0.92), (0.5, 0.86), (0.95, 0.8)];
-    Handwriting::Drawn { strokes: vec![(0..60).map(wave).collect(), underline, vec![(0.9, 0.3)]], aspect: 3.0 }
+    Handwriting::Drawn {
+        strokes: vec![(0..60).map(wave).collect(), underline, vec![(0.9, 0.3)]],
+        aspect: 3.0,
+    }
 }
 
 /// Two signers and a copy, `rows` events.
 pub(crate) fn certificate(rows: usize) -> Certificate {
-    let hash = |seed: u8| (0..32_u8).map(|i| format!("{:02x}", i.wrapping_mul(37) ^ seed)).collect::<String>();
-    let berlin = |time: &str| moment(&format!("2026-11-21 14:{time} UTC"), &format!("15:{time} Europe/Berlin"));
+    let hash =
+        |seed: u8| (0..32_u8).map(|i| format!("{:02x}", i.wrapping_mul(37) ^ seed)).collect::<String>();
+    let berlin =
+        |time: &str| moment(&format!("2026-11-21 14:{time} UTC"), &format!("15:{time} Europe/Berlin"));
     let actions = [
         "Envelope created",
         "Document “Framework agreement 2026.pdf” added, SHA-256 bound to the envelope",
