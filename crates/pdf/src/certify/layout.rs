@@ -61,7 +61,7 @@ impl Drawing {
             Self::Text { top, .. } => *top += distance,
             Self::Rule { y, .. } => *y += distance,
             Self::Fill { area, .. } | Self::Frame { area, .. } | Self::Mark { pad: area, .. } => {
-                area.y += distance
+                area.y += distance;
             }
             Self::Seal { middle, .. } => middle.1 += distance,
         }
@@ -161,7 +161,9 @@ impl Block {
             self.drawings.into_iter().partition(|drawing| drawing.extent().1 <= room);
         let start = tail.iter().map(|drawing| drawing.extent().0).fold(f64::INFINITY, f64::min);
         let start = if start.is_finite() { start } else { 0.0 };
-        tail.iter_mut().for_each(|drawing| drawing.shift(-start));
+        for drawing in &mut tail {
+            drawing.shift(-start);
+        }
         (
             Self { height: room, drawings: head },
             Self { height: (self.height - start).max(0.0), drawings: tail },

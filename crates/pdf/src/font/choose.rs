@@ -39,7 +39,7 @@ pub(super) fn itemize(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &
     let (levels, runs) = bidi.visual_runs(0..text.len());
     let mut items = Vec::new();
     for run in runs {
-        let right_to_left = levels.get(run.start).is_some_and(|level| level.is_rtl());
+        let right_to_left = levels.get(run.start).is_some_and(unicode_bidi::Level::is_rtl);
         let first = items.len();
         split(subsets, candidates, text, run, right_to_left, &mut items);
         if right_to_left && let Some(logical) = items.get_mut(first..) {

@@ -93,8 +93,8 @@ pub(crate) fn stream(mut dictionary: Dictionary, content: &[u8]) -> Stream {
 }
 
 fn postscript_name(face: &Face<'_>) -> String {
-    let names = face.names().into_iter().filter(|name| name.name_id == name_id::POST_SCRIPT_NAME);
-    let found = names.filter_map(|name| name.to_string()).next().unwrap_or_else(|| "Font".to_owned());
+    let mut names = face.names().into_iter().filter(|name| name.name_id == name_id::POST_SCRIPT_NAME);
+    let found = names.find_map(|name| name.to_string()).unwrap_or_else(|| "Font".to_owned());
     found.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
 }
 

@@ -1,11 +1,11 @@
 //! Text that any reader can see, copy and search: embedded faces for Latin, Greek and Cyrillic, system faces for
 //! the rest, bidirectional shaping, and one subset per face and file.
 
-mod ascii;
 mod book;
 mod canvas;
 mod choose;
 mod cid;
+mod plain;
 mod shape;
 mod subset;
 mod wrap;

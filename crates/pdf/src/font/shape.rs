@@ -46,7 +46,7 @@ impl Line {
         if let [face, ..] = FontBook::candidates(typeface)
             && typeface != Typeface::Signature
             && let Some(embedded) = subsets.book().embedded().get(*face)
-            && let Some(line) = embedded.ascii().shape(*face, text)
+            && let Some(line) = embedded.plain().shape(*face, text)
         {
             return line;
         }

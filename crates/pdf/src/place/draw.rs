@@ -36,7 +36,7 @@ pub(super) fn draw(
             let fitted = fit::several_lines(subsets, Typeface::Text, value, room, size);
             let Fitted { lines, size_pt } = fitted.ok_or_else(does_not_fit)?;
             canvas.clipped(area, |canvas| {
-                paragraph(canvas, subsets, &lines, (inner, inner.y), size_pt, *align)
+                paragraph(canvas, subsets, &lines, (inner, inner.y), size_pt, *align);
             });
         }
         Mark::Check { on } => canvas.clipped(area, |canvas| check(canvas, area, *on)),
@@ -180,7 +180,7 @@ fn typed(name: &str, pad: DisplayRect, subsets: &mut FontSubsets<'_>, canvas: &m
     let (width_em, height_em) = ((right - left).max(0.01), (top - bottom).max(0.01));
     let size_pt = (pad.width / width_em).min(pad.height / height_em).min(LARGEST_PT);
     let x = pad.x + (pad.width - width_em * size_pt) / 2.0 - left * size_pt;
-    let baseline = pad.y + (pad.height + height_em * size_pt) / 2.0 + bottom * size_pt;
+    let baseline = pad.y + f64::midpoint(pad.height, height_em * size_pt) + bottom * size_pt;
     canvas.text(subsets, &line, (x, baseline), size_pt, PEN);
 }
 

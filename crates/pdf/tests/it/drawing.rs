@@ -39,15 +39,15 @@ fn document(pages: &[PageGeometry], overlays: &[PageOverlay], mut objects: NewOb
     for (geometry, number) in pages.iter().zip(1..) {
         let UserRect { left, bottom, right, top } = geometry.crop;
         let mut content = String::from("q 0.8 G 3 w ");
-        for step in -30..60 {
+        content.extend((-30..60).map(|step| {
             let x = left + f64::from(step) * 25.0;
-            content += &format!("{x} {bottom} m {} {top} l S ", x + 130.0);
-        }
+            format!("{x} {bottom} m {} {top} l S ", x + 130.0)
+        }));
         content += "Q ";
         let mut forms = Dictionary::new();
         for overlay in overlays.iter().filter(|overlay| overlay.page == number) {
-            let [a, b, c, d, e, f] = overlay.matrix;
-            content += &format!("q {a} {b} {c} {d} {e} {f} cm /Overlay Do Q ");
+            let matrix = overlay.matrix.map(|value| value.to_string()).join(" ");
+            content.extend(["q ", &matrix, " cm /Overlay Do Q "]);
             forms.set("Overlay", overlay.form);
         }
         let contents = objects.add(Stream::new(Dictionary::new(), content.into_bytes()));
