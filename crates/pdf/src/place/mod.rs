@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// Smallest type that a value is set in before it is refused, in points.
 pub const MINIMUM_SIZE_PT: f64 = 4.0;
+/// Smallest type of the small print of a signature, in points: it is meant for a screen that can enlarge it.
+pub const MINIMUM_CAPTION_PT: f64 = 3.0;
 /// Size of values whose field names none, in points.
 pub const DEFAULT_SIZE_PT: f64 = 11.0;
 /// Most points that a drawn signature may have.
@@ -148,7 +150,7 @@ pub enum PlaceRefusal {
     },
     /// A value or caption does not fit at the smallest size.
     #[error(
-        "field {field}: the text does not fit on page {page} at {MINIMUM_SIZE_PT} points, make the field larger"
+        "field {field}: the text does not fit on page {page} in the smallest type, make the field larger"
     )]
     DoesNotFit {
         /// Name of the field.
