@@ -59,13 +59,23 @@ fn break_long(
     lines: &mut Vec<Line>,
 ) -> String {
     let mut rest = word;
-    while measure(subsets, typeface, rest).0 > width_em {
-        let at = longest_prefix(subsets, typeface, rest, width_em);
-        let Some((head, tail)) = rest.split_at_checked(at) else { break };
+    loop {
+        let window = beginning(rest);
+        if window.len() == rest.len() && measure(subsets, typeface, rest).0 <= width_em {
+            return rest.to_owned();
+        }
+        let at = longest_prefix(subsets, typeface, window, width_em);
+        let Some((head, tail)) = rest.split_at_checked(at) else { return rest.to_owned() };
         lines.push(Line::shape(subsets, typeface, head));
         rest = tail;
     }
-    rest.to_owned()
+}
+
+/// More than any line holds: what is looked at, so that a word of any length takes linear time.
+fn beginning(word: &str) -> &str {
+    const LONGEST_LINE_CHARACTERS: usize = 1_000;
+    let end = word.char_indices().nth(LONGEST_LINE_CHARACTERS).map_or(word.len(), |(at, _)| at);
+    word.get(..end).unwrap_or(word)
 }
 
 /// Bytes of the longest beginning that fits, at least one character; shortened to the last punctuation in its

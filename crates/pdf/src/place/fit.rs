@@ -46,7 +46,16 @@ pub(super) fn several_lines(
     (width, height): (f64, f64),
     (preferred_pt, minimum_pt): (f64, f64),
 ) -> Option<Fitted> {
-    let mut size_pt = preferred_pt.max(minimum_pt);
+    /// Lines end before their spaces, so that a text may take this much less than its length.
+    const SLACK: f64 = 1.3;
+    // The area bounds the size: most steps, and all work on a text that is far too long, are spared.
+    let length_em: f64 = value.lines().map(|line| Line::shape(subsets, typeface, line).width_em).sum();
+    let bound_pt = SLACK * (width * height / (LINE_EM * length_em.max(0.01))).sqrt();
+    if bound_pt < minimum_pt {
+        return None;
+    }
+    let steps = (bound_pt / STEP_PT).ceil() * STEP_PT;
+    let mut size_pt = preferred_pt.min(steps).max(minimum_pt);
     loop {
         let lines = wrap(subsets, typeface, value, width / size_pt);
         let widest_em = lines.iter().map(|line| line.width_em).fold(0.0, f64::max);

@@ -79,10 +79,12 @@ fn text_of_any_length_is_kept() {
     let words: Vec<String> = (0..1500).map(|n| format!("word{n}")).collect();
     sample.timeline.push(TimelineRow { action: words.join(" "), ..sample.timeline[0].clone() });
     sample.recipients[0].email = format!("{}@{}.example", "a".repeat(120), "b".repeat(180));
+    sample.recipients[1].user_agent = "Ж".repeat(20_000);
     sample.recipients[0].name = "Wolfeschlegelsteinhausenbergerdorff".repeat(6);
     sample.documents[0].name = format!("{}.pdf", "very_long-file.name".repeat(12));
     let (file, _) = standalone(&sample, &FontBook::new()).unwrap();
     let raw = squeezed(&judge("pdftotext", &["-raw", "FILE", "-"], &file, "poppler-utils"));
+    assert_eq!(raw.matches('Ж').count(), 20_000);
     for value in words.iter().chain([
         &sample.recipients[0].email,
         &sample.recipients[0].name,

@@ -195,6 +195,17 @@ fn what_cannot_be_placed_is_refused_by_name_before_and_while_sealing() {
 
 static BOOK: OnceLock<FontBook> = OnceLock::new();
 
+/// Hostile lengths are answered in linear time: this would not end otherwise.
+#[test]
+fn a_value_of_a_megabyte_is_refused_or_wrapped_at_once() {
+    let (book, shape) = (FontBook::new(), [page(0.0, 0.0, 400.0, 300.0, 0, 1.0)]);
+    for value in ["a".repeat(1_000_000), "ä ".repeat(300_000), "W".repeat(3_000)] {
+        let mark = Mark::MultilineText { value, size_pt: Some(100.0), align: Align::Left };
+        let refusal = check(&[stamp(1, (0.0, 0.0, 200.0, 100.0), mark)], &shape, &book);
+        assert!(matches!(refusal, Err(PlaceRefusal::DoesNotFit { .. })));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
