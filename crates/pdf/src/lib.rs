@@ -6,3 +6,4 @@ pub mod geometry;
 pub mod inspect;
 pub mod objects;
 pub mod seal;
+pub mod verify;

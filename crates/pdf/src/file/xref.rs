@@ -35,8 +35,6 @@ pub(crate) struct Section {
     pub(crate) kind: XrefKind,
     pub(crate) trailer: Dictionary,
     pub(crate) places: Vec<(u32, Place)>,
-    /// First byte after the section, for a table; after its dictionary, for a stream.
-    pub(crate) end: usize,
 }
 
 /// All sections of a file, newest first, and the merged view of them.
@@ -144,12 +142,11 @@ impl Section {
         }
         parser.skip_whitespace();
         let trailer = parser.object()?;
-        let end = parser.position();
         let trailer = trailer.as_dictionary().cloned().ok_or(damaged("a trailer is no dictionary"))?;
         if trailer.get(b"XRefStm").is_some() {
             return Err(Refusal::HybridReferences);
         }
-        Ok(Self { offset, kind: XrefKind::Table, trailer, places, end })
+        Ok(Self { offset, kind: XrefKind::Table, trailer, places })
     }
 
     fn stream(
@@ -162,7 +159,6 @@ impl Section {
         let broken = || damaged("a cross-reference stream does not parse");
         let node = parser.object()?;
         let trailer = node.as_dictionary().cloned().ok_or_else(broken)?;
-        let end = parser.position();
         if trailer.name(b"Type") != Some(b"XRef") {
             return Err(damaged("no cross-reference section stands where one is named"));
         }
@@ -203,7 +199,7 @@ impl Section {
         if !places.iter().any(|(number, _)| *number == id.0) {
             places.push((id.0, Place::At { offset, generation: id.1 }));
         }
-        Ok(Self { offset, kind: XrefKind::Stream, trailer, places, end })
+        Ok(Self { offset, kind: XrefKind::Stream, trailer, places })
     }
 }
 

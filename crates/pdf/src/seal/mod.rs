@@ -58,6 +58,50 @@ impl UtcTime {
         let Self { year, month, day, hour, minute, second } = self;
         format!("D:{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
     }
+
+    /// Reads what [`Self::pdf_date`] writes.
+    pub(crate) fn from_pdf_date(date: &str) -> Option<Self> {
+        let digits = date.strip_prefix("D:")?.strip_suffix('Z')?.as_bytes();
+        if digits.len() != 14 || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number = |at: usize, length: usize| {
+            let field = digits.get(at..at + length)?;
+            Some(field.iter().fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0')))
+        };
+        let two = |at: usize| u8::try_from(number(at, 2)?).ok();
+        let time = Self {
+            year: number(0, 4)?,
+            month: two(4)?,
+            day: two(6)?,
+            hour: two(8)?,
+            minute: two(10)?,
+            second: two(12)?,
+        };
+        let valid = (1970..=9999).contains(&time.year)
+            && (1..=12).contains(&time.month)
+            && (1..=31).contains(&time.day)
+            && time.hour < 24
+            && time.minute < 60
+            && time.second <= 60;
+        valid.then_some(time)
+    }
+
+    /// Seconds since 1970 in the Gregorian calendar.
+    pub fn unix_s(self) -> u64 {
+        let leap_years_before = |year: u64| year / 4 - year / 100 + year / 400;
+        let year = u64::from(self.year);
+        let is_leap = leap_years_before(year) > leap_years_before(year - 1);
+        let days_before_month = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
+            .get(usize::from(self.month.saturating_sub(1)))
+            .copied()
+            .unwrap_or(0)
+            + u64::from(is_leap && self.month > 2);
+        let days_before_year =
+            365 * (year - 1970) + leap_years_before(year - 1) - leap_years_before(1969);
+        let days = days_before_year + days_before_month + u64::from(self.day) - 1;
+        ((days * 24 + u64::from(self.hour)) * 60 + u64::from(self.minute)) * 60 + u64::from(self.second)
+    }
 }
 
 /// A file attached to the sealed document.
@@ -337,4 +381,25 @@ fn field_name(original: &Original<'_>) -> String {
         number += 1;
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_the_same_in_a_pdf_date_and_in_seconds() {
+        let time = |year, month, day, hour, minute, second| UtcTime { year, month, day, hour, minute, second };
+        for (time, seconds) in [
+            (time(1970, 1, 1, 0, 0, 0), 0),
+            (time(2000, 2, 29, 23, 59, 59), 951_868_799),
+            (time(2026, 11, 21, 9, 30, 5), 1_795_253_405),
+            (time(2100, 3, 1, 0, 0, 0), 4_107_542_400),
+        ] {
+            assert_eq!(time.unix_s(), seconds);
+            assert_eq!(UtcTime::from_pdf_date(&time.pdf_date()), Some(time));
+        }
+        assert_eq!(UtcTime::from_pdf_date("D:20261321093005Z"), None);
+        assert_eq!(UtcTime::from_pdf_date("D:20261121093005+01'00'"), None);
+    }
 }
