@@ -70,6 +70,7 @@ impl Xref {
         }
         let mut places = HashMap::new();
         for section in &sections {
+            section.check_size()?;
             for (number, place) in &section.places {
                 places.entry(*number).or_insert(*place);
             }
@@ -113,6 +114,13 @@ impl Section {
         Self::stream(bytes, parser, offset, id, budget)
     }
 
+    /// Strict validators refuse a file whose trailer states fewer objects than its section lists.
+    fn check_size(&self) -> Result<(), Refusal> {
+        let size = self.trailer.integer(b"Size").and_then(|size| u32::try_from(size).ok()).unwrap_or(0);
+        let within = self.places.iter().all(|(number, place)| *number < size || *place == Place::Free);
+        if within { Ok(()) } else { Err(damaged("the cross-references list more objects than the trailer states")) }
+    }
+
     fn table(mut parser: Parser<'_>, offset: usize, budget: &Budget) -> Result<Self, Refusal> {
         let broken = || damaged("a cross-reference table does not parse");
         let mut places = Vec::new();
@@ -123,12 +131,10 @@ impl Section {
             let start = parser.position();
             for number in first..first + count {
                 let offset = parser.unsigned().ok_or_else(broken)?;
-                let generation = parser.unsigned().ok_or_else(broken)?;
+                let generation = parser.unsigned().and_then(|number| u16::try_from(number).ok());
+                let generation = generation.ok_or_else(broken)?;
                 let place = if parser.keyword(b"n") {
-                    Place::At {
-                        offset: usize::try_from(offset).map_err(|_| broken())?,
-                        generation: u16::try_from(generation).map_err(|_| broken())?,
-                    }
+                    Place::At { offset: usize::try_from(offset).map_err(|_| broken())?, generation }
                 } else if parser.keyword(b"f") {
                     Place::Free
                 } else {

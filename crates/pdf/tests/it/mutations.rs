@@ -92,7 +92,7 @@ fn in_the_file(sealed: &[u8], original_length: usize) -> Vec<Mutation> {
         ("a digit of the version in the header", "seal-digest-mismatch", flipped(sealed, 7)),
         ("a byte of the original's binary comment", "seal-digest-mismatch", flipped(sealed, 12)),
         ("the title of the original", "seal-digest-mismatch", flipped(sealed, position(&sealed[..original_length], b"Agreement"))),
-        ("the last byte of the original", "seal-original-incomplete", replaced(&sealed[..original_length], b"%%EOF", b"%%EOG").into_iter().chain(sealed[original_length..].iter().copied()).collect()),
+        ("the last byte of the original", "seal-digest-mismatch", replaced(&sealed[..original_length], b"%%EOF", b"%%EOG").into_iter().chain(sealed[original_length..].iter().copied()).collect()),
         ("the line feed after the original", "seal-digest-mismatch", { let mut b = sealed.to_vec(); b[original_length] = b' '; b }),
         ("a stamp's text", "seal-digest-mismatch", replaced(sealed, b"Signed: Ada Lovelace", b"Signed: Eve Lovelace")),
         ("where a stamp is drawn", "seal-digest-mismatch", replaced(sealed, b" cm /Countersign", b" cM /Countersign")),
@@ -107,9 +107,9 @@ fn in_the_file(sealed: &[u8], original_length: usize) -> Vec<Mutation> {
         ("the signature format", "seal-unexpected-form", replaced(sealed, b"/ETSI.CAdES.detached", b"/adbe.pkcs7.detached")),
         ("the permission of changes", "seal-not-certifying", replaced(sealed, b"/V /1.2 /P 1", b"/V /1.2 /P 2")),
         ("the transform method", "seal-not-certifying", replaced(sealed, b"/TransformMethod /DocMDP", b"/TransformMethod /FieldM")),
-        ("the catalog's permission entry", "seal-not-certifying", replaced(sealed, b"/Perms << /DocMDP", b"/Perms << /DocMDQ")),
+        ("the catalog's permission entry", "seal-several-signatures", replaced(sealed, b"/Perms << /DocMDP", b"/Perms << /DocMDQ")),
         ("the kind of the signature field", "seal-missing", replaced(sealed, b"/FT /Sig", b"/FT /Btn")),
-        ("the value of the signature field", "seal-missing", replaced(sealed, b"/V ", b"/W ")),
+        ("the value of the signature field", "seal-missing", replaced(sealed, b"/T (Seal) /V ", b"/T (Seal) /W ")),
     ]
 }
 
@@ -136,7 +136,7 @@ fn in_the_coverage(sealed: &[u8]) -> Vec<Mutation> {
         ("text after the end", "seal-unreadable", [sealed, b"hidden"].concat()),
         ("the last byte is cut off", "seal-not-covered", sealed[..sealed.len() - 1].to_vec()),
         ("the last line is cut off", "seal-unreadable", sealed[..sealed.len() - 6].to_vec()),
-        ("a digit of startxref", "seal-unreadable", flipped(sealed, sealed.len() - 8)),
+        ("the word startxref", "seal-unreadable", replaced(sealed, b"startxref", b"startxreg")),
         ("a padding digit", "seal-dirty-contents", { let mut b = sealed.to_vec(); b[padding] = b'1'; b }),
         ("a padding digit is a space", "seal-dirty-contents", { let mut b = sealed.to_vec(); b[padding] = b' '; b }),
         ("a digit in upper case", "seal-dirty-contents", {

@@ -18,6 +18,7 @@ fn what_cannot_be_sealed_safely_is_refused_with_its_code() {
         ("truncated", "pdf-damaged"),
         ("damaged-startxref", "pdf-damaged"),
         ("same-key-twice", "pdf-damaged"),
+        ("odd-generation", "pdf-damaged"),
         ("user-password", "pdf-password-needed"),
         ("user-password-rc4", "pdf-password-needed"),
         ("signed-by-approval", "pdf-already-signed"),

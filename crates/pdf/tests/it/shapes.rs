@@ -8,6 +8,8 @@ const SEALED: &[&str] = &[
     "reportlab-form",
     "small",
     "chromium",
+    "libreoffice",
+    "tex",
     "linearized",
     "linearized-object-streams",
     "object-streams",
