@@ -24,6 +24,7 @@ pub(crate) use refusal::damaged;
 use crate::file::syntax::Node;
 use crate::file::{File, Loaded};
 use crate::geometry::PageGeometry;
+use crate::seal;
 
 /// What a file is, as far as sealing it needs to know.
 #[derive(Clone, Debug, Serialize)]
@@ -131,9 +132,10 @@ impl<'a> Original<'a> {
         self.file.first_free()
     }
 
-    /// Opens every reachable object and stream within the limits.
+    /// Opens every reachable object and stream within the limits, and rehearses the seal.
     pub fn inspect(&self) -> Result<Inspection, Refusal> {
         let mut notices = sweep::read(&self.file, &self.pages)?;
+        seal::rehearse(self)?;
         if self.file.crypt.is_some() {
             notices.insert(Notice::OwnerPassword);
         }

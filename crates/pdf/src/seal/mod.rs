@@ -10,7 +10,7 @@ pub(crate) mod stamp;
 use std::ops::Range;
 
 use der::Encode;
-use lopdf::ObjectId;
+use lopdf::{Object, ObjectId, Stream, dictionary};
 use sha2::{Digest, Sha256};
 use x509_cert::attr::Attributes;
 
@@ -222,28 +222,95 @@ pub fn seal(original: &Original<'_>, request: SealRequest<'_>, key: &dyn SealKey
 pub fn prepare(original: &Original<'_>, request: SealRequest<'_>) -> Result<Prepared, SealError> {
     let signer = Signer::read(request.certificate_chain)?;
     let first_free = original.first_free_object();
-    let (mut objects, next) = request.objects.into_parts();
+    let (objects, next) = request.objects.into_parts();
     if next < first_free || objects.iter().any(|(id, _)| id.0 < first_free || id.1 != 0) {
         return Err(SealError::WrongNumbers);
     }
     if let Some(overlay) = request.overlays.iter().find(|o| !objects.iter().any(|(id, _)| *id == o.form)) {
         return Err(SealError::UnknownObject(overlay.form));
     }
-    let file = &original.file;
-    let mut update = Update::new(file, next);
-    let mut new = Vec::new();
-    stamp::append_pages(&mut update, original, request.extra_pages, &mut objects)?;
-    stamp::stamp(&mut update, original, request.overlays, &mut new)?;
-    attach::attach(&mut update, file, &original.catalog, request.attachments, &mut new)?;
-    new.extend(objects.iter().map(|(id, object)| (*id, write::object(object, &encryption(file, *id)))));
-    let value = update.reserve();
-    certify(&mut update, original, value, &mut new)?;
     let reserved = Signer::reserved_bytes(request.certificate_chain);
-    new.push((value, signature_dictionary(&encryption(file, value), request.signer, request.signed_at, reserved)));
-    let appended = update.append(new)?;
+    let parts = Addition {
+        overlays: request.overlays,
+        extra_pages: request.extra_pages,
+        attachments: request.attachments,
+        signer: request.signer,
+        signed_at: request.signed_at,
+        reserved,
+    };
+    let (appended, value) = parts.append(original, objects, next)?;
     let lost = || damaged("the signature was not written");
     let body = appended.body_offset(value).ok_or_else(lost)?;
     finish(original, appended, body, reserved, signer)
+}
+
+/// Writes the update that any seal writes, without keeping it: whoever accepts a file knows then that it can be
+/// sealed, and no envelope waits for a seal that cannot come.
+pub(crate) fn rehearse(original: &Original<'_>) -> Result<(), Refusal> {
+    let mut objects = NewObjects::new(original.first_free_object());
+    let form = objects.add(Stream::new(dictionary! { "Type" => "XObject", "Subtype" => "Form" }, Vec::new()));
+    let media = vec![0.into(), 0.into(), 1.into(), 1.into()];
+    let page = objects.add(dictionary! { "Type" => "Page", "MediaBox" => media });
+    let overlays: Vec<PageOverlay> = (1..)
+        .take(original.pages.len())
+        .map(|page| PageOverlay { page, form, matrix: [1.0, 0.0, 0.0, 1.0, 0.0, 0.0] })
+        .collect();
+    let signed_at = UtcTime { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
+    let attachment = Attachment {
+        file_name: "rehearsal".to_owned(),
+        mime_type: "text/plain".to_owned(),
+        description: String::new(),
+        bytes: Vec::new(),
+        modified: signed_at,
+    };
+    let nobody = SignerText { name: String::new(), reason: String::new(), location: String::new() };
+    let addition = Addition {
+        overlays: &overlays,
+        extra_pages: &[page],
+        attachments: &[attachment],
+        signer: &nobody,
+        signed_at,
+        reserved: 0,
+    };
+    let (objects, next) = objects.into_parts();
+    match addition.append(original, objects, next) {
+        Ok(_) => Ok(()),
+        Err(SealError::Original(refusal)) => Err(refusal),
+        Err(_) => Err(damaged("its parts do not fit together")),
+    }
+}
+
+/// What one update adds.
+struct Addition<'r> {
+    overlays: &'r [PageOverlay],
+    extra_pages: &'r [ObjectId],
+    attachments: &'r [Attachment],
+    signer: &'r SignerText,
+    signed_at: UtcTime,
+    reserved: usize,
+}
+
+impl Addition<'_> {
+    /// Writes the update; also the object that holds the signature.
+    fn append(
+        &self,
+        original: &Original<'_>,
+        mut objects: Vec<(ObjectId, Object)>,
+        next: u32,
+    ) -> Result<(Appended, ObjectId), SealError> {
+        let file = &original.file;
+        let mut update = Update::new(file, next);
+        let mut new = Vec::new();
+        stamp::append_pages(&mut update, original, self.extra_pages, &mut objects)?;
+        stamp::stamp(&mut update, original, self.overlays, &mut new)?;
+        attach::attach(&mut update, file, &original.catalog, self.attachments, &mut new)?;
+        new.extend(objects.iter().map(|(id, object)| (*id, write::object(object, &encryption(file, *id)))));
+        let value = update.reserve();
+        certify(&mut update, original, value, &mut new)?;
+        let body = signature_dictionary(&encryption(file, value), self.signer, self.signed_at, self.reserved);
+        new.push((value, body));
+        Ok((update.append(new)?, value))
+    }
 }
 
 /// Fills in `/ByteRange` and computes what is to be signed.

@@ -251,3 +251,86 @@ impl<'a> Comparison<'a, '_> {
         if kept && self.is_new(first) && self.is_new(last) { Ok(()) } else { Err(changed) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file::update::Update;
+    use crate::inspect::Limits;
+
+    const OBJECTS: [&str; 6] = [
+        "<< /Type /Catalog /Pages 2 0 R /Lang (en) /AcroForm << /Fields [] /DA (x) >> >>",
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9] >>",
+        "<< /Type /Page /Parent 2 0 R /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> /XObject << /X 5 0 R >> >> >>",
+        "<< /Length 3 >>\nstream\nq Q\nendstream",
+        "<< /Type /Font >>",
+        "[1 2]",
+    ];
+
+    fn original() -> Vec<u8> {
+        let mut file = b"%PDF-1.7\n".to_vec();
+        let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", OBJECTS.len() + 1);
+        for (body, number) in OBJECTS.iter().zip(1..) {
+            table += &format!("{:010} 00000 n \n", file.len());
+            file.extend(format!("{number} 0 obj\n{body}\nendobj\n").into_bytes());
+        }
+        let start = file.len();
+        let size = OBJECTS.len() + 1;
+        file.extend(format!("{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n").into_bytes());
+        file
+    }
+
+    /// The verdict on an update that writes these objects over the original's.
+    fn verdict(replaced: &[(u32, &str)]) -> Result<(), SealFailure> {
+        let bytes = original();
+        let original = Original::open(&bytes, &Limits::default()).expect("accepted");
+        let objects = replaced.iter().map(|(number, body)| ((*number, 0), body.as_bytes().to_vec())).collect();
+        let sealed = Update::new(&original.file, 20).append(objects).expect("written").bytes;
+        let file = File::open(&sealed, &Limits::default()).expect("it parses");
+        check(&original, &file, &Parts::read(&file)?)
+    }
+
+    #[test]
+    fn an_update_may_extend_what_a_seal_extends() {
+        let sealed = [
+            (1, "<< /Type /Catalog /Pages 2 0 R /Lang (en) /AcroForm << /Fields [ 9 0 R] /DA (x) /SigFlags 3 >> /Names << /EmbeddedFiles 9 0 R >> /AF [9 0 R] /Perms << /DocMDP 9 0 R >> >>"),
+            (2, "<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9] >>"),
+            (3, "<< /Type /Page /Parent 2 0 R /Contents [9 0 R 4 0 R 9 0 R] /Resources << /Font << /F1 5 0 R >> /XObject << /X 5 0 R /Y 9 0 R >> >> /Annots [9 0 R] >>"),
+            (9, "<< /Anything true >>"),
+        ];
+        assert_eq!(verdict(&sealed), Ok(()));
+    }
+
+    #[test]
+    fn an_update_may_change_nothing_else() {
+        let catalog = |rest: &str| format!("<< /Type /Catalog /Pages 2 0 R /Lang (en) /AcroForm << /Fields [] /DA (x) >> {rest}");
+        let page = |contents: &str, resources: &str| {
+            format!("<< /Type /Page /Parent 2 0 R /Contents {contents} /Resources << /Font << /F1 5 0 R >> {resources} >> >>")
+        };
+        let kept = "/XObject << /X 5 0 R >>";
+        for (number, body) in [
+            (1, catalog("/OpenAction 9 0 R >>")),
+            (1, catalog(">>").replace("(en)", "(fr)")),
+            (1, catalog(">>").replace("/Lang (en)", "")),
+            (1, catalog(">>").replace("/DA (x)", "/DA (y)")),
+            (1, catalog(">>").replace("/Fields []", "/Fields [5 0 R]")),
+            (1, catalog("/Names << /EmbeddedFiles 5 0 R >> >>").replace("/Names <<", "/Dests 9 0 R /Names <<")),
+            (2, OBJECTS[1].replace("[0 0 9 9]", "[0 0 5 9]")),
+            (3, page("5 0 R", kept)),
+            (3, page("[4 0 R 9 0 R]", kept)),
+            (3, page("[9 0 R 9 0 R]", kept)),
+            (3, page("[9 0 R 4 0 R 5 0 R]", kept)),
+            (3, page("4 0 R", "/XObject << /X 9 0 R >>")),
+            (3, page("4 0 R", "/XObject << /X 5 0 R /Y 5 0 R >>")),
+            (3, page("4 0 R", kept).replace("/F1 5 0 R", "/F1 9 0 R")),
+            (3, page("4 0 R", kept).replace("/Parent", "/Rotate 90 /Parent")),
+            (4, "<< /Length 3 >>\nstream\nQ q\nendstream".to_owned()),
+            (5, "<< /Type /Font /Changed true >>".to_owned()),
+            (6, "[1 2 9 0 R]".to_owned()),
+        ] {
+            let verdict = verdict(&[(number, &body), (9, "<< /Length 3 >>\nstream\nq Q\nendstream")]);
+            let code = verdict.err().map(|failure| failure.code());
+            assert_eq!(code, Some("seal-unexpected-change"), "object {number} becomes {body}");
+        }
+    }
+}

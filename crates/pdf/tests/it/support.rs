@@ -12,7 +12,7 @@ use countersign_pdf::seal::{
 use lopdf::{Dictionary, Object, Stream, dictionary};
 
 /// The Python of the judges: `COUNTERSIGN_PYTHON`, else the environment that `cargo xtask test` makes.
-pub fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let cached = || {
         let home = std::env::var_os("HOME").map(PathBuf::from).expect("HOME is set");
         home.join(".cache/countersign/venv/bin/python")
@@ -27,14 +27,14 @@ fn scripts() -> PathBuf {
 }
 
 /// A fresh folder for this run below the target folder.
-pub fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pdf-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder for test files");
     folder
 }
 
 /// The folder of fixtures, made once for each run.
-pub fn fixtures() -> &'static Path {
+pub(crate) fn fixtures() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let out = folder("fixtures");
@@ -48,23 +48,23 @@ pub fn fixtures() -> &'static Path {
     })
 }
 
-pub fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let made = fixtures().join(name);
     let path = if made.exists() { made } else { scripts().join("shipped").join(name) };
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-pub fn chain() -> Vec<Vec<u8>> {
+pub(crate) fn chain() -> Vec<Vec<u8>> {
     vec![fixture("leaf.der"), fixture("middle.der")]
 }
 
-pub fn key() -> SoftwareKey {
+pub(crate) fn key() -> SoftwareKey {
     SoftwareKey::from_pkcs8_der(&fixture("leaf.pk8"), chain()).expect("the test key is a P-256 key")
 }
 
-pub const SIGNED_AT: UtcTime = UtcTime { year: 2026, month: 11, day: 21, hour: 9, minute: 30, second: 5 };
+pub(crate) const SIGNED_AT: UtcTime = UtcTime { year: 2026, month: 11, day: 21, hour: 9, minute: 30, second: 5 };
 
-pub fn attachments() -> Vec<Attachment> {
+pub(crate) fn attachments() -> Vec<Attachment> {
     let attachment = |file_name: &str, mime_type: &str, bytes: Vec<u8>| Attachment {
         file_name: file_name.to_owned(),
         mime_type: mime_type.to_owned(),
@@ -121,7 +121,7 @@ fn drawing(original: &Original<'_>, objects: &mut NewObjects) -> (Vec<PageOverla
 }
 
 /// Seals with stamps on every page, one more page and two attachments.
-pub fn seal_whole(bytes: &[u8]) -> Result<Vec<u8>, SealError> {
+pub(crate) fn seal_whole(bytes: &[u8]) -> Result<Vec<u8>, SealError> {
     let original = Original::open(bytes, &Limits::default())?;
     let mut objects = NewObjects::new(original.first_free_object());
     let (overlays, extra_pages) = drawing(&original, &mut objects);
@@ -139,7 +139,7 @@ pub fn seal_whole(bytes: &[u8]) -> Result<Vec<u8>, SealError> {
 }
 
 /// Seals with nothing else.
-pub fn seal_bare(bytes: &[u8]) -> Result<Vec<u8>, SealError> {
+pub(crate) fn seal_bare(bytes: &[u8]) -> Result<Vec<u8>, SealError> {
     let original = Original::open(bytes, &Limits::default())?;
     let chain = chain();
     let request = SealRequest {
@@ -156,14 +156,14 @@ pub fn seal_bare(bytes: &[u8]) -> Result<Vec<u8>, SealError> {
 
 /// What the judges say of one file.
 #[derive(Debug)]
-pub struct Verdict {
-    pub file: String,
-    pub pyhanko: String,
-    pub qpdf: String,
+pub(crate) struct Verdict {
+    pub(crate) file: String,
+    pub(crate) pyhanko: String,
+    pub(crate) qpdf: String,
 }
 
 /// Asks pyHanko and qpdf about files, in one process for all of them.
-pub fn judge(files: &[PathBuf]) -> Vec<Verdict> {
+pub(crate) fn judge(files: &[PathBuf]) -> Vec<Verdict> {
     let done = Command::new(python())
         .arg(scripts().join("judge.py"))
         .arg(fixtures().join("root.der"))
