@@ -30,8 +30,6 @@ pub(crate) struct Crypt {
     key: Vec<u8>,
     strings: Method,
     streams: Method,
-    /// `/P`: what a reader lets its user do (§7.6.4.2, table 22).
-    pub(crate) permissions: i32,
 }
 
 impl Crypt {
@@ -64,7 +62,7 @@ impl Crypt {
             (5, 5 | 6) => modern_key(encrypt, revision)?,
             _ => return Err(Refusal::UnsupportedEncryption),
         };
-        Ok(Self { key, strings, streams, permissions })
+        Ok(Self { key, strings, streams })
     }
 
     /// Decrypts a string of the object `id`.

@@ -46,9 +46,11 @@ pub struct FormField {
 
 /// What was found of the form.
 #[derive(Debug, Default)]
-pub(super) struct Form {
+pub(crate) struct Form {
     pub(super) fields: Vec<FormField>,
-    pub(super) signatures: Vec<ExistingSignature>,
+    pub(crate) signatures: Vec<ExistingSignature>,
+    /// The objects that hold signatures of fields.
+    pub(crate) signature_objects: Vec<ObjectId>,
     pub(super) has_xfa: bool,
     pub(super) xfa_only: bool,
 }
@@ -190,6 +192,7 @@ impl<'a> Walk<'a, '_> {
         if let Some(value) = value.as_ref().and_then(Node::as_dictionary) {
             let found = existing(self.file, value, own.name.clone())?;
             self.form.signatures.push(found);
+            self.form.signature_objects.extend(dictionary.reference(b"V"));
         } else if object.stream.is_some() {
             return Err(damaged("a signature field is a stream"));
         }
