@@ -17,6 +17,7 @@ pub enum Notice {
     /// The file is encrypted but opens without a password; its author restricts what readers offer to do with it.
     OwnerPassword,
     /// Scripts, which may change what some readers show.
+    #[serde(rename = "javascript")]
     JavaScript,
     /// Files inside the file.
     EmbeddedFiles,
@@ -33,6 +34,18 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// Every notice, for tables and tests.
+    pub const ALL: [Self; 8] = [
+        Self::OwnerPassword,
+        Self::JavaScript,
+        Self::EmbeddedFiles,
+        Self::ExternalActions,
+        Self::OptionalContent,
+        Self::Multimedia,
+        Self::XfaAlongside,
+        Self::BrokenStream,
+    ];
+
     /// A sentence for the sender.
     pub fn sentence(self) -> &'static str {
         match self {

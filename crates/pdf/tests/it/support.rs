@@ -197,6 +197,8 @@ fn judged(files: &[PathBuf], options: &[&str]) -> Vec<Verdict> {
             Verdict { file, pyhanko, qpdf, read: value }
         })
         .collect();
-    assert_eq!(verdicts.len(), files.len(), "a verdict for each file");
+    let judged: Vec<_> = verdicts.iter().map(|verdict| verdict.file.clone()).collect();
+    let asked: Vec<_> = files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())).collect();
+    assert_eq!(judged, asked, "a verdict for each file, in order");
     verdicts
 }
