@@ -129,11 +129,9 @@ impl<'a> File<'a> {
     /// Loads an object; `None` where the file has none, which is the null object (§7.3.10).
     pub(crate) fn load(&self, id: ObjectId) -> Result<Option<Loaded<'a>>, Refusal> {
         match self.xref.place(id.0) {
-            Place::Free => Ok(None),
-            Place::At { generation, .. } if generation != id.1 => Ok(None),
-            Place::At { offset, .. } => self.load_at(id, offset).map(Some),
+            Place::At { offset, generation } if generation == id.1 => self.load_at(id, offset).map(Some),
             Place::In { stream, index } if id.1 == 0 => self.load_from(id, stream, index).map(Some),
-            Place::In { .. } => Ok(None),
+            _ => Ok(None),
         }
     }
 

@@ -129,7 +129,14 @@ pub(crate) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(bytes: &'a [u8], position: usize, budget: &'a Budget) -> Self {
-        Self { bytes, position, budget, depth: 0, values_left: budget.limits.values_per_object, charged: position }
+        Self {
+            bytes,
+            position,
+            budget,
+            depth: 0,
+            values_left: budget.limits.values_per_object,
+            charged: position,
+        }
     }
 
     pub(crate) fn position(&self) -> usize {

@@ -101,11 +101,7 @@ fn content_streams(file: &File<'_>, pages: &[Page<'_>]) -> Result<HashSet<Object
 impl Sweep<'_, '_> {
     fn node(&mut self, node: &Node) {
         match &node.value {
-            Value::Reference(id) => {
-                if self.seen.insert(id.0) {
-                    self.pending.push(*id);
-                }
-            }
+            Value::Reference(id) if self.seen.insert(id.0) => self.pending.push(*id),
             Value::Array(items) => items.iter().for_each(|item| self.node(item)),
             Value::Dictionary(dictionary) => self.dictionary(dictionary),
             _ => {}

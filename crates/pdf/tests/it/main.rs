@@ -1,10 +1,18 @@
 //! Integration tests of the PDF crate.
 
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
 mod documented;
+#[cfg(test)]
 mod mutations;
+#[cfg(test)]
 mod prefix;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod shapes;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod survival;
