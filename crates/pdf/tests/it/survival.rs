@@ -76,7 +76,9 @@ proptest! {
         changes in prop::collection::vec(change(), 1..4),
     ) {
         let mut bytes = fixture(seed);
-        changes.iter().for_each(|change| apply(&mut bytes, change));
+        for change in &changes {
+            apply(&mut bytes, change);
+        }
         if inspect(&bytes, &limits()).is_ok() {
             // What is accepted can be sealed.
             let sealed = seal_whole(&bytes);
