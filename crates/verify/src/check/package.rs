@@ -85,7 +85,7 @@ fn check_around(
     if let Some(proof) = find(entries, package::PROOF) {
         let place = log::Place { inclusion: Check::Inclusion, checkpoint: Check::Checkpoint, file: None };
         checkpoint = log::check(checks, &place, proof, events, keys);
-        checks.record(Check::Growth, Some(package::CHECKPOINT), same_checkpoint(entries, proof));
+        checks.record(Check::Checkpoint, Some(package::CHECKPOINT), same_checkpoint(entries, proof));
     }
     let system = find(entries, package::SYSTEM).map(System::from_file);
     if let Some(system) = &system {

@@ -378,13 +378,40 @@ pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
     seal(&opened, request, &key).expect("sealed")
 }
 
-/// Logs, seals and packs an envelope whose events end in `envelope.sealing`, as the server does, whatever they say.
-pub(crate) fn assemble(events: Vec<Event>, signer: LogSigner) -> Package {
-    assemble_with(events, signer, |_| {})
+/// A trail of a few events, which needs no seal.
+pub(crate) fn short_trail() -> Trail {
+    let mut log = Log::new(log_signer());
+    let recorded = record(until_sealing().into_iter().take(3).collect());
+    let events: Vec<LoggedEvent> = recorded.iter().map(|one| log.log(one)).collect();
+    let proof = log.proof(events.last().expect("events").log_index);
+    let (document, original) = (document_ids()[0], &originals()[0]);
+    let subject = Subject::Document {
+        document,
+        original_sha256: Digest::of(original),
+        original_size_bytes: original.len() as u64,
+    };
+    Trail { subject, events, proof, system: system() }
 }
 
-/// The same, with the sealing trail changed before it goes under the seal.
-pub(crate) fn assemble_with(events: Vec<Event>, signer: LogSigner, change: impl Fn(&mut Trail)) -> Package {
+/// Logs, seals and packs an envelope whose events end in `envelope.sealing`, as the server does, whatever they say.
+pub(crate) fn assemble(events: Vec<Event>, signer: LogSigner) -> Package {
+    assemble_with(events, signer, |_| {}, |_| {})
+}
+
+/// What `envelope.sealed` will say.
+pub(crate) struct Outcome {
+    pub(crate) documents: Vec<SealedDocument>,
+    pub(crate) certificate_sha256: Digest,
+    pub(crate) checkpoint_size: u64,
+}
+
+/// The same, with the trail changed before it goes under the seal, and with what is recorded of the seals changed.
+pub(crate) fn assemble_with(
+    events: Vec<Event>,
+    signer: LogSigner,
+    change: impl Fn(&mut Trail),
+    record_otherwise: impl Fn(&mut Outcome),
+) -> Package {
     let mut log = Log::new(signer);
     let recorded = record(events);
     let mut logged: Vec<LoggedEvent> = recorded.iter().map(|one| log.log(one)).collect();
@@ -417,11 +444,17 @@ pub(crate) fn assemble_with(events: Vec<Event>, signer: LogSigner, change: impl 
         sha256: Digest::of(&document.sealed),
         size_bytes: document.sealed.len() as u64,
     });
-    let seal = Command::RecordSealed {
+    let mut outcome = Outcome {
         documents: sealed.collect(),
         certificate_sha256: Digest::of(&certificate),
-        certificate_size_bytes: certificate.len() as u64,
         checkpoint_size: sealing_size,
+    };
+    record_otherwise(&mut outcome);
+    let seal = Command::RecordSealed {
+        documents: outcome.documents,
+        certificate_sha256: outcome.certificate_sha256,
+        certificate_size_bytes: certificate.len() as u64,
+        checkpoint_size: outcome.checkpoint_size,
     };
     story.run(seal, ActorNow::System);
     let copied = story.recipient(3);
