@@ -91,7 +91,8 @@ impl Xref {
 /// The offset that the end of the file names.
 fn startxref(bytes: &[u8]) -> Result<usize, Refusal> {
     let broken = || damaged("the file does not end with startxref, an offset and the end-of-file marker");
-    let trimmed = |bytes: &[u8]| bytes.len() - bytes.iter().rev().take_while(|byte| is_whitespace(**byte)).count();
+    let trimmed =
+        |bytes: &[u8]| bytes.len() - bytes.iter().rev().take_while(|byte| is_whitespace(**byte)).count();
     let end = trimmed(bytes);
     let body = bytes.get(..end).and_then(|body| body.strip_suffix(b"%%EOF")).ok_or_else(broken)?;
     let body = body.get(..trimmed(body)).unwrap_or_default();
@@ -110,7 +111,8 @@ impl Section {
         if parser.keyword(b"xref") {
             return Self::table(parser, offset, budget);
         }
-        let id = parser.object_header().ok_or(damaged("no cross-reference section stands where one is named"))?;
+        let id =
+            parser.object_header().ok_or(damaged("no cross-reference section stands where one is named"))?;
         Self::stream(bytes, parser, offset, id, budget)
     }
 
@@ -118,7 +120,11 @@ impl Section {
     fn check_size(&self) -> Result<(), Refusal> {
         let size = self.trailer.integer(b"Size").and_then(|size| u32::try_from(size).ok()).unwrap_or(0);
         let within = self.places.iter().all(|(number, place)| *number < size || *place == Place::Free);
-        if within { Ok(()) } else { Err(damaged("the cross-references list more objects than the trailer states")) }
+        if within {
+            Ok(())
+        } else {
+            Err(damaged("the cross-references list more objects than the trailer states"))
+        }
     }
 
     fn table(mut parser: Parser<'_>, offset: usize, budget: &Budget) -> Result<Self, Refusal> {
@@ -233,11 +239,18 @@ fn place(fields: &[u8], kind_width: usize, first_width: usize) -> Result<Option<
 
 fn check_numbers(first: u64, count: u64, budget: &Budget) -> Result<(), Refusal> {
     let limit = budget.limits.objects;
-    if first.saturating_add(count) > u64::from(limit) { Err(Refusal::TooManyObjects { limit }) } else { Ok(()) }
+    if first.saturating_add(count) > u64::from(limit) {
+        Err(Refusal::TooManyObjects { limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// The bytes of the stream whose keyword comes next: its length must be exact (§7.3.8.1).
-pub(crate) fn stream_range(parser: &mut Parser<'_>, length: usize) -> Result<std::ops::Range<usize>, Refusal> {
+pub(crate) fn stream_range(
+    parser: &mut Parser<'_>,
+    length: usize,
+) -> Result<std::ops::Range<usize>, Refusal> {
     let broken = || damaged("a stream does not have the length that it states");
     if !parser.keyword(b"stream") {
         return Err(broken());

@@ -21,19 +21,9 @@ use crate::file::update::{Appended, Update, encryption};
 use crate::file::{Loaded, write};
 use crate::inspect::{Original, Refusal, damaged, effective_version};
 use crate::objects::NewObjects;
+use crate::place::PageOverlay;
 use attach::target;
 use cms::Signer;
-
-/// Something drawn on a page of the original.
-#[derive(Clone, Debug)]
-pub struct PageOverlay {
-    /// Page, from 1.
-    pub page: u32,
-    /// A form XObject among the new objects.
-    pub form: ObjectId,
-    /// From the form's space to the page's user space, `[a b c d e f]`.
-    pub matrix: [f64; 6],
-}
 
 /// A moment in UTC, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +87,7 @@ impl UtcTime {
             .copied()
             .unwrap_or(0)
             + u64::from(is_leap && self.month > 2);
-        let days_before_year =
-            365 * (year - 1970) + leap_years_before(year - 1) - leap_years_before(1969);
+        let days_before_year = 365 * (year - 1970) + leap_years_before(year - 1) - leap_years_before(1969);
         let days = days_before_year + days_before_month + u64::from(self.day) - 1;
         ((days * 24 + u64::from(self.hour)) * 60 + u64::from(self.minute)) * 60 + u64::from(self.second)
     }
@@ -212,7 +201,11 @@ impl Prepared {
 }
 
 /// Seals with a key at hand.
-pub fn seal(original: &Original<'_>, request: SealRequest<'_>, key: &dyn SealKey) -> Result<Vec<u8>, SealError> {
+pub fn seal(
+    original: &Original<'_>,
+    request: SealRequest<'_>,
+    key: &dyn SealKey,
+) -> Result<Vec<u8>, SealError> {
     let prepared = prepare(original, request)?;
     let signature = key.sign(&prepared.digest())?;
     prepared.embed(&signature)
@@ -430,7 +423,9 @@ fn append_to<'a>(
 ) -> Result<(), Refusal> {
     let existing = dictionary.as_dictionary().and_then(|dictionary| dictionary.get(key.as_bytes()));
     match existing.map(|node| target(&original.file, owner, node)).transpose()?.flatten() {
-        Some((owner, array)) if array.as_array().is_some() => update.push(&owner, &array, reference.as_bytes()),
+        Some((owner, array)) if array.as_array().is_some() => {
+            update.push(&owner, &array, reference.as_bytes())
+        }
         _ => update.set(owner, dictionary, key, format!("[{reference}]").as_bytes()),
     }
 }
@@ -456,7 +451,8 @@ mod tests {
 
     #[test]
     fn a_moment_is_the_same_in_a_pdf_date_and_in_seconds() {
-        let time = |year, month, day, hour, minute, second| UtcTime { year, month, day, hour, minute, second };
+        let time =
+            |year, month, day, hour, minute, second| UtcTime { year, month, day, hour, minute, second };
         for (time, seconds) in [
             (time(1970, 1, 1, 0, 0, 0), 0),
             (time(2000, 2, 29, 23, 59, 59), 951_868_799),

@@ -7,11 +7,12 @@ use std::fmt::Write;
 use lopdf::{Dictionary, Object, ObjectId, Stream};
 
 use super::attach::target;
+use super::SealError;
 use super::balance::Balance;
-use super::{PageOverlay, SealError};
 use crate::file::syntax::Node;
 use crate::file::update::{Splice, Update, encryption, set_splice};
 use crate::file::{File, Loaded, write};
+use crate::place::PageOverlay;
 use crate::inspect::{Original, Page, Refusal, Resources, damaged};
 
 /// What is drawn on one page: name in the resources, form and matrix.
@@ -111,9 +112,12 @@ fn name_forms<'a>(
     }
     let is_resources = forms.is_none();
     let (owner, node) = forms.unwrap_or((owner, node));
-    let container = containers
-        .entry((owner.id, node.span.start))
-        .or_insert_with(|| Container { owner, node, is_resources, names: BTreeSet::new() });
+    let container = containers.entry((owner.id, node.span.start)).or_insert_with(|| Container {
+        owner,
+        node,
+        is_resources,
+        names: BTreeSet::new(),
+    });
     container.names.extend(stamps.iter().map(|(name, form, _)| (name.clone(), *form)));
     Ok(stamps)
 }
@@ -188,8 +192,7 @@ fn wrap<'a>(
     }
     let last = update.reserve();
     new.push((last, content(file, last, &text)));
-    let parts: Vec<String> =
-        [first].into_iter().chain(streams).chain([last]).map(write::reference).collect();
+    let parts: Vec<String> = [first].into_iter().chain(streams).chain([last]).map(write::reference).collect();
     let value = format!("[{}]", parts.join(" "));
     update.set(&page.object, &page.object.node, "Contents", value.as_bytes())?;
     Ok(())
@@ -223,7 +226,9 @@ pub(crate) fn content_streams(file: &File<'_>, page: &Page<'_>) -> Result<Vec<Ob
     let items = array.as_array().ok_or(damaged("the content of a page is neither a stream nor an array"))?;
     items
         .iter()
-        .map(|item| item.as_reference().ok_or(damaged("the content of a page holds something that is no stream")))
+        .map(|item| {
+            item.as_reference().ok_or(damaged("the content of a page holds something that is no stream"))
+        })
         .collect()
 }
 

@@ -81,7 +81,8 @@ fn attachment(file: &File<'_>, id: ObjectId) -> Result<SealedAttachment, SealFai
     };
     let stream = dictionary.get(b"EF").and_then(Node::as_dictionary).and_then(|files| files.reference(b"F"));
     let stream = file.load(stream.ok_or_else(broken)?)?.ok_or_else(broken)?;
-    let mime_type = stream.dictionary().and_then(|dictionary| dictionary.name(b"Subtype")).unwrap_or_default();
+    let mime_type =
+        stream.dictionary().and_then(|dictionary| dictionary.name(b"Subtype")).unwrap_or_default();
     Ok(SealedAttachment {
         file_name: text(b"UF")?,
         mime_type: String::from_utf8_lossy(mime_type).into_owned(),

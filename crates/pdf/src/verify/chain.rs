@@ -47,7 +47,10 @@ pub fn check_chain(chain: &[Vec<u8>], anchors: &[Vec<u8>], at_unix_s: u64) -> Re
 
 /// Orders the certificates of a seal from the signer's and checks each one's signature by the next: none may be left
 /// over.
-pub(super) fn ordered(leaf: &Certificate, certificates: &[Certificate]) -> Result<Vec<Certificate>, SealFailure> {
+pub(super) fn ordered(
+    leaf: &Certificate,
+    certificates: &[Certificate],
+) -> Result<Vec<Certificate>, SealFailure> {
     if certificates.len() > CERTIFICATES_MAX {
         return Err(SealFailure::BrokenChain);
     }
@@ -64,7 +67,8 @@ pub(super) fn ordered(leaf: &Certificate, certificates: &[Certificate]) -> Resul
 }
 
 fn check_links(certificates: &[Certificate]) -> Result<(), SealFailure> {
-    let linked = certificates.iter().zip(certificates.iter().skip(1)).all(|(one, issuer)| issued(issuer, one));
+    let linked =
+        certificates.iter().zip(certificates.iter().skip(1)).all(|(one, issuer)| issued(issuer, one));
     if linked { Ok(()) } else { Err(SealFailure::BrokenChain) }
 }
 

@@ -54,7 +54,8 @@ pub(super) fn check<'a>(
 ) -> Result<(), SealFailure> {
     let comparison = Comparison { original, sealed, first_new: original.first_free_object() };
     let rules = rules(original)?;
-    let pages: HashMap<ObjectId, &Page<'a>> = original.pages.iter().map(|page| (page.object.id, page)).collect();
+    let pages: HashMap<ObjectId, &Page<'a>> =
+        original.pages.iter().map(|page| (page.object.id, page)).collect();
     for (number, _) in &sealed.xref.newest()?.places {
         if *number >= comparison.first_new {
             continue;
@@ -129,7 +130,9 @@ impl Rule {
         match (self, key) {
             (Self::Catalog, b"AcroForm") => (Self::Form, "the form"),
             (Self::Catalog, b"Names") => (Self::Names, "the names of the document"),
-            (Self::Catalog, b"AF") | (Self::Page, b"Annots") => (Self::Appended, "annotations or associated files"),
+            (Self::Catalog, b"AF") | (Self::Page, b"Annots") => {
+                (Self::Appended, "annotations or associated files")
+            }
             (Self::Catalog, b"Perms" | b"Version") | (Self::Form, b"SigFlags") | (Self::Root, b"Count") => {
                 (Self::Anything, "")
             }
@@ -171,7 +174,10 @@ impl<'a> Comparison<'a, '_> {
             (Rule::NewReference, _, _) if self.is_new(after.1) => Ok(()),
             (Rule::Appended, Value::Array(items), Value::Array(extended)) => {
                 let kept = items.len() <= extended.len()
-                    && items.iter().zip(extended).all(|(one, other)| self.same((before.0, one), (after.0, other)));
+                    && items
+                        .iter()
+                        .zip(extended)
+                        .all(|(one, other)| self.same((before.0, one), (after.0, other)));
                 if kept && extended.iter().skip(items.len()).all(|item| self.is_new(item)) {
                     Ok(())
                 } else {
@@ -179,7 +185,13 @@ impl<'a> Comparison<'a, '_> {
                 }
             }
             (
-                Rule::Catalog | Rule::Form | Rule::Names | Rule::Page | Rule::Resources | Rule::Forms | Rule::Root,
+                Rule::Catalog
+                | Rule::Form
+                | Rule::Names
+                | Rule::Page
+                | Rule::Resources
+                | Rule::Forms
+                | Rule::Root,
                 Value::Dictionary(entries),
                 Value::Dictionary(extended),
             ) => self.dictionary((before.0, entries), (after.0, extended), rule),
@@ -276,7 +288,10 @@ mod tests {
         }
         let start = file.len();
         let size = OBJECTS.len() + 1;
-        file.extend(format!("{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n").into_bytes());
+        file.extend(
+            format!("{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n")
+                .into_bytes(),
+        );
         file
     }
 
@@ -284,7 +299,8 @@ mod tests {
     fn verdict(replaced: &[(u32, &str)]) -> Result<(), SealFailure> {
         let bytes = original();
         let original = Original::open(&bytes, &Limits::default()).expect("accepted");
-        let objects = replaced.iter().map(|(number, body)| ((*number, 0), body.as_bytes().to_vec())).collect();
+        let objects =
+            replaced.iter().map(|(number, body)| ((*number, 0), body.as_bytes().to_vec())).collect();
         let sealed = Update::new(&original.file, 20).append(objects).expect("written").bytes;
         let file = File::open(&sealed, &Limits::default()).expect("it parses");
         check(&original, &file, &Parts::read(&file)?)
@@ -293,9 +309,15 @@ mod tests {
     #[test]
     fn an_update_may_extend_what_a_seal_extends() {
         let sealed = [
-            (1, "<< /Type /Catalog /Pages 2 0 R /Lang (en) /AcroForm << /Fields [ 9 0 R] /DA (x) /SigFlags 3 >> /Names << /EmbeddedFiles 9 0 R >> /AF [9 0 R] /Perms << /DocMDP 9 0 R >> >>"),
+            (
+                1,
+                "<< /Type /Catalog /Pages 2 0 R /Lang (en) /AcroForm << /Fields [ 9 0 R] /DA (x) /SigFlags 3 >> /Names << /EmbeddedFiles 9 0 R >> /AF [9 0 R] /Perms << /DocMDP 9 0 R >> >>",
+            ),
             (2, "<< /Type /Pages /Kids [3 0 R] /Count 1 /MediaBox [0 0 9 9] >>"),
-            (3, "<< /Type /Page /Parent 2 0 R /Contents [9 0 R 4 0 R 9 0 R] /Resources << /Font << /F1 5 0 R >> /XObject << /X 5 0 R /Y 9 0 R >> >> /Annots [9 0 R] >>"),
+            (
+                3,
+                "<< /Type /Page /Parent 2 0 R /Contents [9 0 R 4 0 R 9 0 R] /Resources << /Font << /F1 5 0 R >> /XObject << /X 5 0 R /Y 9 0 R >> >> /Annots [9 0 R] >>",
+            ),
             (9, "<< /Anything true >>"),
         ];
         assert_eq!(verdict(&sealed), Ok(()));
@@ -303,9 +325,13 @@ mod tests {
 
     #[test]
     fn an_update_may_change_nothing_else() {
-        let catalog = |rest: &str| format!("<< /Type /Catalog /Pages 2 0 R /Lang (en) /AcroForm << /Fields [] /DA (x) >> {rest}");
+        let catalog = |rest: &str| {
+            format!("<< /Type /Catalog /Pages 2 0 R /Lang (en) /AcroForm << /Fields [] /DA (x) >> {rest}")
+        };
         let page = |contents: &str, resources: &str| {
-            format!("<< /Type /Page /Parent 2 0 R /Contents {contents} /Resources << /Font << /F1 5 0 R >> {resources} >> >>")
+            format!(
+                "<< /Type /Page /Parent 2 0 R /Contents {contents} /Resources << /Font << /F1 5 0 R >> {resources} >> >>"
+            )
         };
         let kept = "/XObject << /X 5 0 R >>";
         for (number, body) in [
@@ -314,7 +340,11 @@ mod tests {
             (1, catalog(">>").replace("/Lang (en)", "")),
             (1, catalog(">>").replace("/DA (x)", "/DA (y)")),
             (1, catalog(">>").replace("/Fields []", "/Fields [5 0 R]")),
-            (1, catalog("/Names << /EmbeddedFiles 5 0 R >> >>").replace("/Names <<", "/Dests 9 0 R /Names <<")),
+            (
+                1,
+                catalog("/Names << /EmbeddedFiles 5 0 R >> >>")
+                    .replace("/Names <<", "/Dests 9 0 R /Names <<"),
+            ),
             (2, OBJECTS[1].replace("[0 0 9 9]", "[0 0 5 9]")),
             (3, page("5 0 R", kept)),
             (3, page("[4 0 R 9 0 R]", kept)),

@@ -115,7 +115,9 @@ fn check_form(
     value: &Loaded<'_>,
     dictionary: &Dictionary,
 ) -> Result<(), SealFailure> {
-    if dictionary.name(b"Type") != Some(b"Sig") || dictionary.name(b"SubFilter") != Some(b"ETSI.CAdES.detached") {
+    if dictionary.name(b"Type") != Some(b"Sig")
+        || dictionary.name(b"SubFilter") != Some(b"ETSI.CAdES.detached")
+    {
         return Err(form("another signature format"));
     }
     let references = dictionary.get(b"Reference").and_then(Node::as_array).unwrap_or_default();
@@ -232,7 +234,8 @@ fn same(one: (&File<'_>, &Loaded<'_>, &Node), other: (&File<'_>, &Loaded<'_>, &N
         (Value::Dictionary(ones), Value::Dictionary(others)) => {
             ones.entries().len() == others.entries().len()
                 && ones.entries().iter().zip(others.entries()).all(|(one, next)| {
-                    one.key == next.key && same((file, owner, &one.node), (other_file, other_owner, &next.node))
+                    one.key == next.key
+                        && same((file, owner, &one.node), (other_file, other_owner, &next.node))
                 })
         }
         _ => false,

@@ -71,7 +71,8 @@ fn certificates(data: &SignedData) -> Result<Vec<Certificate>, SealFailure> {
 
 /// Versions, algorithms and parts are those of [`crate::seal`], and nothing unsigned is carried.
 fn check_profile(data: &SignedData, signer: &SignerInfo) -> Result<(), SealFailure> {
-    let sha_256 = |algorithm: &AlgorithmIdentifierOwned| algorithm.oid == SHA_256 && algorithm.parameters.is_none();
+    let sha_256 =
+        |algorithm: &AlgorithmIdentifierOwned| algorithm.oid == SHA_256 && algorithm.parameters.is_none();
     let [digest] = data.digest_algorithms.as_slice() else { return Err(encoding("another digest")) };
     if !sha_256(digest) || !sha_256(&signer.digest_alg) {
         return Err(encoding("another digest"));
@@ -94,7 +95,10 @@ fn check_profile(data: &SignedData, signer: &SignerInfo) -> Result<(), SealFailu
 }
 
 /// The only value of the only attribute of this kind.
-fn attribute<T: for<'a> Decode<'a>>(attributes: &Attributes, oid: ObjectIdentifier) -> Result<T, SealFailure> {
+fn attribute<T: for<'a> Decode<'a>>(
+    attributes: &Attributes,
+    oid: ObjectIdentifier,
+) -> Result<T, SealFailure> {
     let mut found = attributes.iter().filter(|attribute| attribute.oid == oid);
     let (Some(attribute), None) = (found.next(), found.next()) else {
         return Err(encoding("other signed attributes"));

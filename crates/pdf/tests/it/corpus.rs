@@ -17,7 +17,10 @@ fn corpus() -> PathBuf {
 #[test]
 fn every_file_of_the_corpus_is_sealed_or_refused_and_the_judges_agree() {
     let Ok(entries) = std::fs::read_dir(corpus()) else {
-        println!("no corpus at {}: nothing to show here (COUNTERSIGN_PDF_CORPUS names another)", corpus().display());
+        println!(
+            "no corpus at {}: nothing to show here (COUNTERSIGN_PDF_CORPUS names another)",
+            corpus().display()
+        );
         return;
     };
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();

@@ -13,6 +13,7 @@ fn every_code_is_documented_with_its_sentence() {
         refusals.chain(failures).map(|(code, sentence)| format!("| `{code}` | {sentence} |")).collect();
     let missing: Vec<&String> = rows.iter().filter(|row| !text.contains(row.as_str())).collect();
     assert!(missing.is_empty(), "docs/pdf.md lacks these rows:\n{missing:#?}");
-    let documented = text.lines().filter(|line| line.starts_with("| `pdf-") || line.starts_with("| `seal-")).count();
+    let documented =
+        text.lines().filter(|line| line.starts_with("| `pdf-") || line.starts_with("| `seal-")).count();
     assert_eq!(documented, rows.len(), "docs/pdf.md has rows for codes that do not exist");
 }

@@ -91,25 +91,88 @@ fn in_the_file(sealed: &[u8], original_length: usize) -> Vec<Mutation> {
     vec![
         ("a digit of the version in the header", "seal-digest-mismatch", flipped(sealed, 7)),
         ("a byte of the original's binary comment", "seal-digest-mismatch", flipped(sealed, 12)),
-        ("the title of the original", "seal-digest-mismatch", flipped(sealed, position(&sealed[..original_length], b"Agreement"))),
-        ("the last byte of the original", "seal-digest-mismatch", replaced(&sealed[..original_length], b"%%EOF", b"%%EOG").into_iter().chain(sealed[original_length..].iter().copied()).collect()),
-        ("the line feed after the original", "seal-digest-mismatch", { let mut b = sealed.to_vec(); b[original_length] = b' '; b }),
-        ("a stamp's text", "seal-digest-mismatch", replaced(sealed, b"Signed: Ada Lovelace", b"Signed: Eve Lovelace")),
-        ("where a stamp is drawn", "seal-digest-mismatch", replaced(sealed, b" cm /Countersign", b" cM /Countersign")),
-        ("the text of the certificate page", "seal-digest-mismatch", replaced(sealed, b"Certificate of completion", b"Certificate of completiom")),
-        ("the name of an attachment", "seal-digest-mismatch", replaced(sealed, b"(trail.json)", b"(trial.json)")),
+        (
+            "the title of the original",
+            "seal-digest-mismatch",
+            flipped(sealed, position(&sealed[..original_length], b"Agreement")),
+        ),
+        (
+            "the last byte of the original",
+            "seal-digest-mismatch",
+            replaced(&sealed[..original_length], b"%%EOF", b"%%EOG")
+                .into_iter()
+                .chain(sealed[original_length..].iter().copied())
+                .collect(),
+        ),
+        ("the line feed after the original", "seal-digest-mismatch", {
+            let mut b = sealed.to_vec();
+            b[original_length] = b' ';
+            b
+        }),
+        (
+            "a stamp's text",
+            "seal-digest-mismatch",
+            replaced(sealed, b"Signed: Ada Lovelace", b"Signed: Eve Lovelace"),
+        ),
+        (
+            "where a stamp is drawn",
+            "seal-digest-mismatch",
+            replaced(sealed, b" cm /Countersign", b" cM /Countersign"),
+        ),
+        (
+            "the text of the certificate page",
+            "seal-digest-mismatch",
+            replaced(sealed, b"Certificate of completion", b"Certificate of completiom"),
+        ),
+        (
+            "the name of an attachment",
+            "seal-digest-mismatch",
+            replaced(sealed, b"(trail.json)", b"(trial.json)"),
+        ),
         ("the checksum of an attachment", "seal-digest-mismatch", flipped(sealed, attached + 60)),
-        ("the time of sealing", "seal-digest-mismatch", replaced(sealed, b"/M (D:20261121", b"/M (D:20261120")),
-        ("the name of the signer", "seal-digest-mismatch", replaced(sealed, b"Countersign \\(test\\)", b"Countersign \\(tezt\\)")),
-        ("the signature's filter", "seal-digest-mismatch", replaced(sealed, b"Adobe.PPKLite", b"Adobe.PPKLits")),
+        (
+            "the time of sealing",
+            "seal-digest-mismatch",
+            replaced(sealed, b"/M (D:20261121", b"/M (D:20261120"),
+        ),
+        (
+            "the name of the signer",
+            "seal-digest-mismatch",
+            replaced(sealed, b"Countersign \\(test\\)", b"Countersign \\(tezt\\)"),
+        ),
+        (
+            "the signature's filter",
+            "seal-digest-mismatch",
+            replaced(sealed, b"Adobe.PPKLite", b"Adobe.PPKLits"),
+        ),
         ("the widget's flags", "seal-digest-mismatch", replaced(sealed, b"/F 132", b"/F 134")),
         ("the flags of the form", "seal-digest-mismatch", replaced(sealed, b"/SigFlags 3", b"/SigFlags 1")),
-        ("the signature format", "seal-unexpected-form", replaced(sealed, b"/ETSI.CAdES.detached", b"/adbe.pkcs7.detached")),
-        ("the permission of changes", "seal-not-certifying", replaced(sealed, b"/V /1.2 /P 1", b"/V /1.2 /P 2")),
-        ("the transform method", "seal-not-certifying", replaced(sealed, b"/TransformMethod /DocMDP", b"/TransformMethod /FieldM")),
-        ("the catalog's permission entry", "seal-several-signatures", replaced(sealed, b"/Perms << /DocMDP", b"/Perms << /DocMDQ")),
+        (
+            "the signature format",
+            "seal-unexpected-form",
+            replaced(sealed, b"/ETSI.CAdES.detached", b"/adbe.pkcs7.detached"),
+        ),
+        (
+            "the permission of changes",
+            "seal-not-certifying",
+            replaced(sealed, b"/V /1.2 /P 1", b"/V /1.2 /P 2"),
+        ),
+        (
+            "the transform method",
+            "seal-not-certifying",
+            replaced(sealed, b"/TransformMethod /DocMDP", b"/TransformMethod /FieldM"),
+        ),
+        (
+            "the catalog's permission entry",
+            "seal-several-signatures",
+            replaced(sealed, b"/Perms << /DocMDP", b"/Perms << /DocMDQ"),
+        ),
         ("the kind of the signature field", "seal-missing", replaced(sealed, b"/FT /Sig", b"/FT /Btn")),
-        ("the value of the signature field", "seal-missing", replaced(sealed, b"/T (Seal) /V ", b"/T (Seal) /W ")),
+        (
+            "the value of the signature field",
+            "seal-missing",
+            replaced(sealed, b"/T (Seal) /V ", b"/T (Seal) /W "),
+        ),
     ]
 }
 
@@ -137,10 +200,19 @@ fn in_the_coverage(sealed: &[u8]) -> Vec<Mutation> {
         ("the last byte is cut off", "seal-not-covered", sealed[..sealed.len() - 1].to_vec()),
         ("the last line is cut off", "seal-unreadable", sealed[..sealed.len() - 6].to_vec()),
         ("the word startxref", "seal-unreadable", replaced(sealed, b"startxref", b"startxreg")),
-        ("a padding digit", "seal-dirty-contents", { let mut b = sealed.to_vec(); b[padding] = b'1'; b }),
-        ("a padding digit is a space", "seal-dirty-contents", { let mut b = sealed.to_vec(); b[padding] = b' '; b }),
+        ("a padding digit", "seal-dirty-contents", {
+            let mut b = sealed.to_vec();
+            b[padding] = b'1';
+            b
+        }),
+        ("a padding digit is a space", "seal-dirty-contents", {
+            let mut b = sealed.to_vec();
+            b[padding] = b' ';
+            b
+        }),
         ("a digit in upper case", "seal-dirty-contents", {
-            let at = digits.start + sealed[digits.clone()].iter().position(u8::is_ascii_lowercase).expect("a letter");
+            let at = digits.start
+                + sealed[digits.clone()].iter().position(u8::is_ascii_lowercase).expect("a letter");
             let mut b = sealed.to_vec();
             b[at] = b[at].to_ascii_uppercase();
             b
@@ -179,7 +251,10 @@ fn in_the_signature(sealed: &[u8]) -> Vec<Mutation> {
         signer.signature = der::asn1::OctetString::new(other.to_der().as_bytes()).expect("it encodes");
     });
     let unsigned = rebuilt(sealed, |_, signer| {
-        signer.unsigned_attrs = Some(SetOfVec::from_iter([signer.signed_attrs.as_ref().expect("attributes").as_slice()[0].clone()]).expect("one"));
+        signer.unsigned_attrs = Some(
+            SetOfVec::from_iter([signer.signed_attrs.as_ref().expect("attributes").as_slice()[0].clone()])
+                .expect("one"),
+        );
     });
     let more = rebuilt(sealed, |data, _| {
         let extra = cms::cert::CertificateChoices::Certificate(
@@ -205,9 +280,21 @@ fn in_the_signature(sealed: &[u8]) -> Vec<Mutation> {
         ("the signature", "seal-bad-signature", in_cms(sealed, ECDSA_SHA_256, 8 + 2 + 4 + 5)),
         ("the signature in its other form", "seal-bad-signature", malleated),
         ("the signer's serial number", "seal-certificate-mismatch", in_cms(sealed, serial, 6)),
-        ("the signer's certificate", "seal-certificate-mismatch", in_cms(sealed, &leaf[leaf.len() - 20..], 12)),
-        ("the key of the issuer", "seal-broken-chain", in_cms(sealed, &middle[issuer_key..issuer_key + 20], 10)),
-        ("the signature of the issuer's certificate", "seal-untrusted", in_cms(sealed, &middle[middle.len() - 20..], 12)),
+        (
+            "the signer's certificate",
+            "seal-certificate-mismatch",
+            in_cms(sealed, &leaf[leaf.len() - 20..], 12),
+        ),
+        (
+            "the key of the issuer",
+            "seal-broken-chain",
+            in_cms(sealed, &middle[issuer_key..issuer_key + 20], 10),
+        ),
+        (
+            "the signature of the issuer's certificate",
+            "seal-untrusted",
+            in_cms(sealed, &middle[middle.len() - 20..], 12),
+        ),
         ("something unsigned is added", "seal-encoding", unsigned),
         ("a certificate is added", "seal-broken-chain", more),
         ("the certificates are taken away", "seal-certificate-mismatch", none),
@@ -220,19 +307,17 @@ fn each_change_of_a_sealed_file_is_caught_and_named_d_6() {
     let original = fixture("reportlab.pdf");
     let sealed = seal_whole(&original).expect("it is sealed");
     check(&sealed).expect("untouched, it verifies");
-    let mutations: Vec<Mutation> = [
-        in_the_file(&sealed, original.len()),
-        in_the_coverage(&sealed),
-        in_the_signature(&sealed),
-    ]
-    .concat();
+    let mutations: Vec<Mutation> =
+        [in_the_file(&sealed, original.len()), in_the_coverage(&sealed), in_the_signature(&sealed)].concat();
     assert!(mutations.len() >= 50, "{} mutations", mutations.len());
     let mut wrong = Vec::new();
     for (name, code, bytes) in &mutations {
         assert_ne!(bytes, &sealed, "{name}: nothing is changed");
         match check(bytes) {
             Ok(_) => wrong.push(format!("{name}: not caught")),
-            Err(failure) if failure.code() != *code => wrong.push(format!("{name}: {} for {code}: {failure}", failure.code())),
+            Err(failure) if failure.code() != *code => {
+                wrong.push(format!("{name}: {} for {code}: {failure}", failure.code()))
+            }
             Err(_) => {}
         }
     }
@@ -250,7 +335,13 @@ fn every_single_byte_of_a_sealed_file_is_protected_d_6() {
 
 #[test]
 fn a_verified_seal_gives_back_the_original_the_signer_and_the_attachments() {
-    for name in ["reportlab.pdf", "word-like.pdf", "attachments-encrypted.pdf", "inherited-encrypted.pdf", "owner-rc4.pdf"] {
+    for name in [
+        "reportlab.pdf",
+        "word-like.pdf",
+        "attachments-encrypted.pdf",
+        "inherited-encrypted.pdf",
+        "owner-rc4.pdf",
+    ] {
         let original = fixture(name);
         let sealed = seal_whole(&original).expect("it is sealed");
         let verified = check(&sealed).unwrap_or_else(|failure| panic!("{name}: {failure}"));
@@ -267,7 +358,8 @@ fn a_verified_seal_gives_back_the_original_the_signer_and_the_attachments() {
         let mut found = verified.attachments.clone();
         found.sort_by_key(|attachment| attachment.file_name.clone());
         let found: Vec<_> = found.iter().map(|one| (&one.file_name, &one.mime_type, &one.bytes)).collect();
-        let expected: Vec<_> = expected.iter().map(|one| (&one.file_name, &one.mime_type, &one.bytes)).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|one| (&one.file_name, &one.mime_type, &one.bytes)).collect();
         assert_eq!(found, expected, "{name}");
     }
 }
@@ -297,7 +389,8 @@ fn chains_are_trusted_at_their_time_for_their_purpose_and_to_their_anchor_only()
     let (root, other) = (fixture("root.der"), fixture("other-root.der"));
     let at = SIGNED_AT.unix_s();
     let with = |leaf: &str| vec![fixture(leaf), fixture("middle.der")];
-    let code = |chain: &[Vec<u8>], anchors: &[Vec<u8>], at| check_chain(chain, anchors, at).err().map(|f| f.code());
+    let code =
+        |chain: &[Vec<u8>], anchors: &[Vec<u8>], at| check_chain(chain, anchors, at).err().map(|f| f.code());
     assert_eq!(code(&with("leaf.der"), &[other.clone(), root.clone()], at), None);
     assert_eq!(code(&[with("leaf.der"), vec![root.clone()]].concat(), &[root.clone()], at), None);
     assert_eq!(code(&with("leaf.der"), &[fixture("middle.der")], at), None);
@@ -307,7 +400,10 @@ fn chains_are_trusted_at_their_time_for_their_purpose_and_to_their_anchor_only()
     assert_eq!(code(&with("expired.der"), &[root.clone()], at), Some("seal-outside-validity"));
     assert_eq!(code(&with("leaf.der"), &[root.clone()], 0), Some("seal-outside-validity"));
     assert_eq!(code(&with("purposeless.der"), &[root.clone()], at), Some("seal-purpose"));
-    assert_eq!(code(&[fixture("leaf.der"), fixture("leaf.der")], &[root.clone()], at), Some("seal-broken-chain"));
+    assert_eq!(
+        code(&[fixture("leaf.der"), fixture("leaf.der")], &[root.clone()], at),
+        Some("seal-broken-chain")
+    );
     assert_eq!(code(&[], &[root], at), Some("seal-broken-chain"));
 }
 

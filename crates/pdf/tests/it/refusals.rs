@@ -69,7 +69,13 @@ fn an_earlier_signature_is_reported_with_its_field_coverage_and_permission() {
 
 #[test]
 fn form_fields_are_reported_where_they_show() {
-    for name in ["reportlab-form.pdf", "object-streams.pdf", "owner-rc4.pdf", "owner-aes-128.pdf", "owner-aes-256.pdf"] {
+    for name in [
+        "reportlab-form.pdf",
+        "object-streams.pdf",
+        "owner-rc4.pdf",
+        "owner-aes-128.pdf",
+        "owner-aes-256.pdf",
+    ] {
         let inspection = inspect(&fixture(name), &Limits::default()).expect("the form is accepted");
         let found = |field: &str| {
             let fields = &inspection.structure.fields;
@@ -79,7 +85,10 @@ fn form_fields_are_reported_where_they_show() {
         let text = found("full_name");
         assert_eq!((text.kind, text.page), (FieldKind::Text, Some(1)), "{name}");
         let rect = text.rect.expect("it shows");
-        assert!((rect.x - 72.0).abs() < 1.0 && (rect.y - (841.889_764 - 720.0)).abs() < 1.0, "{name}: {rect:?}");
+        assert!(
+            (rect.x - 72.0).abs() < 1.0 && (rect.y - (841.889_764 - 720.0)).abs() < 1.0,
+            "{name}: {rect:?}"
+        );
         assert_eq!(found("accept").kind, FieldKind::Checkbox);
         assert_eq!(found("kind").kind, FieldKind::Radio);
         assert_eq!(found("country").kind, FieldKind::Choice);
@@ -90,7 +99,10 @@ fn form_fields_are_reported_where_they_show() {
 fn the_make_of_a_file_is_reported() {
     let structure = |name: &str| inspect(&fixture(name), &Limits::default()).expect("accepted").structure;
     let plain = structure("reportlab.pdf");
-    assert_eq!((plain.pages.len(), plain.xref, plain.linearized, plain.revisions), (10, XrefKind::Table, false, 1));
+    assert_eq!(
+        (plain.pages.len(), plain.xref, plain.linearized, plain.revisions),
+        (10, XrefKind::Table, false, 1)
+    );
     assert!(structure("linearized.pdf").linearized);
     assert_eq!(structure("word-like.pdf").xref, XrefKind::Stream);
     assert_eq!(structure("updated.pdf").revisions, 2);

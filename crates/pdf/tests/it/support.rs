@@ -18,7 +18,11 @@ pub(crate) fn python() -> PathBuf {
         home.join(".cache/countersign/venv/bin/python")
     };
     let python = std::env::var_os("COUNTERSIGN_PYTHON").map_or_else(cached, PathBuf::from);
-    assert!(python.exists(), "{} is missing: run `cargo xtask test` once, or set COUNTERSIGN_PYTHON", python.display());
+    assert!(
+        python.exists(),
+        "{} is missing: run `cargo xtask test` once, or set COUNTERSIGN_PYTHON",
+        python.display()
+    );
     python
 }
 
@@ -62,7 +66,8 @@ pub(crate) fn key() -> SoftwareKey {
     SoftwareKey::from_pkcs8_der(&fixture("leaf.pk8"), chain()).expect("the test key is a P-256 key")
 }
 
-pub(crate) const SIGNED_AT: UtcTime = UtcTime { year: 2026, month: 11, day: 21, hour: 9, minute: 30, second: 5 };
+pub(crate) const SIGNED_AT: UtcTime =
+    UtcTime { year: 2026, month: 11, day: 21, hour: 9, minute: 30, second: 5 };
 
 pub(crate) fn attachments() -> Vec<Attachment> {
     let attachment = |file_name: &str, mime_type: &str, bytes: Vec<u8>| Attachment {
@@ -160,13 +165,24 @@ pub(crate) struct Verdict {
     pub(crate) file: String,
     pub(crate) pyhanko: String,
     pub(crate) qpdf: String,
+    pub(crate) read: serde_json::Value,
 }
 
 /// Asks pyHanko and qpdf about files, in one process for all of them.
 pub(crate) fn judge(files: &[PathBuf]) -> Vec<Verdict> {
+    judged(files, &[])
+}
+
+/// The same, and what pikepdf and poppler read in files that were sealed with everything.
+pub(crate) fn judge_and_read(files: &[PathBuf]) -> Vec<Verdict> {
+    judged(files, &["--read-back"])
+}
+
+fn judged(files: &[PathBuf], options: &[&str]) -> Vec<Verdict> {
     let done = Command::new(python())
         .arg(scripts().join("judge.py"))
         .arg(fixtures().join("root.der"))
+        .args(options)
         .args(files)
         .output()
         .expect("python starts");
@@ -177,7 +193,8 @@ pub(crate) fn judge(files: &[PathBuf]) -> Vec<Verdict> {
         .map(|line| {
             let value: serde_json::Value = serde_json::from_str(line).expect("the judge writes JSON");
             let field = |name: &str| value[name].as_str().expect("a verdict is text").to_owned();
-            Verdict { file: field("file"), pyhanko: field("pyhanko"), qpdf: field("qpdf") }
+            let (file, pyhanko, qpdf) = (field("file"), field("pyhanko"), field("qpdf"));
+            Verdict { file, pyhanko, qpdf, read: value }
         })
         .collect();
     assert_eq!(verdicts.len(), files.len(), "a verdict for each file");
