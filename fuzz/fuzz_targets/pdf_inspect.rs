@@ -5,6 +5,11 @@ use countersign_pdf::inspect::{Limits, inspect};
 
 libfuzzer_sys::fuzz_target!(|pdf: &[u8]| {
     // Small bounds keep each run short; the paths are the same.
-    let limits = Limits { work: 20_000_000, total_stream_bytes: 8 << 20, structure_bytes: 4 << 20, ..Limits::default() };
+    let limits = Limits {
+        work: 20_000_000,
+        total_stream_bytes: 8 << 20,
+        structure_bytes: 4 << 20,
+        ..Limits::default()
+    };
     let _ = inspect(pdf, &limits);
 });

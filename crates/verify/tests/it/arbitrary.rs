@@ -20,7 +20,8 @@ enum Damage {
 fn damage() -> impl Strategy<Value = Damage> {
     prop_oneof![
         (any::<usize>(), any::<u8>()).prop_map(|(at, byte)| Damage::Put(at, byte)),
-        (any::<usize>(), proptest::collection::vec(any::<u8>(), 1..9)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        (any::<usize>(), proptest::collection::vec(any::<u8>(), 1..9))
+            .prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
         (any::<usize>(), 1..2_000_usize).prop_map(|(at, length)| Damage::Cut(at, length)),
         (any::<usize>(), 1..2_000_usize).prop_map(|(at, length)| Damage::Double(at, length)),
     ]

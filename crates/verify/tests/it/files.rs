@@ -82,7 +82,8 @@ impl Files {
     }
 
     pub(crate) fn set_lines(&mut self, lines: &[Value]) {
-        *self.get("events.jsonl") = lines.iter().flat_map(|line| (line.to_string() + "\n").into_bytes()).collect();
+        *self.get("events.jsonl") =
+            lines.iter().flat_map(|line| (line.to_string() + "\n").into_bytes()).collect();
     }
 
     /// Changes one line, by the type of its event; of several the first.

@@ -16,7 +16,11 @@ fn compare(path: PathBuf, now: &[u8]) {
         fs::write(&path, now).expect("the folder is there");
     }
     let golden = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    assert!(golden == now, "{} differs: a stored format never changes, write a new version of it", path.display());
+    assert!(
+        golden == now,
+        "{} differs: a stored format never changes, write a new version of it",
+        path.display()
+    );
 }
 
 #[test]
@@ -26,7 +30,8 @@ fn a_trail_is_written_as_version_1_was() {
     assert_eq!(countersign_verify::trail::system_of(&bytes), Ok(system()));
     let spaced = [b" ".as_slice(), &bytes].concat();
     assert!(countersign_verify::trail::system_of(&spaced).is_err(), "one form only");
-    let next = String::from_utf8(bytes).expect("text").replacen("countersign-trail/1", "countersign-trail/2", 1);
+    let next =
+        String::from_utf8(bytes).expect("text").replacen("countersign-trail/1", "countersign-trail/2", 1);
     assert!(countersign_verify::trail::system_of(next.as_bytes()).is_err(), "version 2 is not known");
 }
 

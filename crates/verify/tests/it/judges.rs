@@ -15,9 +15,16 @@ use crate::{
 fn shell(folder: &Path, script: &str) -> Output {
     for tool in ["sha256sum", "jq", "openssl", "qpdf", "unzip", "pdfsig"] {
         let found = Command::new("sh").args(["-c", &format!("command -v {tool}")]).output().expect("a shell");
-        assert!(found.status.success(), "{tool} is missing (Debian: coreutils, jq, openssl, qpdf, unzip, poppler-utils)");
+        assert!(
+            found.status.success(),
+            "{tool} is missing (Debian: coreutils, jq, openssl, qpdf, unzip, poppler-utils)"
+        );
     }
-    Command::new("bash").args(["-c", &format!("set -euo pipefail\n{script}")]).current_dir(folder).output().expect("bash")
+    Command::new("bash")
+        .args(["-c", &format!("set -euo pipefail\n{script}")])
+        .current_dir(folder)
+        .output()
+        .expect("bash")
 }
 
 fn prints(folder: &Path, script: &str) -> String {
@@ -82,7 +89,11 @@ fn python() -> PathBuf {
         home.join(".cache/countersign/venv/bin/python")
     };
     let python = std::env::var_os("COUNTERSIGN_PYTHON").map_or_else(cached, PathBuf::from);
-    assert!(python.exists(), "{} is missing: run `cargo xtask test` once, or set COUNTERSIGN_PYTHON", python.display());
+    assert!(
+        python.exists(),
+        "{} is missing: run `cargo xtask test` once, or set COUNTERSIGN_PYTHON",
+        python.display()
+    );
     python
 }
 
@@ -124,7 +135,8 @@ for part in path:
 assert sn == 0 and node == base64.b64decode(root)
 print(values)
 "#;
-    let output = Command::new(python()).args(["-c", script]).current_dir(folder.path()).output().expect("python");
+    let output =
+        Command::new(python()).args(["-c", script]).current_dir(folder.path()).output().expect("python");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let values = package().events.iter().map(|logged| logged.recorded.event.veiled().len()).sum::<usize>();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), values.to_string());

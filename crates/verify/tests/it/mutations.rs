@@ -114,7 +114,8 @@ fn e_6_a_changed_file_is_named() {
     let report = verify_package(&bytes, &keys());
     let name = format!("originals/{}.pdf", document_ids()[1]);
     assert!(report.first_failure().expect("failed").sentence.contains(&name), "{}", report.to_text());
-    let original = report.items.iter().find(|item| item.check == Check::Original && item.file.as_ref() == Some(&name));
+    let original =
+        report.items.iter().find(|item| item.check == Check::Original && item.file.as_ref() == Some(&name));
     assert_eq!(original.expect("reported").outcome, countersign_verify::Outcome::Failed);
 }
 
@@ -135,7 +136,9 @@ fn e_6_the_manifest_is_that_of_the_files() {
         ("an original with its checksum", Check::Manifest, |f| f.get(&original(0)).push(b'\n')),
         ("the certificate with its checksum", Check::Manifest, |f| f.get("certificate.pdf")[20] ^= 1),
         ("a size", Check::Manifest, |f| change_manifest(f, |m| m["files"][1]["size_bytes"] = json!(1))),
-        ("a digest", Check::Manifest, |f| change_manifest(f, |m| m["files"][1]["sha256"] = json!("0".repeat(64)))),
+        ("a digest", Check::Manifest, |f| {
+            change_manifest(f, |m| m["files"][1]["sha256"] = json!("0".repeat(64)))
+        }),
         ("a name", Check::Manifest, |f| change_manifest(f, |m| m["files"][1]["name"] = json!("other.pdf"))),
         ("a file left out", Check::Manifest, |f| {
             change_manifest(f, |m| drop(m["files"].as_array_mut().expect("a list").pop()));
@@ -143,7 +146,9 @@ fn e_6_the_manifest_is_that_of_the_files() {
         ("the envelope", Check::Manifest, |f| {
             change_manifest(f, |m| m["envelope"] = json!("env_00000000000000000000000000"));
         }),
-        ("the format", Check::Manifest, |f| change_manifest(f, |m| m["format"] = json!("countersign-evidence/2"))),
+        ("the format", Check::Manifest, |f| {
+            change_manifest(f, |m| m["format"] = json!("countersign-evidence/2"))
+        }),
         ("a word more", Check::Manifest, |f| change_manifest(f, |m| m["note"] = json!("genuine"))),
         ("a space", Check::Manifest, |f| f.get("manifest.json").insert(1, b' ')),
     ];
@@ -238,7 +243,9 @@ fn e_6_documents_and_texts() {
         ("sealed PDF, a revision more", Check::Seal, |f| later_revision(f.get(&sealed(1)))),
         ("certificate, a byte", Check::Seal, |f| f.get("certificate.pdf")[15] ^= 1),
         ("certificate, a revision more", Check::Seal, |f| later_revision(f.get("certificate.pdf"))),
-        ("system, another issuer", Check::TrailSubject, |f| change_system(f, |s| s["issuer"] = json!("https://evil"))),
+        ("system, another issuer", Check::TrailSubject, |f| {
+            change_system(f, |s| s["issuer"] = json!("https://evil"))
+        }),
         ("system, another version", Check::TrailSubject, |f| change_system(f, |s| s["version"] = json!("9"))),
         ("system, a factor reworded", Check::TrailSubject, |f| {
             change_system(f, |s| s["factors"]["link"] = json!("Seen in person."));
@@ -257,8 +264,12 @@ fn change_system(files: &mut Files, change: impl FnOnce(&mut Value)) {
 /// An incremental update that redefines a page (ISO 32000-2 §7.5.6).
 fn later_revision(pdf: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(pdf).into_owned();
-    let previous = text.rsplit_once("startxref\n").and_then(|(_, rest)| rest.split('\n').next()).expect("a start");
-    let size = text.rsplit_once("/Size ").and_then(|(_, rest)| rest.split([' ', '\n', '>', '/']).next()).expect("a size");
+    let previous =
+        text.rsplit_once("startxref\n").and_then(|(_, rest)| rest.split('\n').next()).expect("a start");
+    let size = text
+        .rsplit_once("/Size ")
+        .and_then(|(_, rest)| rest.split([' ', '\n', '>', '/']).next())
+        .expect("a size");
     let root = text.rsplit_once("/Root ").and_then(|(_, rest)| rest.split(" R").next()).expect("a root");
     let at = pdf.len();
     let page = "3 0 obj\n<< /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] >>\nendobj\n";
@@ -281,7 +292,9 @@ fn edit_lines(files: &mut Files, edit: impl FnOnce(&mut Vec<Value>)) {
 fn e_3_events() {
     run_fitted(&[
         ("an act's nonce", Check::Chain, |f| {
-            f.change_event("recipient.signed", |l| l["event"]["event"]["body"]["content"]["nonce"] = json!("1".repeat(64)));
+            f.change_event("recipient.signed", |l| {
+                l["event"]["event"]["body"]["content"]["nonce"] = json!("1".repeat(64))
+            });
         }),
         ("a date", Check::Chain, |f| {
             f.change_event("envelope.sent", |l| {
@@ -335,7 +348,9 @@ fn e_3_events() {
             f.fit_chain();
         }),
         ("a date before the one before", Check::Chain, |f| {
-            f.change_event("recipient.signed", |l| l["event"]["event"]["at"] = json!("2026-11-18T11:06:40.000Z"));
+            f.change_event("recipient.signed", |l| {
+                l["event"]["event"]["at"] = json!("2026-11-18T11:06:40.000Z")
+            });
             f.fit_chain();
         }),
         ("another envelope", Check::Chain, |f| {
@@ -348,7 +363,9 @@ fn e_3_events() {
             f.change_event("envelope.created", |l| l["event"]["previous"] = json!("1".repeat(64)));
         }),
         ("a type that is not known", Check::Events, |f| {
-            f.change_event("document.opened", |l| l["event"]["event"]["body"]["type"] = json!("document.closed"));
+            f.change_event("document.opened", |l| {
+                l["event"]["event"]["body"]["type"] = json!("document.closed")
+            });
         }),
         ("a word more", Check::Events, |f| {
             f.change_event("document.opened", |l| l["event"]["event"]["body"]["content"]["note"] = json!(1));
@@ -358,7 +375,9 @@ fn e_3_events() {
                 l["event"]["event"]["body"]["content"].as_object_mut().expect("an object").remove("sha256");
             });
         }),
-        ("another version", Check::Events, |f| f.change_event("document.opened", |l| l["event"]["v"] = json!(2))),
+        ("another version", Check::Events, |f| {
+            f.change_event("document.opened", |l| l["event"]["v"] = json!(2))
+        }),
         ("a space", Check::Events, |f| f.get("events.jsonl").insert(1, b' ')),
         ("no last line break", Check::Events, |f| {
             let file = f.get("events.jsonl");
@@ -422,8 +441,12 @@ fn checkpoint_line(lines: &[String], line: usize) -> usize {
 #[test]
 fn e_3_log() {
     run_fitted(&[
-        ("index + 1", Check::Inclusion, |f| change_proof(f, |l| l[1] = format!("index {}", last_index() + 1))),
-        ("index - 1", Check::Inclusion, |f| change_proof(f, |l| l[1] = format!("index {}", last_index() - 1))),
+        ("index + 1", Check::Inclusion, |f| {
+            change_proof(f, |l| l[1] = format!("index {}", last_index() + 1))
+        }),
+        ("index - 1", Check::Inclusion, |f| {
+            change_proof(f, |l| l[1] = format!("index {}", last_index() - 1))
+        }),
         ("index + 1 in both", Check::Inclusion, |f| {
             change_proof(f, |l| l[1] = format!("index {}", last_index() + 1));
             f.change_event("evidence.exported", |l| l["log_index"] = json!(last_index() + 1));
@@ -432,7 +455,9 @@ fn e_3_log() {
         ("a hash less", Check::Inclusion, |f| change_proof(f, |l| drop(l.remove(2)))),
         ("a hash twice", Check::Inclusion, |f| change_proof(f, |l| l.insert(2, l[2].clone()))),
         ("header", Check::Inclusion, |f| change_proof(f, |l| l[0].push('2'))),
-        ("something extra", Check::Inclusion, |f| change_proof(f, |l| l.insert(1, "extra Z2VudWluZQ==".to_owned()))),
+        ("something extra", Check::Inclusion, |f| {
+            change_proof(f, |l| l.insert(1, "extra Z2VudWluZQ==".to_owned()))
+        }),
         ("last leaf id", Check::Inclusion, |f| {
             f.change_event("evidence.exported", |l| l["leaf_id"] = json!("0".repeat(32)));
         }),
@@ -442,7 +467,9 @@ fn e_3_log() {
         ("leaf id before the seal", Check::TrailEvents, |f| {
             f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0".repeat(32)));
         }),
-        ("leaf id that is none", Check::Events, |f| f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0"))),
+        ("leaf id that is none", Check::Events, |f| {
+            f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0"))
+        }),
         ("leaf id of another event", Check::Positions, |f| {
             let of_other = f.lines()[1]["leaf_id"].clone();
             f.change_event("envelope.downloaded", |l| l["leaf_id"] = of_other);
@@ -479,7 +506,8 @@ fn e_3_log() {
         ("signed by another key of the same name", Check::Checkpoint, |f| {
             let text = f.text("log/checkpoint");
             let checkpoint = text.split_once("\n\n").expect("signed").0.to_owned() + "\n";
-            let note = countersign_tlog::sign_checkpoint(&checkpoint.parse().expect("a checkpoint"), &forger());
+            let note =
+                countersign_tlog::sign_checkpoint(&checkpoint.parse().expect("a checkpoint"), &forger());
             let note = note.expect("signed").to_string();
             change_proof(f, |l| {
                 let at = checkpoint_line(l, 4);
@@ -510,7 +538,8 @@ fn e_4_sealed_pdfs_alone() {
             p[at] = if p[at] == b'a' { b'b' } else { b'a' };
         }),
         ("padding of the signature", Check::Seal, |p| {
-            let end = position(p, b"/Contents <") + p[position(p, b"/Contents <")..].iter().position(|b| *b == b'>').expect("an end");
+            let end = position(p, b"/Contents <")
+                + p[position(p, b"/Contents <")..].iter().position(|b| *b == b'>').expect("an end");
             p[end - 1] = b'1';
         }),
         ("byte range", Check::Seal, |p| {

@@ -65,7 +65,9 @@ fn e_2_and_e_7_a_history_against_the_rules_is_named() {
         ("consent to another text", Check::Acts, |e| {
             signed(e, |act| act.consent.sha256 = Digest::of(b"other"));
         }),
-        ("another document shown", Check::Acts, |e| signed(e, |act| act.documents[0].sha256 = Digest::of(b"other"))),
+        ("another document shown", Check::Acts, |e| {
+            signed(e, |act| act.documents[0].sha256 = Digest::of(b"other"))
+        }),
         ("fewer pages shown", Check::Acts, |e| signed(e, |act| act.documents[0].page_count = 1)),
         ("a document not shown", Check::Acts, |e| signed(e, |act| drop(act.documents.pop()))),
         ("documents in another order", Check::Acts, |e| signed(e, |act| act.documents.swap(0, 1))),
@@ -114,7 +116,9 @@ fn e_2_and_e_7_a_history_against_the_rules_is_named() {
         }),
         ("signature not adopted", Check::Legal, |e| drop_first(e, "signature.adopted")),
         ("a date not of that day", Check::Legal, |e| signed(e, |act| value(act, 2, "2026-11-01"))),
-        ("another's address as one's own", Check::Legal, |e| signed(e, |act| value(act, 4, "eve@example.com"))),
+        ("another's address as one's own", Check::Legal, |e| {
+            signed(e, |act| value(act, 4, "eve@example.com"))
+        }),
         ("a number that is none", Check::Legal, |e| value(acts(e).last().expect("an act"), 0, "much")),
         ("two radio buttons", Check::Legal, |e| signed(e, |act| value(act, 6, "true"))),
         ("a required value left out", Check::Legal, |e| signed(e, |act| drop(act.values.remove(3)))),
@@ -169,7 +173,8 @@ fn e_2_and_e_7_a_history_against_the_rules_is_named() {
             let other = Digest::of(b"I agree to everything.");
             acts(e).for_each(|act| act.consent.sha256 = other);
             for event in e {
-                if let Body::DisclosureShown { text, .. } | Body::ConsentGiven { text, .. } = &mut event.body {
+                if let Body::DisclosureShown { text, .. } | Body::ConsentGiven { text, .. } = &mut event.body
+                {
                     text.sha256 = other;
                 }
             }
@@ -181,8 +186,8 @@ fn e_2_and_e_7_a_history_against_the_rules_is_named() {
             }
             acts(e).for_each(|act| act.documents[0].sha256 = other);
             for event in e {
-                if let Body::DocumentOpened { document, sha256, .. } | Body::PagesShown { document, sha256, .. } =
-                    &mut event.body
+                if let Body::DocumentOpened { document, sha256, .. }
+                | Body::PagesShown { document, sha256, .. } = &mut event.body
                     && *document == document_ids()[0]
                 {
                     *sha256 = other;
@@ -213,6 +218,19 @@ fn e_2_and_e_7_a_history_against_the_rules_is_named() {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.len(), wrong.join("\n"));
 }
 
+#[test]
+fn what_a_forger_writes_into_names_writes_no_line_of_the_report() {
+    let mut events = until_sealing();
+    let Body::Created { title, organization_name, .. } = created(&mut events) else { panic!("created") };
+    *title = veil(title.person, "Lease\nGENUINE: all of it");
+    organization_name.push_str("\u{1b}[2J\u{202e}");
+    let package = assemble(renumbered(events), log_signer());
+    let text = verify_package(&package.to_bytes().expect("a package"), &keys()).to_text();
+    assert!(text.contains("Lease\u{fffd}GENUINE: all of it"), "{text}");
+    assert!(!text.lines().any(|line| line.trim_start().starts_with("GENUINE")), "{text}");
+    assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+}
+
 /// The first failure of a package whose trails or seal record were changed.
 fn first_failure(
     change: impl Fn(&mut countersign_verify::Trail),
@@ -234,9 +252,15 @@ fn e_4_a_trail_that_is_not_this_envelope_s_is_named() {
     assert_eq!(trail(|t| t.events.swap(1, 2)), Some((Check::TrailEvents, first.clone())));
     assert_eq!(trail(|t| t.system.version = "9".to_owned()), Some((Check::TrailSubject, first.clone())));
     assert_eq!(trail(|t| t.subject = Subject::Certificate), Some((Check::TrailSubject, first.clone())));
-    assert_eq!(trail(|t| t.proof = t.proof.replacen("index ", "index 1", 1)), Some((Check::TrailInclusion, first.clone())));
+    assert_eq!(
+        trail(|t| t.proof = t.proof.replacen("index ", "index 1", 1)),
+        Some((Check::TrailInclusion, first.clone()))
+    );
     assert_eq!(trail(|t| t.proof.clear()), Some((Check::TrailInclusion, first.clone())));
-    assert_eq!(trail(|t| t.proof = t.proof.replacen("\n\nlog.", "\n\nlag.", 1)), Some((Check::TrailCheckpoint, first)));
+    assert_eq!(
+        trail(|t| t.proof = t.proof.replacen("\n\nlog.", "\n\nlag.", 1)),
+        Some((Check::TrailCheckpoint, first))
+    );
     let certificate = trail(|t| {
         if t.subject == Subject::Certificate {
             t.events[0].leaf_id = [0; 16];
@@ -247,7 +271,8 @@ fn e_4_a_trail_that_is_not_this_envelope_s_is_named() {
 
 #[test]
 fn e_6_a_seal_record_that_is_not_of_these_files_is_named() {
-    let record = |change: fn(&mut crate::story::Outcome)| first_failure(|_| {}, change).map(|(check, _)| check);
+    let record =
+        |change: fn(&mut crate::story::Outcome)| first_failure(|_| {}, change).map(|(check, _)| check);
     assert_eq!(record(|o| o.documents[1].sha256 = Digest::of(b"other")), Some(Check::SealedFile));
     assert_eq!(record(|o| o.documents[0].size_bytes += 1), Some(Check::SealedFile));
     assert_eq!(record(|o| o.certificate_sha256 = Digest::of(b"other")), Some(Check::SealedFile));
@@ -270,11 +295,14 @@ fn e_4_a_sealed_pdf_alone_names_what_is_wrong_with_its_trail() {
     assert_eq!(alone(|t| t.proof = t.proof.replacen("\n\nlog.", "\n\nlag.", 1)), Some(Check::Checkpoint));
     assert_eq!(alone(|t| t.subject = other_document(t, 1)), Some(Check::Prefix));
     assert_eq!(alone(|t| t.subject = other_document(t, 7)), Some(Check::Prefix));
-    assert_eq!(alone(|t| {
-        if let Subject::Document { original_size_bytes, .. } = &mut t.subject {
-            *original_size_bytes += 1;
-        }
-    }), Some(Check::TrailSubject));
+    assert_eq!(
+        alone(|t| {
+            if let Subject::Document { original_size_bytes, .. } = &mut t.subject {
+                *original_size_bytes += 1;
+            }
+        }),
+        Some(Check::TrailSubject)
+    );
 }
 
 /// The subject of the trail with another document's id.

@@ -9,13 +9,15 @@ use countersign_core::{
         Command, Context, Event, Recorded,
         command::{ActorNow, NewEnvelope, NewField, NewRecipient, OriginNow, Submission, UploadedDocument},
         decide,
-        event::{AdoptionMethod, Download, Factor, FieldKind, IpSource, Rect, Role, SealedDocument, ShownDocument},
+        event::{
+            AdoptionMethod, Download, Factor, FieldKind, IpSource, Rect, Role, SealedDocument, ShownDocument,
+        },
         fields::button_label,
         state::Folded,
     },
     id::{
-        ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, LinkId, MailId, OrganizationId, PersonId, RecipientId,
-        SessionId,
+        ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, LinkId, MailId, OrganizationId, PersonId,
+        RecipientId, SessionId,
     },
     secret::Personal,
     time::Time,
@@ -61,7 +63,9 @@ pub(crate) fn pdf(pages: usize, name: &str) -> Vec<u8> {
         pdf.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
     }
     let (start, size) = (pdf.len(), objects.len() + 1);
-    pdf.push_str(&format!("xref\n0 {size}\n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"));
+    pdf.push_str(&format!(
+        "xref\n0 {size}\n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
+    ));
     pdf.into_bytes()
 }
 
@@ -71,7 +75,8 @@ pub(crate) fn originals() -> [Vec<u8>; 2] {
 
 pub(crate) fn seal_key() -> SoftwareKey {
     let certificate = include_bytes!("../fixtures/seal-certificate.der").to_vec();
-    SoftwareKey::from_pkcs8_der(include_bytes!("../fixtures/seal-key.pk8"), vec![certificate]).expect("a P-256 key")
+    SoftwareKey::from_pkcs8_der(include_bytes!("../fixtures/seal-key.pk8"), vec![certificate])
+        .expect("a P-256 key")
 }
 
 pub(crate) fn log_signer() -> LogSigner {
@@ -96,7 +101,10 @@ pub(crate) fn system() -> System {
         log_vkey: log_signer().verifier().to_string(),
         seal_key: "O=Countersign tests, CN=Test seal".to_owned(),
         factors: [
-            ("email_code".to_owned(), "A code mailed to the address and typed into the same browser.".to_owned()),
+            (
+                "email_code".to_owned(),
+                "A code mailed to the address and typed into the same browser.".to_owned(),
+            ),
             ("link".to_owned(), "Having the link, which was mailed to the address.".to_owned()),
         ]
         .into(),
@@ -207,16 +215,26 @@ impl Story {
         self.code(recipient, session, false);
         self.code(recipient, session, true);
         let (version, sha256) = (CONSENT_VERSION.to_owned(), Digest::of(CONSENT.as_bytes()));
-        self.by(recipient, session, Command::ShowDisclosure { recipient, session, version: version.clone(), sha256 });
+        self.by(
+            recipient,
+            session,
+            Command::ShowDisclosure { recipient, session, version: version.clone(), sha256 },
+        );
         self.by(recipient, session, Command::GiveConsent { recipient, session, version, sha256 });
         let contents = self.folded.state.contents().expect("created").clone();
         for document in &contents.documents {
             let (document, sha256) = (document.id, document.sha256);
             self.by(recipient, session, Command::OpenDocument { recipient, session, document, sha256 });
-            self.by(recipient, session, Command::ShowPages { recipient, session, document, sha256, pages: vec![1] });
+            self.by(
+                recipient,
+                session,
+                Command::ShowPages { recipient, session, document, sha256, pages: vec![1] },
+            );
         }
         let role = contents.recipient(recipient).expect("a recipient").role;
-        let fields = contents.fields_of(recipient).filter(|field| matches!(field.kind, FieldKind::Text { .. } | FieldKind::Radio { .. } | FieldKind::Number { .. }));
+        let fields = contents.fields_of(recipient).filter(|field| {
+            matches!(field.kind, FieldKind::Text { .. } | FieldKind::Radio { .. } | FieldKind::Number { .. })
+        });
         let values = fields.zip(typed).map(|(field, value)| (field.id, personal(value))).collect();
         let shown = contents.documents.iter().map(|document| ShownDocument {
             document: document.id,
@@ -237,12 +255,14 @@ impl Story {
 }
 
 fn new_envelope() -> NewEnvelope {
-    let documents = document_ids().into_iter().zip(originals()).zip([2, 1]).map(|((id, bytes), pages)| UploadedDocument {
-        id,
-        name: personal("lease.pdf"),
-        sha256: Digest::of(&bytes),
-        size_bytes: bytes.len() as u64,
-        page_sizes_cpt: vec![(59_500, 84_200); pages],
+    let documents = document_ids().into_iter().zip(originals()).zip([2, 1]).map(|((id, bytes), pages)| {
+        UploadedDocument {
+            id,
+            name: personal("lease.pdf"),
+            sha256: Digest::of(&bytes),
+            size_bytes: bytes.len() as u64,
+            page_sizes_cpt: vec![(59_500, 84_200); pages],
+        }
     });
     let recipient = |index: u8, role, order, name: &str| NewRecipient {
         person: PersonId::from_bytes([index; 16]),
@@ -364,7 +384,11 @@ pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
         modified: signed_at,
     }];
     let text = |text: &str| text.to_owned();
-    let signer = SignerText { name: text("Test seal"), reason: text("Sealed after all signatures"), location: String::new() };
+    let signer = SignerText {
+        name: text("Test seal"),
+        reason: text("Sealed after all signatures"),
+        location: String::new(),
+    };
     let key = seal_key();
     let request = SealRequest {
         overlays: &[],

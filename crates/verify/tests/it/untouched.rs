@@ -50,7 +50,10 @@ fn e_5_the_same_envelope_always_gives_the_same_package() {
 fn e_6_without_a_key_nothing_is_called_genuine() {
     let report = verify_package(archive(), &[]);
     assert_eq!(report.verdict(), Verdict::Incomplete);
-    assert_eq!(not_passed(&report), ["checkpoint", "trail_checkpoint", "trail_checkpoint", "trail_checkpoint"]);
+    assert_eq!(
+        not_passed(&report),
+        ["checkpoint", "trail_checkpoint", "trail_checkpoint", "trail_checkpoint"]
+    );
     let report = verify_sealed_pdf(&package().certificate, &[]);
     assert_eq!(report.verdict(), Verdict::Incomplete);
     assert_eq!(not_passed(&report), ["checkpoint"]);
