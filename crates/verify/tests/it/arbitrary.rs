@@ -50,7 +50,9 @@ proptest! {
     #[test]
     fn damaged_archives_are_answered(damages in proptest::collection::vec(damage(), 1..4)) {
         let mut bytes = archive().to_vec();
-        damages.iter().for_each(|damage| apply(&mut bytes, damage));
+        for damage in &damages {
+            apply(&mut bytes, damage);
+        }
         prop_assert!(bytes == archive() || verify_package(&bytes, &keys()).verdict() == Verdict::Failed);
     }
 
@@ -61,7 +63,9 @@ proptest! {
     ) {
         let mut files = Files::read(archive());
         let index = file.index(files.0.len());
-        damages.iter().for_each(|damage| apply(&mut files.0[index].1, damage));
+        for damage in &damages {
+            apply(&mut files.0[index].1, damage);
+        }
         let bytes = files.write();
         prop_assert!(bytes == archive() || verify_package(&bytes, &keys()).verdict() == Verdict::Failed);
     }
@@ -70,7 +74,9 @@ proptest! {
     fn damaged_pdfs_are_answered(damages in proptest::collection::vec(damage(), 1..4)) {
         let sealed = &package().documents[0].sealed;
         let mut bytes = sealed.clone();
-        damages.iter().for_each(|damage| apply(&mut bytes, damage));
+        for damage in &damages {
+            apply(&mut bytes, damage);
+        }
         prop_assert!(bytes == *sealed || verify_sealed_pdf(&bytes, &keys()).verdict() == Verdict::Failed);
     }
 

@@ -137,7 +137,7 @@ fn e_6_the_manifest_is_that_of_the_files() {
         ("the certificate with its checksum", Check::Manifest, |f| f.get("certificate.pdf")[20] ^= 1),
         ("a size", Check::Manifest, |f| change_manifest(f, |m| m["files"][1]["size_bytes"] = json!(1))),
         ("a digest", Check::Manifest, |f| {
-            change_manifest(f, |m| m["files"][1]["sha256"] = json!("0".repeat(64)))
+            change_manifest(f, |m| m["files"][1]["sha256"] = json!("0".repeat(64)));
         }),
         ("a name", Check::Manifest, |f| change_manifest(f, |m| m["files"][1]["name"] = json!("other.pdf"))),
         ("a file left out", Check::Manifest, |f| {
@@ -147,7 +147,7 @@ fn e_6_the_manifest_is_that_of_the_files() {
             change_manifest(f, |m| m["envelope"] = json!("env_00000000000000000000000000"));
         }),
         ("the format", Check::Manifest, |f| {
-            change_manifest(f, |m| m["format"] = json!("countersign-evidence/2"))
+            change_manifest(f, |m| m["format"] = json!("countersign-evidence/2"));
         }),
         ("a word more", Check::Manifest, |f| change_manifest(f, |m| m["note"] = json!("genuine"))),
         ("a space", Check::Manifest, |f| f.get("manifest.json").insert(1, b' ')),
@@ -236,7 +236,7 @@ fn e_6_documents_and_texts() {
         ("sealed PDF, first line", Check::Seal, |f| f.get(&sealed(0))[5] = b'2'),
         ("sealed PDF, in the original", Check::Seal, |f| f.get(&sealed(0))[15] ^= 1),
         ("sealed PDF, in the trail", Check::Seal, |f| {
-            let middle = (originals()[0].len() + f.get(&sealed(0)).len()) / 2;
+            let middle = usize::midpoint(originals()[0].len(), f.get(&sealed(0)).len());
             f.get(&sealed(0))[middle] ^= 1;
         }),
         ("sealed PDF, a byte more", Check::Seal, |f| f.get(&sealed(1)).push(b'\n')),
@@ -244,7 +244,7 @@ fn e_6_documents_and_texts() {
         ("certificate, a byte", Check::Seal, |f| f.get("certificate.pdf")[15] ^= 1),
         ("certificate, a revision more", Check::Seal, |f| later_revision(f.get("certificate.pdf"))),
         ("system, another issuer", Check::TrailSubject, |f| {
-            change_system(f, |s| s["issuer"] = json!("https://evil"))
+            change_system(f, |s| s["issuer"] = json!("https://evil"));
         }),
         ("system, another version", Check::TrailSubject, |f| change_system(f, |s| s["version"] = json!("9"))),
         ("system, a factor reworded", Check::TrailSubject, |f| {
@@ -288,105 +288,107 @@ fn edit_lines(files: &mut Files, edit: impl FnOnce(&mut Vec<Value>)) {
     files.set_lines(&lines);
 }
 
+const OF_EVENTS: &[(&str, Check, OfFiles)] = &[
+    ("an act's nonce", Check::Chain, |f| {
+        f.change_event("recipient.signed", |l| {
+            l["event"]["event"]["body"]["content"]["nonce"] = json!("1".repeat(64));
+        });
+    }),
+    ("a date", Check::Chain, |f| {
+        f.change_event("envelope.sent", |l| {
+            l["event"]["event"]["body"]["content"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
+        });
+    }),
+    ("the same, chained again", Check::Inclusion, |f| {
+        f.change_event("envelope.sent", |l| {
+            l["event"]["event"]["body"]["content"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
+        });
+        f.fit_chain();
+    }),
+    ("who acted, chained again", Check::Inclusion, |f| {
+        f.change_event("recipient.approved", |l| {
+            l["event"]["event"]["actor"]["origin"]["ip_source"] = json!("connection");
+        });
+        f.fit_chain();
+    }),
+    ("the last event", Check::Inclusion, |f| {
+        f.change_event("evidence.exported", |l| {
+            l["event"]["event"]["correlation"] = json!("cor_00000000000000000000000000");
+        });
+    }),
+    ("two events swapped", Check::Chain, |f| edit_lines(f, |l| l.swap(5, 6))),
+    ("an event left out", Check::Chain, |f| edit_lines(f, |l| drop(l.remove(7)))),
+    ("an event left out, chained again", Check::Chain, |f| {
+        edit_lines(f, |l| drop(l.remove(7)));
+        f.fit_chain();
+    }),
+    ("the first event left out", Check::Chain, |f| edit_lines(f, |l| drop(l.remove(0)))),
+    ("an event twice", Check::Chain, |f| edit_lines(f, |l| l.insert(8, l[7].clone()))),
+    ("the tail cut by one", Check::Inclusion, |f| edit_lines(f, |l| drop(l.pop()))),
+    ("the tail cut to the seal", Check::Inclusion, |f| {
+        edit_lines(f, |l| {
+            let sealed = l.iter().position(|l| l["event"]["event"]["body"]["type"] == "envelope.sealed");
+            l.truncate(sealed.expect("sealed") + 1);
+        });
+    }),
+    ("an event more at the end", Check::Inclusion, |f| {
+        edit_lines(f, |l| {
+            let mut again = l.last().expect("a line").clone();
+            again["event"]["event"]["seq"] = json!(l.len() + 1);
+            again["leaf_id"] = json!("0".repeat(32));
+            again["log_index"] = json!(again["log_index"].as_u64().expect("a number") + 1);
+            l.push(again);
+        });
+        f.fit_chain();
+    }),
+    ("a position", Check::Chain, |f| {
+        f.change_event("envelope.sent", |l| l["event"]["event"]["seq"] = json!(3));
+        f.fit_chain();
+    }),
+    ("a date before the one before", Check::Chain, |f| {
+        f.change_event("recipient.signed", |l| {
+            l["event"]["event"]["at"] = json!("2026-11-18T11:06:40.000Z");
+        });
+        f.fit_chain();
+    }),
+    ("another envelope", Check::Chain, |f| {
+        f.change_event("envelope.sent", |l| {
+            l["event"]["event"]["envelope"] = json!("env_00000000000000000000000000");
+        });
+        f.fit_chain();
+    }),
+    ("a beginning that follows something", Check::Chain, |f| {
+        f.change_event("envelope.created", |l| l["event"]["previous"] = json!("1".repeat(64)));
+    }),
+    ("a type that is not known", Check::Events, |f| {
+        f.change_event("document.opened", |l| {
+            l["event"]["event"]["body"]["type"] = json!("document.closed");
+        });
+    }),
+    ("a word more", Check::Events, |f| {
+        f.change_event("document.opened", |l| l["event"]["event"]["body"]["content"]["note"] = json!(1));
+    }),
+    ("a word less", Check::Events, |f| {
+        f.change_event("document.opened", |l| {
+            l["event"]["event"]["body"]["content"].as_object_mut().expect("an object").remove("sha256");
+        });
+    }),
+    ("another version", Check::Events, |f| {
+        f.change_event("document.opened", |l| l["event"]["v"] = json!(2));
+    }),
+    ("a space", Check::Events, |f| f.get("events.jsonl").insert(1, b' ')),
+    ("no last line break", Check::Events, |f| {
+        let file = f.get("events.jsonl");
+        file.truncate(file.len() - 1);
+    }),
+    ("an empty line", Check::Events, |f| f.get("events.jsonl").push(b'\n')),
+    ("no events", Check::Events, |f| f.get("events.jsonl").clear()),
+    ("no text", Check::Events, |f| f.get("events.jsonl")[40] = 0xff),
+];
+
 #[test]
 fn e_3_events() {
-    run_fitted(&[
-        ("an act's nonce", Check::Chain, |f| {
-            f.change_event("recipient.signed", |l| {
-                l["event"]["event"]["body"]["content"]["nonce"] = json!("1".repeat(64))
-            });
-        }),
-        ("a date", Check::Chain, |f| {
-            f.change_event("envelope.sent", |l| {
-                l["event"]["event"]["body"]["content"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
-            });
-        }),
-        ("the same, chained again", Check::Inclusion, |f| {
-            f.change_event("envelope.sent", |l| {
-                l["event"]["event"]["body"]["content"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
-            });
-            f.fit_chain();
-        }),
-        ("who acted, chained again", Check::Inclusion, |f| {
-            f.change_event("recipient.approved", |l| {
-                l["event"]["event"]["actor"]["origin"]["ip_source"] = json!("connection");
-            });
-            f.fit_chain();
-        }),
-        ("the last event", Check::Inclusion, |f| {
-            f.change_event("evidence.exported", |l| {
-                l["event"]["event"]["correlation"] = json!("cor_00000000000000000000000000");
-            });
-        }),
-        ("two events swapped", Check::Chain, |f| edit_lines(f, |l| l.swap(5, 6))),
-        ("an event left out", Check::Chain, |f| edit_lines(f, |l| drop(l.remove(7)))),
-        ("an event left out, chained again", Check::Chain, |f| {
-            edit_lines(f, |l| drop(l.remove(7)));
-            f.fit_chain();
-        }),
-        ("the first event left out", Check::Chain, |f| edit_lines(f, |l| drop(l.remove(0)))),
-        ("an event twice", Check::Chain, |f| edit_lines(f, |l| l.insert(8, l[7].clone()))),
-        ("the tail cut by one", Check::Inclusion, |f| edit_lines(f, |l| drop(l.pop()))),
-        ("the tail cut to the seal", Check::Inclusion, |f| {
-            edit_lines(f, |l| {
-                let sealed = l.iter().position(|l| l["event"]["event"]["body"]["type"] == "envelope.sealed");
-                l.truncate(sealed.expect("sealed") + 1);
-            });
-        }),
-        ("an event more at the end", Check::Inclusion, |f| {
-            edit_lines(f, |l| {
-                let mut again = l.last().expect("a line").clone();
-                again["event"]["event"]["seq"] = json!(l.len() + 1);
-                again["leaf_id"] = json!("0".repeat(32));
-                again["log_index"] = json!(again["log_index"].as_u64().expect("a number") + 1);
-                l.push(again);
-            });
-            f.fit_chain();
-        }),
-        ("a position", Check::Chain, |f| {
-            f.change_event("envelope.sent", |l| l["event"]["event"]["seq"] = json!(3));
-            f.fit_chain();
-        }),
-        ("a date before the one before", Check::Chain, |f| {
-            f.change_event("recipient.signed", |l| {
-                l["event"]["event"]["at"] = json!("2026-11-18T11:06:40.000Z")
-            });
-            f.fit_chain();
-        }),
-        ("another envelope", Check::Chain, |f| {
-            f.change_event("envelope.sent", |l| {
-                l["event"]["event"]["envelope"] = json!("env_00000000000000000000000000");
-            });
-            f.fit_chain();
-        }),
-        ("a beginning that follows something", Check::Chain, |f| {
-            f.change_event("envelope.created", |l| l["event"]["previous"] = json!("1".repeat(64)));
-        }),
-        ("a type that is not known", Check::Events, |f| {
-            f.change_event("document.opened", |l| {
-                l["event"]["event"]["body"]["type"] = json!("document.closed")
-            });
-        }),
-        ("a word more", Check::Events, |f| {
-            f.change_event("document.opened", |l| l["event"]["event"]["body"]["content"]["note"] = json!(1));
-        }),
-        ("a word less", Check::Events, |f| {
-            f.change_event("document.opened", |l| {
-                l["event"]["event"]["body"]["content"].as_object_mut().expect("an object").remove("sha256");
-            });
-        }),
-        ("another version", Check::Events, |f| {
-            f.change_event("document.opened", |l| l["event"]["v"] = json!(2))
-        }),
-        ("a space", Check::Events, |f| f.get("events.jsonl").insert(1, b' ')),
-        ("no last line break", Check::Events, |f| {
-            let file = f.get("events.jsonl");
-            file.truncate(file.len() - 1);
-        }),
-        ("an empty line", Check::Events, |f| f.get("events.jsonl").push(b'\n')),
-        ("no events", Check::Events, |f| f.get("events.jsonl").clear()),
-        ("no text", Check::Events, |f| f.get("events.jsonl")[40] = 0xff),
-    ]);
+    run_fitted(OF_EVENTS);
 }
 
 /// Where the openings of the first event are.
@@ -438,90 +440,91 @@ fn checkpoint_line(lines: &[String], line: usize) -> usize {
     lines.iter().position(String::is_empty).expect("a checkpoint") + 1 + line
 }
 
+const OF_LOG: &[(&str, Check, OfFiles)] = &[
+    ("index + 1", Check::Inclusion, |f| {
+        change_proof(f, |l| l[1] = format!("index {}", last_index() + 1));
+    }),
+    ("index - 1", Check::Inclusion, |f| {
+        change_proof(f, |l| l[1] = format!("index {}", last_index() - 1));
+    }),
+    ("index + 1 in both", Check::Inclusion, |f| {
+        change_proof(f, |l| l[1] = format!("index {}", last_index() + 1));
+        f.change_event("evidence.exported", |l| l["log_index"] = json!(last_index() + 1));
+    }),
+    ("a hash of the path", Check::Inclusion, |f| change_proof(f, |l| l.swap(2, 3))),
+    ("a hash less", Check::Inclusion, |f| change_proof(f, |l| drop(l.remove(2)))),
+    ("a hash twice", Check::Inclusion, |f| change_proof(f, |l| l.insert(2, l[2].clone()))),
+    ("header", Check::Inclusion, |f| change_proof(f, |l| l[0].push('2'))),
+    ("something extra", Check::Inclusion, |f| {
+        change_proof(f, |l| l.insert(1, "extra Z2VudWluZQ==".to_owned()));
+    }),
+    ("last leaf id", Check::Inclusion, |f| {
+        f.change_event("evidence.exported", |l| l["leaf_id"] = json!("0".repeat(32)));
+    }),
+    ("last log index", Check::Inclusion, |f| {
+        f.change_event("evidence.exported", |l| l["log_index"] = json!(last_index() + 1));
+    }),
+    ("leaf id before the seal", Check::TrailEvents, |f| {
+        f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0".repeat(32)));
+    }),
+    ("leaf id that is none", Check::Events, |f| {
+        f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0"));
+    }),
+    ("leaf id of another event", Check::Positions, |f| {
+        let of_other = f.lines()[1]["leaf_id"].clone();
+        f.change_event("envelope.downloaded", |l| l["leaf_id"] = of_other);
+    }),
+    ("log index of the event before", Check::Positions, |f| {
+        let before = f.lines()[0]["log_index"].clone();
+        f.change_event("envelope.sent", |l| l["log_index"] = before);
+    }),
+    ("origin", Check::Checkpoint, |f| {
+        change_proof(f, |l| {
+            let at = checkpoint_line(l, 0);
+            l[at].push('x');
+        });
+    }),
+    ("size", Check::Checkpoint, |f| {
+        change_proof(f, |l| {
+            let at = checkpoint_line(l, 1);
+            l[at] = (l[at].parse::<u64>().expect("a size") + 1).to_string();
+        });
+    }),
+    ("root", Check::Checkpoint, |f| {
+        change_proof(f, |l| {
+            let at = checkpoint_line(l, 2);
+            l[at] = l[2].clone();
+        });
+    }),
+    ("signature", Check::Checkpoint, |f| {
+        change_proof(f, |l| {
+            let at = checkpoint_line(l, 4);
+            let changed = l[at].replace(|c: char| c.is_ascii_digit(), "a");
+            l[at] = changed;
+        });
+    }),
+    ("signed by another key of the same name", Check::Checkpoint, |f| {
+        let text = f.text("log/checkpoint");
+        let checkpoint = text.split_once("\n\n").expect("signed").0.to_owned() + "\n";
+        let note = countersign_tlog::sign_checkpoint(&checkpoint.parse().expect("a checkpoint"), &forger());
+        let note = note.expect("signed").to_string();
+        change_proof(f, |l| {
+            let at = checkpoint_line(l, 4);
+            l[at] = note.lines().last().expect("a line").to_owned();
+        });
+    }),
+    ("another checkpoint beside the proof", Check::Checkpoint, |f| f.get("log/checkpoint").push(b'\n')),
+    ("the proof of another event", Check::Inclusion, |f| {
+        let logged = &package().events[0];
+        let entry = countersign_core::envelope::encode::leaf(&logged.leaf_id, &logged.recorded.hash);
+        assert_eq!(countersign_tlog::leaf_hash(&entry).0.len(), 32);
+        change_proof(f, |l| l[1] = format!("index {}", logged.log_index));
+    }),
+];
+
 #[test]
 fn e_3_log() {
-    run_fitted(&[
-        ("index + 1", Check::Inclusion, |f| {
-            change_proof(f, |l| l[1] = format!("index {}", last_index() + 1))
-        }),
-        ("index - 1", Check::Inclusion, |f| {
-            change_proof(f, |l| l[1] = format!("index {}", last_index() - 1))
-        }),
-        ("index + 1 in both", Check::Inclusion, |f| {
-            change_proof(f, |l| l[1] = format!("index {}", last_index() + 1));
-            f.change_event("evidence.exported", |l| l["log_index"] = json!(last_index() + 1));
-        }),
-        ("a hash of the path", Check::Inclusion, |f| change_proof(f, |l| l.swap(2, 3))),
-        ("a hash less", Check::Inclusion, |f| change_proof(f, |l| drop(l.remove(2)))),
-        ("a hash twice", Check::Inclusion, |f| change_proof(f, |l| l.insert(2, l[2].clone()))),
-        ("header", Check::Inclusion, |f| change_proof(f, |l| l[0].push('2'))),
-        ("something extra", Check::Inclusion, |f| {
-            change_proof(f, |l| l.insert(1, "extra Z2VudWluZQ==".to_owned()))
-        }),
-        ("last leaf id", Check::Inclusion, |f| {
-            f.change_event("evidence.exported", |l| l["leaf_id"] = json!("0".repeat(32)));
-        }),
-        ("last log index", Check::Inclusion, |f| {
-            f.change_event("evidence.exported", |l| l["log_index"] = json!(last_index() + 1));
-        }),
-        ("leaf id before the seal", Check::TrailEvents, |f| {
-            f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0".repeat(32)));
-        }),
-        ("leaf id that is none", Check::Events, |f| {
-            f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0"))
-        }),
-        ("leaf id of another event", Check::Positions, |f| {
-            let of_other = f.lines()[1]["leaf_id"].clone();
-            f.change_event("envelope.downloaded", |l| l["leaf_id"] = of_other);
-        }),
-        ("log index of the event before", Check::Positions, |f| {
-            let before = f.lines()[0]["log_index"].clone();
-            f.change_event("envelope.sent", |l| l["log_index"] = before);
-        }),
-        ("origin", Check::Checkpoint, |f| {
-            change_proof(f, |l| {
-                let at = checkpoint_line(l, 0);
-                l[at].push('x');
-            });
-        }),
-        ("size", Check::Checkpoint, |f| {
-            change_proof(f, |l| {
-                let at = checkpoint_line(l, 1);
-                l[at] = (l[at].parse::<u64>().expect("a size") + 1).to_string();
-            });
-        }),
-        ("root", Check::Checkpoint, |f| {
-            change_proof(f, |l| {
-                let at = checkpoint_line(l, 2);
-                l[at] = l[2].clone();
-            });
-        }),
-        ("signature", Check::Checkpoint, |f| {
-            change_proof(f, |l| {
-                let at = checkpoint_line(l, 4);
-                let changed = l[at].replace(|c: char| c.is_ascii_digit(), "a");
-                l[at] = changed;
-            });
-        }),
-        ("signed by another key of the same name", Check::Checkpoint, |f| {
-            let text = f.text("log/checkpoint");
-            let checkpoint = text.split_once("\n\n").expect("signed").0.to_owned() + "\n";
-            let note =
-                countersign_tlog::sign_checkpoint(&checkpoint.parse().expect("a checkpoint"), &forger());
-            let note = note.expect("signed").to_string();
-            change_proof(f, |l| {
-                let at = checkpoint_line(l, 4);
-                l[at] = note.lines().last().expect("a line").to_owned();
-            });
-        }),
-        ("another checkpoint beside the proof", Check::Checkpoint, |f| f.get("log/checkpoint").push(b'\n')),
-        ("the proof of another event", Check::Inclusion, |f| {
-            let logged = &package().events[0];
-            let entry = countersign_core::envelope::encode::leaf(&logged.leaf_id, &logged.recorded.hash);
-            assert_eq!(countersign_tlog::leaf_hash(&entry).0.len(), 32);
-            change_proof(f, |l| l[1] = format!("index {}", logged.log_index));
-        }),
-    ]);
+    run_fitted(OF_LOG);
 }
 
 #[test]

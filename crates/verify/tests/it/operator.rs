@@ -58,145 +58,147 @@ fn renumbered(mut events: Vec<Event>) -> Vec<Event> {
     events
 }
 
+const HISTORIES: &[(&str, Check, OfEvents)] = &[
+    ("no consent", Check::Acts, |e| drop_first(e, "consent.given")),
+    ("consent to another text", Check::Acts, |e| {
+        signed(e, |act| act.consent.sha256 = Digest::of(b"other"));
+    }),
+    ("another document shown", Check::Acts, |e| {
+        signed(e, |act| act.documents[0].sha256 = Digest::of(b"other"));
+    }),
+    ("fewer pages shown", Check::Acts, |e| signed(e, |act| act.documents[0].page_count = 1)),
+    ("a document not shown", Check::Acts, |e| signed(e, |act| act.documents.truncate(1))),
+    ("documents in another order", Check::Acts, |e| signed(e, |act| act.documents.swap(0, 1))),
+    ("another button", Check::Acts, |e| signed(e, |act| act.label = veil(act.label.person, "Continue"))),
+    ("another title", Check::Acts, |e| {
+        let Body::Created { title, .. } = created(e) else { panic!("created") };
+        *title = veil(title.person, "Lease of 13 Rose Street");
+    }),
+    ("no nonce", Check::Acts, |e| signed(e, |act| act.nonce = Digest::default())),
+    ("one nonce for two", Check::Acts, |e| {
+        let nonce = acts(e).next().expect("an act").nonce;
+        acts(e).last().expect("an act").nonce = nonce;
+    }),
+    ("a value of another's field", Check::Acts, |e| {
+        let field = acts(e).last().expect("an act").values[0].field;
+        signed(e, |act| act.values[0].field = field);
+    }),
+    ("an act of another role", Check::Acts, |e| {
+        let event = e.iter_mut().find(|event| matches!(event.body, Body::Read(_))).expect("read");
+        let Body::Read(act) = event.body.clone() else { panic!("read") };
+        event.body = Body::Approved(act);
+    }),
+    ("another document uploaded", Check::Acts, |e| {
+        let Body::Created { documents, .. } = created(e) else { panic!("created") };
+        documents[0].sha256 = Digest::of(b"other");
+    }),
+    ("documents not opened", Check::Legal, |e| drop_first(e, "document.opened")),
+    ("disclosure not shown", Check::Legal, |e| drop_first(e, "disclosure.shown")),
+    ("not identified", Check::Legal, |e| drop_first(e, "factor.passed")),
+    ("a wrong code hidden", Check::Legal, |e| {
+        for event in e {
+            if let Body::FactorFailed { tries_left, .. } = &mut event.body {
+                *tries_left = 3;
+            }
+        }
+    }),
+    ("session not opened", Check::Legal, |e| drop_first(e, "session.opened")),
+    ("link not issued", Check::Legal, |e| drop_first(e, "link.issued")),
+    ("not sent", Check::Legal, |e| {
+        let sent = at(e, "envelope.sent");
+        e.swap(sent, sent + 1);
+    }),
+    ("a longer life", Check::Legal, |e| {
+        let sent = at(e, "envelope.sent");
+        e[sent].body = Body::Sent { expires_at: e[sent].at.plus_s(86_401) };
+    }),
+    ("signature not adopted", Check::Legal, |e| drop_first(e, "signature.adopted")),
+    ("a date not of that day", Check::Legal, |e| signed(e, |act| value(act, 2, "2026-11-01"))),
+    ("another's address as one's own", Check::Legal, |e| {
+        signed(e, |act| value(act, 4, "eve@example.com"));
+    }),
+    ("a number that is none", Check::Legal, |e| value(acts(e).last().expect("an act"), 0, "much")),
+    ("two radio buttons", Check::Legal, |e| signed(e, |act| value(act, 6, "true"))),
+    ("a required value left out", Check::Legal, |e| signed(e, |act| drop(act.values.remove(3)))),
+    ("a value veiled as another's", Check::Legal, |e| {
+        signed(e, |act| act.values[3].value = veil(PersonId::from_bytes([2; 16]), "two cats"));
+    }),
+    ("an act by the server", Check::Legal, |e| {
+        let signed = at(e, "recipient.signed");
+        e[signed].actor = Actor::System;
+    }),
+    ("an act in another session", Check::Legal, |e| {
+        let consent = at(e, "document.opened");
+        let Actor::Recipient { session, .. } = &mut e[consent].actor else { panic!("a recipient") };
+        *session = SessionId::from_bytes([1; 16]);
+    }),
+    ("a factor made up", Check::Legal, |e| {
+        let opened = at(e, "session.opened");
+        let Actor::Recipient { factors, .. } = &mut e[opened].actor else { panic!("a recipient") };
+        factors.push(countersign_core::envelope::event::Factor::EmailCode);
+    }),
+    ("out of turn", Check::Legal, |e| {
+        let Body::Created { recipients, .. } = created(e) else { panic!("created") };
+        recipients[1].order = 3;
+    }),
+    ("one left out", Check::Legal, |e| drop_first(e, "recipient.read")),
+    ("signed twice", Check::Legal, |e| {
+        let signed = at(e, "recipient.signed");
+        let mut again = e[signed].clone();
+        let Body::Signed(act) = &mut again.body else { panic!("signed") };
+        act.nonce = Digest::of(b"again");
+        e.insert(signed + 1, again);
+    }),
+    ("nobody asked to sign", Check::Acts, |e| {
+        let Body::Created { recipients, .. } = created(e) else { panic!("created") };
+        for recipient in recipients {
+            recipient.role = Role::Viewer;
+        }
+    }),
+    ("a page that is not there", Check::Legal, |e| {
+        let shown = at(e, "pages.shown");
+        let Body::PagesShown { pages, .. } = &mut e[shown].body else { panic!("shown") };
+        *pages = vec![7];
+    }),
+    ("a field beyond the last page", Check::Legal, |e| {
+        let Body::Created { fields, .. } = created(e) else { panic!("created") };
+        fields[0].page = 3;
+    }),
+    ("created twice", Check::Legal, |e| e.insert(1, e[0].clone())),
+    ("another certificate promised", Check::SealCertificate, |e| {
+        let last = e.last_mut().expect("events");
+        last.body = Body::SealingStarted { seal_certificate_sha256: Digest::of(b"other") };
+    }),
+    ("another consent text, all along", Check::Consent, |e| {
+        let other = Digest::of(b"I agree to everything.");
+        acts(e).for_each(|act| act.consent.sha256 = other);
+        for event in e {
+            if let Body::DisclosureShown { text, .. } | Body::ConsentGiven { text, .. } = &mut event.body {
+                text.sha256 = other;
+            }
+        }
+    }),
+    ("another original, all along", Check::Original, |e| {
+        let other = Digest::of(b"other");
+        if let Body::Created { documents, .. } = created(e) {
+            documents[0].sha256 = other;
+        }
+        acts(e).for_each(|act| act.documents[0].sha256 = other);
+        for event in e {
+            if let Body::DocumentOpened { document, sha256, .. } | Body::PagesShown { document, sha256, .. } =
+                &mut event.body
+                && *document == document_ids()[0]
+            {
+                *sha256 = other;
+            }
+        }
+    }),
+];
+
 #[test]
 fn e_2_and_e_7_a_history_against_the_rules_is_named() {
-    let table: &[(&str, Check, OfEvents)] = &[
-        ("no consent", Check::Acts, |e| drop_first(e, "consent.given")),
-        ("consent to another text", Check::Acts, |e| {
-            signed(e, |act| act.consent.sha256 = Digest::of(b"other"));
-        }),
-        ("another document shown", Check::Acts, |e| {
-            signed(e, |act| act.documents[0].sha256 = Digest::of(b"other"))
-        }),
-        ("fewer pages shown", Check::Acts, |e| signed(e, |act| act.documents[0].page_count = 1)),
-        ("a document not shown", Check::Acts, |e| signed(e, |act| drop(act.documents.pop()))),
-        ("documents in another order", Check::Acts, |e| signed(e, |act| act.documents.swap(0, 1))),
-        ("another button", Check::Acts, |e| signed(e, |act| act.label = veil(act.label.person, "Continue"))),
-        ("another title", Check::Acts, |e| {
-            let Body::Created { title, .. } = created(e) else { panic!("created") };
-            *title = veil(title.person, "Lease of 13 Rose Street");
-        }),
-        ("no nonce", Check::Acts, |e| signed(e, |act| act.nonce = Digest::default())),
-        ("one nonce for two", Check::Acts, |e| {
-            let nonce = acts(e).next().expect("an act").nonce;
-            acts(e).last().expect("an act").nonce = nonce;
-        }),
-        ("a value of another's field", Check::Acts, |e| {
-            let field = acts(e).last().expect("an act").values[0].field;
-            signed(e, |act| act.values[0].field = field);
-        }),
-        ("an act of another role", Check::Acts, |e| {
-            let event = e.iter_mut().find(|event| matches!(event.body, Body::Read(_))).expect("read");
-            let Body::Read(act) = event.body.clone() else { panic!("read") };
-            event.body = Body::Approved(act);
-        }),
-        ("another document uploaded", Check::Acts, |e| {
-            let Body::Created { documents, .. } = created(e) else { panic!("created") };
-            documents[0].sha256 = Digest::of(b"other");
-        }),
-        ("documents not opened", Check::Legal, |e| drop_first(e, "document.opened")),
-        ("disclosure not shown", Check::Legal, |e| drop_first(e, "disclosure.shown")),
-        ("not identified", Check::Legal, |e| drop_first(e, "factor.passed")),
-        ("a wrong code hidden", Check::Legal, |e| {
-            e.iter_mut().for_each(|event| {
-                if let Body::FactorFailed { tries_left, .. } = &mut event.body {
-                    *tries_left = 3;
-                }
-            });
-        }),
-        ("session not opened", Check::Legal, |e| drop_first(e, "session.opened")),
-        ("link not issued", Check::Legal, |e| drop_first(e, "link.issued")),
-        ("not sent", Check::Legal, |e| {
-            let sent = at(e, "envelope.sent");
-            e.swap(sent, sent + 1);
-        }),
-        ("a longer life", Check::Legal, |e| {
-            let sent = at(e, "envelope.sent");
-            e[sent].body = Body::Sent { expires_at: e[sent].at.plus_s(86_401) };
-        }),
-        ("signature not adopted", Check::Legal, |e| drop_first(e, "signature.adopted")),
-        ("a date not of that day", Check::Legal, |e| signed(e, |act| value(act, 2, "2026-11-01"))),
-        ("another's address as one's own", Check::Legal, |e| {
-            signed(e, |act| value(act, 4, "eve@example.com"))
-        }),
-        ("a number that is none", Check::Legal, |e| value(acts(e).last().expect("an act"), 0, "much")),
-        ("two radio buttons", Check::Legal, |e| signed(e, |act| value(act, 6, "true"))),
-        ("a required value left out", Check::Legal, |e| signed(e, |act| drop(act.values.remove(3)))),
-        ("a value veiled as another's", Check::Legal, |e| {
-            signed(e, |act| act.values[3].value = veil(PersonId::from_bytes([2; 16]), "two cats"));
-        }),
-        ("an act by the server", Check::Legal, |e| {
-            let signed = at(e, "recipient.signed");
-            e[signed].actor = Actor::System;
-        }),
-        ("an act in another session", Check::Legal, |e| {
-            let consent = at(e, "document.opened");
-            let Actor::Recipient { session, .. } = &mut e[consent].actor else { panic!("a recipient") };
-            *session = SessionId::from_bytes([1; 16]);
-        }),
-        ("a factor made up", Check::Legal, |e| {
-            let opened = at(e, "session.opened");
-            let Actor::Recipient { factors, .. } = &mut e[opened].actor else { panic!("a recipient") };
-            factors.push(countersign_core::envelope::event::Factor::EmailCode);
-        }),
-        ("out of turn", Check::Legal, |e| {
-            let Body::Created { recipients, .. } = created(e) else { panic!("created") };
-            recipients[1].order = 3;
-        }),
-        ("one left out", Check::Legal, |e| drop_first(e, "recipient.read")),
-        ("signed twice", Check::Legal, |e| {
-            let signed = at(e, "recipient.signed");
-            let mut again = e[signed].clone();
-            let Body::Signed(act) = &mut again.body else { panic!("signed") };
-            act.nonce = Digest::of(b"again");
-            e.insert(signed + 1, again);
-        }),
-        ("nobody asked to sign", Check::Acts, |e| {
-            let Body::Created { recipients, .. } = created(e) else { panic!("created") };
-            recipients.iter_mut().for_each(|recipient| recipient.role = Role::Viewer);
-        }),
-        ("a page that is not there", Check::Legal, |e| {
-            let shown = at(e, "pages.shown");
-            let Body::PagesShown { pages, .. } = &mut e[shown].body else { panic!("shown") };
-            *pages = vec![7];
-        }),
-        ("a field beyond the last page", Check::Legal, |e| {
-            let Body::Created { fields, .. } = created(e) else { panic!("created") };
-            fields[0].page = 3;
-        }),
-        ("created twice", Check::Legal, |e| e.insert(1, e[0].clone())),
-        ("another certificate promised", Check::SealCertificate, |e| {
-            let last = e.last_mut().expect("events");
-            last.body = Body::SealingStarted { seal_certificate_sha256: Digest::of(b"other") };
-        }),
-        ("another consent text, all along", Check::Consent, |e| {
-            let other = Digest::of(b"I agree to everything.");
-            acts(e).for_each(|act| act.consent.sha256 = other);
-            for event in e {
-                if let Body::DisclosureShown { text, .. } | Body::ConsentGiven { text, .. } = &mut event.body
-                {
-                    text.sha256 = other;
-                }
-            }
-        }),
-        ("another original, all along", Check::Original, |e| {
-            let other = Digest::of(b"other");
-            if let Body::Created { documents, .. } = created(e) {
-                documents[0].sha256 = other;
-            }
-            acts(e).for_each(|act| act.documents[0].sha256 = other);
-            for event in e {
-                if let Body::DocumentOpened { document, sha256, .. }
-                | Body::PagesShown { document, sha256, .. } = &mut event.body
-                    && *document == document_ids()[0]
-                {
-                    *sha256 = other;
-                }
-            }
-        }),
-    ];
     let mut wrong = Vec::new();
-    for (name, expected, change) in table {
+    for (name, expected, change) in HISTORIES {
         let mut events = until_sealing();
         change(&mut events);
         let package = assemble(renumbered(events), log_signer());
@@ -215,7 +217,7 @@ fn e_2_and_e_7_a_history_against_the_rules_is_named() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), table.len(), wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), HISTORIES.len(), wrong.join("\n"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An envelope from its creation to its package, with fixed keys, dice and clock: two documents, a signer, then an
 //! approver and a viewer, and somebody who gets a copy.
 
-use std::sync::OnceLock;
+use std::{fmt::Write as _, sync::OnceLock};
 
 use countersign_core::{
     digest::Digest,
@@ -52,20 +52,19 @@ pub(crate) fn document_ids() -> [DocumentId; 2] {
 /// A PDF of `pages` pages with nothing on them, its cross-reference table right to the byte.
 pub(crate) fn pdf(pages: usize, name: &str) -> Vec<u8> {
     let mut objects = vec!["<< /Type /Catalog /Pages 2 0 R >>".to_owned()];
-    let kids: String = (0..pages).map(|page| format!("{} 0 R ", page + 3)).collect();
+    let kids: String = (0..pages).fold(String::new(), |kids, page| kids + &format!("{} 0 R ", page + 3));
     objects.push(format!("<< /Type /Pages /Count {pages} /Kids [ {kids}] >>"));
     let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << >> >>";
     objects.extend((0..pages).map(|_| page.to_owned()));
     let mut pdf = format!("%PDF-1.7\n% {name}\n");
     let mut table = String::from("0000000000 65535 f \n");
     for (object, number) in objects.iter().zip(1..) {
-        table.push_str(&format!("{:010} 00000 n \n", pdf.len()));
-        pdf.push_str(&format!("{number} 0 obj\n{object}\nendobj\n"));
+        writeln!(table, "{:010} 00000 n ", pdf.len()).expect("a string");
+        writeln!(pdf, "{number} 0 obj\n{object}\nendobj").expect("a string");
     }
     let (start, size) = (pdf.len(), objects.len() + 1);
-    pdf.push_str(&format!(
-        "xref\n0 {size}\n{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n"
-    ));
+    let trailer = format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n");
+    pdf = [pdf, format!("xref\n0 {size}\n"), table, trailer].concat();
     pdf.into_bytes()
 }
 
