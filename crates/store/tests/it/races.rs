@@ -14,13 +14,13 @@ use crate::rows;
 /// Each backend as one or two servers over the same rows.
 struct Servers {
     name: &'static str,
-    servers: Vec<Arc<dyn Store>>,
+    running: Vec<Arc<dyn Store>>,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Servers {
     fn turn(&self, number: u64) -> Arc<dyn Store> {
-        Arc::clone(&self.servers[usize::try_from(number).unwrap() % self.servers.len()])
+        Arc::clone(&self.running[usize::try_from(number).unwrap() % self.running.len()])
     }
 }
 
@@ -34,9 +34,9 @@ async fn all() -> Vec<Servers> {
     let postgres: Vec<Arc<dyn Store>> =
         vec![Arc::new(Postgres::open(&url).await.unwrap()), Arc::new(Postgres::open(&url).await.unwrap())];
     vec![
-        Servers { name: "memory", servers: memory, _folder: None },
-        Servers { name: "sqlite", servers: sqlite, _folder: Some(folder) },
-        Servers { name: "postgres", servers: postgres, _folder: None },
+        Servers { name: "memory", running: memory, _folder: None },
+        Servers { name: "sqlite", running: sqlite, _folder: Some(folder) },
+        Servers { name: "postgres", running: postgres, _folder: None },
     ]
 }
 
@@ -192,13 +192,13 @@ async fn of_two_sequencers_one_publishes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_server_leads_the_log_until_it_is_gone() {
     for mut servers in all().await {
-        if servers.servers.len() < 2 {
+        if servers.running.len() < 2 {
             continue;
         }
         assert!(servers.turn(0).lead_log().await.unwrap(), "{}", servers.name);
         assert!(servers.turn(0).lead_log().await.unwrap(), "{}", servers.name);
         assert!(!servers.turn(1).lead_log().await.unwrap(), "{}", servers.name);
-        servers.servers.remove(0);
+        servers.running.remove(0);
         // The server of the database learns of it a moment later.
         while !servers.turn(0).lead_log().await.unwrap() {
             tokio::task::yield_now().await;
