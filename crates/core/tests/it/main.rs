@@ -1,6 +1,8 @@
 //! Tests of the rules through their public face: encoding, decisions, fields, erasure.
 
 #[cfg(test)]
+mod asks;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod erasure;

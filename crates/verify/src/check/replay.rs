@@ -91,7 +91,8 @@ fn actor_fits(event: &Event) -> Result<(), String> {
         | Body::SignatureAdopted { recipient, session, .. }
         | Body::Declined { recipient, session, .. } => Some((*recipient, *session)),
         Body::Signed(act) | Body::Approved(act) | Body::Read(act) => Some((act.recipient, act.session)),
-        Body::Created { .. } | Body::Sent { .. } | Body::LinkIssued { .. } | Body::Voided { .. } => None,
+        Body::Created { .. } | Body::Sent { .. } | Body::Voided { .. } => None,
+        // A recipient whose link ended may ask for a new one, and anybody with a link may download.
         _ => return Ok(()),
     };
     let fits = match (&event.actor, asked) {

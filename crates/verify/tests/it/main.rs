@@ -3,6 +3,9 @@
 #[cfg(test)]
 mod arbitrary;
 #[cfg(test)]
+#[path = "../../../core/tests/it/asks.rs"]
+mod asks;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod golden;
@@ -15,6 +18,12 @@ mod operator;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod replayed;
+#[cfg(test)]
 mod story;
 #[cfg(test)]
 mod untouched;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests of the rules, where it is from, use all of it")]
+#[path = "../../../core/tests/it/world.rs"]
+mod world;
