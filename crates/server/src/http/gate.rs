@@ -6,13 +6,12 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 use axum::{
     body::Bytes,
     extract::{FromRequestParts as _, Query, RawPathParams, Request},
-    http::{HeaderMap, Uri, header, request::Parts},
+    http::{HeaderMap, Uri, header, request::Parts, uri::PathAndQuery},
     response::Response,
 };
 use countersign_core::{
     access::{Identity, Operation, Principal, Tenant, allow},
     digest::Digest,
-    envelope::command::OriginNow,
     id::CorrelationId,
     limits,
     refusal::{Code, Refusal},
@@ -136,7 +135,7 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     let claim = match endpoint.method {
         Method::Get => None,
         Method::Post => {
-            let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or_default();
+            let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
             let fingerprint = Digest::of_parts(&[b"POST ", target.as_bytes(), b"\n", &body]);
             match idempotency::claim(&app, &principal, &parts.headers, fingerprint).await? {
                 idempotency::Claimed::Work(claim) => Some(claim),
@@ -185,7 +184,9 @@ fn check_content_type(takes: Takes, headers: &HeaderMap) -> Result<(), Refusal> 
     let plain = given.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let (fits, sentence) = match takes {
         Takes::Nothing => (plain.is_none(), "this takes no body and no Content-Type"),
-        Takes::Json => (plain.as_deref() == Some("application/json"), "send `Content-Type: application/json`"),
+        Takes::Json => {
+            (plain.as_deref() == Some("application/json"), "send `Content-Type: application/json`")
+        }
         Takes::Pdf => (plain.as_deref() == Some("application/pdf"), "send `Content-Type: application/pdf`"),
     };
     let encoded = headers.contains_key(header::CONTENT_ENCODING);

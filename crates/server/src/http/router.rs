@@ -18,10 +18,7 @@ use super::{
     gate::{self, Endpoint, Method},
     problem::Problem,
 };
-use crate::{
-    api,
-    app::App,
-};
+use crate::{api, app::App};
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {

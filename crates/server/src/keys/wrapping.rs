@@ -100,11 +100,13 @@ impl WrappingKey {
     /// Unwraps another key.
     pub fn unwrap(&self, binding: &Binding, wrapped: &[u8]) -> Result<Self, Fault> {
         let plain = self.open(binding, wrapped)?;
-        let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Fault::Sealed(binding.kind.to_owned()))?;
+        let bytes =
+            <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Fault::Sealed(binding.kind.to_owned()))?;
         Ok(Self::from_bytes(bytes))
     }
 
     /// A key for another purpose, from this one (NIST SP 800-108, one block of HMAC-SHA256).
+    #[must_use]
     pub fn derive(&self, purpose: &str) -> Self {
         Self::from_bytes(self.mac(&[b"countersign/derive/v1\0", purpose.as_bytes()]).0)
     }

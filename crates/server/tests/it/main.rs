@@ -1,0 +1,26 @@
+//! Tests of the whole server through HTTPS, in one binary.
+
+#[cfg(test)]
+mod app;
+#[cfg(test)]
+mod configuration;
+#[cfg(test)]
+mod documents_of_the_api;
+#[cfg(test)]
+mod encryption;
+#[cfg(test)]
+mod gate;
+#[cfg(test)]
+mod idempotency;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod logs;
+#[cfg(test)]
+mod races;
