@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The Countersign server.
+
+pub mod signer;
