@@ -1,5 +1,8 @@
 //! PDF for signing: inspect a hostile upload, place values on it, certify what happened, seal it as one
 //! incremental update (PAdES), and verify the result strictly.
 
+mod file;
 pub mod geometry;
+pub mod inspect;
 pub mod objects;
+pub mod seal;

@@ -3,8 +3,13 @@
 
 pub mod batch;
 pub mod blob;
+mod cells;
 pub mod fault;
+mod limits;
+mod memory;
 pub mod rows;
+mod sqlite;
+mod work;
 
 use async_trait::async_trait;
 use countersign_core::{
@@ -17,11 +22,13 @@ use countersign_core::{
 
 pub use batch::{Batch, CommitError, Committed};
 pub use fault::Fault;
+pub use memory::Memory;
 use rows::{
     ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
     IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
     SessionRow, StoredEvent, Stream, TileRow,
 };
+pub use sqlite::{Sqlite, Stats};
 
 /// What the application needs of a database. Reads need a [`Tenant`], but for the look-ups that give one, and for
 /// what belongs to the whole server (keys, jobs, the log).
