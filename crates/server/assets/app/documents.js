@@ -67,6 +67,8 @@ export async function openDocuments(ceremony) {
         useWasm: false,
         enableXfa: false,
         isEvalSupported: false,
+        // The same glyphs on every device: standard fonts come from us, not from the system.
+        useSystemFonts: false,
         disableWorkerRendering: true,
         verbosity: pdfjs.VerbosityLevel.ERRORS,
       });

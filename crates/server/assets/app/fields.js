@@ -135,15 +135,18 @@ export class Fields {
    * @param {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} control
    */
   take(field, control) {
-    if (control instanceof HTMLInputElement && control.type === "radio") {
+    if (field.kind.kind === "radio") {
       // Of a group, the button chosen last is the only one.
       for (const { field: other, control: button } of this.placed) {
         if (other.kind.kind === "radio" && other.kind.group === field.kind.group) {
           this.work.values[other.id] = String(/** @type {HTMLInputElement} */ (button).checked);
+          button.classList.add("filled");
           this.tell(other, "");
         }
       }
-    } else if (control instanceof HTMLInputElement && control.type === "checkbox") {
+      return;
+    }
+    if (control instanceof HTMLInputElement && control.type === "checkbox") {
       this.work.values[field.id] = String(control.checked);
     } else {
       this.work.values[field.id] = control.value.replaceAll("\r\n", "\n");
@@ -208,16 +211,17 @@ export class Fields {
   refresh() {
     for (const { field, control } of this.placed) {
       if (!MARKS.includes(field.kind.kind)) {
-        const filled = Boolean(this.work.values[field.id]) && this.isDone(field);
-        control.classList.toggle("filled", filled);
+        control.classList.toggle("filled", this.work.values[field.id] !== undefined && this.isDone(field));
         continue;
       }
       const short = field.kind.kind === "initials";
       const { mark } = this.work;
-      const what = short ? "Initials" : "Signature";
+      const shown = mark ? markElement(mark, short, this.ceremony.initials) : short ? "Initial" : "Sign here";
       control.classList.toggle("marked", mark !== null);
-      control.replaceChildren(mark ? markElement(mark, short, this.ceremony.initials) : short ? "Initial" : "Sign here");
-      control.setAttribute("aria-label", `${field.label}: ${mark ? `${what} placed, change` : `place ${what.toLowerCase()}`}`);
+      control.replaceChildren(shown);
+      // The name begins with what is seen (WCAG 2.5.3).
+      const seen = control.textContent ? `${control.textContent}, ` : "";
+      control.setAttribute("aria-label", `${seen}${field.label}${mark ? ", placed; change" : ""}`);
       if (mark) this.tell(field, "");
     }
   }

@@ -47,7 +47,7 @@ function showProblem(error) {
   const code = error instanceof Refused ? error.code : "internal";
   const notice = document.querySelector(`main > section[data-code="${CSS.escape(code)}"]`);
   if (notice) show(/** @type {HTMLElement} */ (notice));
-  else show(element(code === "no_answer" || code === "internal" ? "offline" : "offline"));
+  else show(element("offline"));
 }
 
 /** @param {Preview} preview */

@@ -32,7 +32,7 @@ export function fillReview(ceremony, work, documents, seenCount) {
   );
   const rows = ceremony.fields.flatMap((field) => {
     const value = readable(ceremony, work, field);
-    return value === null ? [] : [row(field.label, value)];
+    return value === null ? [] : [row(field.kind.group ?? field.label, value)];
   });
   element("review-values").replaceChildren(...rows);
   element("review-values-part").hidden = rows.length === 0;
@@ -83,7 +83,7 @@ function readable(ceremony, work, field) {
     case "checkbox":
       return value === "true" ? "yes" : "no";
     case "radio":
-      return value === "true" ? "chosen" : null;
+      return value === "true" ? field.label : null;
     default:
       return value.trim() ? value : "(left empty)";
   }

@@ -102,7 +102,7 @@ function showReview() {
     adoption.ask(null);
     return;
   }
-  if (location.hash !== "#review") history.pushState(null, "", "#review");
+  if (location.hash !== "#review") history.pushState({ review: true }, "", "#review");
   showView();
 }
 
@@ -199,7 +199,14 @@ function showOpenFailure(error) {
 
 element("next").addEventListener("click", goToNext);
 element("to-review").addEventListener("click", () => documents.length && showReview());
-element("to-reader").addEventListener("click", () => history.back());
+element("to-reader").addEventListener("click", () => {
+  if (history.state?.review) {
+    history.back();
+    return;
+  }
+  history.replaceState(null, "", location.pathname);
+  showView();
+});
 act.addEventListener("click", submit);
 for (const [id, step] of /** @type {[string, number][]} */ ([["zoom-in", 1], ["zoom-out", -1]])) {
   element(id).addEventListener("click", () => {
