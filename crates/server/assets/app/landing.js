@@ -12,9 +12,9 @@ import { Refused, post, timeZone } from "./server.js";
  * @property {string | null} message
  * @property {string} recipient
  * @property {string} email masked
- * @property {string} until ISO 8601
- * @property {string} until_name
+ * @property {string | null} until ISO 8601
  * @property {string} needs
+ * @property {string} action text of the button
  */
 
 const base = location.pathname;
@@ -44,7 +44,7 @@ function show(section) {
 
 /** @param {unknown} error */
 function showProblem(error) {
-  const code = error instanceof Refused ? error.code : "internal";
+  const code = error instanceof Refused ? error.code : "internal_error";
   const notice = document.querySelector(`main > section[data-code="${CSS.escape(code)}"]`);
   if (notice) show(/** @type {HTMLElement} */ (notice));
   else show(element("offline"));
@@ -58,10 +58,10 @@ function showPreview(preview) {
     const name = /** @type {HTMLElement} */ (place).dataset.show ?? "";
     const value = texts[/** @type {keyof typeof texts} */ (name)];
     /** @type {HTMLElement} */ (place).hidden = !value;
-    if (name === "until") showTime(/** @type {HTMLTimeElement} */ (place), preview.until);
+    if (name === "until") showTime(/** @type {HTMLTimeElement} */ (place), value ?? "");
     else place.textContent = value ?? "";
   }
-  element("until-name").textContent = preview.until_name;
+  element("until-name").hidden = !preview.until;
   show(ready);
 }
 
@@ -106,7 +106,7 @@ if (secret) {
   await look();
 } else {
   // Without a secret this may be the way back into a session of this browser.
-  const answer = await post(`${base}/resume`, {}).catch(() => null);
-  if (answer) location.replace((await answer.json()).next);
+  const answer = await post(`${base}/resume`, {}).then((found) => found.json()).catch(() => ({}));
+  if (answer.next) location.replace(answer.next);
   else showProblem(new Refused("link_incomplete", ""));
 }

@@ -36,7 +36,7 @@ export async function post(path, body) {
   if (response.ok) return response;
   const problem = await response.json().catch(() => ({}));
   const sentence = problem.detail ?? "Something went wrong on our side. Please try again in a moment.";
-  throw new Refused(problem.code ?? "internal", sentence.charAt(0).toUpperCase() + sentence.slice(1), problem.pointer);
+  throw new Refused(problem.code ?? "internal_error", sentence.charAt(0).toUpperCase() + sentence.slice(1), problem.pointer);
 }
 
 /** The reader's time zone, as the browser names it. */

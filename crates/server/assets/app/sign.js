@@ -178,7 +178,7 @@ function showFailure(error) {
     goTo(placed);
     return;
   }
-  const stays = ["invalid", "field_missing", "busy", "internal", "overloaded", "request_timeout"];
+  const stays = ["invalid", "field_missing", "busy", "internal_error", "overloaded", "request_timeout"];
   if (stays.includes(error.code)) element("review-error").textContent = error.message;
   // The ceremony has moved on: the server knows which page is the right one.
   else location.reload();

@@ -1,7 +1,6 @@
 //! Notices: what a recipient sees when there is nothing to do here, one text for each reason.
 
 use askama::Template;
-use countersign_core::refusal::Code;
 
 use super::assets::Assets;
 
@@ -141,7 +140,7 @@ pub const ALL: &[Notice] = &[
         advice: "Open the link from your mail again.",
     },
     Notice {
-        code: "internal",
+        code: "internal_error",
         tone: "wait",
         sign: "!",
         heading: "Something went wrong on our side",
@@ -151,21 +150,23 @@ pub const ALL: &[Notice] = &[
 ];
 
 impl Notice {
-    /// The notice for a refusal; what has no words of its own is a link that does not work or our own failure.
-    pub fn for_code(code: Code) -> &'static Self {
-        Self::named(code.text()).unwrap_or_else(|| Self::named("internal").unwrap_or(&FALLBACK))
-    }
-
-    fn named(code: &str) -> Option<&'static Self> {
-        ALL.iter().find(|notice| notice.code == code)
+    /// The notice for a stable code; for one without words of its own, that of a failure on our side.
+    pub fn named(code: &str) -> &'static Self {
+        let found = |code: &str| ALL.iter().find(|notice| notice.code == code);
+        let Some(notice) = found(code).or_else(|| found("internal_error")) else {
+            unreachable!("the list holds `internal_error`, as the test below shows")
+        };
+        notice
     }
 }
 
-const FALLBACK: Notice = Notice {
-    code: "internal",
-    tone: "wait",
-    sign: "!",
-    heading: "Something went wrong on our side",
-    text: "Nothing was signed by this.",
-    advice: "Please try again in a moment.",
-};
+#[cfg(test)]
+mod tests {
+    use super::Notice;
+
+    #[test]
+    fn every_reason_has_a_notice() {
+        assert_eq!(Notice::named("voided").code, "voided");
+        assert_eq!(Notice::named("no_such_code").code, "internal_error");
+    }
+}
