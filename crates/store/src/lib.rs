@@ -7,8 +7,11 @@ mod cells;
 pub mod fault;
 mod limits;
 mod memory;
+mod postgres;
 pub mod rows;
 mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod work;
 
 use async_trait::async_trait;
@@ -23,6 +26,7 @@ use countersign_core::{
 pub use batch::{Batch, CommitError, Committed};
 pub use fault::Fault;
 pub use memory::Memory;
+pub use postgres::{GroupStats, Postgres};
 use rows::{
     ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
     IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,

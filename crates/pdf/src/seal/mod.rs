@@ -21,19 +21,9 @@ use crate::file::update::{Appended, Update, encryption};
 use crate::file::{Loaded, write};
 use crate::inspect::{Original, Refusal, damaged, effective_version};
 use crate::objects::NewObjects;
+use crate::place::PageOverlay;
 use attach::target;
 use cms::Signer;
-
-/// Something drawn on a page of the original.
-#[derive(Clone, Debug)]
-pub struct PageOverlay {
-    /// Page, from 1.
-    pub page: u32,
-    /// A form XObject among the new objects.
-    pub form: ObjectId,
-    /// From the form's space to the page's user space, `[a b c d e f]`.
-    pub matrix: [f64; 6],
-}
 
 /// A moment in UTC, to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

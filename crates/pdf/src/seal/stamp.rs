@@ -8,7 +8,8 @@ use lopdf::{Dictionary, Object, ObjectId, Stream};
 
 use super::attach::target;
 use super::balance::{self, Balance};
-use super::{PageOverlay, SealError};
+use super::SealError;
+use crate::place::PageOverlay;
 use crate::file::syntax::Node;
 use crate::file::update::{Splice, Update, encryption, set_splice};
 use crate::file::{File, Loaded, write};

@@ -3,4 +3,14 @@
 #[cfg(test)]
 mod basics;
 #[cfg(test)]
+mod blobs;
+#[cfg(test)]
+mod command;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod dice;
+#[cfg(test)]
+mod races;
+#[cfg(test)]
 mod rows;

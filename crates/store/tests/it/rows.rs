@@ -227,8 +227,8 @@ pub(crate) fn claim(of: u64, key: u64, fingerprint: u64, claim: u64, now: Time) 
         fingerprint: digest("fingerprint", fingerprint),
         claim: bytes(claim),
         now,
-        expires_at: now.plus_ms(300),
-        stale_after_ms: 60,
+        expires_at: now.plus_ms(1_500),
+        stale_after_ms: 400,
     }
 }
 
