@@ -36,7 +36,7 @@ use crate::{
 };
 
 /// All routes of the pages.
-pub fn routes(app: Arc<App>) -> Router {
+pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/s/{envelope}", get(landing::show))
         .route("/s/{envelope}/open", post(landing::look))
@@ -55,8 +55,7 @@ pub fn routes(app: Arc<App>) -> Router {
         .route("/s/{envelope}/documents/{document}/sealed", post(receipt::sealed))
         .route("/s/{envelope}/certificate", post(receipt::certificate))
         .route("/assets/{hash}/{*path}", get(asset))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), guard))
-        .with_state(app)
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
 }
 
 /// What every request for a page passes: it began here if it may change something, and it has no query.
