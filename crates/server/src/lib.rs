@@ -9,6 +9,7 @@ pub mod envelopes;
 pub mod fault;
 pub mod http;
 pub mod keys;
+pub mod logs;
 pub mod organizations;
 pub mod persons;
 pub mod signer;

@@ -2,6 +2,7 @@
 //! no unknown fields, no query.
 
 use axum::{
+    body::Body,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, header, request::Parts},
 };
@@ -88,11 +89,12 @@ pub struct Form<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers, "application/x-www-form-urlencoded")?;
         let body = read_body(body, limits::BODY_BYTES).await?;
-        let read = serde_urlencoded::from_bytes(&body).map_err(|_| unreadable())?;
+        let request = Request::from_parts(parts, Body::from(body));
+        let axum::Form(read) = axum::Form::from_request(request, state).await.map_err(|_| unreadable())?;
         Ok(Self(read))
     }
 }
