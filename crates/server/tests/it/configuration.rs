@@ -1,0 +1,96 @@
+//! Configuration: the example file is the code's, unknown keys are refused, and unsafe settings too.
+
+use countersign_server::config::{Config, SmtpSecurity};
+
+const EXAMPLE: &str = include_str!("../../../../countersign.example.toml");
+
+fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("countersign.toml");
+    std::fs::write(&file, toml).unwrap();
+    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::read(Some(&file), environment).map_err(|fault| fault.to_string())
+}
+
+/// The example documents every key, and no other, with its default: uncommented it reads as the defaults but for keys
+/// that have none.
+#[test]
+fn the_example_file_and_the_code_know_the_same_keys() {
+    let uncommented: String = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if setting.contains(" = ") && !setting.starts_with(' ') => setting,
+            _ => line,
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let example = read(&uncommented, &[]).unwrap_or_else(|error| panic!("{error}"));
+    let shown = serde_json::to_value(&example).unwrap();
+    let defaults = serde_json::to_value(Config::default()).unwrap();
+    for (section, keys) in defaults.as_object().unwrap() {
+        for (key, default) in keys.as_object().unwrap() {
+            let value = &shown[section][key];
+            assert!(!value.is_null(), "countersign.example.toml lacks {section}.{key}");
+            assert!(
+                uncommented.contains(&format!("{key} = ")),
+                "countersign.example.toml lacks {section}.{key}"
+            );
+            if !default.is_null() && default != &serde_json::json!([]) {
+                assert_eq!(
+                    value, default,
+                    "countersign.example.toml shows another default for {section}.{key}"
+                );
+            }
+        }
+    }
+    assert!(read(EXAMPLE, &[]).unwrap().check().is_ok(), "the file as it is starts a server");
+}
+
+#[test]
+fn unknown_keys_are_refused_in_file_and_environment() {
+    assert!(read("[server]\nlisten_on = \"x\"\n", &[]).unwrap_err().contains("listen_on"));
+    assert!(read("", &[("COUNTERSIGN_SERVER__LISTEN_ON", "x")]).unwrap_err().contains("listen_on"));
+    assert!(read("", &[("COUNTERSIGN_SURPRISE__X", "x")]).unwrap_err().contains("surprise"));
+}
+
+#[test]
+fn the_environment_is_over_the_file() {
+    let config = read(
+        "[server]\nlisten = \"127.0.0.1:1\"\n",
+        &[("COUNTERSIGN_SERVER__LISTEN", "127.0.0.1:2"), ("COUNTERSIGN_SERVER__CONNECTIONS", "7")],
+    )
+    .unwrap();
+    assert_eq!((config.server.listen.port(), config.server.connections), (2, 7));
+}
+
+#[test]
+fn unsafe_settings_are_refused_with_what_to_do() {
+    type Change = fn(&mut Config);
+    let cases: [(Change, &str); 9] = [
+        (|c| c.server.public_url = "http://sign.example.com".into(), "https://"),
+        (|c| c.server.public_url = "https://sign.example.com/".into(), "no slash"),
+        (
+            |c| {
+                c.server.plain_http = true;
+                c.server.listen = "0.0.0.0:80".parse().unwrap();
+            },
+            "not a loopback address",
+        ),
+        (|c| c.server.tls_key = Some("key.pem".into()), "set both"),
+        (
+            |c| c.server.trusted_proxies = vec!["0.0.0.0/0".to_owned().try_into().unwrap()],
+            "anybody can name any client address",
+        ),
+        (|c| c.mail.smtp_security = SmtpSecurity::None, "plain text"),
+        (|c| c.mail.smtp_host = Some("mail.example.com".into()), "mail.from"),
+        (|c| c.mail.dkim_domain = Some("example.com".into()), "dkim_selector"),
+        (|c| c.server.requests = 0, "at least 1"),
+    ];
+    for (change, words) in cases {
+        let mut config = Config::default();
+        assert!(config.check().is_ok());
+        change(&mut config);
+        let refusal = config.check().unwrap_err().to_string();
+        assert!(refusal.contains(words), "{refusal}");
+    }
+}

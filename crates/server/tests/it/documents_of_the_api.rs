@@ -1,0 +1,80 @@
+//! What the API says about itself: OpenAPI and the table of errors.
+
+use countersign_core::refusal::Code;
+use countersign_server::{
+    api::{ENDPOINTS, OPEN_PATHS, errors_page, openapi},
+    http::gate::{Method, Takes},
+};
+use serde_json::{Value, json};
+
+/// the document and the table of routes are the same, down to scopes, bodies and query parameters.
+#[test]
+fn the_openapi_document_describes_exactly_the_routes() {
+    let document = serde_json::to_value(openapi::document()).unwrap();
+    assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let paths = document["paths"].as_object().unwrap();
+    let described: usize = paths.values().map(|path| path.as_object().unwrap().len()).sum();
+    assert_eq!(described, ENDPOINTS.len(), "{:?}", paths.keys());
+    for endpoint in ENDPOINTS {
+        let method = match endpoint.method {
+            Method::Get => "get",
+            Method::Post => "post",
+        };
+        let operation = &paths[endpoint.path][method];
+        let name = endpoint.operation.text();
+        assert_eq!(operation["operationId"], name);
+        assert_eq!(
+            operation["security"],
+            json!([{ "api_key": [endpoint.operation.scope().text()] }]),
+            "{name}"
+        );
+        let body: Vec<&String> = operation["requestBody"]["content"]
+            .as_object()
+            .into_iter()
+            .flat_map(|content| content.keys())
+            .collect();
+        let expected: Vec<&str> = match endpoint.takes {
+            Takes::Nothing => vec![],
+            Takes::Json => vec!["application/json"],
+            Takes::Pdf => vec!["application/pdf"],
+        };
+        assert_eq!(body, expected, "{name}");
+        let parameters = |place: &str| -> Vec<String> {
+            let all = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let here = all.iter().filter(|parameter| parameter["in"] == place);
+            here.map(|parameter| parameter["name"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(parameters("query"), endpoint.query, "{name}");
+        let header: Vec<String> = match endpoint.method {
+            Method::Get => vec![],
+            Method::Post => vec!["Idempotency-Key".to_owned()],
+        };
+        assert_eq!(parameters("header"), header, "{name}");
+        for parameter in parameters("path") {
+            assert!(endpoint.path.contains(&format!("{{{parameter}}}")), "{name}");
+        }
+    }
+    assert!(OPEN_PATHS.iter().all(|path| !paths.contains_key(*path)), "open paths are no operations");
+}
+
+#[test]
+fn the_openapi_document_is_as_it_was_agreed() {
+    let mut document = serde_json::to_value(openapi::document()).unwrap();
+    document["info"]["version"] = Value::Null;
+    insta::assert_json_snapshot!("openapi", document);
+}
+
+/// every code has its line, and `docs/errors.md` is generated from the codes.
+#[test]
+fn the_table_of_errors_is_generated_from_the_codes() {
+    let text = errors_page::markdown();
+    for code in Code::ALL {
+        assert!(text.contains(&format!("<a id=\"{0}\"></a>`{0}`", code.text())));
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/errors.md");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    if written != text {
+        std::fs::write(path, &text).unwrap();
+        panic!("docs/errors.md was not what the code says; it is now: commit it");
+    }
+}

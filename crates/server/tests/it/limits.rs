@@ -1,0 +1,96 @@
+//! The bounds of HTTP (G-8): bodies, headers, time and requests at once.
+
+use std::time::Duration;
+
+use countersign_core::limits;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::app::{Options, TestApp, pdf};
+
+#[tokio::test]
+async fn a_body_over_its_limit_is_refused_before_all_of_it_is_read() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let large = test.post(&key, "/v1/envelopes").header("Content-Type", "application/json");
+    let response = large.body(vec![b' '; limits::BODY_BYTES + 1]).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let problem: Value = response.json().await.unwrap();
+    assert_eq!(problem["code"], "too_large");
+    let mut upload = pdf(1);
+    upload.resize(limits::UPLOAD_BYTES + 1, b'\n');
+    let large = test.post(&key, "/v1/documents?name=a.pdf").header("Content-Type", "application/pdf");
+    let response = large.body(upload).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    test.finish_without_worker().await;
+}
+
+#[tokio::test]
+async fn too_many_or_too_large_headers_are_refused() {
+    let test = TestApp::start().await;
+    let mut many = test.request(Method::GET, "/health");
+    for number in 0..=limits::HEADER_COUNT {
+        many = many.header(format!("x-{number}"), "1");
+    }
+    assert_eq!(many.send().await.unwrap().status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let large = test.request(Method::GET, "/health").header("x-large", "y".repeat(limits::HEADER_BYTES));
+    assert_eq!(large.send().await.unwrap().status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    test.finish_without_worker().await;
+}
+
+/// A request that holds its place, because its body does not come to an end, makes the next one too many.
+#[tokio::test]
+async fn one_request_too_many_is_answered_503_with_retry_after() {
+    let options = Options { seed: 3, configure: |config| config.server.requests = 1 };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let body = reqwest::Body::wrap(EndlessBody);
+    let slow =
+        test.post(&key, "/v1/documents?name=a.pdf").header("Content-Type", "application/pdf").body(body);
+    let slow = tokio::spawn(slow.send());
+    let refused = loop {
+        let response = test.request(Method::GET, "/health").send().await.unwrap();
+        if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+            break response;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(refused.headers()["retry-after"], "1");
+    slow.abort();
+    test.finish_without_worker().await;
+}
+
+/// A body that never sends a byte and never ends.
+struct EndlessBody;
+
+impl hyper::body::Body for EndlessBody {
+    type Data = hyper::body::Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+        std::task::Poll::Pending
+    }
+}
+
+/// Plain text on the TLS port, and a handshake that never ends, harm nobody else.
+#[tokio::test]
+async fn a_client_that_does_not_speak_tls_does_not_hold_up_others() {
+    let test = TestApp::start().await;
+    let address = test.url.replace("https://sign.test", "127.0.0.1");
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(tokio::net::TcpStream::connect(&address).await.unwrap());
+    }
+    let mut plain = tokio::net::TcpStream::connect(&address).await.unwrap();
+    plain.write_all(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(9), plain.read_to_end(&mut answer)).await;
+    assert!(read.is_ok(), "it is told off at once");
+    assert!(!answer.starts_with(b"HTTP"));
+    assert_eq!(test.request(Method::GET, "/health").send().await.unwrap().status(), StatusCode::OK);
+    test.finish_without_worker().await;
+}
