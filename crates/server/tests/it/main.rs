@@ -1,6 +1,7 @@
 //! Tests of the whole server through HTTPS, in one binary.
 
 mod app;
+mod browser;
 mod configuration;
 mod documents_of_the_api;
 mod encryption;
