@@ -12,5 +12,6 @@ pub mod keys;
 pub mod logs;
 pub mod organizations;
 pub mod persons;
+pub mod signer;
 pub mod tls;
 pub mod vault;

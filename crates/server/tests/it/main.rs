@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod app;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod configuration;
 #[cfg(test)]
 mod documents_of_the_api;
