@@ -6,6 +6,7 @@ use countersign_tlog::{
     MAX_NOTE_BYTES, MAX_SIGNATURES, NoteRefusal, NoteSignature, OpenRefusal, SignedNote, Verifier, leaf_hash,
     open, sign_checkpoint,
 };
+use ed25519_dalek::{Signer as _, SigningKey};
 use std::slice;
 
 fn signer() -> LogSigner {
@@ -154,12 +155,52 @@ fn a_log_key_says_nothing_about_another_log() {
     let moved = NoteSignature::new(ORIGIN, signer().verifier().key_id(), line).unwrap();
     let moved = SignedNote::new(checkpoint().to_string(), vec![moved]).unwrap();
     assert_eq!(open(&bytes(&moved), &[signer().verifier()]).unwrap_err().code(), "bad_signature");
-    // A log's signature under a text with another origin: signed by a known key, but not by that log's.
-    let under_other_text = SignedNote::new(
-        other.to_string(),
-        vec![NoteSignature::new("other.example/log", other_signer.verifier().key_id(), vec![1; 64]).unwrap()],
+    // A known log's own signature, over a text that names another log.
+    let verifiers = [signer().verifier(), other_signer.verifier()];
+    let crossed = signed_text(&other.to_string());
+    let refusal = OpenRefusal::NoLogSignature { origin: "other.example/log".to_owned() };
+    assert_eq!(open(&crossed, &verifiers), Err(refusal));
+    // The same helper with the right text opens: it is the origin alone that was refused.
+    let straight = signed_text(&checkpoint().to_string());
+    assert_eq!(open(&straight, &verifiers).map(|opened| opened.checkpoint), Ok(checkpoint()));
+}
+
+/// A note of any text, signed with the key of [`signer`].
+fn signed_text(text: &str) -> Vec<u8> {
+    let signature = SigningKey::from_bytes(&[7; 32]).sign(text.as_bytes()).to_bytes().to_vec();
+    let signature = NoteSignature::new(ORIGIN, signer().verifier().key_id(), signature).unwrap();
+    bytes(&SignedNote::new(text.to_owned(), vec![signature]).unwrap())
+}
+
+#[test]
+fn a_text_with_empty_lines_ends_at_the_last_one() {
+    let text = "first\n\nsecond\n\n\nthird\n";
+    let note = SignedNote::new(text.to_owned(), note().signatures().to_vec()).unwrap();
+    assert_eq!(SignedNote::parse(&bytes(&note)), Ok(note.clone()));
+    assert_eq!(note.text(), text);
+    let signed = signed_text(text);
+    let refusal = open(&signed, &[signer().verifier()]).unwrap_err();
+    assert_eq!(
+        refusal,
+        OpenRefusal::Checkpoint(CheckpointRefusal::ExtensionLines),
+        "verified first, then read"
     );
-    assert_eq!(open(&bytes(&under_other_text.unwrap()), &[signer().verifier()]), Err(OpenRefusal::Unsigned));
+}
+
+#[test]
+fn a_cosignature_of_a_time_past_2_to_the_63_is_refused() {
+    let witness =
+        Verifier::new("witness.example", KeyKind::CosignatureV1, signer().verifier().public_key()).unwrap();
+    let cosigned = |timestamp_s: u64| {
+        let message = format!("cosignature/v1\ntime {timestamp_s}\n{}", checkpoint());
+        let signature = SigningKey::from_bytes(&[7; 32]).sign(message.as_bytes()).to_bytes();
+        let signature = [&timestamp_s.to_be_bytes(), signature.as_slice()].concat();
+        let signature = NoteSignature::new(witness.name(), witness.key_id(), signature).unwrap();
+        open(&bytes(&note().with_signature(signature).unwrap()), &[signer().verifier(), witness.clone()])
+    };
+    let latest = i64::MAX.unsigned_abs();
+    assert_eq!(cosigned(latest).map(|opened| opened.cosignatures[0].timestamp_s), Ok(latest));
+    assert_eq!(cosigned(latest + 1).unwrap_err().code(), "bad_signature");
 }
 
 #[test]

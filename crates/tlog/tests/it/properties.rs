@@ -93,6 +93,19 @@ fn every_other_index_of_a_small_tree_is_refused_and_every_other_size_of_another_
     }
 }
 
+#[test]
+fn a_proof_where_none_is_needed_is_refused() {
+    let leaves = leaves(5);
+    let (root, empty) = (naive::root(&leaves), countersign_tlog::EMPTY_ROOT);
+    for superfluous in [&leaves[..1], &leaves[..]] {
+        assert_eq!(verify_consistency(5, 5, root, root, superfluous), Err(ProofRefusal::TooLong));
+        assert_eq!(verify_consistency(0, 5, empty, root, superfluous), Err(ProofRefusal::TooLong));
+        assert_eq!(verify_inclusion(0, 1, leaves[0], leaves[0], superfluous), Err(ProofRefusal::TooLong));
+    }
+    assert_eq!(verify_consistency(4, 5, naive::root(&leaves[..4]), root, &[]), Err(ProofRefusal::TooShort));
+    assert_eq!(verify_inclusion(0, 5, root, leaves[0], &[]), Err(ProofRefusal::TooShort));
+}
+
 fn flip(hash: &Hash, bit: usize) -> Hash {
     let mut bytes = hash.0;
     bytes[bit / 8 % 32] ^= 1 << (bit % 8);

@@ -1,0 +1,101 @@
+//! The embedded faces, parsed once per process, and the way to the machine's own fonts.
+
+use super::{FallbackFonts, Typeface};
+use rustybuzz::{Direction, Face, Script, ShapePlan, script};
+use std::fmt;
+use std::sync::Arc;
+
+/// An embedded face: Noto and Great Vibes, SIL Open Font License, see `fonts/README.md`.
+pub(crate) struct EmbeddedFace {
+    pub(super) name: &'static str,
+    pub(super) bytes: &'static [u8],
+    pub(super) face: Face<'static>,
+    latin: ShapePlan,
+    greek: ShapePlan,
+    cyrillic: ShapePlan,
+}
+
+impl EmbeddedFace {
+    fn parse(name: &'static str, bytes: &'static [u8]) -> Self {
+        let Some(face) = Face::from_slice(bytes, 0) else {
+            unreachable!("{name} is part of this program and was parsed by its tests")
+        };
+        let plan = |script| ShapePlan::new(&face, Direction::LeftToRight, Some(script), None, &[]);
+        let (latin, greek, cyrillic) = (plan(script::LATIN), plan(script::GREEK), plan(script::CYRILLIC));
+        Self { name, bytes, face, latin, greek, cyrillic }
+    }
+
+    /// The plan for left-to-right text, with the script it was made for.
+    pub(super) fn plan(&self, script: unicode_script::Script) -> (Script, &ShapePlan) {
+        match script {
+            unicode_script::Script::Greek => (script::GREEK, &self.greek),
+            unicode_script::Script::Cyrillic => (script::CYRILLIC, &self.cyrillic),
+            _ => (script::LATIN, &self.latin),
+        }
+    }
+}
+
+/// All faces that text may be drawn with. Made once per process: it holds the parsed tables.
+pub struct FontBook {
+    faces: [EmbeddedFace; 5],
+    fallback: Option<Arc<dyn FallbackFonts>>,
+}
+
+/// Positions of the embedded faces, the same in [`FontBook`] and in every `FontSubsets`.
+pub(super) const TEXT: usize = 0;
+const TEXT_BOLD: usize = 1;
+const MONO: usize = 2;
+const SCRIPT: usize = 3;
+pub(super) const ITALIC: usize = 4;
+
+impl FontBook {
+    /// The embedded faces alone.
+    pub fn new() -> Self {
+        let faces = [
+            EmbeddedFace::parse("NotoSans-Regular", include_bytes!("../../fonts/NotoSans-Regular.ttf")),
+            EmbeddedFace::parse("NotoSans-SemiBold", include_bytes!("../../fonts/NotoSans-SemiBold.ttf")),
+            EmbeddedFace::parse("NotoSansMono-Regular", include_bytes!("../../fonts/NotoSansMono-Regular.ttf")),
+            EmbeddedFace::parse("GreatVibes-Regular", include_bytes!("../../fonts/GreatVibes-Regular.ttf")),
+            EmbeddedFace::parse("NotoSerif-Italic", include_bytes!("../../fonts/NotoSerif-Italic.ttf")),
+        ];
+        Self { faces, fallback: None }
+    }
+
+    /// Adds the machine's fonts for characters that the embedded faces lack.
+    #[must_use]
+    pub fn with_fallback(mut self, fallback: Arc<dyn FallbackFonts>) -> Self {
+        self.fallback = Some(fallback);
+        self
+    }
+
+    pub(super) fn embedded(&self) -> &[EmbeddedFace] {
+        &self.faces
+    }
+
+    pub(super) fn fallback(&self) -> Option<&dyn FallbackFonts> {
+        self.fallback.as_deref()
+    }
+
+    /// Embedded faces to try for a typeface, best first.
+    pub(super) fn candidates(typeface: Typeface) -> &'static [usize] {
+        match typeface {
+            Typeface::Text => &[TEXT],
+            Typeface::TextBold => &[TEXT_BOLD, TEXT],
+            Typeface::Mono => &[MONO, TEXT],
+            Typeface::Signature => &[SCRIPT, ITALIC, TEXT],
+        }
+    }
+}
+
+impl Default for FontBook {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for FontBook {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.faces.iter().map(|face| face.name).collect();
+        formatter.debug_struct("FontBook").field("faces", &names).finish_non_exhaustive()
+    }
+}
