@@ -227,23 +227,30 @@ pub struct Addressed {
     pub correlation: CorrelationId,
 }
 
-#[derive(Clone)]
-struct Raw<const NAME: usize>(String);
+macro_rules! headers {
+    ($($type:ident = $name:literal;)*) => {$(
+        #[derive(Clone)]
+        struct $type(String);
 
-const HEADERS: [&str; 2] = ["Auto-Submitted", "Countersign-Correlation-Id"];
+        impl Header for $type {
+            fn name() -> HeaderName {
+                HeaderName::new_from_ascii_str($name)
+            }
 
-impl<const NAME: usize> Header for Raw<NAME> {
-    fn name() -> HeaderName {
-        HeaderName::new_from_ascii_str(const { HEADERS[NAME] })
-    }
+            fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+                Ok(Self(text.to_owned()))
+            }
 
-    fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(Self(text.to_owned()))
-    }
+            fn display(&self) -> HeaderValue {
+                HeaderValue::new(Self::name(), self.0.clone())
+            }
+        }
+    )*};
+}
 
-    fn display(&self) -> HeaderValue {
-        HeaderValue::new(Self::name(), self.0.clone())
-    }
+headers! {
+    AutoSubmitted = "Auto-Submitted";
+    Correlation = "Countersign-Correlation-Id";
 }
 
 /// Writes a letter as a message.
@@ -262,8 +269,8 @@ pub fn write(
         .to(Mailbox::new(Some(to.to.0.disclose().clone()), address))
         .subject(letter.subject.disclose().clone())
         // RFC 3834 §5: no vacation answers, please.
-        .header(Raw::<0>("auto-generated".to_owned()))
-        .header(Raw::<1>(to.correlation.to_string()))
+        .header(AutoSubmitted("auto-generated".to_owned()))
+        .header(Correlation(to.correlation.to_string()))
         .multipart(MultiPart::alternative_plain_html(letter.text.expose().clone(), letter.html.expose().clone()))?;
     Ok(message)
 }
