@@ -103,3 +103,52 @@ pub enum CommitError {
     #[error(transparent)]
     Fault(#[from] Fault),
 }
+
+impl Batch {
+    /// Refuses a batch that contradicts itself, before any backend sees it.
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        let Some(append) = &self.append else { return Ok(()) };
+        let contradiction = |text: &str| Err(Fault::Contradiction(format!("{}: {text}", append.envelope)));
+        if append.events.is_empty() || append.expected_seq == 0 {
+            return contradiction("an append has events, and positions begin at 1");
+        }
+        if append.projection.envelope != append.envelope {
+            return contradiction("the projection is of another envelope");
+        }
+        let count = u64::try_from(append.events.len()).unwrap_or(u64::MAX);
+        if append.expected_seq.checked_add(count - 1) != Some(append.projection.last_seq) {
+            return contradiction("the projection ends at another position than the events");
+        }
+        Ok(())
+    }
+
+    /// Whether workers or the sequencer have something to do after it.
+    pub(crate) fn makes_work(&self) -> bool {
+        self.append.is_some() || !self.jobs.is_empty()
+    }
+
+    /// What a caller gets once it is durable.
+    pub(crate) fn committed(&self) -> Committed {
+        Committed { last_seq: self.append.as_ref().map_or(0, |append| append.projection.last_seq) }
+    }
+}
+
+impl Row {
+    /// What it means that a row with the same key exists; `None` where that row is left alone. A person with the same
+    /// lookup is a conflict, which the backends find out themselves.
+    pub(crate) fn refusal(&self) -> Option<CommitError> {
+        let what = match self {
+            Self::Opening(_) | Self::Mailbox(_) => return None,
+            Self::Key(_) => return Some(CommitError::Conflict),
+            Self::Organization(row) => row.organization.to_string(),
+            Self::Person(row) => row.person.to_string(),
+            Self::Document(row) => row.document.to_string(),
+            Self::ApiKey(row) => row.key.to_string(),
+            Self::Link(row) => row.link.to_string(),
+            Self::Session(row) => row.session.to_string(),
+            Self::Code(row) => row.code.to_string(),
+            Self::Artifact(row) => format!("the artifact {}", row.blob),
+        };
+        Some(Fault::Contradiction(format!("{what} exists")).into())
+    }
+}

@@ -3,8 +3,16 @@
 
 pub mod batch;
 pub mod blob;
+mod cells;
 pub mod fault;
+mod limits;
+mod memory;
+mod postgres;
 pub mod rows;
+mod sqlite;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod work;
 
 use async_trait::async_trait;
 use countersign_core::{
@@ -17,11 +25,14 @@ use countersign_core::{
 
 pub use batch::{Batch, CommitError, Committed};
 pub use fault::Fault;
+pub use memory::Memory;
+pub use postgres::{GroupStats, Postgres};
 use rows::{
     ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
     IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
     SessionRow, StoredEvent, Stream, TileRow,
 };
+pub use sqlite::{Sqlite, Stats};
 
 /// What the application needs of a database. Reads need a [`Tenant`], but for the look-ups that give one, and for
 /// what belongs to the whole server (keys, jobs, the log).

@@ -336,9 +336,8 @@ fn check_typed(pointer: &str, field: &Field, typed: &str) -> Result<(), Refusal>
             ))
         }
         FieldKind::Checkbox | FieldKind::Radio { .. } => match typed {
-            "true" => Ok(()),
             "false" if field.required && matches!(field.kind, FieldKind::Checkbox) => Err(missing(field)),
-            "false" => Ok(()),
+            "true" | "false" => Ok(()),
             _ => refuse("this must be `true` or `false`".to_owned()),
         },
         FieldKind::Dropdown { options } if !options.iter().any(|option| option == typed) => {

@@ -60,7 +60,9 @@ impl Drawing {
         match self {
             Self::Text { top, .. } => *top += distance,
             Self::Rule { y, .. } => *y += distance,
-            Self::Fill { area, .. } | Self::Frame { area, .. } | Self::Mark { pad: area, .. } => area.y += distance,
+            Self::Fill { area, .. } | Self::Frame { area, .. } | Self::Mark { pad: area, .. } => {
+                area.y += distance;
+            }
             Self::Seal { middle, .. } => middle.1 += distance,
         }
     }
@@ -68,7 +70,13 @@ impl Drawing {
     fn draw(&self, canvas: &mut Canvas, subsets: &mut FontSubsets<'_>) {
         match self {
             Self::Text { line, x, top, style } => {
-                canvas.text(subsets, line, (*x, top + BASELINE_EM * style.size_pt), style.size_pt, style.color);
+                canvas.text(
+                    subsets,
+                    line,
+                    (*x, top + BASELINE_EM * style.size_pt),
+                    style.size_pt,
+                    style.color,
+                );
             }
             Self::Rule { from_x, to_x, y, width, color } => {
                 canvas.polyline(&[(*from_x, *y), (*to_x, *y)], *width, *color);
@@ -111,7 +119,13 @@ impl Block {
     }
 
     /// Sets one line so that it ends at `right`.
-    pub(super) fn text_right(&mut self, subsets: &mut FontSubsets<'_>, style: Style, text: &str, (right, y): (f64, f64)) {
+    pub(super) fn text_right(
+        &mut self,
+        subsets: &mut FontSubsets<'_>,
+        style: Style,
+        text: &str,
+        (right, y): (f64, f64),
+    ) {
         let line = Line::shape(subsets, style.typeface, text);
         let x = right - line.width_em * style.size_pt;
         self.drawings.push(Drawing::Text { line, x, top: y, style });
@@ -147,8 +161,13 @@ impl Block {
             self.drawings.into_iter().partition(|drawing| drawing.extent().1 <= room);
         let start = tail.iter().map(|drawing| drawing.extent().0).fold(f64::INFINITY, f64::min);
         let start = if start.is_finite() { start } else { 0.0 };
-        tail.iter_mut().for_each(|drawing| drawing.shift(-start));
-        (Self { height: room, drawings: head }, Self { height: (self.height - start).max(0.0), drawings: tail })
+        for drawing in &mut tail {
+            drawing.shift(-start);
+        }
+        (
+            Self { height: room, drawings: head },
+            Self { height: (self.height - start).max(0.0), drawings: tail },
+        )
     }
 }
 
@@ -266,7 +285,11 @@ fn running_header(certificate: &Certificate, subsets: &mut FontSubsets<'_>) -> B
     block
 }
 
-fn footer(certificate: &Certificate, subsets: &mut FontSubsets<'_>, (page, page_count): (usize, usize)) -> Block {
+fn footer(
+    certificate: &Certificate,
+    subsets: &mut FontSubsets<'_>,
+    (page, page_count): (usize, usize),
+) -> Block {
     let mut block = Block::default();
     let small = Style::new(Typeface::Text, 7.0, GREY);
     block.rule((LEFT, RIGHT), 0.0, 0.5, RULE);

@@ -37,7 +37,13 @@ fn title(certificate: &Certificate, subsets: &mut FontSubsets<'_>) -> Block {
     y += block.text(subsets, name, &certificate.title, (x, y + 1.0), RIGHT - x);
     if certificate.environment == Environment::Sandbox {
         let warning = Style::new(Typeface::TextBold, 8.5, WARNING);
-        y += block.text(subsets, warning, "Sandbox: made for testing, without legal effect.", (x, y + 2.0), RIGHT - x);
+        y += block.text(
+            subsets,
+            warning,
+            "Sandbox: made for testing, without legal effect.",
+            (x, y + 2.0),
+            RIGHT - x,
+        );
     }
     let bottom = y.max(54.0) + 8.0;
     block.rule((LEFT, RIGHT), bottom, 1.2, NAVY);

@@ -18,7 +18,10 @@ pub enum CertificateFault {
 }
 
 /// Writes a complete PDF 1.7 file of the pages that [`certify`] draws, with the characters that no font had.
-pub fn standalone(certificate: &Certificate, book: &FontBook) -> Result<(Vec<u8>, Missing), CertificateFault> {
+pub fn standalone(
+    certificate: &Certificate,
+    book: &FontBook,
+) -> Result<(Vec<u8>, Missing), CertificateFault> {
     let mut objects = NewObjects::new(1);
     let mut subsets = FontSubsets::new(book);
     let (catalog, pages) = (objects.reserve(), objects.reserve());

@@ -1,9 +1,10 @@
 //! The embedded faces, parsed once per process, and the way to the machine's own fonts.
 
+use super::plain::PlainTable;
 use super::{FallbackFonts, Typeface};
 use rustybuzz::{Direction, Face, Script, ShapePlan, script};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An embedded face: Noto and Great Vibes, SIL Open Font License, see `fonts/README.md`.
 pub(crate) struct EmbeddedFace {
@@ -13,6 +14,7 @@ pub(crate) struct EmbeddedFace {
     latin: ShapePlan,
     greek: ShapePlan,
     cyrillic: ShapePlan,
+    plain: OnceLock<PlainTable>,
 }
 
 impl EmbeddedFace {
@@ -22,7 +24,12 @@ impl EmbeddedFace {
         };
         let plan = |script| ShapePlan::new(&face, Direction::LeftToRight, Some(script), None, &[]);
         let (latin, greek, cyrillic) = (plan(script::LATIN), plan(script::GREEK), plan(script::CYRILLIC));
-        Self { name, bytes, face, latin, greek, cyrillic }
+        Self { name, bytes, face, latin, greek, cyrillic, plain: OnceLock::new() }
+    }
+
+    /// The table for plain text, built at the first use.
+    pub(super) fn plain(&self) -> &PlainTable {
+        self.plain.get_or_init(|| PlainTable::build(&self.face, &self.latin))
     }
 
     /// The plan for left-to-right text, with the script it was made for.
@@ -37,7 +44,7 @@ impl EmbeddedFace {
 
 /// All faces that text may be drawn with. Made once per process: it holds the parsed tables.
 pub struct FontBook {
-    faces: [EmbeddedFace; 5],
+    faces: Vec<EmbeddedFace>,
     fallback: Option<Arc<dyn FallbackFonts>>,
 }
 
@@ -51,10 +58,13 @@ pub(super) const ITALIC: usize = 4;
 impl FontBook {
     /// The embedded faces alone.
     pub fn new() -> Self {
-        let faces = [
+        let faces = vec![
             EmbeddedFace::parse("NotoSans-Regular", include_bytes!("../../fonts/NotoSans-Regular.ttf")),
             EmbeddedFace::parse("NotoSans-SemiBold", include_bytes!("../../fonts/NotoSans-SemiBold.ttf")),
-            EmbeddedFace::parse("NotoSansMono-Regular", include_bytes!("../../fonts/NotoSansMono-Regular.ttf")),
+            EmbeddedFace::parse(
+                "NotoSansMono-Regular",
+                include_bytes!("../../fonts/NotoSansMono-Regular.ttf"),
+            ),
             EmbeddedFace::parse("GreatVibes-Regular", include_bytes!("../../fonts/GreatVibes-Regular.ttf")),
             EmbeddedFace::parse("NotoSerif-Italic", include_bytes!("../../fonts/NotoSerif-Italic.ttf")),
         ];

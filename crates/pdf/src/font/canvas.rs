@@ -109,7 +109,11 @@ impl Canvas {
     }
 
     /// The content and the `/Resources` that it needs.
-    pub(crate) fn finish(self, subsets: &mut FontSubsets<'_>, objects: &mut NewObjects) -> (Vec<u8>, Dictionary) {
+    pub(crate) fn finish(
+        self,
+        subsets: &mut FontSubsets<'_>,
+        objects: &mut NewObjects,
+    ) -> (Vec<u8>, Dictionary) {
         let mut fonts = Dictionary::new();
         for face in self.faces {
             if let Some(object) = subsets.object(face, objects) {
@@ -143,7 +147,11 @@ impl Canvas {
         let mut written = Vec::with_capacity(run.glyphs.len());
         for glyph in &run.glyphs {
             // A run that carries its text apart adds no meaning to glyphs, so that they stay free for others.
-            let text = if run.needs_actual_text { "" } else { run.text.get(glyph.source.clone()).unwrap_or_default() };
+            let text = if run.needs_actual_text {
+                ""
+            } else {
+                run.text.get(glyph.source.clone()).unwrap_or_default()
+            };
             if let Some(known) = subsets.write_glyph(run.face, glyph, text) {
                 ambiguous |= known.is_ambiguous;
                 written.push((glyph, known));
@@ -227,16 +235,24 @@ impl Canvas {
     /// Writes a number with at most three decimals and a space.
     fn number(&mut self, value: f64) {
         let thousandths = thousandths(value);
-        let (whole, rest) = (thousandths.unsigned_abs() / 1000, thousandths.unsigned_abs() % 1000);
         if thousandths < 0 {
-            self.raw("-");
+            self.content.push(b'-');
         }
-        self.raw(&whole.to_string());
-        if rest != 0 {
-            let decimals = format!(".{rest:03}");
-            self.raw(decimals.trim_end_matches('0'));
+        let mut digits = [b'0'; 20];
+        let mut rest = thousandths.unsigned_abs();
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(rest % 10).unwrap_or_default();
+            rest /= 10;
         }
-        self.raw(" ");
+        let (whole, decimals) = digits.split_at(17);
+        let leading = whole.iter().take(16).take_while(|digit| **digit == b'0').count();
+        self.content.extend(whole.iter().skip(leading));
+        let trailing = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
+        if trailing < decimals.len() {
+            self.content.push(b'.');
+            self.content.extend(decimals.iter().take(decimals.len() - trailing));
+        }
+        self.content.push(b' ');
     }
 
     fn raw(&mut self, text: &str) {
@@ -244,7 +260,10 @@ impl Canvas {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "a page is less than 15,000 points wide; the cast saturates")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a page is less than 15,000 points wide; the cast saturates"
+)]
 fn thousandths(value: f64) -> i64 {
     (value * 1000.0).round() as i64
 }

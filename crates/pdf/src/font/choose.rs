@@ -1,8 +1,8 @@
 //! Which face draws which character: itemises a text into runs of one direction, one script and one face.
 
+use super::Typeface;
 use super::book::{FontBook, ITALIC};
 use super::subset::FontSubsets;
-use super::Typeface;
 use std::ops::Range;
 use unicode_bidi::ParagraphBidiInfo;
 use unicode_script::{Script, UnicodeScript};
@@ -39,7 +39,7 @@ pub(super) fn itemize(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &
     let (levels, runs) = bidi.visual_runs(0..text.len());
     let mut items = Vec::new();
     for run in runs {
-        let right_to_left = levels.get(run.start).is_some_and(|level| level.is_rtl());
+        let right_to_left = levels.get(run.start).is_some_and(unicode_bidi::Level::is_rtl);
         let first = items.len();
         split(subsets, candidates, text, run, right_to_left, &mut items);
         if right_to_left && let Some(logical) = items.get_mut(first..) {
@@ -57,6 +57,9 @@ fn may_be_right_to_left(c: char) -> bool {
 /// A signature is set in one face where one has all its letters: a name half script, half italic looks forged.
 fn order_for(book: &FontBook, typeface: Typeface, text: &str) -> &'static [usize] {
     let candidates = FontBook::candidates(typeface);
+    if typeface != Typeface::Signature {
+        return candidates;
+    }
     let has_all = |index: &usize| {
         book.embedded().get(*index).is_some_and(|embedded| {
             text.chars().filter(|c| c.is_alphabetic()).all(|c| embedded.face.glyph_index(c).is_some())
@@ -99,7 +102,9 @@ fn split(
             subsets.face_for(candidates, c)
         };
         match open {
-            Some(item) if item.face == face && (neutral || item.script == script || is_neutral(item.script)) => {
+            Some(item)
+                if item.face == face && (neutral || item.script == script || is_neutral(item.script)) =>
+            {
                 item.range.end = range.end;
                 if !neutral {
                     item.script = script;

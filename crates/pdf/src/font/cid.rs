@@ -22,12 +22,17 @@ pub(super) struct Embedding<'a> {
 }
 
 /// Puts the font under the number `font`, and what it consists of under new numbers.
-pub(super) fn write(font: ObjectId, embedding: Embedding<'_>, objects: &mut NewObjects) -> Result<(), FontFault> {
+pub(super) fn write(
+    font: ObjectId,
+    embedding: Embedding<'_>,
+    objects: &mut NewObjects,
+) -> Result<(), FontFault> {
     let fault = |name: &str, reason: &dyn std::fmt::Display| FontFault {
         font: name.to_owned(),
         reason: reason.to_string(),
     };
-    let face = Face::parse(embedding.bytes, embedding.face_index).map_err(|error| fault("font file", &error))?;
+    let face =
+        Face::parse(embedding.bytes, embedding.face_index).map_err(|error| fault("font file", &error))?;
     let name = postscript_name(&face);
     let subset = subsetter::subset(embedding.bytes, embedding.face_index, embedding.remapper)
         .map_err(|error| fault(&name, &error))?;
@@ -88,8 +93,8 @@ pub(crate) fn stream(mut dictionary: Dictionary, content: &[u8]) -> Stream {
 }
 
 fn postscript_name(face: &Face<'_>) -> String {
-    let names = face.names().into_iter().filter(|name| name.name_id == name_id::POST_SCRIPT_NAME);
-    let found = names.filter_map(|name| name.to_string()).next().unwrap_or_else(|| "Font".to_owned());
+    let mut names = face.names().into_iter().filter(|name| name.name_id == name_id::POST_SCRIPT_NAME);
+    let found = names.find_map(|name| name.to_string()).unwrap_or_else(|| "Font".to_owned());
     found.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect()
 }
 

@@ -5,6 +5,7 @@ mod book;
 mod canvas;
 mod choose;
 mod cid;
+mod plain;
 mod shape;
 mod subset;
 mod wrap;

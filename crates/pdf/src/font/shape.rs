@@ -1,7 +1,7 @@
 //! Shapes one line of text into positioned glyphs, in visual order and in ems, so that it can be drawn at any size.
 
 use super::Typeface;
-use super::book::TEXT;
+use super::book::{FontBook, TEXT};
 use super::choose::{Item, itemize, prepare};
 use super::subset::FontSubsets;
 use rustybuzz::ttf_parser::GlyphId;
@@ -43,10 +43,27 @@ pub(super) struct Glyph {
 impl Line {
     /// Shapes `text` as one line: line breaks become spaces.
     pub(crate) fn shape(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str) -> Self {
-        let text = prepare(text);
+        if let [face, ..] = FontBook::candidates(typeface)
+            && typeface != Typeface::Signature
+            && let Some(embedded) = subsets.book().embedded().get(*face)
+            && let Some(line) = embedded.plain().shape(*face, text)
+        {
+            return line;
+        }
+        if let Some(line) = subsets.known_line(typeface, text) {
+            return line;
+        }
+        let line = Self::shape_in_full(subsets, typeface, text);
+        subsets.keep_line(typeface, text, &line);
+        line
+    }
+
+    /// Shapes without the table and without what was shaped before.
+    pub(super) fn shape_in_full(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str) -> Self {
+        let prepared = prepare(text);
         let mut line = Self::default();
-        for item in itemize(subsets, typeface, &text) {
-            let run = shape_item(subsets, &item, text.get(item.range.clone()).unwrap_or_default());
+        for item in itemize(subsets, typeface, &prepared) {
+            let run = shape_item(subsets, &item, prepared.get(item.range.clone()).unwrap_or_default());
             line.width_em += run.glyphs.iter().map(|glyph| glyph.advance).sum::<f64>();
             line.runs.push(run);
         }

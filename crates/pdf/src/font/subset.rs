@@ -2,8 +2,8 @@
 
 use super::book::FontBook;
 use super::cid::{self, Embedding};
-use super::shape::{Glyph, Run};
-use super::{FallbackFont, FontFault, Missing};
+use super::shape::{Glyph, Line, Run};
+use super::{FallbackFont, FontFault, Missing, Typeface};
 use crate::objects::NewObjects;
 use lopdf::ObjectId;
 use rustybuzz::UnicodeBuffer;
@@ -19,7 +19,12 @@ pub struct FontSubsets<'book> {
     found: HashMap<char, Option<usize>>,
     missing: Missing,
     buffer: UnicodeBuffer,
+    /// Lines that the shaper made: names and dates return in the rows of a certificate.
+    lines: HashMap<(Typeface, String), Line>,
 }
+
+/// A bound on memory, far above what a certificate repeats.
+const MAXIMUM_KEPT_LINES: usize = 1_000;
 
 struct UsedFace {
     /// Nothing for the embedded faces, which come first.
@@ -51,7 +56,14 @@ impl<'book> FontSubsets<'book> {
     /// No glyph yet.
     pub fn new(book: &'book FontBook) -> Self {
         let faces = book.embedded().iter().map(|_| UsedFace::new(None)).collect();
-        Self { book, faces, found: HashMap::new(), missing: Missing::default(), buffer: UnicodeBuffer::new() }
+        Self {
+            book,
+            faces,
+            found: HashMap::new(),
+            missing: Missing::default(),
+            buffer: UnicodeBuffer::new(),
+            lines: HashMap::new(),
+        }
     }
 
     /// Characters that no font had so far.
@@ -112,7 +124,8 @@ impl<'book> FontSubsets<'book> {
         let parsed = ttf_parser::Face::parse(&font.bytes, font.face_index).ok()?;
         let tables = parsed.tables();
         let has_outlines = tables.glyf.is_some() || tables.cff.is_some();
-        let may_embed = parsed.permissions() != Some(Permissions::Restricted) && parsed.is_subsetting_allowed();
+        let may_embed =
+            parsed.permissions() != Some(Permissions::Restricted) && parsed.is_subsetting_allowed();
         if !has_outlines || !may_embed || parsed.glyph_index(c).is_none_or(|id| id.0 == 0) {
             return None;
         }
@@ -132,6 +145,16 @@ impl<'book> FontSubsets<'book> {
         self.missing.characters.extend(text.chars());
     }
 
+    pub(super) fn known_line(&self, typeface: Typeface, text: &str) -> Option<Line> {
+        self.lines.get(&(typeface, text.to_owned())).cloned()
+    }
+
+    pub(super) fn keep_line(&mut self, typeface: Typeface, text: &str, line: &Line) {
+        if self.lines.len() < MAXIMUM_KEPT_LINES {
+            self.lines.insert((typeface, text.to_owned()), line.clone());
+        }
+    }
+
     pub(super) fn take_buffer(&mut self) -> UnicodeBuffer {
         std::mem::take(&mut self.buffer)
     }
@@ -144,8 +167,10 @@ impl<'book> FontSubsets<'book> {
     pub(super) fn bounds(&self, run: &Run) -> Vec<Option<[f64; 4]>> {
         let measure = |parsed: &ttf_parser::Face<'_>| {
             let em = f64::from(parsed.units_per_em());
-            let scaled = |b: ttf_parser::Rect| [b.x_min, b.y_min, b.x_max, b.y_max].map(|v| f64::from(v) / em);
-            let boxes = run.glyphs.iter().map(|glyph| parsed.glyph_bounding_box(GlyphId(glyph.id)).map(scaled));
+            let scaled =
+                |b: ttf_parser::Rect| [b.x_min, b.y_min, b.x_max, b.y_max].map(|v| f64::from(v) / em);
+            let boxes =
+                run.glyphs.iter().map(|glyph| parsed.glyph_bounding_box(GlyphId(glyph.id)).map(scaled));
             boxes.collect()
         };
         match (self.book.embedded().get(run.face), self.fallback_font(run.face)) {

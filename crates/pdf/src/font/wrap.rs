@@ -5,7 +5,12 @@ use super::{FontSubsets, Typeface};
 
 /// Shapes `text` into lines of at most `width_em` ems. Breaks at line feeds, spaces and between ideographs, else
 /// after punctuation inside long words (addresses, paths), else anywhere. One character always fits.
-pub(crate) fn wrap(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str, width_em: f64) -> Vec<Line> {
+pub(crate) fn wrap(
+    subsets: &mut FontSubsets<'_>,
+    typeface: Typeface,
+    text: &str,
+    width_em: f64,
+) -> Vec<Line> {
     let mut lines = Vec::new();
     for paragraph in text.split('\n') {
         let whole = Line::shape(subsets, typeface, paragraph);
@@ -54,19 +59,30 @@ fn break_long(
     lines: &mut Vec<Line>,
 ) -> String {
     let mut rest = word;
-    while measure(subsets, typeface, rest).0 > width_em {
-        let at = longest_prefix(subsets, typeface, rest, width_em);
-        let Some((head, tail)) = rest.split_at_checked(at) else { break };
+    loop {
+        let window = beginning(rest);
+        if window.len() == rest.len() && measure(subsets, typeface, rest).0 <= width_em {
+            return rest.to_owned();
+        }
+        let at = longest_prefix(subsets, typeface, window, width_em);
+        let Some((head, tail)) = rest.split_at_checked(at) else { return rest.to_owned() };
         lines.push(Line::shape(subsets, typeface, head));
         rest = tail;
     }
-    rest.to_owned()
+}
+
+/// More than any line holds: what is looked at, so that a word of any length takes linear time.
+fn beginning(word: &str) -> &str {
+    const LONGEST_LINE_CHARACTERS: usize = 1_000;
+    let end = word.char_indices().nth(LONGEST_LINE_CHARACTERS).map_or(word.len(), |(at, _)| at);
+    word.get(..end).unwrap_or(word)
 }
 
 /// Bytes of the longest beginning that fits, at least one character; shortened to the last punctuation in its
 /// second half, where there is one.
 fn longest_prefix(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str, width_em: f64) -> usize {
-    let ends: Vec<usize> = text.char_indices().skip(1).map(|(at, _)| at).filter(|at| !splits_cluster(text, *at)).collect();
+    let ends: Vec<usize> =
+        text.char_indices().skip(1).map(|(at, _)| at).filter(|at| !splits_cluster(text, *at)).collect();
     let fitting = ends.partition_point(|end| {
         let head = text.get(..*end).unwrap_or_default();
         Line::shape(subsets, typeface, head).width_em <= width_em
@@ -95,7 +111,9 @@ fn pieces(paragraph: &str) -> Vec<&str> {
     let mut previous: Option<char> = None;
     for (at, c) in paragraph.char_indices() {
         let after_space = previous.is_some_and(|p| p == ' ' || p == '\t') && !c.is_whitespace();
-        let between_ideographs = previous.is_some_and(|p| is_ideograph(p) && c.is_alphanumeric() || is_ideograph(c) && p.is_alphanumeric());
+        let between_ideographs = previous.is_some_and(|p| {
+            is_ideograph(p) && c.is_alphanumeric() || is_ideograph(c) && p.is_alphanumeric()
+        });
         if after_space || between_ideographs {
             pieces.extend(paragraph.get(start..at));
             start = at;

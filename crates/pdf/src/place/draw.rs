@@ -1,7 +1,10 @@
 //! Draws single marks. Each is clipped to its rectangle, and laid out so that clipping cuts nothing.
 
 use super::fit::{self, BASELINE_EM, Fitted, LINE_EM};
-use super::{Align, DEFAULT_SIZE_PT, Handwriting, MAXIMUM_INK_POINTS, Mark, PlaceRefusal, Stamp};
+use super::{
+    Align, DEFAULT_SIZE_PT, Handwriting, MAXIMUM_INK_POINTS, MINIMUM_CAPTION_PT, MINIMUM_SIZE_PT, Mark,
+    PlaceRefusal, Stamp,
+};
 use crate::font::{Canvas, Color, FontSubsets, Line, Typeface};
 use crate::geometry::DisplayRect;
 
@@ -14,7 +17,11 @@ const CAPTION: Color = Color(0x37, 0x41, 0x51);
 /// Less room than this shows no signature.
 const SMALLEST_PAD_PT: f64 = 4.0;
 
-pub(super) fn draw(stamp: &Stamp, subsets: &mut FontSubsets<'_>, canvas: &mut Canvas) -> Result<(), PlaceRefusal> {
+pub(super) fn draw(
+    stamp: &Stamp,
+    subsets: &mut FontSubsets<'_>,
+    canvas: &mut Canvas,
+) -> Result<(), PlaceRefusal> {
     let does_not_fit = || PlaceRefusal::DoesNotFit { field: stamp.field.clone(), page: stamp.page };
     let area = stamp.rect;
     match &stamp.mark {
@@ -28,10 +35,12 @@ pub(super) fn draw(stamp: &Stamp, subsets: &mut FontSubsets<'_>, canvas: &mut Ca
         }
         Mark::MultilineText { value, size_pt, align } => {
             let inner = inset(area, 1.5_f64.min(area.width / 10.0), 0.0);
-            let (room, size) = ((inner.width, inner.height), preferred(*size_pt));
-            let fitted = fit::several_lines(subsets, Typeface::Text, value, room, size);
+            let (room, sizes) = ((inner.width, inner.height), (preferred(*size_pt), MINIMUM_SIZE_PT));
+            let fitted = fit::several_lines(subsets, Typeface::Text, value, room, sizes);
             let Fitted { lines, size_pt } = fitted.ok_or_else(does_not_fit)?;
-            canvas.clipped(area, |canvas| paragraph(canvas, subsets, &lines, (inner, inner.y), size_pt, *align));
+            canvas.clipped(area, |canvas| {
+                paragraph(canvas, subsets, &lines, (inner, inner.y), size_pt, *align);
+            });
         }
         Mark::Check { on } => canvas.clipped(area, |canvas| check(canvas, area, *on)),
         Mark::Radio { on } => canvas.clipped(area, |canvas| radio(canvas, area, *on)),
@@ -42,7 +51,7 @@ pub(super) fn draw(stamp: &Stamp, subsets: &mut FontSubsets<'_>, canvas: &mut Ca
 }
 
 fn preferred(size_pt: Option<f64>) -> f64 {
-    size_pt.filter(|size| size.is_finite()).unwrap_or(DEFAULT_SIZE_PT).clamp(super::MINIMUM_SIZE_PT, 144.0)
+    size_pt.filter(|size| size.is_finite()).unwrap_or(DEFAULT_SIZE_PT).clamp(MINIMUM_SIZE_PT, 144.0)
 }
 
 fn count(lines: &[Line]) -> f64 {
@@ -104,7 +113,7 @@ fn radio(canvas: &mut Canvas, area: DisplayRect, on: bool) {
     }
 }
 
-/// Frame, signature, and the caption under a rule; the caption takes at most 45 % of the height.
+/// Frame, signature, and the caption under a rule; the caption takes at most half of the height.
 fn signature(
     stamp: &Stamp,
     (ink, caption, with_rule): (&Handwriting, &str, bool),
@@ -117,9 +126,9 @@ fn signature(
     let mut pad = inner;
     let mut small_print = None;
     if !caption.trim().is_empty() {
-        let room = (inner.width, inner.height * 0.45);
-        let wished = (area.height / 7.5).clamp(super::MINIMUM_SIZE_PT, 6.5);
-        let fitted = fit::several_lines(subsets, Typeface::Text, caption, room, wished);
+        let room = (inner.width, inner.height * 0.5);
+        let sizes = ((area.height / 7.5).clamp(MINIMUM_CAPTION_PT, 6.5), MINIMUM_CAPTION_PT);
+        let fitted = fit::several_lines(subsets, Typeface::Text, caption, room, sizes);
         let fitted = fitted
             .ok_or_else(|| PlaceRefusal::DoesNotFit { field: stamp.field.clone(), page: stamp.page })?;
         pad.height -= count(&fitted.lines) * fitted.size_pt * LINE_EM + 1.0;
@@ -137,7 +146,11 @@ fn signature(
         let Some(Fitted { lines, size_pt }) = small_print else { return };
         let below = pad.y + pad.height;
         if with_rule {
-            canvas.polyline(&[(inner.x, below + 0.5), (inner.x + inner.width, below + 0.5)], line * 0.6, FRAME);
+            canvas.polyline(
+                &[(inner.x, below + 0.5), (inner.x + inner.width, below + 0.5)],
+                line * 0.6,
+                FRAME,
+            );
         }
         let mut baseline = below + 1.0 + BASELINE_EM * size_pt;
         for text in &lines {
@@ -170,7 +183,7 @@ fn typed(name: &str, pad: DisplayRect, subsets: &mut FontSubsets<'_>, canvas: &m
     let (width_em, height_em) = ((right - left).max(0.01), (top - bottom).max(0.01));
     let size_pt = (pad.width / width_em).min(pad.height / height_em).min(LARGEST_PT);
     let x = pad.x + (pad.width - width_em * size_pt) / 2.0 - left * size_pt;
-    let baseline = pad.y + (pad.height + height_em * size_pt) / 2.0 + bottom * size_pt;
+    let baseline = pad.y + f64::midpoint(pad.height, height_em * size_pt) + bottom * size_pt;
     canvas.text(subsets, &line, (x, baseline), size_pt, PEN);
 }
 

@@ -30,22 +30,32 @@ pub(super) fn single_line(
     if size_pt >= WRAP_BELOW_PT.min(preferred_pt) {
         return Some(Fitted { lines: vec![line], size_pt });
     }
-    let wrapped = several_lines(subsets, Typeface::Text, value, (width, height), preferred_pt.min(WRAP_BELOW_PT));
+    let sizes = (preferred_pt, MINIMUM_SIZE_PT);
+    let wrapped = several_lines(subsets, Typeface::Text, value, (width, height), sizes);
     match wrapped {
         Some(wrapped) if wrapped.size_pt > size_pt => Some(wrapped),
         _ => (size_pt >= MINIMUM_SIZE_PT).then_some(Fitted { lines: vec![line], size_pt }),
     }
 }
 
-/// Fits on as many lines as needed, at the largest size from `preferred_pt` down to 4 points in steps of a half.
+/// Fits on as many lines as needed, at the largest size from `preferred_pt` down to `minimum_pt` in steps of a half.
 pub(super) fn several_lines(
     subsets: &mut FontSubsets<'_>,
     typeface: Typeface,
     value: &str,
     (width, height): (f64, f64),
-    preferred_pt: f64,
+    (preferred_pt, minimum_pt): (f64, f64),
 ) -> Option<Fitted> {
-    let mut size_pt = preferred_pt.max(MINIMUM_SIZE_PT);
+    /// Lines end before their spaces, so that a text may take this much less than its length.
+    const SLACK: f64 = 1.3;
+    // The area bounds the size: most steps, and all work on a text that is far too long, are spared.
+    let length_em: f64 = value.lines().map(|line| Line::shape(subsets, typeface, line).width_em).sum();
+    let bound_pt = SLACK * (width * height / (LINE_EM * length_em.max(0.01))).sqrt();
+    if bound_pt < minimum_pt {
+        return None;
+    }
+    let steps = (bound_pt / STEP_PT).ceil() * STEP_PT;
+    let mut size_pt = preferred_pt.min(steps).max(minimum_pt);
     loop {
         let lines = wrap(subsets, typeface, value, width / size_pt);
         let widest_em = lines.iter().map(|line| line.width_em).fold(0.0, f64::max);
@@ -53,9 +63,9 @@ pub(super) fn several_lines(
         if f64::from(line_count) * size_pt * LINE_EM <= height && widest_em * size_pt <= width + 0.01 {
             return Some(Fitted { lines, size_pt });
         }
-        if size_pt <= MINIMUM_SIZE_PT {
+        if size_pt <= minimum_pt {
             return None;
         }
-        size_pt = (size_pt - STEP_PT).max(MINIMUM_SIZE_PT);
+        size_pt = (size_pt - STEP_PT).max(minimum_pt);
     }
 }

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// Smallest type that a value is set in before it is refused, in points.
 pub const MINIMUM_SIZE_PT: f64 = 4.0;
+/// Smallest type of the small print of a signature, in points: it is meant for a screen that can enlarge it.
+pub const MINIMUM_CAPTION_PT: f64 = 3.0;
 /// Size of values whose field names none, in points.
 pub const DEFAULT_SIZE_PT: f64 = 11.0;
 /// Most points that a drawn signature may have.
@@ -133,7 +135,9 @@ pub enum PlaceRefusal {
         page_count: usize,
     },
     /// A rectangle reaches beyond the displayed page, is empty or is not made of finite numbers.
-    #[error("field {field}: the rectangle must lie on page {page}, which is {width_pt:.1} by {height_pt:.1} points")]
+    #[error(
+        "field {field}: the rectangle must lie on page {page}, which is {width_pt:.1} by {height_pt:.1} points"
+    )]
     OutsidePage {
         /// Name of the field.
         field: String,
@@ -145,7 +149,9 @@ pub enum PlaceRefusal {
         height_pt: f64,
     },
     /// A value or caption does not fit at the smallest size.
-    #[error("field {field}: the text does not fit on page {page} at {MINIMUM_SIZE_PT} points, make the field larger")]
+    #[error(
+        "field {field}: the text does not fit on page {page} in the smallest type, make the field larger"
+    )]
     DoesNotFit {
         /// Name of the field.
         field: String,

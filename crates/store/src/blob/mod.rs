@@ -1,6 +1,10 @@
 //! Blobs: named bytes on disk, already encrypted by the application. Written to a temporary name, synced, renamed.
 
+mod disk;
+
 use async_trait::async_trait;
+
+pub use disk::DiskBlobs;
 
 use crate::fault::Fault;
 

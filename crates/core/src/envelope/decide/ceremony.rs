@@ -1,0 +1,317 @@
+//! What a recipient does: opens the link, is identified, reads, consents, signs or declines.
+
+use super::{Deciding, not_turn};
+use crate::{
+    digest::Digest,
+    envelope::{
+        command::{ActorNow, Submission},
+        event::{Act, Body, ConsentText, Factor, FieldValue, Recipient, Role},
+        fields,
+        state::{Contents, Progress, RecipientStatus, Session, State, Underway},
+    },
+    id::{CodeId, DocumentId, LinkId, MailId, RecipientId, SessionId},
+    limits,
+    refusal::{Code, Refusal},
+    secret::Personal,
+};
+
+impl Deciding<'_> {
+    pub(super) fn open_session(
+        &mut self,
+        recipient: RecipientId,
+        link: LinkId,
+        session: SessionId,
+    ) -> Result<(), Refusal> {
+        let underway = self.visible()?;
+        let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
+        let issued = progress.link.as_ref().filter(|issued| issued.link == link);
+        if issued.is_none_or(|issued| issued.expires_at <= self.now) {
+            return Err(Refusal::new(
+                Code::LinkExpired,
+                "this link has expired; ask the sender for a new one",
+            ));
+        }
+        if progress.sessions.len() >= limits::SESSIONS_PER_RECIPIENT {
+            return Err(Refusal::new(
+                Code::TooMany,
+                "this link was opened too often; ask the sender for a new one",
+            ));
+        }
+        let may_look =
+            progress.status.is_done() || matches!(self.state, State::Sealing(..) | State::Completed(..));
+        if !may_look && !underway.is_turn_of(recipient) {
+            return Err(not_turn());
+        }
+        self.push(Body::SessionOpened { recipient, link, session });
+        Ok(())
+    }
+
+    pub(super) fn issue_code(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        code: CodeId,
+    ) -> Result<(), Refusal> {
+        let underway = self.visible()?;
+        let (progress, open) = in_session(underway, recipient, session)?;
+        if progress.status == RecipientStatus::FactorLocked {
+            return Err(locked());
+        }
+        if open.code_count >= limits::CODES_PER_SESSION {
+            return Err(Refusal::new(
+                Code::TooMany,
+                "too many codes were sent; open the link from your mail again",
+            ));
+        }
+        let mail = MailId::new(self.now, self.dice.draw());
+        let expires_at = self.now.plus_s(limits::CODE_S);
+        self.push(Body::CodeIssued { recipient, session, code, mail, expires_at });
+        Ok(())
+    }
+
+    pub(super) fn try_code(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        code: CodeId,
+        right: bool,
+    ) -> Result<(), Refusal> {
+        let underway = self.visible()?;
+        let (progress, open) = in_session(underway, recipient, session)?;
+        if progress.status == RecipientStatus::FactorLocked {
+            return Err(locked());
+        }
+        if open.code.is_none_or(|(current, expires_at)| current != code || expires_at <= self.now) {
+            return Err(Refusal::new(Code::CodeExpired, "this code is no longer valid; ask for a new one"));
+        }
+        let wrong_codes = progress.wrong_codes + 1;
+        let factor = Factor::EmailCode;
+        if right {
+            self.push(Body::FactorPassed { recipient, session, factor });
+            return Ok(());
+        }
+        let tries_left = limits::CODE_TRIES.saturating_sub(wrong_codes);
+        self.push(Body::FactorFailed { recipient, session, factor, tries_left });
+        if tries_left == 0 {
+            self.push(Body::FactorLocked { recipient, factor });
+        }
+        Ok(())
+    }
+
+    pub(super) fn show_disclosure(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        text: ConsentText,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if !open.disclosure_shown {
+            self.push(Body::DisclosureShown { recipient, session, text });
+        }
+        Ok(())
+    }
+
+    pub(super) fn give_consent(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        text: ConsentText,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if !open.disclosure_shown {
+            return Err(Refusal::new(Code::ConsentMissing, "read the disclosure before agreeing to it"));
+        }
+        if open.consent.as_ref() != Some(&text) {
+            self.push(Body::ConsentGiven { recipient, session, text });
+        }
+        Ok(())
+    }
+
+    pub(super) fn open_document(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        document: DocumentId,
+        found: Digest,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if open.consent.is_none() {
+            return Err(consent_missing());
+        }
+        let already = open.opened.contains(&(document, found));
+        let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
+        let expected = contents.document(document).ok_or_else(Refusal::not_found)?.sha256;
+        if expected != found {
+            self.push(Body::DocumentMismatched { document, expected, found });
+        } else if !already {
+            self.push(Body::DocumentOpened { recipient, session, document, sha256: found });
+        }
+        Ok(())
+    }
+
+    pub(super) fn show_pages(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        document: DocumentId,
+        sha256: Digest,
+        mut pages: Vec<u32>,
+    ) -> Result<(), Refusal> {
+        let (_, open) = self.acting(recipient, session)?;
+        if !open.opened.contains(&(document, sha256)) {
+            return Err(document_changed());
+        }
+        let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
+        let page_count = contents.document(document).map_or(0, |document| document.page_count);
+        pages.retain(|page| (1..=page_count).contains(page));
+        pages.sort_unstable();
+        pages.dedup();
+        if !pages.is_empty() {
+            self.push(Body::PagesShown { recipient, session, document, sha256, pages });
+        }
+        Ok(())
+    }
+
+    pub(super) fn submit(&mut self, recipient: RecipientId, submission: Submission) -> Result<(), Refusal> {
+        let done = self
+            .state
+            .underway()
+            .and_then(|underway| underway.progress_of(recipient))
+            .filter(|one| one.status.is_done());
+        if let Some(done) = done {
+            // The same page handing in the same act again, after a lost answer or a double click.
+            let repeated = done.nonce == Some(submission.nonce);
+            return if repeated { Ok(()) } else { Err(already_done()) };
+        }
+        let (contents, person) = self.check_submission(recipient, &submission)?;
+        let time_zone = match &self.context.actor {
+            ActorNow::Recipient { origin, .. } => origin.time_zone.as_deref(),
+            _ => None,
+        };
+        let values = fields::complete_values(&contents, &person, &submission, self.now, time_zone)?;
+        let Submission { session, documents, adopted, label, nonce, .. } = submission;
+        let consent = self.acting(recipient, session)?.1.consent.clone().ok_or_else(consent_missing)?;
+        if let Some((method, mark)) = adopted {
+            let mark = self.veil(person.person, mark);
+            self.push(Body::SignatureAdopted { recipient, session, method, mark });
+        }
+        let values = values
+            .into_iter()
+            .map(|(field, value)| FieldValue { field, value: self.veil(person.person, value) })
+            .collect();
+        let label = self.veil(person.person, label);
+        let act = Act { recipient, session, documents, values, consent, label, nonce };
+        self.push(match person.role {
+            Role::Signer => Body::Signed(act),
+            Role::Approver => Body::Approved(act),
+            Role::Viewer | Role::Copy => Body::Read(act),
+        });
+        self.go_on();
+        Ok(())
+    }
+
+    /// Checks what a submission is bound to (E-7): consent, documents as opened and as uploaded, label, mark.
+    fn check_submission(
+        &self,
+        recipient: RecipientId,
+        submission: &Submission,
+    ) -> Result<(Contents, Recipient), Refusal> {
+        let (contents, open) = self.acting(recipient, submission.session)?;
+        let person = contents.recipient(recipient).ok_or_else(Refusal::not_found)?;
+        let agreed = open.consent.as_ref().ok_or_else(consent_missing)?;
+        if agreed.sha256 != submission.consent_sha256 {
+            return Err(Refusal::new(
+                Code::ConsentMissing,
+                "the disclosure changed; read it and agree again",
+            ));
+        }
+        let as_uploaded = contents.documents.len() == submission.documents.len()
+            && contents.documents.iter().zip(&submission.documents).all(|(document, shown)| {
+                document.id == shown.document
+                    && document.sha256 == shown.sha256
+                    && document.page_count == shown.page_count
+                    && open.opened.contains(&(document.id, shown.sha256))
+            });
+        if !as_uploaded {
+            return Err(document_changed());
+        }
+        let title = contents.title.value().map(|title| title.disclose().as_str()).unwrap_or_default();
+        if *submission.label.disclose() != fields::button_label(person.role, title) {
+            return Err(Refusal::at(
+                Code::Invalid,
+                "/label",
+                "this is not the label of the button that was shown",
+            ));
+        }
+        fields::check_adopted(person.role, submission.adopted.as_ref())?;
+        Ok((contents.clone(), person.clone()))
+    }
+
+    pub(super) fn decline(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        reason: Option<Personal<String>>,
+    ) -> Result<(), Refusal> {
+        if let State::Declined(_, by, _) = &self.state
+            && *by == recipient
+        {
+            return Ok(());
+        }
+        let (contents, _) = self.acting(recipient, session)?;
+        let person = contents.recipient(recipient).ok_or_else(Refusal::not_found)?.person;
+        if let Some(reason) = &reason {
+            fields::check_text("/reason", reason.disclose())?;
+        }
+        let reason = reason.map(|reason| self.veil(person, reason));
+        self.push(Body::Declined { recipient, session, reason });
+        Ok(())
+    }
+
+    /// The session of a recipient whose turn it is and who is identified.
+    fn acting(&self, recipient: RecipientId, session: SessionId) -> Result<(&Contents, &Session), Refusal> {
+        let done = self.state.underway().and_then(|underway| underway.progress_of(recipient));
+        if done.is_some_and(|progress| progress.status.is_done()) {
+            return Err(already_done());
+        }
+        let underway = self.in_progress()?;
+        let (progress, open) = in_session(underway, recipient, session)?;
+        if progress.status == RecipientStatus::FactorLocked {
+            return Err(locked());
+        }
+        if !underway.is_turn_of(recipient) {
+            return Err(not_turn());
+        }
+        let needed = underway.contents.recipient(recipient).map_or(Factor::EmailCode, |one| one.factor);
+        if !fields::is_identified(needed, &open.factors) {
+            return Err(Refusal::new(Code::FactorMissing, "type the code that was mailed to you first"));
+        }
+        Ok((&underway.contents, open))
+    }
+}
+
+fn in_session(
+    underway: &Underway,
+    recipient: RecipientId,
+    session: SessionId,
+) -> Result<(&Progress, &Session), Refusal> {
+    let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
+    let open = progress.session(session).ok_or_else(Refusal::not_found)?;
+    Ok((progress, open))
+}
+
+fn already_done() -> Refusal {
+    Refusal::new(Code::AlreadyDone, "this recipient has acted already; nothing was changed")
+}
+
+fn locked() -> Refusal {
+    Refusal::new(Code::FactorLocked, "too many wrong codes; ask the sender to send the envelope again")
+}
+
+fn consent_missing() -> Refusal {
+    Refusal::new(Code::ConsentMissing, "agree to the disclosure first")
+}
+
+fn document_changed() -> Refusal {
+    Refusal::new(Code::DocumentChanged, "the documents shown are not those of the envelope; reload the page")
+}

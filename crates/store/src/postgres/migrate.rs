@@ -1,0 +1,72 @@
+//! Brings the schema up to date, one server at a time.
+
+use deadpool_postgres::Object;
+use tokio_postgres::Error;
+
+use super::{connection::fault, sql};
+use crate::fault::Fault;
+
+/// Applies the migrations that are missing. A schema of a newer program is refused.
+pub(super) async fn migrate(mut client: Object) -> Result<(), Fault> {
+    let broken = |error: Error| fault(&error);
+    let known = u32::try_from(sql::MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let transaction = client.transaction().await.map_err(broken)?;
+    transaction.batch_execute(sql::LOCK_SCHEMA).await.map_err(broken)?;
+    transaction.batch_execute(sql::MAKE_VERSION).await.map_err(broken)?;
+    let found: i64 = transaction
+        .query_one(sql::VERSION, &[])
+        .await
+        .and_then(|row| row.try_get("version"))
+        .map_err(broken)?;
+    let found = u32::try_from(found).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(Fault::Schema { found, known });
+    }
+    for (version, migration) in (1..=known).zip(sql::MIGRATIONS).skip_while(|(version, _)| *version <= found)
+    {
+        transaction.batch_execute(migration).await.map_err(broken)?;
+        transaction.execute(sql::ADD_VERSION, &[&i64::from(version)]).await.map_err(broken)?;
+    }
+    transaction.commit().await.map_err(broken)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        fault::Fault,
+        postgres::{Postgres, connection, sql},
+        testing,
+    };
+
+    #[tokio::test]
+    async fn every_statement_fits_the_schema() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url).await.unwrap();
+        let client = connection::connection(&store.readers).await.unwrap();
+        for (name, statement) in sql::ALL {
+            if let Err(error) = client.prepare(statement).await {
+                panic!("{name}: {error:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_schema_of_a_newer_program_is_refused() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url).await.unwrap();
+        let client = connection::connection(&store.readers).await.unwrap();
+        client.execute(sql::ADD_VERSION, &[&99_i64]).await.unwrap();
+        let known = u32::try_from(sql::MIGRATIONS.len()).unwrap();
+        match Postgres::open(&url).await.map(drop) {
+            Err(Fault::Schema { found: 99, known: told }) => assert_eq!(told, known),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn servers_that_start_together_migrate_once() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let opened = futures_util::future::join_all((0..5).map(|_| Postgres::open(&url))).await;
+        assert!(opened.iter().all(Result::is_ok));
+    }
+}

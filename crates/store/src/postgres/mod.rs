@@ -1,0 +1,437 @@
+//! The store on PostgreSQL: group commit over two connections, a pool that reads, one connection that listens.
+
+mod batch;
+mod connection;
+mod listen;
+mod migrate;
+mod sql;
+mod writer;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use countersign_core::{
+    access::Tenant,
+    digest::Digest,
+    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    secret::HashedToken,
+    time::Time,
+};
+use deadpool_postgres::{ClientWrapper, Object, Pool, Transaction};
+use futures_util::future::try_join3;
+use tokio::{
+    sync::{Mutex, oneshot},
+    task::JoinSet,
+};
+use tokio_postgres::types::ToSql;
+
+use crate::{
+    Store,
+    batch::{Batch, CommitError, Committed},
+    cells::{self, Cells as _, signed},
+    fault::Fault,
+    limits::{SWEPT_ROWS, swept_before},
+    rows::{
+        ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
+        IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
+        SessionRow, StoredEvent, Stream, TileRow,
+    },
+    work::Work,
+};
+use batch::tenant as owner;
+use connection::{Call, PostgresCells, call, execute, fault, query};
+pub use writer::GroupStats;
+use writer::Writer;
+
+/// Connections that read, lease and claim.
+const READERS: usize = 8;
+/// A claim that races with releases is tried so often.
+const CLAIM_TRIES: usize = 5;
+
+/// A store in a PostgreSQL database, which several servers may share.
+pub struct Postgres {
+    readers: Pool,
+    writer: Writer,
+    work: Arc<Work>,
+    lead: Mutex<Option<ClientWrapper>>,
+    // Dropping them ends the writers and the listener.
+    _tasks: JoinSet<()>,
+}
+
+impl Postgres {
+    /// Connects to the database at `url` (`postgres://user@host:port/database` or `host=… dbname=…`), brings its schema
+    /// up to date and begins to listen for work. A schema of a newer program is refused with [`Fault::Schema`].
+    pub async fn open(url: &str) -> Result<Self, Fault> {
+        let config = connection::configured(url)?;
+        let readers = connection::pool(&config, READERS)?;
+        migrate::migrate(connection::connection(&readers).await?).await?;
+        let work = Arc::<Work>::default();
+        let mut tasks = JoinSet::new();
+        let (listening, heard) = oneshot::channel();
+        tasks.spawn(listen::listen(config.clone(), Arc::clone(&work), listening));
+        heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
+        let writers = connection::pool(&config, Writer::connections())?;
+        let writer = Writer::start(&writers, &work, &mut tasks);
+        Ok(Self { readers, writer, work, lead: Mutex::new(None), _tasks: tasks })
+    }
+
+    /// How many batches were committed since it was opened, in how many transactions.
+    pub fn stats(&self) -> GroupStats {
+        self.writer.stats()
+    }
+
+    async fn rows<T>(
+        &self,
+        table: &'static str,
+        call: Call,
+        read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, Fault> {
+        let rows = connection::repeat(&self.readers, &call, query).await?;
+        rows.iter().map(|row| read(&PostgresCells { table, row })).collect()
+    }
+
+    async fn first<T>(
+        &self,
+        table: &'static str,
+        call: Call,
+        read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        Ok(self.rows(table, call, read).await?.into_iter().next())
+    }
+
+    // Something that may have been done when its connection was lost, and must not be done twice.
+    async fn once(&self, call: Call) -> Result<Vec<tokio_postgres::Row>, Fault> {
+        let client = connection::connection(&self.readers).await?;
+        query(&client, &call).await.map_err(|error| fault(&error))
+    }
+
+    async fn sweep(&self, now: Time) -> Result<(), Fault> {
+        let (most, ended) = (cells::limit(SWEPT_ROWS), swept_before(now).unix_ms());
+        let client = connection::connection(&self.readers).await?;
+        let (sessions, codes, claims) = (
+            call!(sql::SWEEP_SESSIONS, ended, most),
+            call!(sql::SWEEP_CODES, ended, most),
+            call!(sql::SWEEP_IDEMPOTENCY, now.unix_ms(), most),
+        );
+        let swept =
+            try_join3(execute(&client, &sessions), execute(&client, &codes), execute(&client, &claims)).await;
+        swept.map(drop).map_err(|error| fault(&error))
+    }
+}
+
+fn tokens(hash: &HashedToken) -> Vec<u8> {
+    hash.as_bytes().to_vec()
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault> {
+        let of = |sql| {
+            let (organization, environment) = owner(tenant);
+            call!(sql, organization, environment, envelope.as_bytes().to_vec())
+        };
+        // In this order, and not at once: what a later commit adds to the later answers does no harm.
+        let events = self.rows("events", of(sql::LOAD_EVENTS), |row| cells::event(row)).await?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let openings = self.rows("openings", of(sql::LOAD_OPENINGS), |row| cells::opening(row)).await?;
+        let persons = self.rows("persons", of(sql::LOAD_PERSONS), |row| cells::person(row)).await?;
+        Ok(Some(Stream { events, openings, persons }))
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        batch.check()?;
+        self.writer.commit(batch).await
+    }
+
+    async fn find_envelopes(&self, tenant: &Tenant, query: &EnvelopeQuery) -> Result<EnvelopePage, Fault> {
+        let (organization, environment) = owner(tenant);
+        let before = query.before.map(|envelope| envelope.as_bytes().to_vec());
+        let limit = cells::limit(query.limit.saturating_add(1));
+        let call = match query.status.clone() {
+            None => call!(sql::FIND_ENVELOPES, organization, environment, before, limit),
+            Some(status) => {
+                call!(sql::FIND_ENVELOPES_BY_STATUS, organization, environment, before, limit, status)
+            }
+        };
+        let mut rows = self.rows("envelopes", call, |row| cells::envelope(row)).await?;
+        let more = rows.len() > query.limit;
+        rows.truncate(query.limit);
+        Ok(EnvelopePage { rows, more })
+    }
+
+    async fn openings(&self, tenant: &Tenant, commitments: &[Digest]) -> Result<Vec<OpeningRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let asked: Vec<_> = commitments.iter().map(|commitment| commitment.0.to_vec()).collect();
+        let call = call!(sql::OPENINGS, organization, environment, asked);
+        self.rows("openings", call, |row| cells::opening(row)).await
+    }
+
+    async fn document(&self, tenant: &Tenant, document: DocumentId) -> Result<Option<DocumentRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let call = call!(sql::DOCUMENT, organization, environment, document.as_bytes().to_vec());
+        self.first("documents", call, |row| cells::document(row)).await
+    }
+
+    async fn artifacts(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Vec<ArtifactRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let call = call!(sql::ARTIFACTS, organization, environment, envelope.as_bytes().to_vec());
+        self.rows("artifacts", call, |row| cells::artifact(row)).await
+    }
+
+    async fn organization(&self, organization: OrganizationId) -> Result<Option<OrganizationRow>, Fault> {
+        let call = call!(sql::ORGANIZATION, organization.as_bytes().to_vec());
+        self.first("organizations", call, |row| cells::organization(row)).await
+    }
+
+    async fn organizations(&self) -> Result<Vec<OrganizationRow>, Fault> {
+        self.rows("organizations", call!(sql::ORGANIZATIONS), |row| cells::organization(row)).await
+    }
+
+    async fn persons_by_lookup(&self, tenant: &Tenant, lookups: &[Digest]) -> Result<Vec<PersonRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let asked: Vec<_> = lookups.iter().map(|lookup| lookup.0.to_vec()).collect();
+        let call = call!(sql::PERSONS_BY_LOOKUP, organization, environment, asked);
+        self.rows("persons", call, |row| cells::person(row)).await
+    }
+
+    async fn persons(&self, tenant: &Tenant, persons: &[PersonId]) -> Result<Vec<PersonRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let asked: Vec<_> = persons.iter().map(|person| person.as_bytes().to_vec()).collect();
+        let call = call!(sql::PERSONS, organization, environment, asked);
+        self.rows("persons", call, |row| cells::person(row)).await
+    }
+
+    async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault> {
+        self.first("api_keys", call!(sql::API_KEY, tokens(hash)), |row| cells::api_key(row)).await
+    }
+
+    async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault> {
+        let call = call!(sql::LINK, envelope.as_bytes().to_vec(), tokens(secret));
+        self.first("links", call, |row| cells::link(row)).await
+    }
+
+    async fn link_by_id(&self, tenant: &Tenant, link: LinkId) -> Result<Option<LinkRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let call = call!(sql::LINK_BY_ID, organization, environment, link.as_bytes().to_vec());
+        self.first("links", call, |row| cells::link(row)).await
+    }
+
+    async fn code(&self, tenant: &Tenant, code: CodeId) -> Result<Option<CodeRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let call = call!(sql::CODE, organization, environment, code.as_bytes().to_vec());
+        self.first("codes", call, |row| cells::code(row)).await
+    }
+
+    async fn session(&self, cookie: &HashedToken) -> Result<Option<SessionRow>, Fault> {
+        self.first("sessions", call!(sql::SESSION, tokens(cookie)), |row| cells::session(row)).await
+    }
+
+    async fn touch_session(&self, session: SessionId, now: Time, expires_at: Time) -> Result<(), Fault> {
+        let session = session.as_bytes().to_vec();
+        let call = call!(sql::TOUCH_SESSION, session, now.unix_ms(), expires_at.unix_ms());
+        connection::repeat(&self.readers, &call, execute).await.map(drop)
+    }
+
+    async fn mailbox(&self, tenant: &Tenant, before: Option<u64>, limit: usize) -> Result<MailPage, Fault> {
+        let (organization, environment) = owner(tenant);
+        let before = before.map(signed).transpose()?;
+        let most = cells::limit(limit.saturating_add(1));
+        let call = call!(sql::MAILBOX, organization, environment, before, most);
+        let mut rows = self.rows("mailbox", call, |row| cells::mail(row)).await?;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        Ok(MailPage { rows, more })
+    }
+
+    async fn claim_idempotency(&self, claim: &IdempotencyClaim) -> Result<IdempotencyState, Fault> {
+        let (organization, environment) = owner(&claim.tenant);
+        let api_key = claim.api_key.as_bytes().to_vec();
+        for _ in 0..CLAIM_TRIES {
+            // The claim's own random bytes make it safe to repeat.
+            let take = call!(
+                sql::CLAIM,
+                organization.clone(),
+                environment,
+                api_key.clone(),
+                claim.key.clone(),
+                claim.fingerprint.0.to_vec(),
+                claim.claim.to_vec(),
+                claim.now.unix_ms(),
+                claim.expires_at.unix_ms(),
+                cells::stale_before(claim)
+            );
+            if connection::repeat(&self.readers, &take, execute).await? > 0 {
+                return Ok(IdempotencyState::Claimed);
+            }
+            let held =
+                call!(sql::CLAIMED, organization.clone(), environment, api_key.clone(), claim.key.clone());
+            let held = self.first("idempotency", held, |row| cells::idempotency(row, claim)).await?;
+            // Between the two statements it may have been released.
+            if let Some(state) = held {
+                return Ok(state);
+            }
+        }
+        Ok(IdempotencyState::InFlight)
+    }
+
+    async fn release_idempotency(&self, claim: &IdempotencyClaim) -> Result<(), Fault> {
+        let (organization, environment) = owner(&claim.tenant);
+        let api_key = claim.api_key.as_bytes().to_vec();
+        let call =
+            call!(sql::RELEASE, organization, environment, api_key, claim.key.clone(), claim.claim.to_vec());
+        connection::repeat(&self.readers, &call, execute).await.map(drop)
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRow>, Fault> {
+        self.rows("server_keys", call!(sql::KEYS), |row| cells::server_key(row)).await
+    }
+
+    async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault> {
+        self.sweep(now).await?;
+        let until = now.plus_ms(lease_ms).unix_ms();
+        let rows = self.once(call!(sql::LEASE_JOBS, now.unix_ms(), until, cells::limit(limit))).await?;
+        rows.iter().map(|row| cells::job(&PostgresCells { table: "jobs", row })).collect()
+    }
+
+    async fn retry_job(&self, job: &JobRow, due_at: Time, error_code: &str) -> Result<bool, Fault> {
+        let id = job.job.as_bytes().to_vec();
+        let call = call!(sql::RETRY_JOB, id, signed(job.fence)?, due_at.unix_ms(), error_code.to_owned());
+        let client = connection::connection(&self.readers).await?;
+        Ok(execute(&client, &call).await.map_err(|error| fault(&error))? > 0)
+    }
+
+    async fn next_due(&self) -> Result<Option<Time>, Fault> {
+        self.first("jobs", call!(sql::NEXT_DUE), |row| row.time("due_at")).await
+    }
+
+    async fn wait_for_work(&self, timeout_ms: u64) {
+        self.work.wait(timeout_ms).await;
+    }
+
+    async fn lead_log(&self) -> Result<bool, Fault> {
+        let mut lead = self.lead.lock().await;
+        if let Some(leader) = lead.as_ref()
+            && query(leader, &call!(sql::PING)).await.is_ok()
+        {
+            return Ok(true);
+        }
+        // The lock went with the connection, if there was one.
+        *lead = None;
+        let client = connection::connection(&self.readers).await?;
+        let asked = query(&client, &call!(sql::LEAD)).await.map_err(|error| fault(&error))?;
+        let leads = asked.iter().any(|row| row.try_get("leads").unwrap_or(false));
+        if leads {
+            // The connection leaves the pool, and keeps the lock for as long as it lives.
+            *lead = Some(Object::take(client));
+        }
+        Ok(leads)
+    }
+
+    async fn next_leaves(&self, limit: usize) -> Result<Vec<LeafRow>, Fault> {
+        self.rows("unsequenced", call!(sql::NEXT_LEAVES, cells::limit(limit)), |row| cells::leaf(row)).await
+    }
+
+    async fn publish_checkpoint(
+        &self,
+        from_index: u64,
+        leaves: &[LeafRow],
+        tiles: &[TileRow],
+        checkpoint: &str,
+    ) -> Result<(), Fault> {
+        let mut client = connection::connection(&self.readers).await?;
+        let transaction = client.transaction().await.map_err(|error| fault(&error))?;
+        publish(&transaction, from_index, leaves, tiles, checkpoint).await?;
+        transaction.commit().await.map_err(|error| fault(&error))
+    }
+
+    async fn checkpoint(&self) -> Result<Option<(u64, String)>, Fault> {
+        self.first("checkpoints", call!(sql::CHECKPOINT), |row| Ok((row.number("size")?, row.text("note")?)))
+            .await
+    }
+
+    async fn tiles(&self, places: &[(u8, u64)]) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+        let levels: Vec<_> = places.iter().map(|(level, _)| i64::from(*level)).collect();
+        let indexes = places.iter().map(|(_, index)| signed(*index)).collect::<Result<Vec<_>, _>>()?;
+        self.rows("tiles", call!(sql::TILES, levels, indexes), |row| {
+            row.bytes_or_null("bytes").map_err(|reason| row.corrupt("bytes", reason))
+        })
+        .await
+    }
+
+    async fn streams(
+        &self,
+        after: Option<EnvelopeId>,
+        limit: usize,
+    ) -> Result<Vec<(Tenant, EnvelopeId)>, Fault> {
+        let after = after.map(|envelope| envelope.as_bytes().to_vec());
+        self.rows("envelopes", call!(sql::STREAMS, after, cells::limit(limit)), |row| {
+            Ok((row.tenant()?, row.envelope()?))
+        })
+        .await
+    }
+
+    async fn logged_event(&self, index: u64) -> Result<Option<StoredEvent>, Fault> {
+        // No log gets longer than 63 bits can count.
+        let Ok(index) = i64::try_from(index) else { return Ok(None) };
+        self.first("events", call!(sql::LOGGED_EVENT, index), |row| cells::event(row)).await
+    }
+
+    async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+        let call = call!(sql::BLOB_NAMES, after.map(str::to_owned), cells::limit(limit));
+        self.rows("documents", call, |row| row.text("blob")).await
+    }
+
+    async fn ping(&self) -> Result<(), Fault> {
+        connection::repeat(&self.readers, &call!(sql::PING), query).await.map(drop)
+    }
+}
+
+// Makes the log longer, within a transaction.
+async fn publish(
+    transaction: &Transaction<'_>,
+    from_index: u64,
+    leaves: &[LeafRow],
+    tiles: &[TileRow],
+    checkpoint: &str,
+) -> Result<(), Fault> {
+    let run = async |sql: &'static str, parameters: &[&(dyn ToSql + Sync)]| {
+        let statement = transaction.prepare_cached(sql).await?;
+        transaction.execute(&statement, parameters).await
+    };
+    let broken = |error: tokio_postgres::Error| fault(&error);
+    run(sql::LOCK_LOG, &[]).await.map_err(broken)?;
+    let statement = transaction.prepare_cached(sql::LOG_SIZE).await.map_err(broken)?;
+    let newest = transaction.query_opt(&statement, &[]).await.map_err(broken)?;
+    let size =
+        newest.map_or(Ok(0), |row| PostgresCells { table: "checkpoints", row: &row }.number("size"))?;
+    if size != from_index {
+        return Err(Fault::Contradiction(format!("the log has {size} leaves, not {from_index}")));
+    }
+    let first = signed(from_index)?;
+    let (indexes, envelopes): (Vec<i64>, Vec<&[u8]>) =
+        (first..).zip(leaves).map(|(index, leaf)| (index, leaf.envelope.as_bytes().as_slice())).unzip();
+    let positions = leaves.iter().map(|leaf| signed(leaf.seq)).collect::<Result<Vec<_>, _>>()?;
+    let hashes: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.hash.0.as_slice()).collect();
+    let leaf_ids: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.leaf_id.as_slice()).collect();
+    let added = run(sql::ADD_LEAVES, &[&indexes, &envelopes, &positions, &hashes, &leaf_ids]).await;
+    let count = u64::try_from(leaves.len()).unwrap_or(u64::MAX);
+    if added.map_err(broken)? != count {
+        return Err(Fault::Contradiction(format!("not all of {count} events wait for the log")));
+    }
+    run(sql::REMOVE_WAITING, &[&envelopes, &positions]).await.map_err(broken)?;
+    // One statement cannot change a row twice: of the tiles for one place only the widest goes out.
+    let mut widest: BTreeMap<(u8, u64), &[u8]> = BTreeMap::new();
+    for tile in tiles {
+        let place = widest.entry((tile.level, tile.index)).or_insert(&tile.bytes);
+        if tile.bytes.len() > place.len() {
+            *place = &tile.bytes;
+        }
+    }
+    let levels: Vec<_> = widest.keys().map(|(level, _)| i64::from(*level)).collect();
+    let places = widest.keys().map(|(_, index)| signed(*index)).collect::<Result<Vec<_>, _>>()?;
+    let bytes: Vec<_> = widest.into_values().collect();
+    run(sql::ADD_TILES, &[&levels, &places, &bytes]).await.map_err(broken)?;
+    run(sql::ADD_CHECKPOINT, &[&signed(from_index + count)?, &checkpoint]).await.map(drop).map_err(broken)
+}

@@ -1,0 +1,228 @@
+//! Group commit: batches that wait together share a transaction, whose statements all go out before the first answer
+//! comes back. A group that cannot commit as a whole is undone and halved, until the refused batch is alone.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use deadpool_postgres::{ClientWrapper, Pool};
+use futures_util::future::join_all;
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinSet,
+};
+use tokio_postgres::Error;
+
+use super::{
+    batch::{Unmet, steps, tenant},
+    connection::{call, connection, execute, fault, is_lost, query},
+    sql,
+};
+use crate::{
+    batch::{Batch, CommitError, Committed, Row},
+    fault::Fault,
+    work::Work,
+};
+
+/// Batches that wait at most; callers beyond that wait for a place.
+const QUEUE_BATCHES: usize = 4_096;
+/// Batches in one transaction at most.
+const GROUP_BATCHES: usize = 512;
+/// Transactions that are written at the same time: while one is synced, the next is sent.
+const WRITERS: usize = 2;
+/// A group is tried so often when PostgreSQL ends a deadlock at its cost, or a connection is lost before the commit
+/// was sent.
+const TRIES: usize = 5;
+
+/// How much was written since the store was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupStats {
+    /// Batches that became durable.
+    pub batches: u64,
+    /// Transactions that made them durable: each is at most one sync of the disk.
+    pub transactions: u64,
+}
+
+#[derive(Default)]
+struct Counts {
+    batches: AtomicU64,
+    transactions: AtomicU64,
+}
+
+type Reply = oneshot::Sender<Result<Committed, CommitError>>;
+type Waiting = (Batch, Reply);
+
+/// The way to the writers.
+pub(super) struct Writer {
+    queue: mpsc::Sender<Waiting>,
+    counts: Arc<Counts>,
+}
+
+impl Writer {
+    /// Starts the writers among `tasks`, on connections of `pool`.
+    pub(super) fn start(pool: &Pool, work: &Arc<Work>, tasks: &mut JoinSet<()>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE_BATCHES);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let counts = Arc::<Counts>::default();
+        for _ in 0..WRITERS {
+            let group = Group { pool: pool.clone(), counts: Arc::clone(&counts), work: Arc::clone(work) };
+            tasks.spawn(group.run(Arc::clone(&waiting)));
+        }
+        Self { queue, counts }
+    }
+
+    /// The connections that the writers need.
+    pub(super) fn connections() -> usize {
+        WRITERS
+    }
+
+    /// Commits a batch with others that wait.
+    pub(super) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
+        let stopped = || Fault::Unavailable("the writer has stopped".to_owned());
+        let (reply, answer) = oneshot::channel();
+        self.queue.send((batch, reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// Counts so far.
+    pub(super) fn stats(&self) -> GroupStats {
+        GroupStats {
+            batches: self.counts.batches.load(Ordering::Relaxed),
+            transactions: self.counts.transactions.load(Ordering::Relaxed),
+        }
+    }
+}
+
+struct Group {
+    pool: Pool,
+    counts: Arc<Counts>,
+    work: Arc<Work>,
+}
+
+/// Why a group did not commit.
+enum Failure {
+    /// Nothing of it is durable. A batch alone gets this answer, a group is halved.
+    Refused(CommitError),
+    /// Nothing of it is durable, and another try may go better.
+    Again(Fault),
+    /// Whether it is durable is unknown, or the database cannot be reached: all get this answer.
+    Lost(Fault),
+}
+
+impl Group {
+    async fn run(self, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+        let mut group = Vec::with_capacity(GROUP_BATCHES);
+        while waiting.lock().await.recv_many(&mut group, GROUP_BATCHES).await > 0 {
+            let (batches, replies): (Vec<Batch>, Vec<Reply>) = group.drain(..).unzip();
+            let answers = self.commit_all(&batches).await;
+            for (reply, answer) in replies.into_iter().zip(answers) {
+                // A caller that went away needs no answer.
+                let _: Result<(), _> = reply.send(answer);
+            }
+        }
+    }
+
+    // Answers in the order of the batches.
+    async fn commit_all(&self, batches: &[Batch]) -> Vec<Result<Committed, CommitError>> {
+        let mut answers = Vec::with_capacity(batches.len());
+        let mut groups: Vec<&[Batch]> = vec![batches];
+        // The next group is the last one here.
+        while let Some(group) = groups.pop() {
+            match self.commit_group(group).await {
+                Ok(()) => answers.extend(group.iter().map(|batch| Ok(batch.committed()))),
+                Err(Failure::Refused(refusal)) if group.len() == 1 => answers.push(Err(refusal)),
+                Err(Failure::Refused(_)) => {
+                    let (first, second) = group.split_at(group.len() / 2);
+                    groups.extend([second, first]);
+                }
+                Err(Failure::Again(fault) | Failure::Lost(fault)) => {
+                    let reason = fault.to_string();
+                    answers.extend(group.iter().map(|_| Err(Fault::Unavailable(reason.clone()).into())));
+                }
+            }
+        }
+        answers
+    }
+
+    async fn commit_group(&self, group: &[Batch]) -> Result<(), Failure> {
+        let mut tries = 1;
+        loop {
+            let client = connection(&self.pool).await.map_err(Failure::Lost)?;
+            match self.try_group(&client, group).await {
+                Err(Failure::Again(_)) if tries < TRIES => tries += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_group(&self, client: &ClientWrapper, group: &[Batch]) -> Result<(), Failure> {
+        let borrowed: Vec<&Batch> = group.iter().collect();
+        let steps = steps(&borrowed).map_err(|fault| Failure::Refused(fault.into()))?;
+        // Preparing is a round trip the first time, and must not happen between the statements.
+        for step in &steps {
+            client.prepare_cached(step.call.sql).await.map_err(Failure::from)?;
+        }
+        client.batch_execute("BEGIN").await.map_err(Failure::from)?;
+        let sent = join_all(steps.iter().map(|step| execute(client, &step.call))).await;
+        let mut unmet = None;
+        for (step, answer) in steps.iter().zip(sent) {
+            match (answer, step.must) {
+                (Err(error), _) => {
+                    roll_back(client).await;
+                    return Err(Failure::from(error));
+                }
+                (Ok(changed), Some((rows, what))) if changed < rows => {
+                    unmet = Some(what);
+                    break;
+                }
+                (Ok(_), _) => {}
+            }
+        }
+        if let Some(what) = unmet {
+            let refusal = if group.len() == 1 { refusal(client, what).await } else { CommitError::Conflict };
+            roll_back(client).await;
+            return Err(Failure::Refused(refusal));
+        }
+        client.batch_execute("COMMIT").await.map_err(|error| Failure::Lost(fault(&error)))?;
+        self.counts.transactions.fetch_add(1, Ordering::Relaxed);
+        self.counts.batches.fetch_add(u64::try_from(group.len()).unwrap_or(0), Ordering::Relaxed);
+        if group.iter().any(Batch::makes_work) {
+            self.work.arrived();
+        }
+        Ok(())
+    }
+}
+
+impl From<Error> for Failure {
+    /// An error before the commit was sent: nothing is durable.
+    fn from(error: Error) -> Self {
+        let rolled_back = error.code().is_some_and(|code| code.code().starts_with("40"));
+        if rolled_back || is_lost(&error) {
+            Self::Again(fault(&error))
+        } else {
+            Self::Refused(fault(&error).into())
+        }
+    }
+}
+
+// Why a lone batch was refused, asked within its transaction.
+async fn refusal(client: &ClientWrapper, what: Unmet<'_>) -> CommitError {
+    let mut lookup_exists = false;
+    if let Unmet::Row(Row::Person(person)) = what {
+        let (organization, environment) = tenant(&person.tenant);
+        let same = call!(sql::PERSONS_BY_LOOKUP, organization, environment, vec![person.lookup.0.to_vec()]);
+        match query(client, &same).await {
+            Ok(rows) => lookup_exists = !rows.is_empty(),
+            Err(error) => return fault(&error).into(),
+        }
+    }
+    what.refusal(lookup_exists)
+}
+
+// A connection on which even this fails is lost, and its transaction with it.
+async fn roll_back(client: &ClientWrapper) {
+    if let Err(error) = client.batch_execute("ROLLBACK").await {
+        tracing::warn!(error = %fault(&error), "a transaction of PostgreSQL could not be rolled back");
+    }
+}

@@ -1,0 +1,139 @@
+//! Opens the database: file mode, pragmas, schema; and the lock file of the log's leader.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::Path,
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{row::fault, sql};
+use crate::fault::Fault;
+
+/// How long a connection waits for the lock of another process.
+const BUSY: Duration = Duration::from_secs(10);
+/// Statements that each connection keeps prepared.
+const PREPARED: usize = 96;
+
+/// The connection that writes, after the schema was brought up to date.
+pub(super) fn for_writing(path: &Path) -> Result<Connection, Fault> {
+    make_private(path)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let mode: String =
+        connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)).map_err(fault)?;
+    if mode != "wal" {
+        return Err(Fault::Database(format!("SQLite cannot use a write-ahead log here, but {mode}")));
+    }
+    // FULL: a commit that was answered survives a power cut. The checkpointer copies pages, not the writer.
+    connection
+        .execute_batch(
+            "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA recursive_triggers = ON;
+             PRAGMA temp_store = MEMORY;",
+        )
+        .map_err(fault)?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// A connection that reads.
+pub(super) fn for_reading(path: &Path) -> Result<Connection, Fault> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA temp_store = MEMORY;").map_err(fault)?;
+    Ok(connection)
+}
+
+/// The connection of the checkpointer. It never writes rows.
+pub(super) fn for_checkpoints(path: &Path) -> Result<Connection, Fault> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;").map_err(fault)?;
+    Ok(connection)
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Fault> {
+    let connection =
+        Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
+    connection.busy_timeout(BUSY).map_err(fault)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(connection)
+}
+
+// Brings the schema to the version of this program, one migration after the other.
+fn migrate(connection: &mut Connection) -> Result<(), Fault> {
+    let known = u32::try_from(sql::MIGRATIONS.len()).unwrap_or(u32::MAX);
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(fault)?;
+    let found: u32 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(fault)?;
+    if found > known {
+        return Err(Fault::Schema { found, known });
+    }
+    for (version, migration) in (1..=known).zip(sql::MIGRATIONS).skip_while(|(version, _)| *version <= found)
+    {
+        transaction.execute_batch(migration).map_err(fault)?;
+        transaction.pragma_update(None, "user_version", version).map_err(fault)?;
+    }
+    transaction.commit().map_err(fault)
+}
+
+fn file_fault(path: &Path, error: &std::io::Error) -> Fault {
+    Fault::File(format!("{}: {error}", path.display()))
+}
+
+// The file exists, and belongs to nobody else, before SQLite writes the first page; its companions get its mode.
+fn make_private(path: &Path) -> Result<(), Fault> {
+    let file = private_file(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))
+            .map_err(|error| file_fault(path, &error))?;
+    }
+    drop(file);
+    Ok(())
+}
+
+fn private_file(path: &Path) -> Result<File, Fault> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| file_fault(path, &error))
+}
+
+/// Takes the lock file at `path`, until the file is dropped; `None` while another process has it.
+pub(super) fn lock(path: &Path) -> Result<Option<File>, Fault> {
+    let file = private_file(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(file_fault(path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_fits_the_schema() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = for_writing(&folder.path().join("store.db")).unwrap();
+        for (name, statement) in sql::ALL {
+            if let Err(error) = connection.prepare(statement) {
+                panic!("{name}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_of_a_newer_program_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        for_writing(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        let known = u32::try_from(sql::MIGRATIONS.len()).unwrap();
+        match for_writing(&path) {
+            Err(Fault::Schema { found: 99, known: told }) => assert_eq!(told, known),
+            other => panic!("{other:?}"),
+        }
+    }
+}

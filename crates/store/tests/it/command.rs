@@ -1,0 +1,304 @@
+//! Random sequences of commands: each is drawn from few identities, so that commands meet what others left.
+
+use std::fmt::Debug;
+
+use countersign_core::{
+    id::{CodeId, DocumentId, LinkId, OrganizationId, PersonId, SessionId},
+    time::Time,
+};
+use countersign_store::{
+    Batch, CommitError, Fault, Store,
+    batch::{Append, Row},
+    rows::{
+        EnvelopeQuery, FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, TileRow,
+    },
+};
+
+use crate::{dice::Dice, rows};
+
+/// Identities of each kind that the commands are about.
+const STREAMS: u64 = 6;
+const TENANTS: u64 = 4;
+const FEW: u64 = 5;
+
+/// One call of the store. What depends on earlier answers is named by position, and filled in by [`Runner`].
+#[derive(Clone, Debug)]
+pub(crate) enum Command {
+    Commit { batch: Box<Batch>, goes_on: bool, finishes: Option<u64>, answers: Option<u64> },
+    Load { of: u64, stream: u64 },
+    Find { of: u64, query: EnvelopeQuery },
+    Openings { of: u64, numbers: Vec<u64> },
+    Rows { of: u64, number: u64 },
+    Persons { of: u64, numbers: Vec<u64> },
+    Secrets { number: u64, stream: u64 },
+    Server,
+    Touch { number: u64, now: Time, end: Time },
+    Mailbox { of: u64, limit: usize },
+    Claim { of: u64, key: u64, fingerprint: u64, claim: u64, now: Time },
+    Release { of: u64, key: u64, claim: u64 },
+    Lease { now: Time, lease_ms: i64, limit: usize },
+    Retry { held: u64, due_at: Time },
+    NextDue,
+    NextLeaves { limit: usize },
+    Publish { count: usize, wrong_size: bool, wrong_leaf: bool, width: u64 },
+    Log { index: u64 },
+    Care { after: Option<u64>, limit: usize },
+}
+
+/// Draws a command; `step` moves the clock.
+pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
+    let of = dice.below(TENANTS);
+    let stream = dice.below(STREAMS);
+    let now = rows::at(step * 10);
+    match dice.below(40) {
+        0..=13 => commit(dice, of, stream, step),
+        14..=16 => Command::Load { of, stream },
+        17..=18 => Command::Find { of, query: envelope_query(dice) },
+        19 => Command::Openings { of, numbers: dice.some_of(8) },
+        20..=21 => Command::Rows { of, number: dice.below(FEW) },
+        22 => Command::Persons { of, numbers: dice.some_of(FEW) },
+        23 => Command::Secrets { number: dice.below(FEW), stream },
+        24 => Command::Server,
+        25 => Command::Touch {
+            number: dice.below(FEW),
+            now: rows::at(dice.below(2_000)),
+            end: rows::at(dice.below(2_000)),
+        },
+        26 => Command::Mailbox { of, limit: dice.size(4) },
+        27..=29 => Command::Claim {
+            of,
+            key: dice.below(2),
+            fingerprint: u64::from(dice.below(6) == 0),
+            claim: dice.below(4),
+            now,
+        },
+        30 => Command::Release { of, key: dice.below(3), claim: dice.below(4) },
+        31..=33 => {
+            // Now and then a day passes, so that what ended is swept.
+            let now = if dice.below(12) == 0 { now.plus_s(86_400) } else { now };
+            Command::Lease { now, lease_ms: 40, limit: dice.size(4) }
+        }
+        34 => Command::Retry { held: dice.below(6), due_at: rows::at(step * 10 + dice.below(80)) },
+        35 => Command::NextDue,
+        36 => Command::NextLeaves { limit: dice.size(5) },
+        37 => Command::Publish {
+            count: dice.size(4),
+            wrong_size: dice.below(6) == 0,
+            wrong_leaf: dice.below(6) == 0,
+            width: dice.below(4),
+        },
+        38 => Command::Log { index: dice.below(20) },
+        _ => Command::Care { after: dice.maybe(STREAMS), limit: dice.size(5) },
+    }
+}
+
+fn envelope_query(dice: &mut Dice) -> EnvelopeQuery {
+    EnvelopeQuery {
+        status: dice.maybe(3).map(|at| rows::STATUSES[usize::try_from(at).unwrap()].to_owned()),
+        before: dice.maybe(STREAMS).map(rows::envelope),
+        limit: dice.size(4),
+    }
+}
+
+fn commit(dice: &mut Dice, of: u64, stream: u64, step: u64) -> Command {
+    let append = (dice.below(3) > 0).then(|| {
+        // Streams belong to a tenant each, most of the time.
+        let of = if dice.below(8) == 0 { of } else { stream % TENANTS };
+        rows::append(of, stream, 1 + dice.below(6), 1 + dice.below(3), step)
+    });
+    let rows = (0..dice.below(4)).map(|_| row(dice, of, stream)).collect();
+    let jobs = (0..dice.below(3))
+        .map(|_| rows::job(of, dice.below(8), rows::at(step * 10 + dice.below(60))))
+        .collect();
+    let answers = (dice.below(4) == 0).then(|| dice.below(3));
+    let finishes = (dice.below(5) == 0).then(|| dice.below(6));
+    let goes_on = dice.below(4) > 0;
+    Command::Commit {
+        batch: Box::new(Batch { append, rows, jobs, ..Batch::default() }),
+        goes_on,
+        finishes,
+        answers,
+    }
+}
+
+fn row(dice: &mut Dice, of: u64, stream: u64) -> Row {
+    let end = rows::at(dice.below(2_000));
+    let number = dice.below(FEW);
+    match dice.below(14) {
+        0 => rows::organization(dice.below(20)),
+        1 => rows::person(of, dice.below(12), dice.below(12)),
+        2..=4 => rows::opening(of, stream, dice.below(8), number),
+        5 => rows::document(of, dice.below(12)),
+        6 => rows::api_key(of, dice.below(9), dice.below(9)),
+        7 => rows::link(of, dice.below(20), stream, dice.below(2), dice.below(20)),
+        8 => rows::session(of, dice.below(9), dice.below(9), end),
+        9 => rows::code(of, dice.below(9), end),
+        10 => rows::artifact(of, stream, dice.maybe(3)),
+        11..=12 => rows::mail(of, dice.below(12)),
+        _ => rows::server_key(dice.below(20), dice.below(20)),
+    }
+}
+
+/// Runs commands on one store and gives answers as text, alike for all stores.
+#[derive(Default)]
+pub(crate) struct Runner {
+    held: Vec<JobRow>,
+    claims: Vec<IdempotencyClaim>,
+}
+
+/// Faults are compared by kind: their sentences are the backends' own.
+fn told<T: Debug>(answer: Result<T, Fault>) -> String {
+    match answer {
+        Ok(value) => format!("{value:?}"),
+        Err(Fault::Contradiction(_)) => "a contradiction".to_owned(),
+        Err(fault) => panic!("{fault:?}"),
+    }
+}
+
+impl Runner {
+    fn held(&self, number: u64) -> Option<&JobRow> {
+        let recent = usize::try_from(number).unwrap();
+        self.held.iter().rev().nth(recent)
+    }
+
+    fn claimed(&self, number: u64) -> Option<FinishedIdempotency> {
+        let recent = usize::try_from(number).unwrap();
+        self.claims.iter().rev().nth(recent).map(|claim| rows::answer(claim, number))
+    }
+
+    /// Does it.
+    #[expect(clippy::too_many_lines, reason = "one arm for each method of the store")]
+    pub(crate) async fn run(&mut self, store: &dyn Store, command: &Command) -> String {
+        match command.clone() {
+            Command::Commit { mut batch, goes_on, finishes, answers } => {
+                batch.finishes = finishes.and_then(|number| self.held(number).cloned());
+                batch.answers = answers.and_then(|number| self.claimed(number));
+                if let Some(append) = batch.append.as_mut().filter(|_| goes_on) {
+                    go_on(store, append).await;
+                }
+                match store.commit(*batch).await {
+                    Ok(committed) => format!("{committed:?}"),
+                    Err(CommitError::Fault(fault)) => told::<()>(Err(fault)),
+                    Err(refusal) => format!("{refusal:?}"),
+                }
+            }
+            Command::Load { of, stream } => told(store.load(&rows::tenant(of), rows::envelope(stream)).await),
+            Command::Find { of, query } => told(store.find_envelopes(&rows::tenant(of), &query).await),
+            Command::Openings { of, numbers } => {
+                let asked: Vec<_> = numbers.iter().map(|n| rows::digest("commitment", *n)).collect();
+                told(store.openings(&rows::tenant(of), &asked).await)
+            }
+            Command::Rows { of, number } => {
+                let (tenant, bytes) = (rows::tenant(of), rows::bytes(number));
+                let document = told(store.document(&tenant, DocumentId::from_bytes(bytes)).await);
+                let artifacts = told(store.artifacts(&tenant, rows::envelope(number)).await);
+                let link = told(store.link_by_id(&tenant, LinkId::from_bytes(bytes)).await);
+                let code = told(store.code(&tenant, CodeId::from_bytes(bytes)).await);
+                [document, artifacts, link, code].join("\n")
+            }
+            Command::Persons { of, numbers } => {
+                let lookups: Vec<_> = numbers.iter().map(|n| rows::digest("lookup", *n)).collect();
+                let ids: Vec<_> = numbers.iter().map(|n| PersonId::from_bytes(rows::bytes(*n))).collect();
+                let by_lookup = told(store.persons_by_lookup(&rows::tenant(of), &lookups).await);
+                by_lookup + &told(store.persons(&rows::tenant(of), &ids).await)
+            }
+            Command::Secrets { number, stream } => {
+                let key = told(store.api_key(&rows::token("key", number)).await);
+                let link = told(store.link(rows::envelope(stream), &rows::token("link", number)).await);
+                let session = told(store.session(&rows::token("cookie", number)).await);
+                [key, link, session].join("\n")
+            }
+            Command::Server => {
+                let one = OrganizationId::from_bytes(rows::bytes(1));
+                let organization = told(store.organization(one).await);
+                let all = told(store.organizations().await);
+                [organization, all, told(store.keys().await), told(store.ping().await)].join("\n")
+            }
+            Command::Touch { number, now, end } => {
+                told(store.touch_session(SessionId::from_bytes(rows::bytes(number)), now, end).await)
+            }
+            Command::Mailbox { of, limit } => mailbox(store, of, limit).await,
+            Command::Claim { of, key, fingerprint, claim, now } => {
+                let claim = rows::claim(of, key, fingerprint, claim, now);
+                let state = store.claim_idempotency(&claim).await;
+                if matches!(state, Ok(IdempotencyState::Claimed)) {
+                    self.claims.push(claim);
+                }
+                told(state)
+            }
+            Command::Release { of, key, claim } => {
+                told(store.release_idempotency(&rows::claim(of, key, 0, claim, rows::at(0))).await)
+            }
+            Command::Lease { now, lease_ms, limit } => {
+                let leased = store.claim_jobs(now, lease_ms, limit).await;
+                self.held.extend(leased.as_ref().unwrap().iter().cloned());
+                told(leased)
+            }
+            Command::Retry { held, due_at } => match self.held(held) {
+                Some(job) => told(store.retry_job(job, due_at, "smtp_refused").await),
+                None => String::new(),
+            },
+            Command::NextDue => told(store.next_due().await),
+            Command::NextLeaves { limit } => told(store.next_leaves(limit).await.map(by_stream)),
+            Command::Publish { count, wrong_size, wrong_leaf, width } => {
+                publish(store, count, wrong_size, wrong_leaf, width).await
+            }
+            Command::Log { index } => {
+                let places = [(0, index % 3), (255, 0), (0, index % 3), (7, 1)];
+                let tiles = told(store.tiles(&places).await);
+                let event = told(store.logged_event(index).await);
+                [tiles, event, told(store.checkpoint().await)].join("\n")
+            }
+            Command::Care { after, limit } => {
+                let after_name = after.map(|number| format!("originals/{number}"));
+                let names = told(store.blob_names(after_name.as_deref(), limit).await);
+                told(store.streams(after.map(rows::envelope), limit).await) + &names
+            }
+        }
+    }
+}
+
+// Moves an append to where its stream ends.
+async fn go_on(store: &dyn Store, append: &mut Append) {
+    let stream = store.load(&append.tenant, append.envelope).await.unwrap();
+    let next = stream.map_or(1, |stream| u64::try_from(stream.events.len()).unwrap() + 1);
+    append.projection.last_seq = next + append.projection.last_seq - append.expected_seq;
+    append.expected_seq = next;
+}
+
+// Positions in the mailbox may have gaps: pages are compared by their rows.
+async fn mailbox(store: &dyn Store, of: u64, limit: usize) -> String {
+    let (mut told, mut before) = (String::new(), None);
+    loop {
+        let page = store.mailbox(&rows::tenant(of), before, limit).await.unwrap();
+        let rows: Vec<_> = page.rows.iter().map(|(_, row)| row).collect();
+        told += &format!("{rows:?} {}\n", page.more);
+        assert!(page.rows.is_sorted_by(|one, next| one.0 > next.0), "newest first");
+        match page.rows.last() {
+            Some((position, _)) if page.more => before = Some(*position),
+            _ => return told,
+        }
+    }
+}
+
+// The order within a stream is promised.
+fn by_stream(leaves: Vec<LeafRow>) -> Vec<LeafRow> {
+    for (at, leaf) in leaves.iter().enumerate() {
+        let later = leaves.iter().skip(at).filter(|later| later.envelope == leaf.envelope);
+        assert!(later.map(|later| later.seq).is_sorted(), "a stream out of order");
+    }
+    leaves
+}
+
+async fn publish(store: &dyn Store, count: usize, wrong_size: bool, wrong_leaf: bool, width: u64) -> String {
+    let size = store.checkpoint().await.unwrap().map_or(0, |(size, _)| size);
+    let mut leaves = store.next_leaves(count).await.unwrap();
+    if wrong_leaf && let Some(leaf) = leaves.last_mut() {
+        leaf.leaf_id = [0; 16];
+    }
+    let tile = |level, bytes| TileRow { level, index: size % 3, bytes };
+    let tiles =
+        [tile(0, vec![1; usize::try_from(width).unwrap() * 32 + 1]), tile(255, vec![2; 3]), tile(0, vec![3])];
+    let from = size + u64::from(wrong_size);
+    told(store.publish_checkpoint(from, &leaves, &tiles, &format!("note at {size}")).await)
+}

@@ -1,0 +1,225 @@
+//! What happens at the same time: exactly one wins, and nothing is given out twice.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use countersign_store::{
+    Batch, CommitError, Memory, Postgres, Sqlite, Store,
+    rows::{IdempotencyState, TileRow},
+    testing,
+};
+use tokio::task::JoinSet;
+
+use crate::rows;
+
+/// Each backend as one or two servers over the same rows.
+struct Servers {
+    name: &'static str,
+    servers: Vec<Arc<dyn Store>>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Servers {
+    fn turn(&self, number: u64) -> Arc<dyn Store> {
+        Arc::clone(&self.servers[usize::try_from(number).unwrap() % self.servers.len()])
+    }
+}
+
+async fn all() -> Vec<Servers> {
+    let memory: Vec<Arc<dyn Store>> = vec![Arc::new(Memory::new())];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let sqlite: Vec<Arc<dyn Store>> =
+        vec![Arc::new(Sqlite::open(&path).unwrap()), Arc::new(Sqlite::open(&path).unwrap())];
+    let url = testing::cluster().unwrap().database().await.unwrap();
+    let postgres: Vec<Arc<dyn Store>> =
+        vec![Arc::new(Postgres::open(&url).await.unwrap()), Arc::new(Postgres::open(&url).await.unwrap())];
+    vec![
+        Servers { name: "memory", servers: memory, _folder: None },
+        Servers { name: "sqlite", servers: sqlite, _folder: Some(folder) },
+        Servers { name: "postgres", servers: postgres, _folder: None },
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_100_parallel_commits_at_one_position_exactly_one_wins() {
+    for servers in all().await {
+        for seq in 1..=3 {
+            let mut commits = JoinSet::new();
+            for number in 0..100 {
+                let store = servers.turn(number);
+                let batch = Batch { append: Some(rows::append(0, 1, seq, 1, number)), ..Batch::default() };
+                commits.spawn(async move { store.commit(batch).await });
+            }
+            let answers = commits.join_all().await;
+            let won = answers.iter().filter(|answer| answer.is_ok()).count();
+            let lost = answers.iter().filter(|a| matches!(a, Err(CommitError::Conflict))).count();
+            assert_eq!((won, lost), (1, 99), "{}", servers.name);
+        }
+        let stream = servers.turn(0).load(&rows::tenant(0), rows::envelope(1)).await.unwrap().unwrap();
+        assert_eq!(stream.events.len(), 3, "{}", servers.name);
+    }
+}
+
+/// A refused batch in a group takes nobody with it, and the others lose nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_batch_does_not_fail_those_beside_it() {
+    for servers in all().await {
+        let first = Batch { rows: vec![rows::person(0, 1, 1)], ..Batch::default() };
+        servers.turn(0).commit(first).await.unwrap();
+        let mut commits = JoinSet::new();
+        for number in 10..310 {
+            let store = servers.turn(number);
+            let refused = number % 7 == 0;
+            let person = if refused { rows::person(0, number, 1) } else { rows::person(0, number, number) };
+            let append = Some(rows::append(0, number, 1, 2, number));
+            let jobs = vec![rows::job(0, number, rows::at(0))];
+            let batch = Batch { append, rows: vec![person], jobs, ..Batch::default() };
+            commits.spawn(async move { (number, refused, store.commit(batch).await) });
+        }
+        for (number, refused, answer) in commits.join_all().await {
+            match answer {
+                Ok(_) => assert!(!refused, "{} {number}", servers.name),
+                Err(CommitError::Conflict) => assert!(refused, "{} {number}", servers.name),
+                Err(other) => panic!("{} {number}: {other:?}", servers.name),
+            }
+            let stream = servers.turn(1).load(&rows::tenant(0), rows::envelope(number)).await.unwrap();
+            assert_eq!(stream.is_some(), !refused, "{} {number}", servers.name);
+        }
+        let leaves = servers.turn(0).next_leaves(10_000).await.unwrap();
+        let kept = (10..310).filter(|number| number % 7 != 0).count();
+        assert_eq!(leaves.len(), 2 * kept, "{}", servers.name);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_workers_never_lease_the_same_job() {
+    for servers in all().await {
+        let jobs = (0..200).map(|number| rows::job(0, number, rows::at(number % 7))).collect();
+        servers.turn(0).commit(Batch { jobs, ..Batch::default() }).await.unwrap();
+        let mut workers = JoinSet::new();
+        for number in 0..40 {
+            let store = servers.turn(number);
+            workers.spawn(async move { store.claim_jobs(rows::at(10), 1_000, 9).await.unwrap() });
+        }
+        let leased: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
+        let different: BTreeSet<_> = leased.iter().map(|job| job.job).collect();
+        assert_eq!(leased.len(), different.len(), "{}: a job was leased twice", servers.name);
+        // Workers may pass over jobs that others look at; what they left is there for the next look.
+        let rest = servers.turn(0).claim_jobs(rows::at(10), 1_000, 999).await.unwrap();
+        assert_eq!(leased.len() + rest.len(), 200, "{}", servers.name);
+        let finishes = |job| Batch { finishes: Some(job), ..Batch::default() };
+        let job = leased[0].clone();
+        servers.turn(1).commit(finishes(job.clone())).await.unwrap();
+        let again = servers.turn(0).commit(finishes(job)).await;
+        assert!(matches!(again, Err(CommitError::LeaseLost)), "{}", servers.name);
+    }
+}
+
+/// G-6: of many requests with one idempotency key exactly one does the work.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_parallel_idempotency_claims_exactly_one_holds() {
+    for servers in all().await {
+        for key in 0..3 {
+            let mut claims = JoinSet::new();
+            for number in 0..100 {
+                let store = servers.turn(number);
+                let claim = rows::claim(0, key, 0, number, rows::at(0));
+                claims.spawn(async move { store.claim_idempotency(&claim).await.unwrap() });
+            }
+            let states = claims.join_all().await;
+            let held = states.iter().filter(|state| **state == IdempotencyState::Claimed).count();
+            let waiting = states.iter().filter(|state| **state == IdempotencyState::InFlight).count();
+            assert_eq!((held, waiting), (1, 99), "{}", servers.name);
+        }
+    }
+}
+
+/// Of parallel take-overs of a claim whose server died, exactly one holds, and the dead one's answer is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stale_claim_is_taken_over_once() {
+    for servers in all().await {
+        let dead = rows::claim(0, 1, 0, 1_000, rows::at(0));
+        servers.turn(0).claim_idempotency(&dead).await.unwrap();
+        let mut claims = JoinSet::new();
+        for number in 0..50 {
+            let store = servers.turn(number);
+            let claim = rows::claim(0, 1, 0, number, rows::at(0).plus_ms(dead.stale_after_ms));
+            claims.spawn(async move { (store.claim_idempotency(&claim).await.unwrap(), claim) });
+        }
+        let states = claims.join_all().await;
+        let held: Vec<_> =
+            states.iter().filter(|(state, _)| *state == IdempotencyState::Claimed).map(|(_, c)| c).collect();
+        assert_eq!(held.len(), 1, "{}", servers.name);
+        let answers = |claim| Batch { answers: Some(rows::answer(claim, 2)), ..Batch::default() };
+        let late = servers.turn(0).commit(answers(&dead)).await;
+        assert!(matches!(late, Err(CommitError::ClaimLost)), "{}", servers.name);
+        servers.turn(1).commit(answers(held[0])).await.unwrap();
+        let state = servers.turn(0).claim_idempotency(&dead).await.unwrap();
+        assert_eq!(state, IdempotencyState::Answered(rows::answer(&dead, 2).answer), "{}", servers.name);
+    }
+}
+
+/// Two servers publish the same leaves: the log grows once, without a gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_sequencers_one_publishes() {
+    for servers in all().await {
+        let batch = Batch { append: Some(rows::append(0, 1, 1, 5, 0)), ..Batch::default() };
+        servers.turn(0).commit(batch).await.unwrap();
+        let leaves = servers.turn(0).next_leaves(9).await.unwrap();
+        let mut publishers = JoinSet::new();
+        for number in 0..8 {
+            let (store, leaves) = (servers.turn(number), leaves.clone());
+            let tiles = vec![TileRow { level: 0, index: 0, bytes: vec![1; 5 * 32] }];
+            publishers.spawn(async move { store.publish_checkpoint(0, &leaves, &tiles, "note").await });
+        }
+        let published = publishers.join_all().await.iter().filter(|answer| answer.is_ok()).count();
+        assert_eq!(published, 1, "{}", servers.name);
+        let stream = servers.turn(1).load(&rows::tenant(0), rows::envelope(1)).await.unwrap().unwrap();
+        let indexes: Vec<_> = stream.events.iter().map(|event| event.log_index.unwrap()).collect();
+        assert_eq!(indexes, [0, 1, 2, 3, 4], "{}", servers.name);
+    }
+}
+
+/// One server leads the log; when it is gone, the other does.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_server_leads_the_log_until_it_is_gone() {
+    for mut servers in all().await {
+        if servers.servers.len() < 2 {
+            continue;
+        }
+        assert!(servers.turn(0).lead_log().await.unwrap(), "{}", servers.name);
+        assert!(servers.turn(0).lead_log().await.unwrap(), "{}", servers.name);
+        assert!(!servers.turn(1).lead_log().await.unwrap(), "{}", servers.name);
+        servers.servers.remove(0);
+        // The server of the database learns of it a moment later.
+        while !servers.turn(0).lead_log().await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Work that one server adds wakes the other, long before its time is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_wakes_the_other_server() {
+    let url = testing::cluster().unwrap().database().await.unwrap();
+    let (one, other) = (Postgres::open(&url).await.unwrap(), Postgres::open(&url).await.unwrap());
+    // What the opening itself announced.
+    other.wait_for_work(50).await;
+    let wait = tokio::time::timeout(std::time::Duration::from_secs(20), other.wait_for_work(60_000));
+    let add = one.commit(Batch { jobs: vec![rows::job(0, 1, rows::at(0))], ..Batch::default() });
+    let (woken, added) = tokio::join!(wait, add);
+    added.unwrap();
+    woken.expect("nobody woke the other server");
+}
+
+/// Work that is added before anybody waits is not missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn work_that_came_before_the_wait_ends_it_at_once() {
+    for servers in all().await {
+        let batch = Batch { append: Some(rows::append(0, 1, 1, 1, 0)), ..Batch::default() };
+        servers.turn(0).commit(batch).await.unwrap();
+        let store = servers.turn(0);
+        let wait = tokio::time::timeout(std::time::Duration::from_secs(20), store.wait_for_work(60_000));
+        wait.await.unwrap_or_else(|_| panic!("{}", servers.name));
+    }
+}

@@ -1,0 +1,94 @@
+//! Builds the fuzz targets on the stable toolchain and runs each for a minute.
+//!
+//! libFuzzer needs coverage counters in the code. LLVM adds them by options that stable rustc passes on, so neither
+//! `cargo fuzz` nor a nightly compiler is needed. The address sanitizer, which would need one, is left out: our
+//! crates hold no unsafe code, and what is looked for are panics, overflows, endless work and memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::process;
+use crate::report::Report;
+
+const SECONDS_EACH: u32 = 60;
+
+/// What `cargo fuzz --sanitizer none` passes to the compiler, with overflow checks.
+const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
+
+/// Builds and runs every target, each a section of the report.
+pub(crate) fn run(root: &Path, target: &Path, report: &mut Report) {
+    let mut programs = Vec::new();
+    let built = report.check("build of the fuzz targets", || {
+        programs = build(root, &target.join("fuzz"))?;
+        Ok(())
+    });
+    if built {
+        for program in &programs {
+            let name = program.file_name().unwrap_or_default().to_string_lossy();
+            report.check(&format!("fuzz {name}"), || run_one(root, &target.join("fuzz"), program));
+        }
+    }
+}
+
+/// Names of the targets, from the files of `fuzz/fuzz_targets`.
+fn names(root: &Path) -> Result<Vec<String>, Failure> {
+    let directory = root.join("fuzz/fuzz_targets");
+    let entries = fs::read_dir(&directory).map_err(|error| Failure::of_file(&directory, error))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        return Err(Failure(format!("{} holds no target", directory.display())));
+    }
+    Ok(names)
+}
+
+fn build(root: &Path, target: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let names = names(root)?;
+    let version = process::read(Command::new("rustc").arg("-vV"))?;
+    let host = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .ok_or_else(|| Failure("`rustc -vV` names no host".into()))?;
+    // `--target` keeps the flags away from build scripts and macros.
+    process::run(
+        Command::new("cargo")
+            .args(["build", "--quiet", "--locked", "--release", "--bins", "--target", host])
+            .current_dir(root.join("fuzz"))
+            .env("CARGO_TARGET_DIR", target)
+            .env("RUSTFLAGS", FLAGS),
+    )?;
+    Ok(names.iter().map(|name| target.join(host).join("release").join(name)).collect())
+}
+
+/// One target for its time, from the seeds in `fuzz/seeds/<target>` where there are any. What it finds interesting
+/// is kept beside the build, so that the next run goes on from there.
+fn run_one(root: &Path, target: &Path, program: &Path) -> Result<(), Failure> {
+    let name = program.file_name().unwrap_or_default();
+    let corpus = target.join("corpus").join(name);
+    let findings = target.join("findings").join(name);
+    for directory in [&corpus, &findings] {
+        fs::create_dir_all(directory).map_err(|error| Failure::of_file(directory, error))?;
+    }
+    let mut command = Command::new(program);
+    command
+        .args([&format!("-max_total_time={SECONDS_EACH}"), "-timeout=10", "-rss_limit_mb=2048"])
+        .args(["-print_final_stats=1", "-verbosity=0"])
+        .arg(format!("-artifact_prefix={}/", findings.display()))
+        .arg(&corpus);
+    let seeds = root.join("fuzz/seeds").join(name);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    process::run(&mut command).map_err(|failure| {
+        Failure(format!("{}; the input that did it is in {}", failure.0, findings.display()))
+    })
+}

@@ -1,0 +1,131 @@
+//! Installs what the tests need and says why: Debian packages, a Python environment, npm packages, cargo-deny.
+//! Whatever is there already costs a look.
+
+mod debian;
+mod deny;
+mod node;
+mod python;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+use crate::failure::Failure;
+use crate::process;
+
+/// What the tests are told about this machine.
+pub(crate) struct Workshop {
+    /// Where everything that is installed without being root lives.
+    cache: PathBuf,
+    python: PathBuf,
+    node_modules: PathBuf,
+    cargo_deny: PathBuf,
+}
+
+impl Workshop {
+    /// Installs what is missing. A failure says which command mends it.
+    pub(crate) fn prepare(root: &Path) -> Result<Self, Failure> {
+        let cache = cache()?;
+        fs::create_dir_all(&cache).map_err(|error| Failure::of_file(&cache, error))?;
+        toolchain()?;
+        debian::install()?;
+        Ok(Self {
+            python: python::install(root, &cache)?,
+            node_modules: node::install(root, &cache)?,
+            cargo_deny: deny::install(&cache)?,
+            cache,
+        })
+    }
+
+    /// The folder that outlives a clone of the project.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Tells a test run where the judges are.
+    pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("COUNTERSIGN_PYTHON", &self.python).env("COUNTERSIGN_NODE_MODULES", &self.node_modules)
+    }
+
+    /// `cargo deny`, built from its source.
+    pub(crate) fn cargo_deny(&self) -> Command {
+        Command::new(&self.cargo_deny)
+    }
+}
+
+/// `$XDG_CACHE_HOME/countersign`, or the same under `~/.cache`.
+fn cache() -> Result<PathBuf, Failure> {
+    let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    named.or(home).map(|cache| cache.join("countersign")).ok_or_else(|| {
+        Failure("neither XDG_CACHE_HOME nor HOME is set: say where the tests may keep tools".into())
+    })
+}
+
+/// rustfmt and clippy come with rustup's default profile, and not with a minimal one.
+fn toolchain() -> Result<(), Failure> {
+    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
+        process::read(Command::new("cargo").args([tool, "--version"])).map_err(|failure| {
+            Failure(format!("{}; install it: rustup component add {component}", failure.0))
+        })?;
+    }
+    Ok(())
+}
+
+/// What an installed environment was made from, kept in a file beside it, so that a second run spends no time.
+struct Stamp {
+    file: PathBuf,
+    want: String,
+}
+
+impl Stamp {
+    /// The stamp of an environment in `directory` that is made from the bytes of `sources`.
+    fn of(directory: &Path, sources: &[&Path]) -> Result<Self, Failure> {
+        let mut hash = Sha256::new();
+        for source in sources {
+            hash.update(fs::read(source).map_err(|error| Failure::of_file(source, error))?);
+        }
+        Ok(Self { file: directory.join("countersign-stamp"), want: hex::encode(hash.finalize()) })
+    }
+
+    fn is_current(&self) -> bool {
+        fs::read_to_string(&self.file).is_ok_and(|found| found == self.want)
+    }
+
+    fn write(&self) -> Result<(), Failure> {
+        fs::write(&self.file, &self.want).map_err(|error| Failure::of_file(&self.file, error))
+    }
+}
+
+/// The first executable of this name in `PATH`.
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).map(|directory| directory.join(name)).find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_current_until_what_it_was_made_from_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = directory.path().join("requirements.txt");
+        fs::write(&source, "one==1").unwrap();
+        let stamp = Stamp::of(directory.path(), &[&source]).unwrap();
+        assert!(!stamp.is_current());
+        stamp.write().unwrap();
+        assert!(Stamp::of(directory.path(), &[&source]).unwrap().is_current());
+        fs::write(&source, "one==2").unwrap();
+        assert!(!Stamp::of(directory.path(), &[&source]).unwrap().is_current());
+    }
+
+    #[test]
+    fn a_program_is_found_in_the_path_and_an_unknown_one_is_not() {
+        assert!(in_path("cargo").is_some());
+        assert!(in_path("no-such-program-of-countersign").is_none());
+    }
+}
