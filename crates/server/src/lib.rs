@@ -11,5 +11,6 @@ pub mod http;
 pub mod keys;
 pub mod organizations;
 pub mod persons;
+pub mod signer;
 pub mod tls;
 pub mod vault;

@@ -18,10 +18,7 @@ use super::{
     gate::{self, Endpoint, Method},
     problem::Problem,
 };
-use crate::{
-    api,
-    app::App,
-};
+use crate::{api, app::App, signer};
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
@@ -32,6 +29,7 @@ pub fn router(app: Arc<App>) -> Router {
         router = router.route(endpoint.path, gated(endpoint));
     }
     router
+        .merge(signer::routes(&app))
         .route("/v1/openapi.json", get(api::openapi::serve))
         .route("/docs/errors", get(api::errors_page::serve))
         .route("/health", get(api::health::alive))

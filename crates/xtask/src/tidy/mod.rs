@@ -1,5 +1,6 @@
 //! `cargo xtask tidy`: the rules of the house that neither the compiler nor clippy knows.
 
+mod assets;
 mod documents;
 mod edges;
 mod sources;
@@ -24,6 +25,7 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     let files = source_files(root)?;
     let mut complaints = edges::check(&edges::metadata(root)?);
     complaints.extend(sources::check(&files));
+    complaints.extend(assets::check(root)?);
     complaints.extend(documents::check(root)?);
     if complaints.is_empty() {
         println!("tidy: {} source files keep the rules", files.len());

@@ -1,0 +1,45 @@
+// Requests to the server this page came from: JSON in, JSON out, and one kind of error for all that can go wrong.
+
+/** What the server refused, or that it did not answer. */
+export class Refused extends Error {
+  /**
+   * @param {string} code stable code of the refusal; `no_answer` if there was none
+   * @param {string} sentence what to tell the reader
+   * @param {string | undefined} [pointer] JSON Pointer to the offending part of the request
+   */
+  constructor(code, sentence, pointer) {
+    super(sentence);
+    this.code = code;
+    this.pointer = pointer;
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {unknown} body
+ * @returns {Promise<Response>} an answer that is a success
+ */
+export async function post(path, body) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Accept: "application/json, application/pdf" },
+      body: JSON.stringify(body),
+      credentials: "same-origin",
+      redirect: "error",
+      cache: "no-store",
+    });
+  } catch {
+    throw new Refused("no_answer", "The server did not answer. Check your connection and try again.");
+  }
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({}));
+  const sentence = problem.detail ?? "Something went wrong on our side. Please try again in a moment.";
+  throw new Refused(problem.code ?? "internal_error", sentence.charAt(0).toUpperCase() + sentence.slice(1), problem.pointer);
+}
+
+/** The reader's time zone, as the browser names it. */
+export function timeZone() {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone ?? null;
+}

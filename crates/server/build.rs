@@ -1,0 +1,34 @@
+//! Lists the files under `assets/` so that they are embedded in the binary.
+
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+};
+
+fn main() -> io::Result<()> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?).join("assets");
+    let mut files = Vec::new();
+    collect(&root, &mut files)?;
+    files.sort();
+    let mut table = String::from("[\n");
+    for file in &files {
+        let name = file.strip_prefix(&root).map_err(io::Error::other)?.to_string_lossy().replace('\\', "/");
+        table.push_str(&format!("    ({name:?}, include_bytes!({file:?}).as_slice()),\n"));
+    }
+    table.push_str("]\n");
+    let target = Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("assets.rs");
+    fs::write(target, table)
+}
+
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    println!("cargo::rerun-if-changed={}", folder.display());
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

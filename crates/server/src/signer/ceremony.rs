@@ -1,0 +1,143 @@
+//! A recipient in a session: found by the cookie, with the envelope as it is now.
+
+use countersign_core::{
+    envelope::{
+        Command,
+        event::{Recipient, Role},
+        state::{Contents, Progress, Session},
+    },
+    id::{EnvelopeId, SessionId},
+    limits,
+    refusal::{Code, Refusal},
+};
+use countersign_store::rows::SessionRow;
+
+use super::{
+    consent,
+    frame::Frame,
+    step::{Step, step},
+    strict::Caller,
+};
+use crate::{
+    app::App,
+    envelopes::{self, Acted, Along, Asking, Opened},
+    fault::{Failure, Fault},
+    http::auth,
+};
+
+/// A recipient in a session.
+pub struct Ceremony {
+    /// The session.
+    pub session: SessionRow,
+    /// Who asks.
+    pub asking: Asking,
+    /// The envelope.
+    pub opened: Opened,
+    /// The page that is right now.
+    pub step: Step,
+}
+
+fn ended() -> Refusal {
+    Refusal::new(Code::SessionEnded, "this session has ended; open the link from your mail again")
+}
+
+impl Ceremony {
+    /// Enters with the cookie in `headers`; every visit moves the end of the session.
+    pub async fn enter(app: &App, caller: &Caller, envelope: EnvelopeId) -> Result<Self, Failure> {
+        let (principal, session) = auth::signer(app, &caller.headers, envelope).await?;
+        let now = app.now();
+        let expires_at = now.plus_s(limits::SESSION_IDLE_S);
+        // Once a minute is often enough.
+        if expires_at.since_ms(session.expires_at) > 60_000 {
+            app.store.touch_session(session.session, now, expires_at).await?;
+        }
+        let asking = Asking::principal(&principal, caller.origin.clone(), caller.correlation);
+        let opened = envelopes::read(app, &asking.tenant, envelope).await?;
+        let step = step_of(app, &opened, &session);
+        Ok(Self { session, asking, opened, step })
+    }
+
+    /// Enters for something that a page of `session` asks. The browser may hold a newer session by now.
+    pub async fn enter_as(
+        app: &App,
+        caller: &Caller,
+        envelope: EnvelopeId,
+        session: SessionId,
+    ) -> Result<Self, Failure> {
+        let ceremony = Self::enter(app, caller, envelope).await?;
+        if ceremony.session.session == session { Ok(ceremony) } else { Err(ended().into()) }
+    }
+
+    /// Asks something of the envelope; afterwards this is the ceremony as it then is.
+    pub async fn act(&mut self, app: &App, command: Command) -> Result<Acted, Failure> {
+        let acted =
+            envelopes::act(app, &self.asking, self.session.envelope, command, Along::default()).await?;
+        self.opened = acted.opened.clone();
+        self.step = step_of(app, &self.opened, &self.session);
+        Ok(acted)
+    }
+
+    /// Address of the ceremony.
+    pub fn base(&self) -> String {
+        format!("/s/{}", self.session.envelope)
+    }
+
+    /// What was sent.
+    pub fn contents(&self) -> Result<&Contents, Fault> {
+        let contents = self.opened.folded.state.contents();
+        contents.ok_or_else(|| Fault::Missing(format!("the contents of {}", self.session.envelope)))
+    }
+
+    /// The recipient.
+    pub fn recipient(&self) -> Result<&Recipient, Fault> {
+        let recipient = self.contents()?.recipient(self.session.recipient);
+        recipient.ok_or_else(|| Fault::Missing(format!("the recipient {}", self.session.recipient)))
+    }
+
+    /// How far the recipient is.
+    pub fn progress(&self) -> Result<&Progress, Fault> {
+        let underway = self.opened.folded.state.underway();
+        let progress = underway.and_then(|underway| underway.progress_of(self.session.recipient));
+        progress.ok_or_else(|| Fault::Missing(format!("the progress of {}", self.session.recipient)))
+    }
+
+    /// The session as the events tell it.
+    pub fn open(&self) -> Result<&Session, Fault> {
+        let open = self.progress()?.session(self.session.session);
+        open.ok_or_else(|| Fault::Missing(format!("the session {}", self.session.session)))
+    }
+
+    /// The title.
+    pub fn title(&self) -> String {
+        self.opened.title().map(|title| title.disclose().clone()).unwrap_or_default()
+    }
+
+    /// The frame of a page.
+    pub fn frame(&self) -> Result<Frame, Fault> {
+        let recipient = self.recipient()?;
+        let mut frame = Frame {
+            organization: self.contents()?.organization_name.clone(),
+            title: self.title(),
+            recipient: recipient.name.value().map(|name| name.disclose().clone()).unwrap_or_default(),
+            role: recipient.role,
+            factor: recipient.factor,
+            envelope: self.session.envelope,
+            session: self.session.session,
+            base: self.base(),
+            step: None,
+            may_decline: matches!(self.step, Step::Consent | Step::Sign) && recipient.role != Role::Copy,
+        };
+        let before_act = frame.steps().len().checked_sub(1);
+        frame.step = match self.step {
+            Step::Code => Some(0),
+            Step::Consent => before_act.and_then(|count| count.checked_sub(2)),
+            Step::Sign => before_act.and_then(|count| count.checked_sub(1)),
+            Step::Receipt | Step::Notice(_) => None,
+        };
+        Ok(frame)
+    }
+}
+
+fn step_of(app: &App, opened: &Opened, session: &SessionRow) -> Step {
+    step(&opened.folded.state, session.recipient, session.session, &consent::sha256(), app.now())
+}

@@ -1,0 +1,81 @@
+//! The pages that recipients see: from the link in a mail to the receipt. They translate; the envelope's rules decide.
+//! No GET changes anything (E-8).
+
+pub mod answer;
+pub mod assets;
+pub mod ceremony;
+pub mod code;
+pub mod consent;
+pub mod decline;
+pub mod frame;
+pub mod landing;
+pub mod notice;
+pub mod receipt;
+pub mod same_site;
+pub mod sign;
+pub mod step;
+pub mod strict;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Path, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use countersign_core::refusal::{Code, Refusal};
+
+use crate::{
+    app::App,
+    http::{
+        headers::{Immutable, Page},
+        problem::Problem,
+    },
+};
+
+/// All routes of the pages.
+pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/s/{envelope}", get(landing::show))
+        .route("/s/{envelope}/open", post(landing::look))
+        .route("/s/{envelope}/session", post(landing::enter))
+        .route("/s/{envelope}/resume", post(landing::resume))
+        .route("/s/{envelope}/code", get(code::show).post(code::take))
+        .route("/s/{envelope}/code/send", post(code::send))
+        .route("/s/{envelope}/consent", get(consent::show).post(consent::give))
+        .route("/s/{envelope}/consent/shown", post(consent::shown))
+        .route("/s/{envelope}/sign", get(sign::show).post(sign::act))
+        .route("/s/{envelope}/documents/{document}", post(sign::document))
+        .route("/s/{envelope}/pages", post(sign::pages))
+        .route("/s/{envelope}/decline", get(decline::show).post(decline::take))
+        .route("/s/{envelope}/receipt", get(receipt::show))
+        .route("/s/{envelope}/documents/{document}/original", post(receipt::original))
+        .route("/s/{envelope}/documents/{document}/sealed", post(receipt::sealed))
+        .route("/s/{envelope}/certificate", post(receipt::certificate))
+        .route("/assets/{hash}/{*path}", get(asset))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
+}
+
+/// What every request for a page passes: it began here if it may change something, and it has no query.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let checked = same_site::check(&app.config.server.public_url, request.method(), request.headers());
+    let checked = checked.and_then(|()| match request.uri().query() {
+        None => Ok(()),
+        Some(_) => Err(Refusal::new(Code::UnknownParameter, "this takes no query parameters")),
+    });
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => Problem::from(refusal).into_response(),
+    }
+}
+
+async fn asset(Path((hash, path)): Path<(String, String)>) -> Result<Response, Problem> {
+    let found = assets::find(&hash, &path).ok_or_else(Refusal::not_found)?;
+    let mut response = ([(axum::http::header::CONTENT_TYPE, found.media_type)], found.bytes).into_response();
+    // Workers live under the policy of their own script.
+    response.extensions_mut().insert(Page);
+    response.extensions_mut().insert(Immutable);
+    Ok(response)
+}

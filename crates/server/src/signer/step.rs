@@ -1,0 +1,72 @@
+//! Where a recipient is in the ceremony: one pure function of the envelope's state, so that every address, reload and
+//! way back leads to the one page that is right.
+
+use countersign_core::{
+    digest::Digest,
+    envelope::{
+        fields,
+        state::{RecipientStatus, Session, State},
+    },
+    id::{RecipientId, SessionId},
+    refusal::Code,
+    time::Time,
+};
+
+/// The page that is right now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There is nothing to do: a notice says why.
+    Notice(Code),
+    /// A mailed code is to be typed.
+    Code,
+    /// The disclosure is to be read.
+    Consent,
+    /// The documents are to be read and acted on.
+    Sign,
+    /// All is done.
+    Receipt,
+}
+
+impl Step {
+    /// The last part of its address.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Notice(_) | Self::Receipt => "receipt",
+            Self::Code => "code",
+            Self::Consent => "consent",
+            Self::Sign => "sign",
+        }
+    }
+}
+
+/// The step of `recipient` in `session`.
+pub fn step(state: &State, recipient: RecipientId, session: SessionId, consent: &Digest, now: Time) -> Step {
+    let underway = match state {
+        State::Absent | State::Draft(_) => return Step::Notice(Code::NotFound),
+        State::Voided(..) => return Step::Notice(Code::Voided),
+        State::Declined(..) => return Step::Notice(Code::Declined),
+        State::Expired(_) => return Step::Notice(Code::Expired),
+        State::Sent(underway) if underway.expires_at <= now => return Step::Notice(Code::Expired),
+        State::Sent(underway) | State::Sealing(underway, _) | State::Completed(underway, _) => underway,
+    };
+    let known = underway.contents.recipient(recipient).zip(underway.progress_of(recipient));
+    let Some((person, progress)) = known else { return Step::Notice(Code::NotFound) };
+    let Some(open) = progress.session(session) else { return Step::Notice(Code::SessionEnded) };
+    if progress.status == RecipientStatus::FactorLocked {
+        return Step::Notice(Code::FactorLocked);
+    }
+    if !fields::is_identified(person.factor, &open.factors) {
+        return Step::Code;
+    }
+    if progress.status.is_done() || !matches!(state, State::Sent(_)) {
+        return Step::Receipt;
+    }
+    if !underway.is_turn_of(recipient) {
+        return Step::Notice(Code::NotYourTurn);
+    }
+    if has_agreed(open, consent) { Step::Sign } else { Step::Consent }
+}
+
+fn has_agreed(open: &Session, consent: &Digest) -> bool {
+    open.consent.as_ref().is_some_and(|agreed| agreed.sha256 == *consent)
+}

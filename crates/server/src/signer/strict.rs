@@ -1,0 +1,102 @@
+//! What pages take in, and nothing else (G-8): typed ids in the path, bodies of one content type and bounded size,
+//! no unknown fields, no query.
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{HeaderMap, header, request::Parts},
+};
+use countersign_core::{
+    envelope::command::OriginNow,
+    id::CorrelationId,
+    limits,
+    refusal::{Code, Refusal},
+};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    fault::Fault,
+    http::{edge::RequestContext, limits::read_body, problem::Problem},
+};
+
+/// Who calls, before the session is known.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// From where.
+    pub origin: OriginNow,
+    /// Which request it is.
+    pub correlation: CorrelationId,
+    /// The request's headers, for the cookie.
+    pub headers: HeaderMap,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let context = parts.extensions.get::<RequestContext>().cloned();
+        let context = context.ok_or_else(|| Fault::Missing("the context of a request".to_owned()))?;
+        let RequestContext { correlation, origin } = context;
+        Ok(Self { origin, correlation, headers: parts.headers.clone() })
+    }
+}
+
+/// The id in the path with this type's prefix; what is not one is not found.
+#[derive(Clone, Copy, Debug)]
+pub struct Id<T>(pub T);
+
+impl<S: Send + Sync, T: std::str::FromStr> FromRequestParts<S> for Id<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let parameters = RawPathParams::from_request_parts(parts, state).await;
+        let parameters = parameters.map_err(|_| Refusal::not_found())?;
+        let found = parameters.iter().find_map(|(_, text)| text.parse().ok());
+        Ok(Self(found.ok_or_else(Refusal::not_found)?))
+    }
+}
+
+fn check_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Refusal> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let plain = given.split(';').next().unwrap_or_default().trim();
+    if plain.eq_ignore_ascii_case(wanted) && !headers.contains_key(header::CONTENT_ENCODING) {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::UnsupportedMediaType, format!("send `Content-Type: {wanted}`")))
+}
+
+/// A JSON body.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        check_content_type(&parts.headers, "application/json")?;
+        let body = read_body(body, limits::BODY_BYTES).await?;
+        // The error is not told: it may quote what was sent.
+        let read = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        Ok(Self(read))
+    }
+}
+
+/// A form's body.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        check_content_type(&parts.headers, "application/x-www-form-urlencoded")?;
+        let body = read_body(body, limits::BODY_BYTES).await?;
+        let read = serde_urlencoded::from_bytes(&body).map_err(|_| unreadable())?;
+        Ok(Self(read))
+    }
+}
+
+fn unreadable() -> Refusal {
+    Refusal::new(Code::Malformed, "the body cannot be read here; reload the page and try again")
+}
