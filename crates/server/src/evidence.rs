@@ -3,11 +3,10 @@
 use countersign_core::{
     access::Tenant,
     envelope::{Body, State},
-    id::{DocumentId, EnvelopeId},
+    id::EnvelopeId,
     refusal::{Code, Refusal},
 };
-use countersign_pdf::verify::verify as verify_seal;
-use countersign_store::rows::ArtifactRow;
+use countersign_pdf::{inspect::Limits, verify::verify as verify_seal};
 use countersign_verify::{ConsentFile, LoggedEvent, Package, PackageDocument, trail};
 
 use crate::{
@@ -16,42 +15,11 @@ use crate::{
     envelopes::{self, Opened},
     fault::{Failure, Fault},
     signer::consent,
-    vault::{Kept, on_blocking_thread},
+    vault::on_blocking_thread,
 };
 
 fn not_completed() -> Refusal {
     Refusal::new(Code::WrongState, "the envelope is not sealed yet; ask again when its status is `completed`")
-}
-
-/// A sealed document, or with `None` the sealed certificate of completion.
-pub async fn artifact(
-    app: &App,
-    tenant: &Tenant,
-    opened: &Opened,
-    document: Option<DocumentId>,
-) -> Result<Vec<u8>, Failure> {
-    let contents = opened.folded.state.contents();
-    let is_known = document.is_none_or(|id| contents.is_some_and(|contents| contents.document(id).is_some()));
-    if !is_known {
-        return Err(Refusal::not_found().into());
-    }
-    if !matches!(opened.folded.state, State::Completed(..)) {
-        return Err(not_completed().into());
-    }
-    let rows = app.store.artifacts(tenant, opened.envelope).await?;
-    Ok(read_artifact(app, tenant, &rows, document).await?)
-}
-
-async fn read_artifact(
-    app: &App,
-    tenant: &Tenant,
-    rows: &[ArtifactRow],
-    document: Option<DocumentId>,
-) -> Result<Vec<u8>, Fault> {
-    let row = rows.iter().find(|row| row.document == document);
-    let row = row.ok_or_else(|| Fault::Missing("a sealed file".to_owned()))?;
-    let kept = Kept { blob: row.blob.clone(), wrapped_key: row.wrapped_key.clone() };
-    app.fetch(tenant, &kept, row.sha256).await
 }
 
 /// The package of an envelope, with its file name.
@@ -59,23 +27,22 @@ pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result
     let opened = envelopes::read(app, tenant, envelope).await?;
     let State::Completed(underway, _) = &opened.folded.state else { return Err(not_completed().into()) };
     let (events, proof) = logged(app, &opened).await?;
-    let rows = app.store.artifacts(tenant, envelope).await?;
     let mut files = Vec::new();
     for document in &underway.contents.documents {
-        let original = documents::original(app, tenant, document.id, document.sha256).await?;
-        let sealed = read_artifact(app, tenant, &rows, Some(document.id)).await?;
+        let original = documents::original(app, tenant, document.id).await?;
+        let sealed = documents::artifact(app, tenant, envelope, Some(document.id)).await?;
         files.push(PackageDocument { id: document.id, original, sealed });
     }
-    let certificate = read_artifact(app, tenant, &rows, None).await?;
+    let certificate = documents::artifact(app, tenant, envelope, None).await?;
     let consents = vec![ConsentFile { version: consent::VERSION.to_owned(), text: consent::TEXT.to_owned() }];
     let bytes = on_blocking_thread(move || {
         let broken = |reason: String| Fault::Sealed(format!("the certificate of completion ({reason})"));
-        let verified = verify_seal(&certificate).map_err(|failure| broken(failure.to_string()))?;
+        let verified = verify_seal(&certificate, &Limits::default()).map_err(|failure| broken(failure.to_string()))?;
         let attached = verified.attachments.iter().find(|file| file.file_name == trail::FILE_NAME);
         let attached = attached.ok_or_else(|| broken("it carries no trail".to_owned()))?;
         let system = trail::system_of(&attached.bytes).map_err(broken)?;
         let package = Package { documents: files, certificate, events, proof, consents, system };
-        package.to_bytes().map_err(Fault::evidence)
+        Ok::<_, Fault>(package.to_bytes()?)
     })
     .await??;
     Ok((countersign_verify::package::file_name(envelope), bytes))

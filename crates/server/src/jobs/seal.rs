@@ -88,18 +88,18 @@ async fn seal(
     opened: Opened,
     events: Vec<LoggedEvent>,
     proof: ProofFile,
-) -> Result<Sealed, Fault> {
+) -> Result<Sealed, Failure> {
     let State::Sealing(underway, _) = opened.folded.state else {
-        return Err(Fault::Missing("the envelope in sealing".to_owned()));
+        return Err(Fault::Missing("the envelope in sealing".to_owned()).into());
     };
     let mut originals: Vec<(DocumentId, Vec<u8>)> = Vec::new();
     for document in &underway.contents.documents {
-        let bytes = documents::original(app, &job.tenant, document.id, document.sha256).await?;
+        let bytes = documents::original(app, &job.tenant, document.id).await?;
         originals.push((document.id, bytes));
     }
     let started = events.last().map_or_else(|| app.now(), |last| last.recorded.event.at);
     let (app, environment, envelope) = (Arc::clone(app), job.tenant.environment(), opened.envelope);
-    on_blocking_thread(move || {
+    let sealed = on_blocking_thread(move || {
         let public_url = app.config.server.public_url.clone();
         let sealing = Sealing {
             envelope,
@@ -109,17 +109,18 @@ async fn seal(
             proof: &proof,
             originals,
             sealed_at: started,
-            system: system(&public_url, app.log.verifier_key(), &app.keys.seal).map_err(Fault::seal)?,
+            system: system(&public_url, app.log.verifier_key(), &app.keys.seal)?,
             public_url: &public_url,
             fonts: &app.fonts,
             key: &app.keys.seal,
         };
-        let files = sealing.seal_all().map_err(Fault::seal)?;
+        let files = sealing.seal_all()?;
         let size = proof.checkpoint().text().lines().nth(1).and_then(|size| size.parse().ok());
         let checkpoint_size = size.ok_or_else(|| Fault::Missing("the checkpoint's size".to_owned()))?;
-        Ok(Sealed { files, checkpoint_size })
+        Ok::<_, Fault>(Sealed { files, checkpoint_size })
     })
-    .await?
+    .await??;
+    Ok(sealed)
 }
 
 /// Writes the blobs; the rows that name them, and the command that records them. A lease that is lost afterwards
