@@ -16,7 +16,7 @@ use countersign_core::{
 };
 use countersign_pdf::font::FontBook;
 use countersign_store::{
-    Sqlite, Store,
+    Postgres, Sqlite, Store,
     blob::{Blobs, DiskBlobs},
 };
 
@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     egress,
     fault::Fault,
-    keys::{Binding, RootKey, ServerKeys, WrappingKey, making::Making},
+    keys::{Binding, Making, RootKey, ServerKeys, WrappingKey},
     log::Log,
     mail::smtp::Smtp,
     sealing::fonts::SystemFonts,
@@ -44,7 +44,8 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
     fn now(&self) -> Time {
-        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since_1970 =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Time::from_unix_ms(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
     }
 }
@@ -60,7 +61,10 @@ pub trait Randomness: Send + Sync {
 pub struct SystemRandomness;
 
 impl Randomness for SystemRandomness {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that draws the machine's randomness")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that draws the machine's randomness"
+    )]
     fn fill(&self, bytes: &mut [u8]) {
         let drawn = aws_lc_rs::rand::fill(bytes);
         assert!(drawn.is_ok(), "without randomness nothing here is safe: better to stop");
@@ -241,6 +245,9 @@ fn open_data_folder(folder: &Path) -> Result<(), Fault> {
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Fault> {
+    if let Some(url) = config.database_url()? {
+        return Ok(Arc::new(Postgres::open(url.expose()).await?));
+    }
     let path = config.server.data_dir.join("countersign.sqlite");
     let store = on_blocking_thread(move || Sqlite::open(&path)).await??;
     Ok(Arc::new(store))
@@ -274,9 +281,9 @@ async fn open_root_key(
     let opens_keys = keys.iter().all(|row| {
         root.wrapping().open(&Binding::new("server-key", &[row.name.as_bytes()]), &row.wrapped_key).is_ok()
     });
-    let opens_organizations = organizations.iter().all(|row| {
-        root.wrapping().unwrap(&organization_binding(row.organization), &row.wrapped_key).is_ok()
-    });
+    let opens_organizations = organizations
+        .iter()
+        .all(|row| root.wrapping().unwrap(&organization_binding(row.organization), &row.wrapped_key).is_ok());
     if opens_keys && opens_organizations {
         return Ok(root);
     }

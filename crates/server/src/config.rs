@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_core::limits;
+use countersign_core::{limits, secret::Secret};
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Fault;
@@ -36,6 +36,8 @@ pub struct Server {
     pub public_url: String,
     /// Database, blobs and keys.
     pub data_dir: PathBuf,
+    /// File with a PostgreSQL URL; without one the database is a SQLite file in the data folder.
+    pub database_url_file: Option<PathBuf>,
     /// The root key's file; `root.key` in the data folder if it is not set.
     pub root_key_file: Option<PathBuf>,
     /// PEM chain of the server's certificate.
@@ -60,6 +62,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
             public_url: "https://localhost:8443".to_owned(),
             data_dir: PathBuf::from("data"),
+            database_url_file: None,
             root_key_file: None,
             tls_certificates: None,
             tls_key: None,
@@ -232,6 +235,13 @@ impl Config {
         self.server.root_key_file.clone().unwrap_or_else(|| self.server.data_dir.join("root.key"))
     }
 
+    /// The PostgreSQL URL, where one is configured.
+    pub fn database_url(&self) -> Result<Option<Secret<String>>, Fault> {
+        let Some(path) = &self.server.database_url_file else { return Ok(None) };
+        let text = fs::read_to_string(path).map_err(|error| Fault::file(path, error))?;
+        Ok(Some(Secret::new(text.trim_end().to_owned())))
+    }
+
     /// Where the development CA's certificate is.
     pub fn development_ca_file(&self) -> PathBuf {
         self.server.data_dir.join("tls-ca.pem")
@@ -239,11 +249,9 @@ impl Config {
 
     /// The host in the public URL.
     pub fn public_host(&self) -> Result<String, Fault> {
-        let uri: axum::http::Uri = self
-            .server
-            .public_url
-            .parse()
-            .map_err(|_| Fault::Unsafe(format!("server.public_url `{}` is not a URL", self.server.public_url)))?;
+        let uri: axum::http::Uri = self.server.public_url.parse().map_err(|_| {
+            Fault::Unsafe(format!("server.public_url `{}` is not a URL", self.server.public_url))
+        })?;
         let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned());
         host.ok_or_else(|| Fault::Unsafe("server.public_url has no host".to_owned()))
     }
@@ -286,9 +294,15 @@ impl Config {
         if self.mail.smtp_host.is_some() && self.mail.from.ends_with("@localhost") {
             return refuse("mail.smtp_host is set: set mail.from to an address that the mail server accepts");
         }
-        let dkim = [self.mail.dkim_domain.is_some(), self.mail.dkim_selector.is_some(), self.mail.dkim_key_file.is_some()];
+        let dkim = [
+            self.mail.dkim_domain.is_some(),
+            self.mail.dkim_selector.is_some(),
+            self.mail.dkim_key_file.is_some(),
+        ];
         if dkim.contains(&true) && dkim.contains(&false) {
-            return refuse("set mail.dkim_domain, mail.dkim_selector and mail.dkim_key_file together, or none");
+            return refuse(
+                "set mail.dkim_domain, mail.dkim_selector and mail.dkim_key_file together, or none",
+            );
         }
         Ok(())
     }

@@ -1,1 +1,284 @@
-//! `countersign doctor`.
+//! `countersign doctor`: folds every envelope again and compares what hangs on it: projections, chains, values, blobs,
+//! and the log. What it gives is a report, never a repair.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+};
+
+use countersign_core::{
+    access::Tenant,
+    envelope::{State, encode::leaf},
+    id::EnvelopeId,
+};
+use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
+use countersign_tlog::{Edge, Hash, TileSet, leaf_hash, open, root, root_tiles};
+
+use crate::{app::App, envelopes::Opened, fault::Fault, vault::Kept};
+
+/// Rows of one read.
+const PAGE: usize = 500;
+
+/// What was examined, and what was found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What was examined and is as it should be.
+    pub examined: Vec<String>,
+    /// What is wrong.
+    pub findings: Vec<String>,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    fn wrong(&mut self, what: impl fmt::Display) {
+        self.findings.push(what.to_string());
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.examined {
+            writeln!(f, "ok     {line}")?;
+        }
+        for line in &self.findings {
+            writeln!(f, "WRONG  {line}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What the first pass over the envelopes leaves for the later ones.
+#[derive(Default)]
+struct Seen {
+    /// Leaf hashes by their index in the log.
+    leaves: BTreeMap<u64, Hash>,
+    event_count: usize,
+    envelope_count: usize,
+    /// The largest log that a sealed document refers to.
+    sealed_log_size: u64,
+    /// Projections that no stream has claimed yet, by tenant.
+    projections: HashMap<Tenant, HashMap<EnvelopeId, EnvelopeRow>>,
+}
+
+/// Examines everything. The server may run meanwhile; what is written meanwhile may or may not be examined.
+pub async fn examine(app: &App) -> Result<Report, Fault> {
+    let mut report = Report::default();
+    let mut seen = Seen::default();
+    let mut after = None;
+    loop {
+        let streams = app.store.streams(after, PAGE).await?;
+        let Some((_, last)) = streams.last() else { break };
+        after = Some(*last);
+        for (tenant, envelope) in streams {
+            examine_envelope(app, &tenant, envelope, &mut seen, &mut report).await?;
+        }
+    }
+    for unclaimed in seen.projections.values().flat_map(HashMap::keys) {
+        report.wrong(format!("{unclaimed}: a list row, but no events"));
+    }
+    report.examined.push(format!("{} envelopes with {} events", seen.envelope_count, seen.event_count));
+    examine_log(app, &seen, &mut report).await?;
+    examine_blobs(app, &mut report).await?;
+    Ok(report)
+}
+
+async fn examine_envelope(
+    app: &App,
+    tenant: &Tenant,
+    envelope: EnvelopeId,
+    seen: &mut Seen,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    seen.envelope_count += 1;
+    if !seen.projections.contains_key(tenant) {
+        seen.projections.insert(*tenant, projections(app, tenant).await?);
+    }
+    let organization = app.organization(tenant.organization()).await?;
+    let opened = match app.store.load(tenant, envelope).await {
+        Ok(Some(stream)) => Opened::new(&organization, envelope, stream),
+        Ok(None) => Err(Fault::Missing(format!("the stream of {envelope}"))),
+        Err(fault) => Err(fault.into()),
+    };
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(fault) => {
+            report.wrong(format!("{envelope}: {fault}"));
+            return Ok(());
+        }
+    };
+    let listed = seen.projections.get_mut(tenant).and_then(|rows| rows.remove(&envelope));
+    if listed != opened.projection() {
+        report.wrong(format!("{envelope}: the list row is not the fold of the events"));
+    }
+    seen.event_count += opened.stored.len();
+    for stored in &opened.stored {
+        let Some(index) = stored.log_index else { continue };
+        if seen.leaves.insert(index, leaf_hash(&leaf(&stored.leaf_id, &stored.hash))).is_some() {
+            report.wrong(format!("{envelope}: event {} shares log index {index} with another", stored.seq));
+        }
+    }
+    for recorded in &opened.events {
+        if let countersign_core::envelope::Body::Sealed { checkpoint_size, .. } = &recorded.event.body {
+            seen.sealed_log_size = seen.sealed_log_size.max(*checkpoint_size);
+        }
+    }
+    examine_documents(app, tenant, &opened, report).await?;
+    examine_artifacts(app, tenant, &opened, report).await
+}
+
+async fn projections(app: &App, tenant: &Tenant) -> Result<HashMap<EnvelopeId, EnvelopeRow>, Fault> {
+    let mut all = HashMap::new();
+    let mut before = None;
+    loop {
+        let query = EnvelopeQuery { status: None, before, limit: PAGE };
+        let page = app.store.find_envelopes(tenant, &query).await?;
+        before = page.rows.last().map(|row| row.envelope);
+        all.extend(page.rows.into_iter().map(|row| (row.envelope, row)));
+        if !page.more {
+            return Ok(all);
+        }
+    }
+}
+
+/// The originals: there, readable, and with the digest in the events (D-1).
+async fn examine_documents(
+    app: &App,
+    tenant: &Tenant,
+    opened: &Opened,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    for document in opened.folded.state.contents().into_iter().flat_map(|contents| &contents.documents) {
+        let found = match app.store.document(tenant, document.id).await? {
+            Some(row) => {
+                let kept = Kept { blob: row.blob, wrapped_key: row.wrapped_key };
+                app.fetch(tenant, &kept, document.sha256).await
+            }
+            None => Err(Fault::Missing(format!("the document {}", document.id))),
+        };
+        if let Err(fault) = found {
+            report.wrong(format!("{}: {fault}", opened.envelope));
+        }
+    }
+    Ok(())
+}
+
+/// What the seal made: exactly what the events say, there, and readable.
+async fn examine_artifacts(
+    app: &App,
+    tenant: &Tenant,
+    opened: &Opened,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    let rows = app.store.artifacts(tenant, opened.envelope).await?;
+    let mut promised = BTreeSet::new();
+    if let State::Completed(_, outcome) = &opened.folded.state {
+        promised.insert((None, outcome.certificate_sha256));
+        promised.extend(outcome.documents.iter().map(|sealed| (Some(sealed.document), sealed.sha256)));
+    }
+    let stored: BTreeSet<_> = rows.iter().map(|row| (row.document, row.sha256)).collect();
+    if promised != stored {
+        report.wrong(format!("{}: the sealed files are not those of its events", opened.envelope));
+    }
+    for row in rows {
+        let kept = Kept { blob: row.blob, wrapped_key: row.wrapped_key };
+        if let Err(fault) = app.fetch(tenant, &kept, row.sha256).await {
+            report.wrong(format!("{}: {fault}", opened.envelope));
+        }
+    }
+    Ok(())
+}
+
+/// The log: every event is the leaf that it says, the leaves give the root that was signed, and so do the tiles.
+async fn examine_log(app: &App, seen: &Seen, report: &mut Report) -> Result<(), Fault> {
+    let waiting = seen.event_count.saturating_sub(seen.leaves.len());
+    let Some((size, note)) = app.store.checkpoint().await? else {
+        if !seen.leaves.is_empty() {
+            report.wrong("the log: events have an index, but there is no checkpoint");
+        }
+        report.examined.push(format!("an empty log; {waiting} events wait for their place"));
+        return Ok(());
+    };
+    let opened = match open(note.as_bytes(), &[app.keys.log.verifier()]) {
+        Ok(opened) => opened.checkpoint,
+        Err(error) => {
+            report.wrong(format!("the log's checkpoint: {error}"));
+            return Ok(());
+        }
+    };
+    if opened.size() != size {
+        report.wrong(format!("the log: the checkpoint is for {} leaves, its row says {size}", opened.size()));
+    }
+    if seen.sealed_log_size > size {
+        report.wrong(format!("the log has {size} leaves, a sealed document saw {}", seen.sealed_log_size));
+    }
+    let is_gapless = seen.leaves.keys().copied().eq(0..size);
+    let leaves: Vec<Hash> = seen.leaves.values().copied().collect();
+    let mut edge = Edge::empty();
+    match edge.append(&leaves) {
+        Ok(_) if is_gapless && edge.root() == opened.root() => {
+            let line =
+                format!("the log: all {size} leaves are under the signed checkpoint; {waiting} events wait");
+            report.examined.push(line);
+        }
+        _ => report
+            .wrong(format!("the log: its {} leaves do not give the signed root of {size}", leaves.len())),
+    }
+    examine_tiles(app, size, opened.root(), report).await
+}
+
+async fn examine_tiles(app: &App, size: u64, expected: Hash, report: &mut Report) -> Result<(), Fault> {
+    let ids = root_tiles(size);
+    let places: Vec<(u8, u64)> = ids.iter().map(|id| (id.level(), id.index())).collect();
+    let contents = app.store.tiles(&places).await?;
+    let mut tiles = TileSet::new();
+    for (id, content) in ids.into_iter().zip(contents) {
+        // A stored tile may be wider than this tree needs it; its beginning is the same.
+        let content = content.map(|mut content| {
+            content.truncate(id.size_bytes());
+            content
+        });
+        let inserted = content.map(|content| tiles.insert(id, content));
+        if !matches!(inserted, Some(Ok(()))) {
+            report.wrong(format!("the log: the tile {} is missing or too short", id.path()));
+        }
+    }
+    match root(&tiles, size) {
+        Ok(found) if found == expected => {
+            report.examined.push("the log: its tiles give the same root".to_owned())
+        }
+        Ok(_) => report.wrong("the log: its tiles give another root"),
+        Err(error) => report.wrong(format!("the log: {error}")),
+    }
+    Ok(())
+}
+
+/// Every blob that a row names is there. Blobs without a row are left from uploads that were cut off: no harm.
+async fn examine_blobs(app: &App, report: &mut Report) -> Result<(), Fault> {
+    let mut stored = BTreeSet::new();
+    let mut after: Option<String> = None;
+    loop {
+        let names = app.blobs.names(after.as_deref(), PAGE).await?;
+        let Some(last) = names.last() else { break };
+        after = Some(last.clone());
+        stored.extend(names);
+    }
+    let (mut named_count, mut after) = (0_usize, None::<String>);
+    loop {
+        let names = app.store.blob_names(after.as_deref(), PAGE).await?;
+        let Some(last) = names.last() else { break };
+        after = Some(last.clone());
+        named_count += names.len();
+        for name in names.iter().filter(|name| !stored.contains(*name)) {
+            report.wrong(format!("the blob {name} is missing"));
+        }
+    }
+    let spare = stored.len().saturating_sub(named_count);
+    report
+        .examined
+        .push(format!("{named_count} blobs; {spare} more are left from uploads that were cut off"));
+    Ok(())
+}

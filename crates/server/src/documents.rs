@@ -11,6 +11,7 @@ use countersign_core::{
 use countersign_pdf::inspect::{Inspection, Limits, inspect};
 use countersign_store::{Batch, CommitError, batch::Row, rows::DocumentRow, rows::IdempotencyClaim};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     app::App,
@@ -192,4 +193,18 @@ pub async fn artifact(
     let row = rows.into_iter().find(|row| row.document == document).ok_or_else(Refusal::not_found)?;
     let kept = Kept { blob: row.blob, wrapped_key: row.wrapped_key };
     Ok(app.fetch(tenant, &kept, row.sha256).await?)
+}
+
+/// What `countersign inspect` prints about one file, as one line of JSON, and whether the file would be accepted.
+pub fn report(file: &std::path::Path, bytes: &[u8]) -> Result<(String, bool), Fault> {
+    let file = file.display().to_string();
+    let (value, is_accepted) = match inspect(bytes, &Limits::default()) {
+        Ok(inspection) => (json!({ "file": file, "accepted": true, "inspection": inspection }), true),
+        Err(refusal) => {
+            let (code, sentence) = (refusal.code(), refusal.sentence());
+            (json!({ "file": file, "accepted": false, "code": code, "sentence": sentence }), false)
+        }
+    };
+    let text = serde_json::to_string(&value).map_err(|error| Fault::Task(error.to_string()))?;
+    Ok((text, is_accepted))
 }

@@ -13,6 +13,7 @@ pub mod http;
 pub mod jobs;
 pub mod keys;
 pub mod log;
+pub mod logs;
 pub mod mail;
 pub mod organizations;
 pub mod persons;

@@ -1,2 +1,201 @@
 //! The command line of the server.
-fn main() {}
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Args, Parser, Subcommand};
+use countersign_core::access::{Environment, Scope};
+use countersign_server::{
+    api,
+    app::{App, Started, SystemClock, SystemRandomness},
+    config::Config,
+    doctor,
+    fault::{Failure, Fault},
+    http::accept::serve,
+    logs, organizations,
+    tls::Tls,
+};
+
+#[derive(Parser)]
+#[command(name = "countersign", about = "Send documents, have them signed, prove it.", version)]
+struct Cli {
+    /// Configuration file; `countersign.example.toml` documents every key.
+    #[arg(long, global = true, env = "COUNTERSIGN_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve API and pages.
+    Serve,
+    /// Organizations.
+    #[command(subcommand)]
+    Organizations(Organizations),
+    /// API keys.
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Fold all events again, and compare everything that hangs on them.
+    Doctor,
+    /// Tell what PDF files are and whether they can be sealed, as JSON.
+    Inspect {
+        /// Files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+#[derive(Subcommand)]
+enum Organizations {
+    /// Make an organization.
+    Create {
+        /// Its name, shown to recipients.
+        name: String,
+    },
+    /// List organizations.
+    List,
+}
+
+#[derive(Subcommand)]
+enum Keys {
+    /// Make an API key and print its token, once.
+    Create(CreateKey),
+}
+
+#[derive(Args)]
+struct CreateKey {
+    /// Name or id of the organization.
+    #[arg(long)]
+    organization: String,
+    /// A scope; give several by repeating it. Without one the key may do nothing.
+    #[arg(long = "scope", value_parser = parse_scope)]
+    scopes: Vec<Scope>,
+    /// `sandbox` or `live`.
+    #[arg(long, default_value = "sandbox", value_parser = parse_environment)]
+    environment: Environment,
+    /// Days until it ends, at most 90.
+    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=90))]
+    expires_days: i64,
+    /// What you call it.
+    #[arg(long, default_value = "command line")]
+    label: String,
+}
+
+fn parse_scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).ok_or_else(|| {
+        let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.text()).collect();
+        format!("scopes are: {}", known.join(", "))
+    })
+}
+
+fn parse_environment(text: &str) -> Result<Environment, String> {
+    Environment::parse(text).ok_or_else(|| "environments are: sandbox, live".to_owned())
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli).await {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("countersign: {}", sentence(&failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn sentence(failure: &Failure) -> String {
+    match failure {
+        Failure::Refused(refusal) => refusal.sentence.clone(),
+        other => other.to_string(),
+    }
+}
+
+async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    if let Command::Inspect { files } = &cli.command {
+        return inspect(files);
+    }
+    if let Command::Openapi = &cli.command {
+        println!("{}", api::openapi::document().to_pretty_json().map_err(|e| Fault::Task(e.to_string()))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::read(cli.config.as_deref(), std::env::vars())?;
+    logs::start(&config.log.level)?;
+    let started = App::open(config, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
+    let Started { app, announcements } = started;
+    for announcement in announcements {
+        eprintln!("{announcement}");
+    }
+    match cli.command {
+        Command::Serve => run_server(app).await.map(|()| ExitCode::SUCCESS),
+        Command::Doctor => {
+            let report = doctor::examine(&app).await?;
+            print!("{report}");
+            Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Organizations(Organizations::Create { name }) => {
+            let row = organizations::create(&app, &name).await?;
+            println!("{}", row.organization);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Organizations(Organizations::List) => {
+            for row in app.store.organizations().await? {
+                println!("{}  {}  {}", row.organization, row.created_at, row.name);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys(Keys::Create(create)) => create_key(&app, create).await,
+        Command::Inspect { .. } | Command::Openapi => Ok(ExitCode::SUCCESS),
+    }
+}
+
+async fn create_key(app: &App, create: CreateKey) -> Result<ExitCode, Failure> {
+    let organization = organizations::find(app, &create.organization).await?.organization;
+    let wish = organizations::ApiKeyWish {
+        environment: create.environment,
+        scopes: create.scopes,
+        label: create.label,
+        lifetime_s: create.expires_days * 24 * 3_600,
+    };
+    let key = organizations::create_api_key(app, organization, wish).await?;
+    eprintln!("{} ends at {}. This is its token, shown once:", key.row.key, key.row.expires_at);
+    println!("{}", key.token.expose());
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run_server(app: Arc<App>) -> Result<(), Failure> {
+    let tls = if app.config.server.plain_http { None } else { Some(Tls::open(&app.config, app.now())?) };
+    if let Some(announcement) = tls.as_ref().and_then(|tls| tls.announcement.as_ref()) {
+        eprintln!("{announcement}");
+    }
+    let serving = serve(Arc::clone(&app), tls.as_ref()).await?;
+    eprintln!("Listening on {} as {}", serving.address, app.config.server.public_url);
+    told_to_stop().await?;
+    tracing::info!(event_type = "shutdown", event_result = "begun", "told to stop");
+    serving.stop().await?;
+    Ok(())
+}
+
+/// Waits for an interrupt or a termination signal.
+async fn told_to_stop() -> Result<(), Fault> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut termination = signal(SignalKind::terminate()).map_err(|error| Fault::Task(error.to_string()))?;
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = termination.recv() => {}
+    }
+    Ok(())
+}
+
+fn inspect(files: &[PathBuf]) -> Result<ExitCode, Failure> {
+    let mut all_accepted = true;
+    for file in files {
+        let bytes = std::fs::read(file).map_err(|error| Fault::file(file, error))?;
+        let (report, is_accepted) = countersign_server::documents::report(file, &bytes)?;
+        println!("{report}");
+        all_accepted &= is_accepted;
+    }
+    Ok(if all_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -62,7 +62,8 @@ pub async fn create(app: &App, name: &str) -> Result<OrganizationRow, Failure> {
 /// The organization with this id or, if there is only one so called, this name.
 pub async fn find(app: &App, name_or_id: &str) -> Result<OrganizationRow, Failure> {
     let rows = app.store.organizations().await?;
-    let mut found = rows.into_iter().filter(|row| row.name == name_or_id || row.organization.to_string() == name_or_id);
+    let mut found =
+        rows.into_iter().filter(|row| row.name == name_or_id || row.organization.to_string() == name_or_id);
     match (found.next(), found.next()) {
         (Some(row), None) => Ok(row),
         (Some(_), Some(_)) => {
@@ -88,7 +89,8 @@ pub async fn create_api_key(
         return Err(Refusal::new(Code::Invalid, sentence).into());
     }
     if wish.environment == Environment::Live && app.config.mail.smtp_host.is_none() {
-        let sentence = "a live environment needs a mail server, or nobody gets a link: set [mail] smtp_host first";
+        let sentence =
+            "a live environment needs a mail server, or nobody gets a link: set [mail] smtp_host first";
         return Err(Refusal::new(Code::Invalid, sentence).into());
     }
     let tenant = Tenant::of_stored_row(organization, wish.environment);

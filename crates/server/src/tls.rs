@@ -61,9 +61,7 @@ impl Tls {
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(|error| Fault::file(path, error))
+    CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| Fault::file(path, error))
 }
 
 type Made = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, Option<String>);
@@ -71,7 +69,8 @@ type Made = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, Option<String
 /// A certificate for the public host and this machine, made at each start under a CA that stays.
 fn development(config: &Config, now: Time) -> Result<Made, Fault> {
     let failed = |error: rcgen::Error| Fault::Key(format!("development certificate: {error}"));
-    let (certificate_file, key_file) = (config.development_ca_file(), config.server.data_dir.join("tls-ca.key"));
+    let (certificate_file, key_file) =
+        (config.development_ca_file(), config.server.data_dir.join("tls-ca.key"));
     let mut announcement = None;
     if !key_file.exists() {
         let key = KeyPair::generate().map_err(failed)?;

@@ -85,20 +85,24 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
     let opened = envelopes::read(&app, call.tenant(), call.id("envelope")?).await?;
     let mut events = Vec::new();
     let mut more = false;
-    for (recorded, stored) in opened.events.iter().zip(&opened.stored).filter(|(_, stored)| stored.seq > after) {
+    for (recorded, stored) in
+        opened.events.iter().zip(&opened.stored).filter(|(_, stored)| stored.seq > after)
+    {
         if events.len() == limit {
             more = true;
             break;
         }
         let veiled = recorded.event.veiled();
-        let values = veiled.into_iter().filter_map(|veiled| Some((veiled.sha256.to_string(), shown(veiled)?)));
+        let values =
+            veiled.into_iter().filter_map(|veiled| Some((veiled.sha256.to_string(), shown(veiled)?)));
         events.push(EventBody {
             seq: stored.seq,
             r#type: recorded.event.body.type_text(),
             at: recorded.event.at.to_string(),
             sha256: stored.hash.to_string(),
             log_index: stored.log_index,
-            chained: serde_json::from_slice(&recorded.bytes).map_err(|error| Fault::Task(error.to_string()))?,
+            chained: serde_json::from_slice(&recorded.bytes)
+                .map_err(|error| Fault::Task(error.to_string()))?,
             values: values.collect(),
         });
     }

@@ -46,7 +46,10 @@ impl Modify for ApiKeys {
             .bearer_format("csk_…")
             .description(Some("An API key. Each operation names the one scope that it needs."))
             .build();
-        document.components.get_or_insert_default().add_security_scheme("api_key", SecurityScheme::Http(scheme));
+        document
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::envelopes::Opened;
 /// A rectangle on the displayed page in points, origin top left.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct RectBody {
+pub(crate) struct RectBody {
     /// Distance from the left.
     pub x: f64,
     /// Distance from the top.
@@ -57,7 +57,7 @@ impl RectBody {
 /// What a recipient is asked to do.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum RoleBody {
+pub(crate) enum RoleBody {
     /// Signs.
     Signer,
     /// Approves, without a signature.
@@ -93,7 +93,7 @@ impl From<Role> for RoleBody {
 /// What must identify a recipient.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum FactorBody {
+pub(crate) enum FactorBody {
     /// Having the link that was mailed.
     Link,
     /// A code that is mailed and typed into the same browser.
@@ -122,7 +122,7 @@ impl From<Factor> for FactorBody {
 /// What kind of field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum KindBody {
+pub(crate) enum KindBody {
     /// The adopted signature.
     Signature,
     /// The initials of the adopted signature.
@@ -151,7 +151,7 @@ pub enum KindBody {
 
 /// What belongs to some kinds of field only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct KindParameters {
+pub(crate) struct KindParameters {
     /// Most characters of a text (default 200).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_chars: Option<u32>,
@@ -237,7 +237,7 @@ fn kind_shown(kind: &FieldKind) -> (KindBody, KindParameters) {
 
 /// An envelope.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EnvelopeBody {
+pub(crate) struct EnvelopeBody {
     /// Its id.
     id: String,
     /// `draft`, `sent`, `sealing`, `completed`, `declined`, `voided` or `expired`; more may come.
@@ -266,7 +266,7 @@ pub struct EnvelopeBody {
 
 /// A document of an envelope.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct EnvelopeDocumentBody {
+pub(crate) struct EnvelopeDocumentBody {
     /// Its id.
     id: String,
     /// Name; null once erased.
@@ -281,7 +281,7 @@ pub struct EnvelopeDocumentBody {
 
 /// A recipient.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RecipientBody {
+pub(crate) struct RecipientBody {
     /// Its id.
     id: String,
     /// Name; null once erased.
@@ -303,7 +303,7 @@ pub struct RecipientBody {
 
 /// A field.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct FieldBody {
+pub(crate) struct FieldBody {
     /// Its id.
     id: String,
     /// Document.
@@ -327,7 +327,7 @@ pub struct FieldBody {
 
 /// What the seal gave.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SealedBody {
+pub(crate) struct SealedBody {
     /// When.
     sealed_at: String,
     /// SHA-256 of the certificate of completion (PDF).
@@ -340,7 +340,7 @@ pub struct SealedBody {
 
 /// A sealed document.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct SealedDocumentBody {
+pub(crate) struct SealedDocumentBody {
     /// Document.
     id: String,
     /// SHA-256 of the sealed PDF.
@@ -355,7 +355,7 @@ pub(super) fn shown(veiled: &Veiled) -> Option<String> {
 
 impl EnvelopeBody {
     /// An envelope as its organization sees it.
-    pub fn of(opened: &Opened) -> Self {
+    pub(crate) fn of(opened: &Opened) -> Self {
         let state = &opened.folded.state;
         let contents = state.contents();
         let underway = state.underway();

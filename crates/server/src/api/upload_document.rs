@@ -47,9 +47,9 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     security(("api_key" = ["documents:write"])),
 )]
 pub(super) async fn upload(app: Arc<App>, call: Call) -> Result<Response, Problem> {
-    let name = call.query("name").ok_or_else(|| {
-        Refusal::new(Code::Invalid, "name the document: /v1/documents?name=contract.pdf")
-    })?;
+    let name = call
+        .query("name")
+        .ok_or_else(|| Refusal::new(Code::Invalid, "name the document: /v1/documents?name=contract.pdf"))?;
     let Identity::ApiKey { person, .. } = call.principal.identity() else {
         return Err(Refusal::not_found().into());
     };

@@ -62,7 +62,8 @@ impl Opened {
         let mut folded = Folded::default();
         let mut events = Vec::with_capacity(stream.events.len());
         for stored in &stream.events {
-            let mut recorded = folded.chain.follow(&stored.bytes).map_err(|error| broken(error.to_string()))?;
+            let mut recorded =
+                folded.chain.follow(&stored.bytes).map_err(|error| broken(error.to_string()))?;
             if recorded.hash != stored.hash {
                 return Err(broken(format!("the stored hash of event {} is another one", stored.seq)));
             }

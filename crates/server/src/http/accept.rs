@@ -94,7 +94,7 @@ impl Accepting {
                     }
                     (_, None) => return,
                 },
-                _ = stopped.wait_for(|stopped| *stopped) => break,
+                () = told_to_stop(&mut stopped) => break,
             }
         }
         drop(listener);
@@ -125,6 +125,12 @@ impl Accepting {
     }
 }
 
+/// Ends when the server is told to stop, or when nobody is left who could tell it.
+async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
+    // Either answer means the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await.map(|_| ());
+}
+
 async fn converse<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -132,7 +138,11 @@ where
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+        async move {
+            Ok::<_, Infallible>(
+                router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
+            )
+        }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

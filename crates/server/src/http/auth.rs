@@ -27,10 +27,8 @@ pub async fn api_key(app: &App, headers: &HeaderMap) -> Result<Principal, Failur
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(unauthenticated().into());
     }
-    let kinds = [
-        (TokenKind::SandboxApiKey, Environment::Sandbox),
-        (TokenKind::LiveApiKey, Environment::Live),
-    ];
+    let kinds =
+        [(TokenKind::SandboxApiKey, Environment::Sandbox), (TokenKind::LiveApiKey, Environment::Live)];
     let parsed = kinds
         .iter()
         .find_map(|(kind, environment)| Some((PlainToken::parse(*kind, token).ok()?, *environment)));
@@ -56,7 +54,8 @@ pub async fn signer(
     headers: &HeaderMap,
     envelope: EnvelopeId,
 ) -> Result<(Principal, SessionRow), Failure> {
-    let ended = || Refusal::new(Code::SessionEnded, "the session has ended; open the link from your mail again");
+    let ended =
+        || Refusal::new(Code::SessionEnded, "the session has ended; open the link from your mail again");
     let name = session_cookie_name(envelope);
     let cookie = headers
         .get_all(header::COOKIE)

@@ -66,7 +66,8 @@ fn context_of(app: &App, request: &Request, correlation: CorrelationId) -> Resul
     let peer = peer.ok_or_else(|| Fault::Missing("the other end of a connection".to_owned()))?;
     let address = client_address(peer.0, request.headers(), &app.config.server.trusted_proxies);
     let user_agent = request.headers().get(header::USER_AGENT);
-    let user_agent = user_agent.map(|value| Personal::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let user_agent =
+        user_agent.map(|value| Personal::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
     let origin = OriginNow {
         ip: Personal::new(address.ip.to_string()),
         ip_source: address.source,

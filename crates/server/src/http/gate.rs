@@ -12,7 +12,6 @@ use axum::{
 use countersign_core::{
     access::{Identity, Operation, Principal, Tenant, allow},
     digest::Digest,
-    envelope::command::OriginNow,
     id::CorrelationId,
     limits,
     refusal::{Code, Refusal},
@@ -185,7 +184,9 @@ fn check_content_type(takes: Takes, headers: &HeaderMap) -> Result<(), Refusal> 
     let plain = given.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
     let (fits, sentence) = match takes {
         Takes::Nothing => (plain.is_none(), "this takes no body and no Content-Type"),
-        Takes::Json => (plain.as_deref() == Some("application/json"), "send `Content-Type: application/json`"),
+        Takes::Json => {
+            (plain.as_deref() == Some("application/json"), "send `Content-Type: application/json`")
+        }
         Takes::Pdf => (plain.as_deref() == Some("application/pdf"), "send `Content-Type: application/pdf`"),
     };
     let encoded = headers.contains_key(header::CONTENT_ENCODING);

@@ -19,7 +19,8 @@ pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src
     frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types pdf-worker";
 
 /// The policy of everything else: a browser may do nothing with it.
-pub const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+pub const API_POLICY: &str =
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
 const ALWAYS: [(HeaderName, HeaderValue); 7] = [
     (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),

@@ -41,5 +41,8 @@ pub fn overloaded() -> Refusal {
 /// The refusal for a request that took too long.
 pub fn timed_out() -> Refusal {
     let seconds = limits::REQUEST_S;
-    Refusal::new(Code::RequestTimeout, format!("the request was not done within {seconds} seconds; try again"))
+    Refusal::new(
+        Code::RequestTimeout,
+        format!("the request was not done within {seconds} seconds; try again"),
+    )
 }

@@ -8,6 +8,6 @@ mod wrapping;
 
 pub use pkcs11::TokenKey;
 pub use root::RootKey;
-pub(crate) use server as making;
+pub(crate) use server::Making;
 pub use server::{ServerKeys, SharedSealKey};
 pub use wrapping::{Binding, WrappingKey};

@@ -5,6 +5,7 @@ use std::{fs, path::Path, sync::Mutex};
 use countersign_pdf::seal::{KeyFault, SealKey};
 use cryptoki::{
     context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    error::{Error, RvError},
     mechanism::Mechanism,
     object::{Attribute, ObjectClass, ObjectHandle},
     session::{Session, UserType},
@@ -29,7 +30,7 @@ fn needed<'a, T>(value: Option<&'a T>, key: &str) -> Result<&'a T, Fault> {
 impl TokenKey {
     /// Loads the module, logs in and finds the private key by its label.
     pub fn open(module: &Path, seal: &Seal) -> Result<Self, Fault> {
-        let token = |error: cryptoki::error::Error| Fault::Key(format!("PKCS#11 token: {error}"));
+        let token = |error: Error| Fault::Key(format!("PKCS#11 token: {error}"));
         let label = needed(seal.label.as_ref(), "label")?;
         let pin_file = needed(seal.pin_file.as_ref(), "pin_file")?;
         let chain_file = needed(seal.certificates.as_ref(), "certificates")?;
@@ -41,7 +42,7 @@ impl TokenKey {
         let pkcs11 = Pkcs11::new(module).map_err(token)?;
         let flags = CInitializeFlags::OS_LOCKING_OK;
         match pkcs11.initialize(CInitializeArgs::new(flags)) {
-            Ok(()) | Err(cryptoki::error::Error::AlreadyInitialized) => {}
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
             Err(error) => return Err(token(error)),
         }
         let slots = pkcs11.get_slots_with_initialized_token().map_err(token)?;
@@ -52,13 +53,19 @@ impl TokenKey {
         let slot = slot.ok_or_else(|| Fault::Key("the PKCS#11 module has no such token".to_owned()))?;
         let session = pkcs11.open_ro_session(slot).map_err(token)?;
         session.login(UserType::User, Some(&AuthPin::new(pin.trim_end().into()))).map_err(token)?;
-        let wanted = [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.clone().into_bytes())];
+        let wanted =
+            [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.clone().into_bytes())];
         let found = session.find_objects(&wanted).map_err(token)?;
         let [key] = found.as_slice() else {
-            let reason = format!("the token has {} private keys with the label “{label}”, not one", found.len());
+            let reason =
+                format!("the token has {} private keys with the label “{label}”, not one", found.len());
             return Err(Fault::Key(reason));
         };
-        Ok(Self { key: *key, session: Mutex::new(session), chain: chain.iter().map(|der| der.to_vec()).collect() })
+        Ok(Self {
+            key: *key,
+            session: Mutex::new(session),
+            chain: chain.iter().map(|der| der.to_vec()).collect(),
+        })
     }
 }
 

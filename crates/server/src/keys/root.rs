@@ -35,7 +35,12 @@ impl RootKey {
             return Err(Fault::file(path, reason));
         }
         let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|e| Fault::file(path, e))?);
-        let wrong = || Fault::file(path, format!("this is not a root key: it does not read `{HEADER}` and 64 hex digits"));
+        let wrong = || {
+            Fault::file(
+                path,
+                format!("this is not a root key: it does not read `{HEADER}` and 64 hex digits"),
+            )
+        };
         let mut bytes = zeroize::Zeroizing::new([0; 32]);
         let digits = text.trim_end().strip_prefix(HEADER).ok_or_else(wrong)?;
         hex::decode_to_slice(digits, bytes.as_mut_slice()).map_err(|_| wrong())?;

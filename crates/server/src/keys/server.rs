@@ -69,9 +69,11 @@ impl ServerKeys {
         let rows = making.store.keys().await?;
         let log = making.existing_or(&rows, LOG, Making::new_log_key).await?;
         let tokens = making.existing_or(&rows, TOKENS, Making::new_tokens_key).await?;
-        let verifier: Verifier = log.public.parse().map_err(|_| Fault::Key("the log's key is damaged".into()))?;
+        let verifier: Verifier =
+            log.public.parse().map_err(|_| Fault::Key("the log's key is damaged".into()))?;
         let seed = making.root.unwrap(&place(LOG), &log.wrapped_key)?;
-        let log = LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
+        let log =
+            LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
         let tokens = making.root.unwrap(&place(TOKENS), &tokens.wrapped_key)?;
         let seal = match &seal.pkcs11_module {
             Some(module) => SharedSealKey(Arc::new(TokenKey::open(module, seal)?)),
@@ -146,7 +148,8 @@ impl Making<'_> {
     fn new_seal_key(&self) -> Result<KeyRow, Fault> {
         let failed = |error: rcgen::Error| Fault::Key(error.to_string());
         let mut ca = CertificateParams::default();
-        ca.distinguished_name.push(DnType::CommonName, format!("Countersign development CA of {}", self.host));
+        ca.distinguished_name
+            .push(DnType::CommonName, format!("Countersign development CA of {}", self.host));
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         set_validity(&mut ca, self.now, 10);
@@ -154,7 +157,8 @@ impl Making<'_> {
         let ca_certificate = ca.self_signed(&ca_key).map_err(failed)?;
 
         let mut leaf = CertificateParams::default();
-        leaf.distinguished_name.push(DnType::CommonName, format!("Countersign development seal of {}", self.host));
+        leaf.distinguished_name
+            .push(DnType::CommonName, format!("Countersign development seal of {}", self.host));
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::ContentCommitment];
         let document_signing = ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 36]);
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection, document_signing];

@@ -100,7 +100,8 @@ impl WrappingKey {
     /// Unwraps another key.
     pub fn unwrap(&self, binding: &Binding, wrapped: &[u8]) -> Result<Self, Fault> {
         let plain = self.open(binding, wrapped)?;
-        let bytes = <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Fault::Sealed(binding.kind.to_owned()))?;
+        let bytes =
+            <[u8; 32]>::try_from(plain.as_slice()).map_err(|_| Fault::Sealed(binding.kind.to_owned()))?;
         Ok(Self::from_bytes(bytes))
     }
 

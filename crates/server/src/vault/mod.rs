@@ -26,21 +26,28 @@ fn key_binding(tenant: &Tenant, blob: &str) -> Binding {
 }
 
 fn context(tenant: &Tenant, blob: &str) -> Vec<u8> {
-    format!("countersign/blob/v1/{}/{}/{blob}", tenant.organization(), tenant.environment().text()).into_bytes()
+    format!("countersign/blob/v1/{}/{}/{blob}", tenant.organization(), tenant.environment().text())
+        .into_bytes()
 }
 
 impl App {
     /// Encrypts `bytes` under a new key and writes them durably as the blob `blob`, a name that is never used again.
-    pub async fn keep(&self, tenant: &Tenant, blob: String, bytes: Vec<u8>) -> Result<(Kept, WrappingKey), Fault> {
+    pub async fn keep(
+        &self,
+        tenant: &Tenant,
+        blob: String,
+        bytes: Vec<u8>,
+    ) -> Result<(Kept, WrappingKey), Fault> {
         let organization = self.organization(tenant.organization()).await?;
         let key = WrappingKey::generate(&*self.random);
         let wrapped_key = organization.key.wrap(&*self.random, &key_binding(tenant, &blob), &key)?;
         let mut salt = [0; chunked::SALT_BYTES];
         self.random.fill(&mut salt);
         let (input_key, context) = (key.clone(), context(tenant, &blob));
-        let sealed = on_blocking_thread(move || chunked::encrypt(input_key.expose(), &salt, &context, &bytes))
-            .await?
-            .map_err(|error| Fault::Sealed(error.to_string()))?;
+        let sealed =
+            on_blocking_thread(move || chunked::encrypt(input_key.expose(), &salt, &context, &bytes))
+                .await?
+                .map_err(|error| Fault::Sealed(error.to_string()))?;
         self.blobs.put(&blob, sealed).await?;
         Ok((Kept { blob, wrapped_key }, key))
     }

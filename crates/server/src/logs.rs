@@ -1,0 +1,123 @@
+//! Logs: one JSON object a line, with the fields of L-1 on every line. They take no personal value: addresses and
+//! agents come as tokens from the edge (L-3).
+
+use std::{collections::BTreeMap, fmt, io::Write as _};
+
+use serde_json::{Map, Value, json};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    layer::{Context, SubscriberExt as _},
+    registry::LookupSpan,
+    util::SubscriberInitExt as _,
+};
+
+use crate::{
+    app::{Clock as _, SystemClock},
+    fault::Fault,
+};
+
+/// Fields that every line has, null where they do not apply (L-1).
+pub const ALWAYS: [&str; 7] =
+    ["user_id", "client_id", "ip", "ua", "correlation_id", "event_type", "event_result"];
+
+/// Writes lines to standard error from now on.
+pub fn start(filter: &str) -> Result<(), Fault> {
+    let filter = EnvFilter::try_new(filter)
+        .map_err(|error| Fault::Unsafe(format!("log.level `{filter}` is not a filter: {error}")))?;
+    let lines = Lines::new(|line: &str| {
+        // A log that cannot be written has nobody to be told.
+        let _ = std::io::stderr().lock().write_all(line.as_bytes());
+    });
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    started.map_err(|error| Fault::Task(error.to_string()))
+}
+
+/// Turns events into lines.
+pub struct Lines<W> {
+    write: W,
+}
+
+impl<W: Fn(&str) + Send + Sync + 'static> Lines<W> {
+    /// Hands each line, with its line break, to `write`.
+    pub fn new(write: W) -> Self {
+        Self { write }
+    }
+}
+
+/// Fields of a span or an event.
+#[derive(Default)]
+struct Fields(BTreeMap<&'static str, Value>);
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.insert(field.name(), Value::String(format!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.insert(field.name(), Value::String(value.to_owned()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.0.insert(field.name(), json!(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.insert(field.name(), json!(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.insert(field.name(), json!(value));
+    }
+}
+
+impl<S, W> Layer<S> for Lines<W>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: Fn(&str) + Send + Sync + 'static,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fields = Fields::default();
+        attributes.record(&mut fields);
+        span.extensions_mut().insert(fields);
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        if let Some(fields) = span.extensions_mut().get_mut::<Fields>() {
+            values.record(fields);
+        }
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let mut line = Map::new();
+        line.insert("timestamp".to_owned(), json!(SystemClock.now()));
+        line.insert("level".to_owned(), json!(event.metadata().level().as_str()));
+        line.insert("target".to_owned(), json!(event.metadata().target()));
+        for name in ALWAYS {
+            line.insert(name.to_owned(), Value::Null);
+        }
+        for span in context.event_scope(event).into_iter().flatten().collect::<Vec<_>>().into_iter().rev() {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                take(&mut line, fields);
+            }
+        }
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        take(&mut line, &fields);
+        (self.write)(&format!("{}\n", Value::Object(line)));
+    }
+}
+
+fn take(line: &mut Map<String, Value>, fields: &Fields) {
+    for (name, value) in &fields.0 {
+        if value.as_str() != Some("") {
+            line.insert((*name).to_owned(), value.clone());
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The test app: the real server in this process, over TLS on a free port, with a clock that a test moves and dice that
+//! it seeds.
+
+use std::{
+    collections::HashSet,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+};
+
+use countersign_core::{
+    access::{Environment, Scope, Tenant},
+    digest::Digest,
+    id::OrganizationId,
+    time::Time,
+};
+use countersign_server::{
+    app::{App, Clock, Randomness, SystemClock},
+    config::Config,
+    doctor,
+    http::accept::{Serving, serve},
+    organizations::{self, ApiKeyWish},
+    tls::Tls,
+};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+
+/// A clock that stands still until a test moves it. It starts at the machine's time, because TLS certificates are
+/// checked against that.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub fn forward_s(&self, seconds: i64) {
+        self.0.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Time {
+        Time::from_unix_ms(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// Dice with a seed: the same test draws the same numbers.
+pub struct TestDice {
+    seed: u64,
+    drawn: AtomicU64,
+}
+
+impl TestDice {
+    pub fn new(seed: u64) -> Self {
+        Self { seed, drawn: AtomicU64::new(0) }
+    }
+}
+
+impl Randomness for TestDice {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let drawn = self.drawn.fetch_add(1, Ordering::SeqCst);
+            let block = Digest::of_parts(&[b"test dice", &self.seed.to_be_bytes(), &drawn.to_be_bytes()]);
+            chunk.copy_from_slice(&block.0[..chunk.len()]);
+        }
+    }
+}
+
+/// What a test may want to be otherwise.
+pub struct Options {
+    pub seed: u64,
+    pub configure: fn(&mut Config),
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 1, configure: |_| {} }
+    }
+}
+
+/// The server under test.
+pub struct TestApp {
+    pub app: Arc<App>,
+    pub clock: Arc<TestClock>,
+    pub client: reqwest::Client,
+    pub url: String,
+    pub folder: Arc<tempfile::TempDir>,
+    pub announcements: Vec<String>,
+    options: Options,
+    serving: Option<Serving>,
+    keys_sent: Mutex<HashSet<String>>,
+}
+
+/// Which database tests run on: SQLite, or the PostgreSQL whose URL is in the file that this variable names.
+fn database_url_file() -> Option<PathBuf> {
+    std::env::var_os("COUNTERSIGN_TEST_DATABASE_URL_FILE").map(PathBuf::from)
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(Options::default()).await
+    }
+
+    pub async fn start_with(options: Options) -> Self {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let clock = Arc::new(TestClock(AtomicI64::new(SystemClock.now().unix_ms())));
+        Self::run(folder, clock, options).await
+    }
+
+    async fn run(folder: Arc<tempfile::TempDir>, clock: Arc<TestClock>, options: Options) -> Self {
+        let mut config = Config::default();
+        config.server.data_dir = folder.path().join("data");
+        config.server.listen = "127.0.0.1:0".parse().unwrap();
+        config.server.public_url = "https://sign.test".to_owned();
+        config.server.database_url_file = database_url_file();
+        config.server.shutdown_s = 2;
+        (options.configure)(&mut config);
+        // Another start draws other numbers, as another process would.
+        let dice =
+            Arc::new(TestDice::new(options.seed.wrapping_mul(1_000_003) ^ clock.now().unix_ms() as u64));
+        let started = App::open(config, Arc::clone(&clock) as _, dice).await.unwrap();
+        let app = started.app;
+        let tls = Tls::open(&app.config, app.now()).unwrap();
+        let serving = serve(Arc::clone(&app), Some(&tls)).await.unwrap();
+        let ca = std::fs::read(app.config.development_ca_file()).unwrap();
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        // Another test of this process may have been first.
+        let _ = provider.install_default();
+        let client = reqwest::Client::builder()
+            .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
+            .redirect(reqwest::redirect::Policy::none())
+            .resolve("sign.test", serving.address)
+            .no_proxy()
+            .build()
+            .unwrap();
+        let url = format!("https://sign.test:{}", serving.address.port());
+        Self {
+            app,
+            clock,
+            client,
+            url,
+            folder,
+            announcements: started.announcements,
+            options,
+            serving: Some(serving),
+            keys_sent: Mutex::default(),
+        }
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub async fn restart(mut self) -> Self {
+        self.serving.take().unwrap().stop().await.unwrap();
+        let Self { folder, clock, options, app, .. } = self;
+        drop(app);
+        Self::run(folder, clock, options).await
+    }
+
+    /// Ends a test: no job is due, and the doctor finds nothing.
+    pub async fn finish(mut self) {
+        let due = self.app.store.next_due().await.unwrap();
+        assert!(due.is_none_or(|due| due > self.app.now()), "a job is due: {due:?}, now {}", self.app.now());
+        let report = doctor::examine(&self.app).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+        self.serving.take().unwrap().stop().await.unwrap();
+    }
+
+    /// Ends a test that leaves jobs on purpose: it has no worker.
+    pub async fn finish_without_worker(mut self) {
+        let report = doctor::examine(&self.app).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+        self.serving.take().unwrap().stop().await.unwrap();
+    }
+
+    pub async fn organization(&self, name: &str) -> OrganizationId {
+        organizations::create(&self.app, name).await.unwrap().organization
+    }
+
+    /// A new API key: its tenant and its token.
+    pub async fn key(&self, organization: OrganizationId, environment: Environment, scopes: &[Scope]) -> Key {
+        let wish = ApiKeyWish {
+            environment,
+            scopes: scopes.to_vec(),
+            label: "test".to_owned(),
+            lifetime_s: 90 * 24 * 3_600,
+        };
+        let made = organizations::create_api_key(&self.app, organization, wish).await.unwrap();
+        Key { tenant: made.row.tenant, token: made.token.expose().to_owned() }
+    }
+
+    /// An organization and a sandbox key with all scopes.
+    pub async fn sandbox(&self, name: &str) -> Key {
+        let organization = self.organization(name).await;
+        self.key(organization, Environment::Sandbox, Scope::ALL).await
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub async fn get(&self, key: &Key, path: &str) -> Response {
+        self.request(Method::GET, path).bearer_auth(&key.token).send().await.unwrap()
+    }
+
+    pub async fn get_json(&self, key: &Key, path: &str) -> Value {
+        let response = self.get(key, path).await;
+        let status = response.status();
+        let body = response.text().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// A POST with a key that no other request of this test has.
+    pub fn post(&self, key: &Key, path: &str) -> RequestBuilder {
+        let mut sent = self.keys_sent.lock().unwrap();
+        let idempotency_key = format!("test-{}", sent.len());
+        sent.insert(idempotency_key.clone());
+        self.request(Method::POST, path).bearer_auth(&key.token).header("Idempotency-Key", idempotency_key)
+    }
+
+    pub async fn post_json(&self, key: &Key, path: &str, body: &Value) -> (StatusCode, Value) {
+        let response = self.post(key, path).json(body).send().await.unwrap();
+        (response.status(), response.json().await.unwrap())
+    }
+
+    /// Uploads a PDF and gives its id.
+    pub async fn upload(&self, key: &Key, name: &str, pdf: Vec<u8>) -> String {
+        let request = self.post(key, &format!("/v1/documents?name={name}"));
+        let response = request.header("Content-Type", "application/pdf").body(pdf).send().await.unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Creates an envelope and gives its id.
+    pub async fn create(&self, key: &Key, body: &Value) -> String {
+        let (status, body) = self.post_json(key, "/v1/envelopes", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Sends an envelope.
+    pub async fn send(&self, key: &Key, envelope: &str) -> Value {
+        let path = format!("/v1/envelopes/{envelope}/send");
+        let response = self.post(key, &path).send().await.unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    }
+}
+
+/// An API key of a test.
+#[derive(Clone)]
+pub struct Key {
+    pub tenant: Tenant,
+    pub token: String,
+}
+
+/// A PDF with so many empty A4 pages.
+pub fn pdf(page_count: usize) -> Vec<u8> {
+    let kids: Vec<String> = (0..page_count).map(|page| format!("{} 0 R", page + 3)).collect();
+    let mut objects = vec![
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        format!("<< /Type /Pages /Count {page_count} /Kids [{}] >>", kids.join(" ")),
+    ];
+    let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << >> >>";
+    objects.extend((0..page_count).map(|_| page.to_owned()));
+    let mut file = "%PDF-1.7\n".to_owned();
+    let mut offsets = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        offsets.push(file.len());
+        file.push_str(&format!("{} 0 obj\n{object}\nendobj\n", index + 1));
+    }
+    let xref = file.len();
+    file.push_str(&format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1));
+    for offset in offsets {
+        file.push_str(&format!("{offset:010} 00000 n \n"));
+    }
+    let size = objects.len() + 1;
+    file.push_str(&format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n"));
+    file.into_bytes()
+}
+
+/// An envelope of one document with one signer.
+pub fn envelope_of(document: &str) -> Value {
+    serde_json::json!({
+        "title": "Lease of the old mill",
+        "documents": [{ "id": document }],
+        "recipients": [{ "name": "Ada Lovelace", "email": "ada@example.com", "role": "signer", "factor": "link" }],
+        "fields": [{
+            "document": 0, "recipient": 0, "kind": "signature", "page": 1, "label": "Signature",
+            "rect": { "x": 72, "y": 600.5, "width": 180, "height": 40 },
+        }],
+    })
+}

@@ -1,0 +1,4 @@
+//! Tests of the whole server through HTTPS, in one binary.
+
+mod app;
+mod lifecycle;
