@@ -60,7 +60,8 @@ pub(crate) fn write(entries: &[Entry<'_>]) -> Result<Vec<u8>, ArchiveRefusal> {
 pub(crate) fn read(archive: &[u8]) -> Result<Vec<Entry<'_>>, ArchiveRefusal> {
     let mut entries = Vec::new();
     let mut rest = archive;
-    let broken = |rest: &[u8], expected| ArchiveRefusal::Malformed { offset: archive.len() - rest.len(), expected };
+    let broken =
+        |rest: &[u8], expected| ArchiveRefusal::Malformed { offset: archive.len() - rest.len(), expected };
     if archive.len() > MOST_BYTES {
         return Err(ArchiveRefusal::TooLarge);
     }
@@ -76,8 +77,7 @@ pub(crate) fn read(archive: &[u8]) -> Result<Vec<Entry<'_>>, ArchiveRefusal> {
         let size = number(header, 18, 4).ok_or_else(|| broken(rest, "a size"))?;
         let name_bytes = number(header, 26, 2).filter(|bytes| (1..=MOST_NAME_BYTES).contains(bytes));
         let name_bytes = name_bytes.ok_or_else(|| broken(rest, "a name of bounded length"))?;
-        let (name, after) =
-            after.split_at_checked(name_bytes).ok_or_else(|| broken(rest, "a whole name"))?;
+        let (name, after) = after.split_at_checked(name_bytes).ok_or_else(|| broken(rest, "a whole name"))?;
         let name = str::from_utf8(name).ok().filter(|name| name.bytes().all(|byte| byte.is_ascii_graphic()));
         let name = name.ok_or_else(|| broken(rest, "a name in printable ASCII"))?;
         let (bytes, after) = after.split_at_checked(size).ok_or_else(|| broken(rest, "a whole file"))?;
@@ -98,9 +98,10 @@ pub(crate) fn defect(archive: &[u8], entries: &[Entry<'_>]) -> Option<ArchiveRef
             // Bytes 14 to 17 hold the checksum (§4.3.7).
             let differs = |range: std::ops::Range<usize>| header.get(range.clone()) != expected.get(range);
             let only_checksum = !differs(0..14) && !differs(18..expected.len());
-            return Some(match only_checksum {
-                true => ArchiveRefusal::Checksum { name },
-                false => ArchiveRefusal::Header { name },
+            return Some(if only_checksum {
+                ArchiveRefusal::Checksum { name }
+            } else {
+                ArchiveRefusal::Header { name }
             });
         }
         rest = after.split_at_checked(entry.bytes.len())?.1;
@@ -149,7 +150,8 @@ fn directory(entries: &[Entry<'_>]) -> Vec<u8> {
     }
     let count = as_u16(entries.len()).to_le_bytes();
     let size = as_u32(directory.len()).to_le_bytes();
-    let end = [END_SIGNATURE.as_slice(), &[0; 4], &count, &count, &size, &as_u32(offset).to_le_bytes(), &[0, 0]];
+    let end =
+        [END_SIGNATURE.as_slice(), &[0; 4], &count, &count, &size, &as_u32(offset).to_le_bytes(), &[0, 0]];
     directory.extend_from_slice(&end.concat());
     directory
 }

@@ -102,7 +102,8 @@ pub(crate) fn read_lines(file: &[u8]) -> Result<Vec<Line>, String> {
         return Err("events.jsonl does not end in a line break".to_owned());
     };
     let read = |(number, line): (usize, &[u8])| {
-        crate::json::read(line).map_err(|reason| format!("line {number} of events.jsonl cannot be read: {reason}"))
+        crate::json::read(line)
+            .map_err(|reason| format!("line {number} of events.jsonl cannot be read: {reason}"))
     };
     (1..).zip(lines.split(|byte| *byte == b'\n')).map(read).collect()
 }

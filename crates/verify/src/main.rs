@@ -49,7 +49,11 @@ fn run(arguments: &Arguments) -> Result<Report, String> {
     }
     let path = &arguments.package_or_pdf;
     let bytes = fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    Ok(if bytes.starts_with(b"%PDF-") { verify_sealed_pdf(&bytes, &keys) } else { verify_package(&bytes, &keys) })
+    Ok(if bytes.starts_with(b"%PDF-") {
+        verify_sealed_pdf(&bytes, &keys)
+    } else {
+        verify_package(&bytes, &keys)
+    })
 }
 
 /// The keys that an argument gives, itself or as the name of a file.

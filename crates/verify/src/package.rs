@@ -81,7 +81,9 @@ pub enum PackageRefusal {
     #[error("the documents are not those of the envelope, in its order")]
     Documents,
     /// A consent text that the events name is not there, or its version cannot be a file name.
-    #[error("the consent text {version} is missing, or its version is not made of letters, digits, dots and dashes")]
+    #[error(
+        "the consent text {version} is missing, or its version is not made of letters, digits, dots and dashes"
+    )]
     Consent {
         /// Its version.
         version: String,
@@ -126,10 +128,8 @@ impl Package {
         files.insert(CHECKPOINT.to_owned(), proof.checkpoint().to_string().into_bytes());
         files.insert(SYSTEM.to_owned(), self.system.to_file());
         let names = plan.names();
-        let listed: Vec<Entry<'_>> = names
-            .iter()
-            .filter_map(|name| files.get(name).map(|bytes| Entry { name, bytes }))
-            .collect();
+        let listed: Vec<Entry<'_>> =
+            names.iter().filter_map(|name| files.get(name).map(|bytes| Entry { name, bytes })).collect();
         let manifest = manifest(plan.envelope, &listed);
         let mut entries = listed;
         entries.insert(1, Entry { name: MANIFEST, bytes: &manifest });
@@ -241,7 +241,8 @@ pub(crate) fn check_manifest(bytes: &[u8], files: &[Entry<'_>]) -> Result<Envelo
         return Err("manifest.json lists other files than the archive holds".to_owned());
     }
     for (listed, file) in manifest.files.iter().zip(files) {
-        if u64::try_from(file.bytes.len()) != Ok(listed.size_bytes) || Digest::of(file.bytes) != listed.sha256 {
+        if u64::try_from(file.bytes.len()) != Ok(listed.size_bytes) || Digest::of(file.bytes) != listed.sha256
+        {
             return Err(format!("{} is not the file that manifest.json names", file.name));
         }
     }

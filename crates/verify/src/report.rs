@@ -84,6 +84,21 @@ pub struct Item {
     pub sentence: String,
 }
 
+impl Item {
+    fn file_text(&self) -> String {
+        self.file.as_ref().map(|file| format!(" ({})", one_line(file))).unwrap_or_default()
+    }
+}
+
+/// Text from the evidence without what could steer a terminal, break the line or turn its direction.
+fn one_line(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if steers(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 /// The whole in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -146,7 +161,7 @@ impl Report {
         }
     }
 
-    /// For people.
+    /// For people. What the evidence itself says stands on lines of its own and cannot write others.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         for item in &self.items {
@@ -155,25 +170,32 @@ impl Report {
                 Outcome::Failed => "FAILED     ",
                 Outcome::NotChecked => "not checked",
             };
-            let file = item.file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{word}  {:<16} {}{file}", item.check.id(), item.check.title());
+            let _ =
+                writeln!(text, "{word}  {:<16} {}{}", item.check.id(), item.check.title(), item.file_text());
             if item.outcome != Outcome::Passed {
-                let _ = writeln!(text, "             {}", item.sentence);
+                let _ = writeln!(text, "             {}", one_line(&item.sentence));
             }
         }
         if !self.account.is_empty() {
-            let _ = writeln!(text, "\nWhat the record says");
-            self.account.iter().for_each(|line| text.extend(["  ", line, "\n"]));
+            text.push_str("\nWhat the record says\n");
+        }
+        for line in &self.account {
+            let _ = writeln!(text, "  {}", one_line(line));
         }
         let envelope = self.envelope.as_deref().unwrap_or("unknown envelope");
         let _ = match (self.verdict(), self.first_failure()) {
-            (Verdict::Genuine, _) => writeln!(text, "\nGENUINE: {envelope}. Everything was checked and holds."),
-            (_, Some(item)) => {
-                let file = item.file.as_ref().map(|file| format!(" ({file})")).unwrap_or_default();
-                writeln!(text, "\nNOT GENUINE: {envelope}. First failure: {}{file}. {}", item.check.id(), item.sentence)
+            (Verdict::Genuine, _) => {
+                writeln!(text, "\nGENUINE: {envelope}. Everything was checked and holds.")
             }
-            _ => writeln!(text, "\nNOT FULLY CHECKED: {envelope}. What was checked holds; see above for what was not."),
+            (_, Some(item)) => {
+                let (id, file, sentence) = (item.check.id(), item.file_text(), one_line(&item.sentence));
+                writeln!(text, "\nNOT GENUINE: {envelope}. First failure: {id}{file}. {sentence}")
+            }
+            _ => writeln!(
+                text,
+                "\nNOT FULLY CHECKED: {envelope}. What was checked holds; see above for what was not."
+            ),
         };
         text
     }

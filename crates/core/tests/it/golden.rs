@@ -10,12 +10,14 @@ pub(crate) fn repository_file(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// Compares with a file that only `UPDATE_GOLDEN=1` writes, and only where there is none yet or its text follows
-/// from the code.
+/// Compares with a file that only `UPDATE_GOLDEN=1` writes.
 pub(crate) fn compare(path: &str, now: &str) {
     let file = repository_file(path);
     if env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&file, now).unwrap();
+        // Other tests read it at the same time.
+        let new = file.with_extension("new");
+        fs::write(&new, now).unwrap();
+        fs::rename(new, &file).unwrap();
     }
     let golden = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{path}: {error}"));
     assert_eq!(

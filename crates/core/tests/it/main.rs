@@ -1,10 +1,18 @@
 //! Tests of the rules through their public face: encoding, decisions, fields, erasure.
 
+#[cfg(test)]
 mod catalogue;
+#[cfg(test)]
 mod erasure;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
 mod samples;
+#[cfg(test)]
 mod values;
+#[cfg(test)]
 mod world;

@@ -6,7 +6,7 @@ use countersign_core::{
     digest::Digest,
     envelope::{
         Body, Command, State, Veiled,
-        event::{Download, Factor, FieldKind, Role, SealedDocument},
+        event::{Document, Download, Factor, FieldKind, Role, SealedDocument},
     },
     id::{CodeId, MailId, RecipientId, SessionId},
 };
@@ -138,22 +138,26 @@ fn put(world: &mut World, ask: &Ask) {
         }
         Ask::Whole(number) => whole(world, of(number)),
         Ask::Seal(good) => {
-            let documents = contents.documents.iter().take(if good { 2 } else { 1 });
-            let documents = documents.map(|one| SealedDocument {
-                document: one.id,
-                sha256: Digest::of(b"sealed"),
-                size_bytes: 1,
-            });
-            world.by_system(Command::RecordSealed {
-                documents: documents.collect(),
-                certificate_sha256: Digest::of(b"completion"),
-                certificate_size_bytes: 1,
-                checkpoint_size: 1,
-            })
+            let seal = sealed(contents.documents.iter().take(if good { 2 } else { 1 }));
+            world.by_system(seal)
         }
         Ask::Copied(number) => world.by_system(Command::RecordCopied { recipient: of(number), mail }),
         Ask::Download => world.by_sender(Command::RecordDownload { what: Download::Certificate }),
     };
+}
+
+fn sealed<'a>(documents: impl Iterator<Item = &'a Document>) -> Command {
+    let documents = documents.map(|one| SealedDocument {
+        document: one.id,
+        sha256: Digest::of(b"sealed"),
+        size_bytes: 1,
+    });
+    Command::RecordSealed {
+        documents: documents.collect(),
+        certificate_sha256: Digest::of(b"completion"),
+        certificate_size_bytes: 1,
+        checkpoint_size: 1,
+    }
 }
 
 /// All that a recipient does, as far as the rules let it.

@@ -60,7 +60,7 @@ impl Crypt {
         let permissions =
             encrypt.integer(b"P").ok_or(damaged("the encryption dictionary has no permissions"))?;
         // Written as a signed or an unsigned 32-bit number in real files.
-        let permissions = (permissions & 0xffff_ffff) as u32 as i32;
+        let permissions = u32::try_from(permissions & 0xffff_ffff).unwrap_or(0);
         let key = match (version, revision) {
             (1 | 2 | 4, 2..=4) => legacy_key(encrypt, first_id, revision, length_bits, permissions)?,
             (5, 5 | 6) => modern_key(encrypt, revision)?,
@@ -197,7 +197,7 @@ fn legacy_key(
     first_id: &[u8],
     revision: i64,
     length_bits: i64,
-    permissions: i32,
+    permissions: u32,
 ) -> Result<Vec<u8>, Refusal> {
     let owner = required(encrypt, b"O")?;
     let user = required(encrypt, b"U")?;

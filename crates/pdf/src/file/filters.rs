@@ -121,7 +121,7 @@ impl Predictor {
                     0 => 0,
                     1 => left,
                     2 => up,
-                    3 => (u16::from(left) + u16::from(up)).div_euclid(2) as u8,
+                    3 => left.midpoint(up),
                     4 => paeth(left, up, at(&above, left_index)),
                     _ => return Err(damaged("a predicted stream names no PNG filter")),
                 };
@@ -327,8 +327,8 @@ fn lzw(input: &[u8], early_change: bool, limit: u64) -> Result<Vec<u8>, Refusal>
             _ => {}
         }
         let start = output.len();
-        if code < 256 {
-            output.push(code as u8);
+        if let Ok(byte) = u8::try_from(code) {
+            output.push(byte);
         } else {
             let known = table.get(code - 258).copied();
             let (from, length) = match (known, previous) {

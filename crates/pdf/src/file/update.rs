@@ -184,12 +184,11 @@ pub(crate) fn set_splice(dictionary: &Node, key: &str, value: &[u8]) -> Result<S
     let entries = dictionary
         .as_dictionary()
         .ok_or(damaged("a dictionary is expected and something else stands there"))?;
-    Ok(match entries.entry(key.as_bytes()) {
-        Some(entry) => Splice { span: entry.node.span.clone(), bytes: [b" ", value].concat() },
-        None => {
-            let end = dictionary.span.end.saturating_sub(2);
-            Splice { span: end..end, bytes: [b" /", key.as_bytes(), b" ", value].concat() }
-        }
+    Ok(if let Some(entry) = entries.entry(key.as_bytes()) {
+        Splice { span: entry.node.span.clone(), bytes: [b" ", value].concat() }
+    } else {
+        let end = dictionary.span.end.saturating_sub(2);
+        Splice { span: end..end, bytes: [b" /", key.as_bytes(), b" ", value].concat() }
     })
 }
 

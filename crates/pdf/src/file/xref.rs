@@ -134,7 +134,6 @@ impl Section {
             let first = parser.unsigned().ok_or_else(broken)?;
             let count = parser.unsigned().ok_or_else(broken)?;
             check_numbers(first, count, budget)?;
-            let start = parser.position();
             for number in first..first + count {
                 let offset = parser.unsigned().ok_or_else(broken)?;
                 let generation = parser.unsigned().and_then(|number| u16::try_from(number).ok());
@@ -150,7 +149,7 @@ impl Section {
                 let place = if matches!(place, Place::At { offset: 0, .. }) { Place::Free } else { place };
                 places.push((u32::try_from(number).map_err(|_| broken())?, place));
             }
-            budget.parsed(parser.position() - start)?;
+            parser.settle()?;
         }
         parser.skip_whitespace();
         let trailer = parser.object()?;
@@ -263,7 +262,7 @@ pub(crate) fn stream_range(
     } else {
         return Err(broken());
     };
-    parser.advance(line_end);
+    parser.advance(line_end)?;
     let start = parser.position();
     let end = start.checked_add(length).ok_or_else(broken)?;
     let after = parser.rest().get(length..).ok_or_else(broken)?;
@@ -271,6 +270,6 @@ pub(crate) fn stream_range(
     if !after.get(gap..).is_some_and(|after| after.starts_with(b"endstream")) {
         return Err(broken());
     }
-    parser.advance(length + gap + b"endstream".len());
+    parser.advance(length + gap + b"endstream".len())?;
     Ok(start..end)
 }

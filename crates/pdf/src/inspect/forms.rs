@@ -326,8 +326,8 @@ mod tests {
         for rotation in [0, 90, 180, 270] {
             let page = PageGeometry { crop, rotation, user_unit: 2.0 };
             let shown = displayed(&page, rect);
-            let [a, b, c, d, e, f] = page.display_to_user();
-            let user = |x: f64, y: f64| (a * x + c * y + e, b * x + d * y + f);
+            let m = page.display_to_user();
+            let user = |x: f64, y: f64| (m[0] * x + m[2] * y + m[4], m[1] * x + m[3] * y + m[5]);
             let (x1, y1) = user(shown.x, shown.y);
             let (x2, y2) = user(shown.x + shown.width, shown.y + shown.height);
             assert_eq!((x1.min(x2), x1.max(x2)), (rect.left, rect.right), "rotation {rotation}");

@@ -71,12 +71,11 @@ pub(super) fn attach<'a>(
     body.extend_from_slice(b"] >>");
     new.push((tree_id, body));
     let tree_reference = write::reference(tree_id);
-    match &names {
-        Some((owner, node)) => update.set(owner, node, "EmbeddedFiles", tree_reference.as_bytes())?,
-        None => {
-            let value = format!("<< /EmbeddedFiles {tree_reference} >>");
-            update.set(catalog, &catalog.node, "Names", value.as_bytes())?;
-        }
+    if let Some((owner, node)) = &names {
+        update.set(owner, node, "EmbeddedFiles", tree_reference.as_bytes())?;
+    } else {
+        let value = format!("<< /EmbeddedFiles {tree_reference} >>");
+        update.set(catalog, &catalog.node, "Names", value.as_bytes())?;
     }
     associate(update, file, catalog, &specifications.join(" "))
 }

@@ -147,16 +147,13 @@ fn copy_resources<'a>(
 ) -> Result<Vec<u8>, Refusal> {
     let unique: BTreeMap<&String, ObjectId> = stamps.iter().map(|(name, form, _)| (name, *form)).collect();
     let mut splices: Vec<Splice> = Vec::new();
-    match forms {
-        Some((_, forms)) => {
-            for (name, form) in unique {
-                splices.push(set_splice(forms, name, write::reference(form).as_bytes())?);
-            }
+    if let Some((_, forms)) = forms {
+        for (name, form) in unique {
+            splices.push(set_splice(forms, name, write::reference(form).as_bytes())?);
         }
-        None => {
-            let value = format!("<<{} >>", form_entries(unique.into_iter()));
-            splices.push(set_splice(node, "XObject", value.as_bytes())?);
-        }
+    } else {
+        let value = format!("<<{} >>", form_entries(unique.into_iter()));
+        splices.push(set_splice(node, "XObject", value.as_bytes())?);
     }
     update.render(owner, node, &splices, page)
 }
@@ -186,9 +183,9 @@ fn wrap<'a>(
     });
     let mut text = "\n".to_owned() + &"Q\n".repeat(missing_restores + 1);
     for (name, _, matrix) in stamps {
-        let [a, b, c, d, e, f] = matrix.map(coordinate);
+        let matrix = matrix.map(coordinate).join(" ");
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "q {a} {b} {c} {d} {e} {f} cm /{name} Do Q");
+        let _ = writeln!(text, "q {matrix} cm /{name} Do Q");
     }
     let last = update.reserve();
     new.push((last, content(file, last, &text)));

@@ -283,7 +283,7 @@ mod tests {
         let mut file = b"%PDF-1.7\n".to_vec();
         let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", OBJECTS.len() + 1);
         for (body, number) in OBJECTS.iter().zip(1..) {
-            table += &format!("{:010} 00000 n \n", file.len());
+            table = format!("{table}{:010} 00000 n \n", file.len());
             file.extend(format!("{number} 0 obj\n{body}\nendobj\n").into_bytes());
         }
         let start = file.len();

@@ -3,23 +3,23 @@
 #[cfg(test)]
 mod certify;
 #[cfg(test)]
-mod drawing;
-#[cfg(test)]
-mod font;
-#[cfg(test)]
-mod place;
-#[cfg(test)]
-mod sample;
-#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod documented;
 #[cfg(test)]
+mod drawing;
+#[cfg(test)]
+mod font;
+#[cfg(test)]
 mod mutations;
+#[cfg(test)]
+mod place;
 #[cfg(test)]
 mod prefix;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]

@@ -29,6 +29,7 @@ fn what_cannot_be_sealed_safely_is_refused_with_its_code() {
         ("odd-rotation", "pdf-page-geometry"),
         ("too-deep", "pdf-too-deep"),
         ("hybrid", "pdf-hybrid-references"),
+        ("nested-comments", "pdf-too-complex"),
         ("bomb", "pdf-expansion-bomb"),
         ("double-bomb", "pdf-expansion-bomb"),
     ] {

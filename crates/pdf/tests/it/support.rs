@@ -109,9 +109,11 @@ fn drawing(original: &Original<'_>, objects: &mut NewObjects) -> (Vec<PageOverla
         .iter()
         .zip(1..)
         .map(|(geometry, page)| {
-            let [a, b, c, d, e, f] = geometry.display_to_user();
-            let (x, y) = (40.0, 50.0);
-            PageOverlay { page, form, matrix: [a, b, c, d, a * x + c * y + e, b * x + d * y + f] }
+            let mut matrix = geometry.display_to_user();
+            // The origin of the form moves to (40, 50) on the displayed page.
+            matrix[4] += matrix[0] * 40.0 + matrix[2] * 50.0;
+            matrix[5] += matrix[1] * 40.0 + matrix[3] * 50.0;
+            PageOverlay { page, form, matrix }
         })
         .collect();
     let content = objects.add(Object::Stream(Stream::new(
@@ -197,6 +199,9 @@ fn judged(files: &[PathBuf], options: &[&str]) -> Vec<Verdict> {
             Verdict { file, pyhanko, qpdf, read: value }
         })
         .collect();
-    assert_eq!(verdicts.len(), files.len(), "a verdict for each file");
+    let judged: Vec<_> = verdicts.iter().map(|verdict| verdict.file.clone()).collect();
+    let asked: Vec<_> =
+        files.iter().filter_map(|file| Some(file.file_name()?.to_string_lossy().into_owned())).collect();
+    assert_eq!(judged, asked, "a verdict for each file, in order");
     verdicts
 }

@@ -57,7 +57,10 @@ fn apply(bytes: &mut Vec<u8>, change: &Change) {
             let at = at % length;
             if let Some(start) = bytes[at..].iter().position(u8::is_ascii_digit).map(|skip| at + skip) {
                 let digits = bytes[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-                let text = format!("{:0digits$}", u64::from(number) % 10_u64.pow(digits.min(12) as u32));
+                let text = format!(
+                    "{:0digits$}",
+                    u64::from(number) % 10_u64.pow(u32::try_from(digits.min(12)).unwrap_or(12))
+                );
                 bytes.splice(start..start + digits, text.into_bytes());
             }
         }
@@ -73,7 +76,9 @@ proptest! {
         changes in prop::collection::vec(change(), 1..4),
     ) {
         let mut bytes = fixture(seed);
-        changes.iter().for_each(|change| apply(&mut bytes, change));
+        for change in &changes {
+            apply(&mut bytes, change);
+        }
         if inspect(&bytes, &limits()).is_ok() {
             // What is accepted can be sealed.
             let sealed = seal_whole(&bytes);

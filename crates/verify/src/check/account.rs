@@ -21,14 +21,19 @@ pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
     for logged in events {
         let event = &logged.recorded.event;
         let at = event.at.in_utc();
-        let who = |recipient: &RecipientId| names.get(recipient).cloned().unwrap_or_else(|| recipient.to_string());
+        let who =
+            |recipient: &RecipientId| names.get(recipient).cloned().unwrap_or_else(|| recipient.to_string());
         match &event.body {
             Body::Created { organization_name, title, recipients, .. } => {
                 for recipient in recipients {
                     let name = format!("{} <{}>", shown(&recipient.name), shown(&recipient.email));
                     names.insert(recipient.id, name);
                 }
-                lines.push(format!("{organization_name} prepared “{}” at {at}, {}.", shown(title), by(&event.actor)));
+                lines.push(format!(
+                    "{organization_name} prepared “{}” at {at}, {}.",
+                    shown(title),
+                    by(&event.actor)
+                ));
             }
             Body::Sent { .. } => lines.push(format!("It was sent at {at}, {}.", by(&event.actor))),
             Body::LinkIssued { mail, .. } => {
@@ -45,16 +50,25 @@ pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
                 };
                 lines.push(format!("{} made their signature by {how}, at {at}.", who(recipient)));
             }
-            Body::Signed(act) => lines.push(format!("{} signed at {at}, {}.", who(&act.recipient), by(&event.actor))),
+            Body::Signed(act) => {
+                lines.push(format!("{} signed at {at}, {}.", who(&act.recipient), by(&event.actor)));
+            }
             Body::Approved(act) => {
                 lines.push(format!("{} approved at {at}, {}.", who(&act.recipient), by(&event.actor)));
             }
             Body::Read(act) => {
-                lines.push(format!("{} confirmed reading at {at}, {}.", who(&act.recipient), by(&event.actor)));
+                lines.push(format!(
+                    "{} confirmed reading at {at}, {}.",
+                    who(&act.recipient),
+                    by(&event.actor)
+                ));
             }
             Body::Sealed { .. } => lines.push(format!("The documents were sealed at {at}.")),
             Body::Copied { recipient, .. } => {
-                lines.push(format!("The mail server took the mail with the signed copy for {} at {at}.", who(recipient)));
+                lines.push(format!(
+                    "The mail server took the mail with the signed copy for {} at {at}.",
+                    who(recipient)
+                ));
             }
             _ => {}
         }
@@ -64,11 +78,14 @@ pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
 }
 
 fn asked_only_for_a_copy(events: &[LoggedEvent], names: &BTreeMap<RecipientId, String>) -> Vec<String> {
-    let Some(Body::Created { recipients, .. }) = events.first().map(|first| &first.recorded.event.body) else {
+    let Some(Body::Created { recipients, .. }) = events.first().map(|first| &first.recorded.event.body)
+    else {
         return Vec::new();
     };
     let copies = recipients.iter().filter(|recipient| recipient.role == Role::Copy);
-    copies.filter_map(|recipient| Some(format!("{} only receives a copy.", names.get(&recipient.id)?))).collect()
+    copies
+        .filter_map(|recipient| Some(format!("{} only receives a copy.", names.get(&recipient.id)?)))
+        .collect()
 }
 
 fn shown(veiled: &Veiled) -> &str {
@@ -86,11 +103,14 @@ fn by(actor: &Actor) -> String {
     };
     match actor {
         Actor::System => "by the server itself".to_owned(),
-        Actor::ApiKey { key, origin } => format!("with the API key {key} {}", from(&origin.ip, &origin.ip_source)),
+        Actor::ApiKey { key, origin } => {
+            format!("with the API key {key} {}", from(&origin.ip, &origin.ip_source))
+        }
         Actor::Recipient { factors, origin, .. } => {
-            let known = match factors.contains(&Factor::EmailCode) {
-                true => "identified by the mailed link and a mailed code",
-                false => "identified by the mailed link only",
+            let known = if factors.contains(&Factor::EmailCode) {
+                "identified by the mailed link and a mailed code"
+            } else {
+                "identified by the mailed link only"
             };
             format!("{known}, {}", from(&origin.ip, &origin.ip_source))
         }

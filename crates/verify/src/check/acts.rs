@@ -31,7 +31,10 @@ pub(super) fn check(events: &[LoggedEvent]) -> Checked {
         if !verb.contains(&recipient.role) {
             return failed("it is not what this recipient was asked to do");
         }
-        if !documents.iter().map(shown).eq(act.documents.iter().map(|one| (one.document, one.sha256, one.page_count)))
+        if !documents
+            .iter()
+            .map(shown)
+            .eq(act.documents.iter().map(|one| (one.document, one.sha256, one.page_count)))
         {
             return failed("the documents that were shown are not those of the envelope");
         }

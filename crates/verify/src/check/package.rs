@@ -58,7 +58,8 @@ fn check(checks: &mut Checks, entries: &[Entry<'_>], keys: &[Verifier]) {
         return checks.record(Check::Manifest, None, manifested.map(|envelope| format!("of {envelope}")));
     };
     let Some(plan) = Plan::of(events.iter().map(|logged| &logged.recorded.event)) else {
-        let sentence = "the events do not begin with envelope.created, so nothing says which files belong here";
+        let sentence =
+            "the events do not begin with envelope.created, so nothing says which files belong here";
         return checks.record(Check::Files, None, Err(Finding::failed(sentence)));
     };
     checks.report.envelope = Some(plan.envelope.to_string());
@@ -85,7 +86,7 @@ fn check_around(
     if let Some(proof) = find(entries, package::PROOF) {
         let place = log::Place { inclusion: Check::Inclusion, checkpoint: Check::Checkpoint, file: None };
         checkpoint = log::check(checks, &place, proof, events, keys);
-        checks.record(Check::Growth, Some(package::CHECKPOINT), same_checkpoint(entries, proof));
+        checks.record(Check::Checkpoint, Some(package::CHECKPOINT), same_checkpoint(entries, proof));
     }
     let system = find(entries, package::SYSTEM).map(System::from_file);
     if let Some(system) = &system {
@@ -112,8 +113,7 @@ fn check_around(
             checks.record(Check::Original, Some(&name), checked);
         }
     }
-    let mut state = State::default();
-    events.iter().for_each(|logged| state.apply(&logged.recorded.event));
+    let state = stream::fold(events);
     let State::Completed(underway, outcome) = &state else {
         let sentence = format!("the envelope is {}, not completed", state.status_text());
         return checks.record(Check::Ended, None, Err(Finding::Failed(sentence)));
@@ -177,7 +177,9 @@ impl Around<'_> {
             _ => None,
         });
         if named != Some(sealing.size()) {
-            return Err(Finding::failed("the trail's checkpoint is not of the size that envelope.sealed names"));
+            return Err(Finding::failed(
+                "the trail's checkpoint is not of the size that envelope.sealed names",
+            ));
         }
         let same_tree = sealing.size() < export.size() || sealing.root() == export.root();
         ensure(
@@ -189,7 +191,8 @@ impl Around<'_> {
 }
 
 fn manifest(entries: &[Entry<'_>]) -> Checked {
-    let bytes = find(entries, package::MANIFEST).ok_or_else(|| Finding::failed("manifest.json is missing"))?;
+    let bytes =
+        find(entries, package::MANIFEST).ok_or_else(|| Finding::failed("manifest.json is missing"))?;
     let others: Vec<Entry<'_>> =
         entries.iter().filter(|entry| entry.name != package::MANIFEST).copied().collect();
     Ok(package::check_manifest(bytes, &others)?.to_string())

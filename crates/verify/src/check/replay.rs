@@ -7,9 +7,7 @@ use countersign_core::{
     digest::Digest,
     envelope::{
         Body, Command, Context, Event, Opening, Veiled,
-        command::{
-            ActorNow, NewEnvelope, NewField, NewRecipient, OriginNow, Submission, UploadedDocument,
-        },
+        command::{ActorNow, NewEnvelope, NewField, NewRecipient, OriginNow, Submission, UploadedDocument},
         decide,
         event::{Act, Actor, Field, FieldKind, Origin, Recipient},
         fields::{button_label, is_set_by_server},
@@ -52,7 +50,10 @@ pub(super) fn check(events: &[LoggedEvent]) -> Checked {
                 return Err(illegal(format!("by the rules event {seq} would have to be another one")).into());
             }
             let followed = bytes.next().map(|bytes| folded.chain.follow(bytes));
-            assert!(matches!(followed, Some(Ok(_))), "the chain was followed before anything is decided again");
+            assert!(
+                matches!(followed, Some(Ok(_))),
+                "the chain was followed before anything is decided again"
+            );
             folded.apply(recorded);
         }
         decisions += 1;
@@ -133,9 +134,7 @@ fn command_for(state: &State, events: &[Event]) -> Option<Command> {
         Body::Bounced { recipient, mail, smtp_status } => {
             Command::RecordBounced { recipient, mail, smtp_status }
         }
-        Body::SessionOpened { recipient, link, session } => {
-            Command::OpenSession { recipient, link, session }
-        }
+        Body::SessionOpened { recipient, link, session } => Command::OpenSession { recipient, link, session },
         Body::CodeIssued { recipient, session, code, .. } => Command::IssueCode { recipient, session, code },
         Body::CodeDelivered { recipient, mail } => Command::RecordCodeDelivered { recipient, mail },
         Body::FactorPassed { recipient, session, .. } | Body::FactorFailed { recipient, session, .. } => {
@@ -143,12 +142,9 @@ fn command_for(state: &State, events: &[Event]) -> Option<Command> {
             let (code, _) = state.underway()?.progress_of(recipient)?.session(session)?.code?;
             Command::TryCode { recipient, session, code, right }
         }
-        Body::DisclosureShown { recipient, session, text } => Command::ShowDisclosure {
-            recipient,
-            session,
-            version: text.version,
-            sha256: text.sha256,
-        },
+        Body::DisclosureShown { recipient, session, text } => {
+            Command::ShowDisclosure { recipient, session, version: text.version, sha256: text.sha256 }
+        }
         Body::ConsentGiven { recipient, session, text } => {
             Command::GiveConsent { recipient, session, version: text.version, sha256: text.sha256 }
         }
@@ -207,13 +203,22 @@ fn submit(
 
 /// The command that created the envelope. Page sizes are not in the event, so every field is taken to fit its page.
 fn new_envelope(event: &Event) -> Option<NewEnvelope> {
-    let Body::Created { organization, organization_name, title, message, documents, recipients, fields, lifetime_s } =
-        &event.body
+    let Body::Created {
+        organization,
+        organization_name,
+        title,
+        message,
+        documents,
+        recipients,
+        fields,
+        lifetime_s,
+    } = &event.body
     else {
         return None;
     };
     let uploaded = documents.iter().map(|document| {
-        let page_count = usize::try_from(document.page_count).ok().filter(|count| *count <= limits::UPLOAD_PAGES)?;
+        let page_count =
+            usize::try_from(document.page_count).ok().filter(|count| *count <= limits::UPLOAD_PAGES)?;
         Some(UploadedDocument {
             id: document.id,
             name: disclosed(&document.name),
@@ -264,11 +269,13 @@ struct Fresh {
 impl Fresh {
     /// Whether two events are the same apart from random ids and salts.
     fn same(&mut self, made: &Event, recorded: &Event) -> bool {
-        let values = made.veiled().len() == recorded.veiled().len()
-            && made.veiled().iter().zip(recorded.veiled()).all(|(made, recorded)| {
-                made.person == recorded.person && made.value() == recorded.value()
-            });
-        let (Ok(made_json), Ok(recorded_json)) = (serde_json::to_value(made), serde_json::to_value(recorded)) else {
+        let values =
+            made.veiled().len() == recorded.veiled().len()
+                && made.veiled().iter().zip(recorded.veiled()).all(|(made, recorded)| {
+                    made.person == recorded.person && made.value() == recorded.value()
+                });
+        let (Ok(made_json), Ok(recorded_json)) = (serde_json::to_value(made), serde_json::to_value(recorded))
+        else {
             return false;
         };
         values && self.same_json(&made_json, &recorded_json, matches!(made.body, Body::Created { .. }))
@@ -288,7 +295,10 @@ impl Fresh {
             }
             (Value::Array(made), Value::Array(recorded)) => {
                 made.len() == recorded.len()
-                    && made.iter().zip(recorded).all(|(made, recorded)| self.same_json(made, recorded, is_created))
+                    && made
+                        .iter()
+                        .zip(recorded)
+                        .all(|(made, recorded)| self.same_json(made, recorded, is_created))
             }
             (Value::String(made), Value::String(recorded)) => {
                 made == recorded || self.same_id(made, recorded, is_created)
@@ -326,7 +336,9 @@ impl<'a> Filler<'a> {
 
     fn fill_all(&mut self, events: &[LoggedEvent]) -> Vec<Event> {
         let mut all: Vec<Event> = events.iter().map(|logged| logged.recorded.event.clone()).collect();
-        all.iter_mut().for_each(|event| self.fill(event));
+        for event in &mut all {
+            self.fill(event);
+        }
         all
     }
 
@@ -342,7 +354,9 @@ impl<'a> Filler<'a> {
                 let is_drawn = *method == countersign_core::envelope::event::AdoptionMethod::Drawn;
                 self.put(mark, if is_drawn { drawn } else { "erased" });
             }
-            Body::Signed(act) | Body::Approved(act) | Body::Read(act) => self.fill_act(act, event.at, &event.actor),
+            Body::Signed(act) | Body::Approved(act) | Body::Read(act) => {
+                self.fill_act(act, event.at, &event.actor);
+            }
             _ => {}
         }
         for veiled in event.veiled_mut() {
@@ -351,7 +365,7 @@ impl<'a> Filler<'a> {
             }
         }
         if let Body::Created { title, recipients, fields, .. } = &event.body {
-            self.title = disclosed(title).disclose().clone();
+            self.title.clone_from(disclosed(title).disclose());
             self.recipients.clone_from(recipients);
             self.fields.clone_from(fields);
         }
@@ -372,7 +386,9 @@ impl<'a> Filler<'a> {
                 FieldKind::DateSigned => at.date_in_zone(zone),
                 FieldKind::Email => disclosed(&recipient.email).disclose().clone(),
                 FieldKind::Signature | FieldKind::Name => disclosed(&recipient.name).disclose().clone(),
-                FieldKind::Initials => countersign_core::envelope::fields::initials(disclosed(&recipient.name).disclose()),
+                FieldKind::Initials => {
+                    countersign_core::envelope::fields::initials(disclosed(&recipient.name).disclose())
+                }
                 FieldKind::Number { .. } => "0".to_owned(),
                 FieldKind::Checkbox => "true".to_owned(),
                 FieldKind::Radio { group } => chosen.insert(group).to_string(),

@@ -55,7 +55,8 @@ pub(super) fn read(pdf: &[u8]) -> Result<Sealed, String> {
 impl Sealed {
     /// The trail in its strict form.
     pub(super) fn trail(&self) -> Result<Encoded, String> {
-        let attachment = self.attachment.as_ref().ok_or(format!("it does not carry one {}", trail::FILE_NAME))?;
+        let attachment =
+            self.attachment.as_ref().ok_or(format!("it does not carry one {}", trail::FILE_NAME))?;
         Encoded::read(attachment).map_err(|reason| format!("{} cannot be read: {reason}", trail::FILE_NAME))
     }
 
@@ -64,7 +65,10 @@ impl Sealed {
         ensure(
             stream::seal_certificate(events) == Some(self.certificate_sha256),
             format!("its SHA-256 is {}", self.certificate_sha256),
-            format!("the seal was made with another certificate, whose SHA-256 is {}", self.certificate_sha256),
+            format!(
+                "the seal was made with another certificate, whose SHA-256 is {}",
+                self.certificate_sha256
+            ),
         )
     }
 
@@ -74,7 +78,9 @@ impl Sealed {
         ensure(
             size == document.size_bytes && sha256 == document.sha256,
             format!("the first {size} bytes have the SHA-256 {sha256}"),
-            format!("before the seal it had {size} bytes with the SHA-256 {sha256}, which is not the original"),
+            format!(
+                "before the seal it had {size} bytes with the SHA-256 {sha256}, which is not the original"
+            ),
         )
     }
 }

@@ -63,19 +63,12 @@ fn check(checks: &mut Checks, pdf: &[u8], keys: &[Verifier]) {
         "the system description names another log than the checkpoint",
     );
     checks.record(Check::TrailSubject, None, subject.and_then(|_| subject_of(&trail, &events)));
-    match prefix(&trail, &sealed, &events) {
-        Some(prefix) => checks.record(Check::Prefix, None, prefix),
-        None => {
-            let sentence = "there is no original: this is the certificate of completion";
-            checks.record(Check::Prefix, None, Ok(sentence.to_owned()));
-        }
-    }
+    checks.record(Check::Prefix, None, prefix(&trail, &sealed, &events));
 }
 
 /// The record inside ends where the seal begins.
 fn is_sealing(events: &[LoggedEvent]) -> Checked {
-    let mut state = State::default();
-    events.iter().for_each(|logged| state.apply(&logged.recorded.event));
+    let state = stream::fold(events);
     let at_the_end =
         events.last().is_some_and(|last| matches!(last.recorded.event.body, Body::SealingStarted { .. }));
     ensure(
@@ -99,8 +92,9 @@ fn subject_of(trail: &Encoded, events: &[LoggedEvent]) -> Checked {
         Subject::Certificate => Ok("the certificate of completion".to_owned()),
         Subject::Document { document, original_sha256, original_size_bytes } => {
             let this = created_document(trail, events);
-            let same = this
-                .is_some_and(|this| this.sha256 == *original_sha256 && this.size_bytes == *original_size_bytes);
+            let same = this.is_some_and(|this| {
+                this.sha256 == *original_sha256 && this.size_bytes == *original_size_bytes
+            });
             ensure(
                 same,
                 format!("document {document} of this envelope"),
@@ -110,12 +104,14 @@ fn subject_of(trail: &Encoded, events: &[LoggedEvent]) -> Checked {
     }
 }
 
-fn prefix(trail: &Encoded, sealed: &seal::Sealed, events: &[LoggedEvent]) -> Option<Checked> {
-    match &trail.subject {
-        Subject::Certificate => None,
-        Subject::Document { .. } => Some(match created_document(trail, events) {
-            Some(document) => sealed.prefix(document),
-            None => Err(Finding::failed("the trail names a document that is not of this envelope")),
-        }),
+fn prefix(trail: &Encoded, sealed: &seal::Sealed, events: &[LoggedEvent]) -> Checked {
+    match (&trail.subject, created_document(trail, events)) {
+        (Subject::Certificate, _) => {
+            Ok("there is no original: this is the certificate of completion".to_owned())
+        }
+        (Subject::Document { .. }, Some(document)) => sealed.prefix(document),
+        (Subject::Document { .. }, None) => {
+            Err(Finding::failed("the trail names a document that is not of this envelope"))
+        }
     }
 }

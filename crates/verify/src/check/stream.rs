@@ -2,7 +2,7 @@
 
 use countersign_core::{
     digest::Digest,
-    envelope::{Body, Chain, Event, Recorded, encode::ChainBreak},
+    envelope::{Body, Chain, Event, Recorded, State, encode::ChainBreak},
     limits,
 };
 
@@ -36,7 +36,11 @@ pub(super) fn follow(checks: &mut Checks, lines: Result<Vec<Line>, String>) -> O
             Err((check, reason)) => {
                 checks.record(check, None, Err(Finding::Failed(reason)));
                 if check == Check::Chain {
-                    checks.record(Check::Events, None, Ok("readable up to the break of the chain".to_owned()));
+                    checks.record(
+                        Check::Events,
+                        None,
+                        Ok("readable up to the break of the chain".to_owned()),
+                    );
                 }
                 return None;
             }
@@ -45,10 +49,15 @@ pub(super) fn follow(checks: &mut Checks, lines: Result<Vec<Line>, String>) -> O
     let count = events.len();
     checks.record(Check::Events, None, Ok(format!("{count} events")));
     checks.record(Check::Chain, None, Ok(format!("{count} events in one chain")));
-    let opened = events.iter_mut().zip(&lines).try_for_each(|(logged, line)| {
-        open(&mut logged.recorded.event, &line.openings)
-    });
-    checks.record(Check::Openings, None, opened.map(|()| "every opening fits".to_owned()).map_err(Finding::Failed));
+    let opened = events
+        .iter_mut()
+        .zip(&lines)
+        .try_for_each(|(logged, line)| open(&mut logged.recorded.event, &line.openings));
+    checks.record(
+        Check::Openings,
+        None,
+        opened.map(|()| "every opening fits".to_owned()).map_err(Finding::Failed),
+    );
     checks.record(Check::Disclosed, None, disclosed(&events));
     checks.record(Check::Positions, None, positions(&events));
     Some(events)
@@ -98,7 +107,9 @@ pub(super) fn open(event: &mut Event, openings: &[OpeningLine]) -> Result<(), St
     }
     match openings.peek() {
         None => Ok(()),
-        Some(_) => Err(format!("event {seq} has an opening that belongs to none of its values, or out of order")),
+        Some(_) => {
+            Err(format!("event {seq} has an opening that belongs to none of its values, or out of order"))
+        }
     }
 }
 
@@ -108,7 +119,8 @@ fn disclosed(events: &[LoggedEvent]) -> Checked {
     if all == open {
         return Ok(format!("{all} personal values, all disclosed"));
     }
-    let sentence = format!("{} of {all} personal values were erased or withheld; their commitments stand", all - open);
+    let sentence =
+        format!("{} of {all} personal values were erased or withheld; their commitments stand", all - open);
     Err(Finding::NotChecked(sentence))
 }
 
@@ -123,6 +135,15 @@ fn positions(events: &[LoggedEvent]) -> Checked {
         sentence,
         "the events' places in the log do not rise, or two events have the same leaf id",
     )
+}
+
+/// The state that the events give.
+pub(super) fn fold(events: &[LoggedEvent]) -> State {
+    let mut state = State::default();
+    for logged in events {
+        state.apply(&logged.recorded.event);
+    }
+    state
 }
 
 /// The log's leaf of an event.
