@@ -11,6 +11,7 @@ use countersign_server::{
     doctor,
     fault::{Failure, Fault},
     http::accept::serve,
+    jobs::Dispatcher,
     logs, organizations,
     tls::Tls,
 };
@@ -171,10 +172,12 @@ async fn run_server(app: Arc<App>) -> Result<(), Failure> {
         eprintln!("{announcement}");
     }
     let serving = serve(Arc::clone(&app), tls.as_ref()).await?;
+    let dispatcher = Dispatcher::start(Arc::clone(&app));
     eprintln!("Listening on {} as {}", serving.address, app.config.server.public_url);
     told_to_stop().await?;
     tracing::info!(event_type = "shutdown", event_result = "begun", "told to stop");
     serving.stop().await?;
+    dispatcher.stop().await?;
     Ok(())
 }
 

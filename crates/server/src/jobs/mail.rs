@@ -18,10 +18,10 @@ use lettre::message::Mailbox;
 
 use super::Ended;
 use crate::{
+    api::list_mailbox::mail_binding,
     app::App,
     envelopes::{self, Along, Asking, Opened, act, code_digits, link_secret},
     fault::{Failure, Fault},
-    keys::Binding,
     mail::{About, Addressed, Letter, smtp::SmtpFault, write},
 };
 
@@ -48,11 +48,6 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
         }
         Work::Seal { .. } | Work::Expire { .. } => Err(Fault::Missing("a mail in this job".to_owned()).into()),
     }
-}
-
-/// Where mails of the sandbox's mailbox are encrypted for.
-pub fn mailbox_binding(mail: MailId) -> Binding {
-    Binding::new("mailbox", &[mail.as_bytes()])
 }
 
 fn recipient_of(opened: &Opened, recipient: RecipientId) -> Result<&Recipient, Fault> {
@@ -149,7 +144,7 @@ async fn deliver(
     let message = message(app, job, mail, (name, address), &letter)?;
     if app.mails_to_mailbox(&job.tenant) {
         let organization = app.organization(job.tenant.organization()).await?;
-        let sealed = organization.key.seal(&*app.random, &mailbox_binding(mail), &message.formatted())?;
+        let sealed = organization.key.seal(&*app.random, &mail_binding(mail), &message.formatted())?;
         along.rows.push(Row::Mailbox(MailboxRow { tenant: job.tenant, mail, at: app.now(), sealed }));
         act(app, &asking, opened.envelope, accepted, along).await?;
         return Ok(Ended::Done);

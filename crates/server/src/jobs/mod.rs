@@ -9,7 +9,10 @@ use std::{sync::Arc, time::Duration};
 
 use countersign_core::time::Time;
 use countersign_store::rows::{JobRow, Work};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
 use tracing::Instrument as _;
 
 use crate::{
@@ -36,8 +39,27 @@ enum Ended {
     Later(i64, &'static str),
 }
 
-/// Runs jobs until `stop` says so; those in work then are completed.
-pub async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+/// The dispatcher at work.
+pub struct Dispatcher {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Dispatcher {
+    /// Starts to run jobs.
+    pub fn start(app: Arc<App>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { stop, task: tokio::spawn(dispatch(app, stopped)) }
+    }
+
+    /// Takes no more jobs, and waits for those in work.
+    pub async fn stop(self) -> Result<(), Fault> {
+        self.stop.send_replace(true);
+        self.task.await.map_err(|error| Fault::Task(error.to_string()))
+    }
+}
+
+async fn dispatch(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
     while !*stop.borrow() {
         let busy = match turn(&app, &mut running).await {
