@@ -1,10 +1,11 @@
-//! Every connection that the server opens itself. So far there is one: to the operator's own mail server.
+//! Every connection that this program opens itself: to the operator's own mail server, and, in the demo, to itself.
 
 use std::{fs, path::Path};
 
 use countersign_core::secret::Secret;
 
 use crate::{
+    app::App,
     config::{Mail, SmtpSecurity},
     fault::Fault,
     mail::smtp::{DkimSettings, Smtp, SmtpSettings},
@@ -15,6 +16,22 @@ const SMTP_TIMEOUT_S: u64 = 30;
 
 fn read(path: &Path) -> Result<String, Fault> {
     fs::read_to_string(path).map_err(|error| Fault::file(path, error))
+}
+
+/// A client of this very server that trusts its development CA and nothing else, with a cookie jar of its own.
+pub fn own_client(app: &App) -> Result<reqwest::Client, Fault> {
+    let failed = |error: reqwest::Error| Fault::Task(format!("the client cannot be made: {error}"));
+    // A provider that is installed already is the same one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let ca = reqwest::Certificate::from_pem(read(&app.config.development_ca_file())?.as_bytes()).map_err(failed)?;
+    let listen = app.config.server.listen;
+    reqwest::Client::builder()
+        .tls_certs_only([ca])
+        .resolve(&app.config.public_host()?, listen)
+        .cookie_store(true)
+        .no_proxy()
+        .build()
+        .map_err(failed)
 }
 
 /// The mail client for these settings; none without a host.

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod documents;
 pub mod egress;
