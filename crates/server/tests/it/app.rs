@@ -5,7 +5,7 @@ use std::{
     collections::HashSet,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -21,11 +21,13 @@ use countersign_server::{
     config::Config,
     doctor,
     http::accept::{Serving, serve},
+    logs::Lines,
     organizations::{self, ApiKeyWish},
     tls::Tls,
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// A clock that stands still until a test moves it. It starts at the machine's time, because TLS certificates are
 /// checked against that.
@@ -79,6 +81,25 @@ impl Default for Options {
     }
 }
 
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Keeps the log lines of all tests of this process. A subscriber for one test alone would miss lines, because what
+/// is logged is decided once for the process.
+fn keep_lines() {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        let lines = Lines::new(|line: &str| LINES.lock().unwrap().push(line.to_owned()));
+        let filter = tracing_subscriber::EnvFilter::new("info");
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(lines))
+            .unwrap();
+    });
+}
+
+/// The log lines of all tests of this process so far.
+pub fn logged() -> Vec<String> {
+    LINES.lock().unwrap().clone()
+}
+
 /// The server under test.
 pub struct TestApp {
     pub app: Arc<App>,
@@ -114,6 +135,7 @@ impl TestApp {
     }
 
     async fn run(folder: Arc<tempfile::TempDir>, clock: Arc<TestClock>, options: Options) -> Self {
+        keep_lines();
         let mut config = Config::default();
         config.server.data_dir = folder.path().join("data");
         config.server.listen = "127.0.0.1:0".parse().unwrap();
