@@ -209,7 +209,7 @@ impl App {
         Ok(Arc::clone(known.entry(id).or_insert(organization)))
     }
 
-    /// Start-up refuses live mail without a mail server, and a root key that opens only some of the data.
+    /// Unwraps every organization's key once, so that a damaged one is found at the start and not by a caller.
     async fn check_organizations(&self) -> Result<(), Fault> {
         for row in self.store.organizations().await? {
             self.organization(row.organization).await?;

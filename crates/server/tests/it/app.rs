@@ -3,9 +3,10 @@
 
 use std::{
     collections::HashSet,
+    fmt::Write as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
@@ -21,18 +22,20 @@ use countersign_server::{
     config::Config,
     doctor,
     http::accept::{Serving, serve},
+    logs::Lines,
     organizations::{self, ApiKeyWish},
     tls::Tls,
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 /// A clock that stands still until a test moves it. It starts at the machine's time, because TLS certificates are
 /// checked against that.
-pub struct TestClock(AtomicI64);
+pub(crate) struct TestClock(AtomicI64);
 
 impl TestClock {
-    pub fn forward_s(&self, seconds: i64) {
+    pub(crate) fn forward_s(&self, seconds: i64) {
         self.0.fetch_add(seconds * 1_000, Ordering::SeqCst);
     }
 }
@@ -44,13 +47,13 @@ impl Clock for TestClock {
 }
 
 /// Dice with a seed: the same test draws the same numbers.
-pub struct TestDice {
+pub(crate) struct TestDice {
     seed: u64,
     drawn: AtomicU64,
 }
 
 impl TestDice {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self { seed, drawn: AtomicU64::new(0) }
     }
 }
@@ -66,11 +69,11 @@ impl Randomness for TestDice {
 }
 
 /// What a test may want to be otherwise.
-pub struct Options {
-    pub seed: u64,
+pub(crate) struct Options {
+    pub(crate) seed: u64,
     /// PostgreSQL instead of SQLite.
-    pub postgres: bool,
-    pub configure: fn(&mut Config),
+    pub(crate) postgres: bool,
+    pub(crate) configure: fn(&mut Config),
 }
 
 impl Default for Options {
@@ -79,14 +82,32 @@ impl Default for Options {
     }
 }
 
+static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Keeps the log lines of all tests of this process. A subscriber for one test alone would miss lines, because what
+/// is logged is decided once for the process.
+fn keep_lines() {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    STARTED.get_or_init(|| {
+        let lines = Lines::new(|line: &str| LINES.lock().unwrap().push(line.to_owned()));
+        let filter = tracing_subscriber::EnvFilter::new("info");
+        tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(lines))
+            .unwrap();
+    });
+}
+
+/// The log lines of all tests of this process so far.
+pub(crate) fn logged() -> Vec<String> {
+    LINES.lock().unwrap().clone()
+}
+
 /// The server under test.
-pub struct TestApp {
-    pub app: Arc<App>,
-    pub clock: Arc<TestClock>,
-    pub client: reqwest::Client,
-    pub url: String,
-    pub folder: Arc<tempfile::TempDir>,
-    pub announcements: Vec<String>,
+pub(crate) struct TestApp {
+    pub(crate) app: Arc<App>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) client: reqwest::Client,
+    pub(crate) url: String,
+    pub(crate) folder: Arc<tempfile::TempDir>,
     options: Options,
     serving: Option<Serving>,
     keys_sent: Mutex<HashSet<String>>,
@@ -103,17 +124,18 @@ async fn database_url_file(folder: &Path) -> PathBuf {
 }
 
 impl TestApp {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(Options::default()).await
     }
 
-    pub async fn start_with(options: Options) -> Self {
+    pub(crate) async fn start_with(options: Options) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let clock = Arc::new(TestClock(AtomicI64::new(SystemClock.now().unix_ms())));
         Self::run(folder, clock, options).await
     }
 
     async fn run(folder: Arc<tempfile::TempDir>, clock: Arc<TestClock>, options: Options) -> Self {
+        keep_lines();
         let mut config = Config::default();
         config.server.data_dir = folder.path().join("data");
         config.server.listen = "127.0.0.1:0".parse().unwrap();
@@ -124,8 +146,9 @@ impl TestApp {
         config.server.shutdown_s = 2;
         (options.configure)(&mut config);
         // Another start draws other numbers, as another process would.
-        let dice =
-            Arc::new(TestDice::new(options.seed.wrapping_mul(1_000_003) ^ clock.now().unix_ms() as u64));
+        let dice = Arc::new(TestDice::new(
+            options.seed.wrapping_mul(1_000_003) ^ clock.now().unix_ms().cast_unsigned(),
+        ));
         let started = App::open(config, Arc::clone(&clock) as _, dice).await.unwrap();
         let app = started.app;
         let tls = Tls::open(&app.config, app.now()).unwrap();
@@ -142,21 +165,11 @@ impl TestApp {
             .build()
             .unwrap();
         let url = format!("https://sign.test:{}", serving.address.port());
-        Self {
-            app,
-            clock,
-            client,
-            url,
-            folder,
-            announcements: started.announcements,
-            options,
-            serving: Some(serving),
-            keys_sent: Mutex::default(),
-        }
+        Self { app, clock, client, url, folder, options, serving: Some(serving), keys_sent: Mutex::default() }
     }
 
     /// Stops the server and starts it again on the same data.
-    pub async fn restart(mut self) -> Self {
+    pub(crate) async fn restart(mut self) -> Self {
         self.serving.take().unwrap().stop().await.unwrap();
         let Self { folder, clock, options, app, .. } = self;
         drop(app);
@@ -164,7 +177,7 @@ impl TestApp {
     }
 
     /// Ends a test: no job is due, and the doctor finds nothing.
-    pub async fn finish(mut self) {
+    pub(crate) async fn finish(mut self) {
         let due = self.app.store.next_due().await.unwrap();
         assert!(due.is_none_or(|due| due > self.app.now()), "a job is due: {due:?}, now {}", self.app.now());
         let report = doctor::examine(&self.app).await.unwrap();
@@ -173,18 +186,23 @@ impl TestApp {
     }
 
     /// Ends a test that leaves jobs on purpose: it has no worker.
-    pub async fn finish_without_worker(mut self) {
+    pub(crate) async fn finish_without_worker(mut self) {
         let report = doctor::examine(&self.app).await.unwrap();
         assert!(report.is_clean(), "{report}");
         self.serving.take().unwrap().stop().await.unwrap();
     }
 
-    pub async fn organization(&self, name: &str) -> OrganizationId {
+    pub(crate) async fn organization(&self, name: &str) -> OrganizationId {
         organizations::create(&self.app, name).await.unwrap().organization
     }
 
     /// A new API key: its tenant and its token.
-    pub async fn key(&self, organization: OrganizationId, environment: Environment, scopes: &[Scope]) -> Key {
+    pub(crate) async fn key(
+        &self,
+        organization: OrganizationId,
+        environment: Environment,
+        scopes: &[Scope],
+    ) -> Key {
         let wish = ApiKeyWish {
             environment,
             scopes: scopes.to_vec(),
@@ -196,20 +214,20 @@ impl TestApp {
     }
 
     /// An organization and a sandbox key with all scopes.
-    pub async fn sandbox(&self, name: &str) -> Key {
+    pub(crate) async fn sandbox(&self, name: &str) -> Key {
         let organization = self.organization(name).await;
         self.key(organization, Environment::Sandbox, Scope::ALL).await
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    pub async fn get(&self, key: &Key, path: &str) -> Response {
+    pub(crate) async fn get(&self, key: &Key, path: &str) -> Response {
         self.request(Method::GET, path).bearer_auth(&key.token).send().await.unwrap()
     }
 
-    pub async fn get_json(&self, key: &Key, path: &str) -> Value {
+    pub(crate) async fn get_json(&self, key: &Key, path: &str) -> Value {
         let response = self.get(key, path).await;
         let status = response.status();
         let body = response.text().await.unwrap();
@@ -218,20 +236,20 @@ impl TestApp {
     }
 
     /// A POST with a key that no other request of this test has.
-    pub fn post(&self, key: &Key, path: &str) -> RequestBuilder {
+    pub(crate) fn post(&self, key: &Key, path: &str) -> RequestBuilder {
         let mut sent = self.keys_sent.lock().unwrap();
         let idempotency_key = format!("test-{}", sent.len());
         sent.insert(idempotency_key.clone());
         self.request(Method::POST, path).bearer_auth(&key.token).header("Idempotency-Key", idempotency_key)
     }
 
-    pub async fn post_json(&self, key: &Key, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn post_json(&self, key: &Key, path: &str, body: &Value) -> (StatusCode, Value) {
         let response = self.post(key, path).json(body).send().await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
 
     /// Uploads a PDF and gives its id.
-    pub async fn upload(&self, key: &Key, name: &str, pdf: Vec<u8>) -> String {
+    pub(crate) async fn upload(&self, key: &Key, name: &str, pdf: Vec<u8>) -> String {
         let request = self.post(key, &format!("/v1/documents?name={name}"));
         let response = request.header("Content-Type", "application/pdf").body(pdf).send().await.unwrap();
         let status = response.status();
@@ -241,14 +259,14 @@ impl TestApp {
     }
 
     /// Creates an envelope and gives its id.
-    pub async fn create(&self, key: &Key, body: &Value) -> String {
+    pub(crate) async fn create(&self, key: &Key, body: &Value) -> String {
         let (status, body) = self.post_json(key, "/v1/envelopes", body).await;
         assert_eq!(status, StatusCode::CREATED, "{body}");
         body["id"].as_str().unwrap().to_owned()
     }
 
     /// Sends an envelope.
-    pub async fn send(&self, key: &Key, envelope: &str) -> Value {
+    pub(crate) async fn send(&self, key: &Key, envelope: &str) -> Value {
         let path = format!("/v1/envelopes/{envelope}/send");
         let response = self.post(key, &path).send().await.unwrap();
         let status = response.status();
@@ -260,13 +278,13 @@ impl TestApp {
 
 /// An API key of a test.
 #[derive(Clone)]
-pub struct Key {
-    pub tenant: Tenant,
-    pub token: String,
+pub(crate) struct Key {
+    pub(crate) tenant: Tenant,
+    pub(crate) token: String,
 }
 
 /// A PDF with so many empty A4 pages.
-pub fn pdf(page_count: usize) -> Vec<u8> {
+pub(crate) fn pdf(page_count: usize) -> Vec<u8> {
     let kids: Vec<String> = (0..page_count).map(|page| format!("{} 0 R", page + 3)).collect();
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
@@ -278,20 +296,20 @@ pub fn pdf(page_count: usize) -> Vec<u8> {
     let mut offsets = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         offsets.push(file.len());
-        file.push_str(&format!("{} 0 obj\n{object}\nendobj\n", index + 1));
+        write!(file, "{} 0 obj\n{object}\nendobj\n", index + 1).unwrap();
     }
     let xref = file.len();
-    file.push_str(&format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1));
+    write!(file, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
     for offset in offsets {
-        file.push_str(&format!("{offset:010} 00000 n \n"));
+        write!(file, "{offset:010} 00000 n \n").unwrap();
     }
     let size = objects.len() + 1;
-    file.push_str(&format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n"));
+    write!(file, "trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n").unwrap();
     file.into_bytes()
 }
 
 /// An envelope of one document with one signer.
-pub fn envelope_of(document: &str) -> Value {
+pub(crate) fn envelope_of(document: &str) -> Value {
     serde_json::json!({
         "title": "Lease of the old mill",
         "documents": [{ "id": document }],

@@ -22,8 +22,8 @@ fn the_example_file_and_the_code_know_the_same_keys() {
             Some(setting) if setting.contains(" = ") && !setting.starts_with(' ') => setting,
             _ => line,
         })
-        .map(|line| format!("{line}\n"))
-        .collect();
+        .collect::<Vec<_>>()
+        .join("\n");
     let example = read(&uncommented, &[]).unwrap_or_else(|error| panic!("{error}"));
     let shown = serde_json::to_value(&example).unwrap();
     let defaults = serde_json::to_value(Config::default()).unwrap();

@@ -98,7 +98,7 @@ async fn changed_blobs_are_refused_and_found() {
         let path = files.pop().unwrap();
         if path.is_dir() {
             files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-        } else {
+        } else if std::fs::metadata(&path).unwrap().len() > 0 {
             break path;
         }
     };

@@ -1,40 +1,25 @@
 //! Logs: the fields of L-1 on every line, one correlation id (L-2), nothing about people in them (L-3).
 
-use std::sync::{Arc, Mutex};
-
-use countersign_server::logs::{ALWAYS, Lines};
+use countersign_server::logs::ALWAYS;
 use serde_json::Value;
-use tracing::instrument::WithSubscriber as _;
-use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::app::{TestApp, envelope_of, pdf};
+use crate::app::{TestApp, envelope_of, logged, pdf};
 
+/// Looks at the lines of all tests that ran so far in this process: people have the same names in all of them.
 #[tokio::test]
 async fn every_line_has_its_fields_and_names_nobody() {
-    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-    let kept = Arc::clone(&lines);
-    let layer = Lines::new(move |line: &str| kept.lock().unwrap().push(line.to_owned()));
-    let subscriber =
-        tracing_subscriber::registry().with(tracing_subscriber::filter::LevelFilter::INFO).with(layer);
-    // One thread, so that the server's tasks log to this subscriber too.
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let run = async {
-        let test = TestApp::start().await;
-        let key = test.sandbox("Acme").await;
-        let document = test.upload(&key, "secret-name.pdf", pdf(1)).await;
-        let envelope = test.create(&key, &envelope_of(&document)).await;
-        test.send(&key, &envelope).await;
-        let mut wrong = envelope_of(&document);
-        wrong["recipients"][0]["email"] = "ada@@example.com".into();
-        test.post_json(&key, "/v1/envelopes", &wrong).await;
-        let response = test.get(&key, &format!("/v1/envelopes/{envelope}")).await;
-        let request_id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
-        let token = key.token.clone();
-        test.finish_without_worker().await;
-        (request_id, token)
-    };
-    let (request_id, token) = run.with_current_subscriber().await;
-    let lines = lines.lock().unwrap().clone();
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "secret-name.pdf", pdf(1)).await;
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    test.send(&key, &envelope).await;
+    let mut wrong = envelope_of(&document);
+    wrong["recipients"][0]["email"] = "ada@@example.com".into();
+    test.post_json(&key, "/v1/envelopes", &wrong).await;
+    let response = test.get(&key, &format!("/v1/envelopes/{envelope}")).await;
+    let request_id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+    test.finish_without_worker().await;
+    let lines = logged();
     assert!(lines.len() >= 5, "{lines:?}");
     for line in &lines {
         let parsed: Value = serde_json::from_str(line).unwrap();
@@ -43,12 +28,12 @@ async fn every_line_has_its_fields_and_names_nobody() {
         for field in ALWAYS {
             assert!(parsed.get(field).is_some(), "{field} is not in {line}");
         }
-        for needle in ["Ada Lovelace", "ada@", "old mill", "secret-name", "127.0.0.1", token.as_str()] {
+        for needle in ["Ada Lovelace", "ada@", "old mill", "secret-name", "127.0.0.1", key.token.as_str()] {
             assert!(!line.contains(needle), "{needle} is in {line}");
         }
     }
-    let last = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let read = last.into_iter().find(|line| line["correlation_id"] == request_id.as_str()).unwrap();
+    let mut parsed = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let read = parsed.find(|line| line["correlation_id"] == request_id.as_str()).unwrap();
     assert_eq!((&read["event_type"], &read["event_result"]), (&"read_envelope".into(), &"ok".into()));
     assert!(read["client_id"].as_str().unwrap().starts_with("key_"));
 }
