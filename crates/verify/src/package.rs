@@ -1,7 +1,7 @@
 //! The evidence package, format 1: one deterministic archive with everything that a verifier needs about a completed
 //! envelope.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use countersign_core::{
     digest::Digest,
@@ -110,23 +110,23 @@ impl Package {
             return Err(PackageRefusal::Documents);
         }
         let proof = ProofFile::parse(self.proof.as_bytes())?;
-        let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        let mut files: BTreeMap<String, Cow<'_, [u8]>> = BTreeMap::new();
         for document in &self.documents {
-            files.insert(original_name(document.id), document.original.clone());
-            files.insert(sealed_name(document.id), document.sealed.clone());
+            files.insert(original_name(document.id), Cow::from(&document.original));
+            files.insert(sealed_name(document.id), Cow::from(&document.sealed));
         }
         for version in plan.consents.keys() {
             let missing = || PackageRefusal::Consent { version: version.clone() };
             let consent = self.consents.iter().find(|consent| consent.version == *version);
             let consent = consent.filter(|_| is_file_name(version)).ok_or_else(missing)?;
-            files.insert(consent_name(version), consent.text.clone().into_bytes());
+            files.insert(consent_name(version), Cow::from(consent.text.as_bytes()));
         }
-        files.insert(README.to_owned(), readme::of(&plan).into_bytes());
-        files.insert(CERTIFICATE.to_owned(), self.certificate.clone());
-        files.insert(EVENTS.to_owned(), write_lines(&self.events));
-        files.insert(PROOF.to_owned(), self.proof.clone().into_bytes());
-        files.insert(CHECKPOINT.to_owned(), proof.checkpoint().to_string().into_bytes());
-        files.insert(SYSTEM.to_owned(), self.system.to_file());
+        files.insert(README.to_owned(), Cow::from(readme::of(&plan).into_bytes()));
+        files.insert(CERTIFICATE.to_owned(), Cow::from(&self.certificate));
+        files.insert(EVENTS.to_owned(), Cow::from(write_lines(&self.events)));
+        files.insert(PROOF.to_owned(), Cow::from(self.proof.as_bytes()));
+        files.insert(CHECKPOINT.to_owned(), Cow::from(proof.checkpoint().to_string().into_bytes()));
+        files.insert(SYSTEM.to_owned(), Cow::from(self.system.to_file()));
         let names = plan.names();
         let listed: Vec<Entry<'_>> =
             names.iter().filter_map(|name| files.get(name).map(|bytes| Entry { name, bytes })).collect();
