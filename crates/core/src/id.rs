@@ -77,13 +77,18 @@ macro_rules! ids {
                 Self(bytes)
             }
 
+            /// When it was made, in milliseconds since 1970.
+            pub fn unix_ms(&self) -> i64 {
+                self.0.iter().take(6).fold(0, |unix_ms, byte| unix_ms << 8 | i64::from(*byte))
+            }
+
             /// The bytes behind the text.
             pub fn as_bytes(&self) -> &[u8; 16] {
                 &self.0
             }
 
             /// The identifier with these bytes.
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(bytes)
             }
         }
@@ -181,5 +186,6 @@ mod tests {
         let early = EnvelopeId::new(Time::from_unix_ms(1_000), [255; 10]);
         let late = EnvelopeId::new(Time::from_unix_ms(1_001), [0; 10]);
         assert!(early < late && early.to_string() < late.to_string());
+        assert_eq!(late.unix_ms(), 1_001);
     }
 }

@@ -14,6 +14,7 @@ use countersign_core::{
     id::{CorrelationId, OrganizationId},
     time::Time,
 };
+use countersign_pdf::font::FontBook;
 use countersign_store::{
     Postgres, Sqlite, Store,
     blob::{Blobs, DiskBlobs},
@@ -21,8 +22,12 @@ use countersign_store::{
 
 use crate::{
     config::Config,
+    egress,
     fault::Fault,
     keys::{Binding, Making, RootKey, ServerKeys, WrappingKey},
+    log::Log,
+    mail::smtp::Smtp,
+    sealing::fonts::SystemFonts,
     vault::on_blocking_thread,
 };
 
@@ -107,6 +112,12 @@ pub struct App {
     pub random: Arc<dyn Randomness>,
     /// The server's own keys.
     pub keys: ServerKeys,
+    /// The log of all events.
+    pub log: Log,
+    /// The fonts of stamps and certificates.
+    pub fonts: FontBook,
+    /// The mail server, when one is configured; sandboxes do without.
+    pub smtp: Option<Smtp>,
     root: RootKey,
     organizations: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
 }
@@ -148,8 +159,12 @@ impl App {
         let making =
             Making { store: &*store, root: root.wrapping(), random: &*random, now: clock.now(), host: &host };
         let keys = ServerKeys::open(&making, &config.seal).await?;
+        let log = Log::new(Arc::clone(&store), keys.log.clone());
+        let fonts = FontBook::new().with_fallback(Arc::new(SystemFonts::list()));
+        let smtp = egress::smtp(&config.mail)?;
         let organizations = RwLock::default();
-        let app = Arc::new(Self { config, store, blobs, clock, random, keys, root, organizations });
+        let app = Self { config, store, blobs, clock, random, keys, log, fonts, smtp, root, organizations };
+        let app = Arc::new(app);
         app.check_organizations().await?;
         Ok(Started { app, announcements })
     }

@@ -248,7 +248,7 @@ async fn examine_tiles(app: &App, size: u64, expected: Hash, report: &mut Report
     }
     match root(&tiles, size) {
         Ok(found) if found == expected => {
-            report.examined.push("the log: its tiles give the same root".to_owned())
+            report.examined.push("the log: its tiles give the same root".to_owned());
         }
         Ok(_) => report.wrong("the log: its tiles give another root"),
         Err(error) => report.wrong(format!("the log: {error}")),

@@ -8,7 +8,10 @@ use countersign_core::{
     refusal::{Code, Refusal},
     secret::Personal,
 };
-use countersign_pdf::inspect::{Inspection, Limits, inspect};
+use countersign_pdf::{
+    geometry::PageGeometry,
+    inspect::{Inspection, Limits, inspect},
+};
 use countersign_store::{Batch, CommitError, batch::Row, rows::DocumentRow, rows::IdempotencyClaim};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -108,7 +111,7 @@ pub async fn upload(
         .structure
         .pages
         .iter()
-        .map(|page| page.displayed_size())
+        .map(PageGeometry::displayed_size)
         .map(|(width, height)| (cpt(width), cpt(height)))
         .collect();
     let report = serde_json::to_value(&inspection).map_err(|error| Fault::Task(error.to_string()))?;

@@ -44,6 +44,15 @@ pub enum Fault {
     /// The server must not start like this; the sentence says how to mend it.
     #[error("{0}")]
     Unsafe(String),
+    /// A document could not be sealed.
+    #[error("seal: {0}")]
+    Seal(#[from] crate::sealing::SealFault),
+    /// A mail could not be written or handed over.
+    #[error("mail: {0}")]
+    Mail(String),
+    /// The evidence could not be put together.
+    #[error("evidence: {0}")]
+    Evidence(#[from] countersign_verify::PackageRefusal),
     /// A task ended before it gave its result.
     #[error("a task ended early: {0}")]
     Task(String),
@@ -83,6 +92,11 @@ impl Fault {
             CommitError::ClaimLost => Self::LeaseLost("the idempotency claim"),
             CommitError::Conflict => Self::LeaseLost("a row that was to be new"),
         }
+    }
+
+    /// A fault of a mail.
+    pub fn mail(error: impl ToString) -> Self {
+        Self::Mail(error.to_string())
     }
 
     /// A fault of a file.

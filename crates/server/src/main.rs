@@ -8,9 +8,11 @@ use countersign_server::{
     api,
     app::{App, Started, SystemClock, SystemRandomness},
     config::Config,
+    demo::{self, Wish},
     doctor,
     fault::{Failure, Fault},
     http::accept::serve,
+    jobs::Dispatcher,
     logs, organizations,
     tls::Tls,
 };
@@ -45,6 +47,27 @@ enum Command {
     },
     /// Print the OpenAPI document.
     Openapi,
+    /// Show the whole product: serve, sign an example contract, verify the evidence, and wait for you to sign another.
+    Demo(Demo),
+}
+
+#[derive(Args)]
+struct Demo {
+    /// Exit when the evidence is verified.
+    #[arg(long)]
+    once: bool,
+    /// Port on the loopback address.
+    #[arg(long, default_value_t = 8443)]
+    port: u16,
+    /// Where the sealed PDF and the evidence package go.
+    #[arg(long, default_value = "out")]
+    out: PathBuf,
+    /// Where the demo keeps its data.
+    #[arg(long, default_value = "data/demo")]
+    data: PathBuf,
+    /// Where the example contracts are.
+    #[arg(long, default_value = "examples")]
+    examples: PathBuf,
 }
 
 #[derive(Subcommand)]
@@ -121,6 +144,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         println!("{}", api::openapi::document().to_pretty_json().map_err(|e| Fault::Task(e.to_string()))?);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Demo(demo) = cli.command {
+        return show(demo).await;
+    }
     let config = Config::read(cli.config.as_deref(), std::env::vars())?;
     logs::start(&config.log.level)?;
     let started = App::open(config, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
@@ -147,7 +173,19 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(Keys::Create(create)) => create_key(&app, create).await,
-        Command::Inspect { .. } | Command::Openapi => Ok(ExitCode::SUCCESS),
+        Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+async fn show(demo: Demo) -> Result<ExitCode, Failure> {
+    logs::start("warn")?;
+    let Demo { once, port, out, data, examples } = demo;
+    match demo::run(Wish { port, out, data, examples, once }, told_to_stop()).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(fault) => {
+            eprintln!("countersign: {fault}");
+            Ok(ExitCode::FAILURE)
+        }
     }
 }
 
@@ -171,10 +209,12 @@ async fn run_server(app: Arc<App>) -> Result<(), Failure> {
         eprintln!("{announcement}");
     }
     let serving = serve(Arc::clone(&app), tls.as_ref()).await?;
+    let dispatcher = Dispatcher::start(Arc::clone(&app));
     eprintln!("Listening on {} as {}", serving.address, app.config.server.public_url);
     told_to_stop().await?;
     tracing::info!(event_type = "shutdown", event_result = "begun", "told to stop");
     serving.stop().await?;
+    dispatcher.stop().await?;
     Ok(())
 }
 

@@ -44,19 +44,21 @@ pub trait Store: Send + Sync {
     /// envelope.
     async fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault>;
 
-    /// Commits a batch, durably, as a whole or not at all.
+    /// Commits a batch, durably, as a whole or not at all. Of several things that are wrong with it, the first of these
+    /// is told: lease, claim, append, rows in their order. An append to an envelope of another tenant is a conflict.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
 
     /// A page of envelopes, newest first.
     async fn find_envelopes(&self, tenant: &Tenant, query: &EnvelopeQuery) -> Result<EnvelopePage, Fault>;
 
-    /// Openings by their commitments, for list views; unknown or erased ones are left out.
+    /// Openings by their commitments, for list views, in order of the commitments; unknown or erased ones are left
+    /// out.
     async fn openings(&self, tenant: &Tenant, commitments: &[Digest]) -> Result<Vec<OpeningRow>, Fault>;
 
     /// A document's row.
     async fn document(&self, tenant: &Tenant, document: DocumentId) -> Result<Option<DocumentRow>, Fault>;
 
-    /// The sealed documents and the certificate of an envelope, once sealed.
+    /// The sealed documents of an envelope by id and then its certificate, once sealed.
     async fn artifacts(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Vec<ArtifactRow>, Fault>;
 
     // People and callers
@@ -67,10 +69,10 @@ pub trait Store: Send + Sync {
     /// All organizations, by id.
     async fn organizations(&self) -> Result<Vec<OrganizationRow>, Fault>;
 
-    /// Persons by the keyed hash of their address.
+    /// Persons by the keyed hash of their address, in order of id; unknown ones are left out.
     async fn persons_by_lookup(&self, tenant: &Tenant, lookups: &[Digest]) -> Result<Vec<PersonRow>, Fault>;
 
-    /// Persons by id.
+    /// Persons by id, in order of id; unknown ones are left out.
     async fn persons(&self, tenant: &Tenant, persons: &[PersonId]) -> Result<Vec<PersonRow>, Fault>;
 
     /// The API key with this hash, of whatever tenant: this look-up gives the tenant.
@@ -91,13 +93,14 @@ pub trait Store: Send + Sync {
     /// Moves the end of an idle session; a session that ended stays ended.
     async fn touch_session(&self, session: SessionId, now: Time, expires_at: Time) -> Result<(), Fault>;
 
-    /// The sandbox mailbox, newest first.
+    /// The sandbox mailbox before position `before`, newest first. Positions grow, with gaps.
     async fn mailbox(&self, tenant: &Tenant, before: Option<u64>, limit: usize) -> Result<MailPage, Fault>;
 
     // Idempotency
 
     /// Claims an idempotency key for a request with this fingerprint, or says what became of the one before. A claim
-    /// that was never finished (the server was killed) can be taken over after `claim.stale_after_ms`.
+    /// that was never finished (the server was killed) can be taken over after `claim.stale_after_ms`. The same claim
+    /// may be made again after [`Fault::Unavailable`].
     async fn claim_idempotency(&self, claim: &IdempotencyClaim) -> Result<IdempotencyState, Fault>;
 
     /// Gives up a claim whose request was refused, so that it can be tried again.
@@ -110,7 +113,9 @@ pub trait Store: Send + Sync {
 
     // Jobs
 
-    /// Leases up to `limit` due jobs until `now + lease_ms`, oldest due first; each gets a new fencing token.
+    /// Leases up to `limit` due jobs until `now + lease_ms`, oldest due first; each gets a new fencing token. A job whose
+    /// lease ended is due again. It also sweeps what ended by `now`: idempotency keys, and sessions and codes a day after
+    /// their end, so that tables do not grow for ever; a bounded number each time.
     async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault>;
 
     /// Puts a leased job back, to be due at `due_at`; `Ok(false)` if the lease was lost.
@@ -120,15 +125,18 @@ pub trait Store: Send + Sync {
     async fn next_due(&self) -> Result<Option<Time>, Fault>;
 
     /// Waits until a commit has added jobs, or events to be sequenced, or `timeout_ms` have passed. Work that was
-    /// added since the last return of this method ends the wait at once.
+    /// added since the last return of this method ends the wait at once. Meant for one task of each server, which wakes
+    /// the others; it may return without a reason.
     async fn wait_for_work(&self, timeout_ms: u64);
 
     // The log
 
-    /// Takes the role of the one sequencer; `false` while another server has it.
+    /// Takes the role of the one sequencer, or keeps it; `false` while another server has it. To be asked again before
+    /// each round: the role is lost with a connection. [`Self::publish_checkpoint`] is safe without it.
     async fn lead_log(&self) -> Result<bool, Fault>;
 
-    /// Up to `limit` events that are not in the log yet, in commit order.
+    /// Up to `limit` events that are not in the log yet, in commit order: those of a stream in theirs, those of batches
+    /// that were committed at the same time in any.
     async fn next_leaves(&self, limit: usize) -> Result<Vec<LeafRow>, Fault>;
 
     /// Gives leaves their indexes from `from_index` on, writes tiles (new or wider ones replace) and the signed

@@ -7,9 +7,9 @@ use crate::failure::Failure;
 /// How many tests passed, failed and were left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
-    pub(crate) passed_count: u32,
-    pub(crate) failed_count: u32,
-    pub(crate) ignored_count: u32,
+    pub(crate) passed: u32,
+    pub(crate) failed: u32,
+    pub(crate) ignored: u32,
 }
 
 impl Tally {
@@ -21,9 +21,9 @@ impl Tally {
             let mut words = part.split_whitespace();
             let count = words.next().and_then(|word| word.parse::<u32>().ok()).unwrap_or(0);
             match words.next() {
-                Some("passed") => self.passed_count += count,
-                Some("failed") => self.failed_count += count,
-                Some("ignored") => self.ignored_count += count,
+                Some("passed") => self.passed += count,
+                Some("failed") => self.failed += count,
+                Some("ignored") => self.ignored += count,
                 _ => {}
             }
         }
@@ -54,8 +54,8 @@ impl Report {
     pub(crate) fn check(&mut self, name: &str, work: impl FnOnce() -> Result<(), Failure>) -> bool {
         self.section(name, || {
             let failure = work().err();
-            let failed_count = u32::from(failure.is_some());
-            (Tally { passed_count: 1 - failed_count, failed_count, ignored_count: 0 }, failure)
+            let failed = u32::from(failure.is_some());
+            (Tally { passed: 1 - failed, failed, ignored: 0 }, failure)
         })
     }
 
@@ -64,8 +64,8 @@ impl Report {
         println!("\n=== {name}");
         let started = now();
         let (mut tally, failure) = work();
-        if failure.is_some() && tally.failed_count == 0 {
-            tally.failed_count = 1;
+        if failure.is_some() && tally.failed == 0 {
+            tally.failed = 1;
         }
         let failure = failure.map(|failure| failure.0);
         let took = started.elapsed();
@@ -83,9 +83,9 @@ impl Report {
         println!("\n=== Summary");
         for section in &self.sections {
             let verdict = if section.failure.is_none() { "passed" } else { "FAILED" };
-            let Tally { passed_count, failed_count, .. } = section.tally;
+            let Tally { passed, failed, .. } = section.tally;
             println!(
-                "{:>9}  {verdict}  {:<28} {passed_count} passed, {failed_count} failed",
+                "{:>9}  {verdict}  {:<28} {passed} passed, {failed} failed",
                 seconds(section.took),
                 section.name
             );
@@ -96,10 +96,10 @@ impl Report {
             }
         }
         println!("{:>9}  in all", seconds(self.started.elapsed()));
-        let passed_count: u32 = self.sections.iter().map(|section| section.tally.passed_count).sum();
-        let failed_count: u32 = self.sections.iter().map(|section| section.tally.failed_count).sum();
-        println!("{passed_count} passed, {failed_count} failed");
-        failed_count == 0
+        let passed: u32 = self.sections.iter().map(|section| section.tally.passed).sum();
+        let failed: u32 = self.sections.iter().map(|section| section.tally.failed).sum();
+        println!("{passed} passed, {failed} failed");
+        failed == 0
     }
 }
 
@@ -129,7 +129,7 @@ mod tests {
         ] {
             tally.add_line(line);
         }
-        assert_eq!(tally, Tally { passed_count: 14, failed_count: 1, ignored_count: 4 });
+        assert_eq!(tally, Tally { passed: 14, failed: 1, ignored: 4 });
     }
 
     #[test]

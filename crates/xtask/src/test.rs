@@ -86,11 +86,11 @@ fn tests(command: &mut Command) -> (Tally, Option<Failure>) {
     let ended_well = process::tell(command, |line| tally.add_line(line));
     let failure = match ended_well {
         Err(failure) => Some(failure),
-        Ok(false) => Some(Failure(format!("{} tests failed", tally.failed_count))),
-        Ok(true) if tally.ignored_count > 0 => {
-            Some(Failure(format!("{} tests are ignored; a test runs or is not there", tally.ignored_count)))
+        Ok(false) => Some(Failure(format!("{} tests failed", tally.failed))),
+        Ok(true) if tally.ignored > 0 => {
+            Some(Failure(format!("{} tests are ignored; a test runs or is not there", tally.ignored)))
         }
-        Ok(true) if tally.passed_count == 0 => Some(Failure("no test ran".into())),
+        Ok(true) if tally.passed == 0 => Some(Failure("no test ran".into())),
         Ok(true) => None,
     };
     (tally, failure)

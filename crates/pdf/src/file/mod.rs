@@ -36,6 +36,7 @@ pub(crate) struct Loaded<'a> {
     pub(crate) source: Source<'a>,
     /// Where its stream stands in the file, if it is one.
     pub(crate) stream: Option<Range<usize>>,
+    pub(crate) value_count: u32,
 }
 
 impl Loaded<'_> {
@@ -128,11 +129,9 @@ impl<'a> File<'a> {
     /// Loads an object; `None` where the file has none, which is the null object (§7.3.10).
     pub(crate) fn load(&self, id: ObjectId) -> Result<Option<Loaded<'a>>, Refusal> {
         match self.xref.place(id.0) {
-            Place::Free => Ok(None),
-            Place::At { generation, .. } if generation != id.1 => Ok(None),
-            Place::At { offset, .. } => self.load_at(id, offset).map(Some),
+            Place::At { offset, generation } if generation == id.1 => self.load_at(id, offset).map(Some),
             Place::In { stream, index } if id.1 == 0 => self.load_from(id, stream, index).map(Some),
-            Place::In { .. } => Ok(None),
+            _ => Ok(None),
         }
     }
 
@@ -143,8 +142,10 @@ impl<'a> File<'a> {
         }
         let node = parser.object()?;
         let source = Source::File(self.bytes);
+        let value_count = parser.value_count();
         if parser.keyword(b"endobj") {
-            return Ok(Loaded { id, node, source, stream: None });
+            parser.settle()?;
+            return Ok(Loaded { id, node, source, stream: None, value_count });
         }
         let dictionary = node.as_dictionary().ok_or(damaged("an object does not end where it should"))?;
         let length = match dictionary.get(b"Length").map(|node| &node.value) {
@@ -158,7 +159,8 @@ impl<'a> File<'a> {
         if !parser.keyword(b"endobj") {
             return Err(damaged("an object does not end where it should"));
         }
-        Ok(Loaded { id, node, source, stream: Some(stream) })
+        parser.settle()?;
+        Ok(Loaded { id, node, source, stream: Some(stream), value_count })
     }
 
     /// The integer that stands at `id`, found without following anything further, so that no loop can arise.
@@ -188,7 +190,8 @@ impl<'a> File<'a> {
         }
         let mut parser = Parser::new(&stream.bytes, offset, &self.budget);
         let node = parser.object()?;
-        Ok(Loaded { id, node, source: Source::ObjectStream(Rc::clone(&stream.bytes)), stream: None })
+        let (source, value_count) = (Source::ObjectStream(Rc::clone(&stream.bytes)), parser.value_count());
+        Ok(Loaded { id, node, source, stream: None, value_count })
     }
 
     fn object_stream(&self, number: u32) -> Result<Rc<ObjectStream>, Refusal> {
@@ -213,7 +216,8 @@ impl<'a> File<'a> {
         };
         let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(broken)?;
         let stream = stream_range(&mut parser, length)?;
-        let loaded = Loaded { id, node: node.clone(), source: Source::File(self.bytes), stream: Some(stream) };
+        let (source, value_count) = (Source::File(self.bytes), parser.value_count());
+        let loaded = Loaded { id, node: node.clone(), source, stream: Some(stream), value_count };
         let bytes = self.decoded(&loaded, self.budget.holdable_bytes())?.ok_or_else(broken)?;
         self.budget.held(bytes.len() as u64)?;
         let stream = Rc::new(self.index_object_stream(dictionary, bytes)?);
@@ -229,14 +233,17 @@ impl<'a> File<'a> {
         if count > self.budget.limits.objects as usize {
             return Err(Refusal::TooManyObjects { limit: self.budget.limits.objects });
         }
+        self.budget.listed(count as u64)?;
         let mut parser = Parser::new(&bytes, 0, &self.budget);
         let mut index = Vec::new();
         for _ in 0..count {
-            let number = parser.unsigned().and_then(|number| u32::try_from(number).ok()).ok_or_else(broken)?;
-            let offset = parser.unsigned().and_then(|offset| usize::try_from(offset).ok()).ok_or_else(broken)?;
+            let number =
+                parser.unsigned().and_then(|number| u32::try_from(number).ok()).ok_or_else(broken)?;
+            let offset =
+                parser.unsigned().and_then(|offset| usize::try_from(offset).ok()).ok_or_else(broken)?;
             index.push((number, first.checked_add(offset).ok_or_else(broken)?));
         }
-        self.budget.parsed(parser.position())?;
+        parser.settle()?;
         Ok(ObjectStream { bytes: Rc::new(bytes), index })
     }
 

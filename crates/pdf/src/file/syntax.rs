@@ -123,11 +123,20 @@ pub(crate) struct Parser<'a> {
     budget: &'a Budget,
     depth: u32,
     values_left: u32,
+    /// Up to where the budget is charged.
+    charged: usize,
 }
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(bytes: &'a [u8], position: usize, budget: &'a Budget) -> Self {
-        Self { bytes, position, budget, depth: 0, values_left: budget.limits.values_per_object }
+        Self {
+            bytes,
+            position,
+            budget,
+            depth: 0,
+            values_left: budget.limits.values_per_object,
+            charged: position,
+        }
     }
 
     pub(crate) fn position(&self) -> usize {
@@ -160,8 +169,25 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(crate) fn advance(&mut self, bytes: usize) {
+    /// Steps over bytes that are not read.
+    pub(crate) fn advance(&mut self, bytes: usize) -> Result<(), Refusal> {
+        self.settle()?;
         self.position += bytes;
+        self.charged = self.position;
+        Ok(())
+    }
+
+    /// Charges what was read since the last time, comments and white space included: a file could have every object
+    /// begin with the same long comment.
+    pub(crate) fn settle(&mut self) -> Result<(), Refusal> {
+        let read = self.position.saturating_sub(self.charged);
+        self.charged = self.position;
+        self.budget.parsed(read)
+    }
+
+    /// How many values were read.
+    pub(crate) fn value_count(&self) -> u32 {
+        self.budget.limits.values_per_object.saturating_sub(self.values_left)
     }
 
     /// Takes `word` after white space if it stands there as a whole token.
@@ -200,9 +226,8 @@ impl<'a> Parser<'a> {
 
     /// One object, with the bytes it took charged to the budget.
     pub(crate) fn object(&mut self) -> Result<Node, Refusal> {
-        let start = self.position;
         let node = self.node();
-        self.budget.parsed(self.position - start)?;
+        self.settle()?;
         node
     }
 

@@ -49,6 +49,19 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Bounds for verifying a sealed file, which is an accepted original with pages and attachments added.
+    pub fn for_sealed() -> Self {
+        let upload = Self::default();
+        Self {
+            size_bytes: 3 * upload.size_bytes,
+            pages: 2 * upload.pages,
+            objects: 2 * upload.objects,
+            ..upload
+        }
+    }
+}
+
 /// What is left of the limits while a file is read.
 #[derive(Debug)]
 pub(crate) struct Budget {
@@ -56,6 +69,8 @@ pub(crate) struct Budget {
     work: Cell<u64>,
     expansion: Cell<u64>,
     structure: Cell<u64>,
+    listed: Cell<u64>,
+    kept_values: Cell<u64>,
 }
 
 /// Steps for one byte that is parsed.
@@ -67,6 +82,9 @@ impl Budget {
             work: Cell::new(limits.work),
             expansion: Cell::new(limits.total_stream_bytes),
             structure: Cell::new(limits.structure_bytes),
+            // Every revision may list every object again; three full listings are more than real files have.
+            listed: Cell::new(3 * u64::from(limits.objects)),
+            kept_values: Cell::new(4 * u64::from(limits.values_per_object)),
             limits: limits.clone(),
         }
     }
@@ -85,6 +103,17 @@ impl Budget {
     /// Counts `bytes` that came out of a decoder and stay in memory.
     pub(crate) fn held(&self, bytes: u64) -> Result<(), Refusal> {
         take(&self.structure, bytes, Refusal::ExpansionBomb)
+    }
+
+    /// Counts entries of cross-references and of object streams.
+    pub(crate) fn listed(&self, entries: u64) -> Result<(), Refusal> {
+        take(&self.listed, entries, Refusal::TooManyObjects { limit: self.limits.objects })
+    }
+
+    /// Counts values of objects that stay parsed.
+    pub(crate) fn kept(&self, values: u32) -> Result<(), Refusal> {
+        let limit = self.limits.values_per_object;
+        take(&self.kept_values, u64::from(values), Refusal::TooManyObjects { limit })
     }
 
     /// What may still be held.

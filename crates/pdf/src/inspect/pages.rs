@@ -67,6 +67,7 @@ impl<'a> Walk<'a, '_> {
         }
         let broken = || damaged("the page tree holds something that is no page");
         let object = Rc::new(self.file.load(id)?.ok_or_else(broken)?);
+        self.file.budget.kept(object.value_count)?;
         let dictionary = object.dictionary().ok_or_else(broken)?;
         let attributes = self.attributes(&object, dictionary, above)?;
         let Some(kids) = dictionary.get(b"Kids") else {

@@ -17,6 +17,7 @@ pub enum Notice {
     /// The file is encrypted but opens without a password; its author restricts what readers offer to do with it.
     OwnerPassword,
     /// Scripts, which may change what some readers show.
+    #[serde(rename = "javascript")]
     JavaScript,
     /// Files inside the file.
     EmbeddedFiles,
@@ -33,10 +34,24 @@ pub enum Notice {
 }
 
 impl Notice {
+    /// Every notice, for tables and tests.
+    pub const ALL: [Self; 8] = [
+        Self::OwnerPassword,
+        Self::JavaScript,
+        Self::EmbeddedFiles,
+        Self::ExternalActions,
+        Self::OptionalContent,
+        Self::Multimedia,
+        Self::XfaAlongside,
+        Self::BrokenStream,
+    ];
+
     /// A sentence for the sender.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::OwnerPassword => "The file is encrypted by an owner password; it opens without one and stays so.",
+            Self::OwnerPassword => {
+                "The file is encrypted by an owner password; it opens without one and stays so."
+            }
             Self::JavaScript => "The file holds scripts, which may change what some readers show.",
             Self::EmbeddedFiles => "The file holds other files; they are sealed with it.",
             Self::ExternalActions => "The file holds links or actions that leave it.",
@@ -86,11 +101,7 @@ fn content_streams(file: &File<'_>, pages: &[Page<'_>]) -> Result<HashSet<Object
 impl Sweep<'_, '_> {
     fn node(&mut self, node: &Node) {
         match &node.value {
-            Value::Reference(id) => {
-                if self.seen.insert(id.0) {
-                    self.pending.push(*id);
-                }
-            }
+            Value::Reference(id) if self.seen.insert(id.0) => self.pending.push(*id),
             Value::Array(items) => items.iter().for_each(|item| self.node(item)),
             Value::Dictionary(dictionary) => self.dictionary(dictionary),
             _ => {}

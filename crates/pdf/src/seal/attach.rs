@@ -49,7 +49,10 @@ pub(super) fn attach<'a>(
     let mut specifications = Vec::new();
     for attachment in attachments {
         let (specification, stream) = (update.reserve(), update.reserve());
-        new.push((stream, write::object(&Object::Stream(embedded_file(attachment)), &encryption(file, stream))));
+        new.push((
+            stream,
+            write::object(&Object::Stream(embedded_file(attachment)), &encryption(file, stream)),
+        ));
         let body = Object::Dictionary(file_specification(attachment, stream));
         new.push((specification, write::object(&body, &encryption(file, specification))));
         let key = unique_key(&tree, &attachment.file_name);
@@ -68,12 +71,11 @@ pub(super) fn attach<'a>(
     body.extend_from_slice(b"] >>");
     new.push((tree_id, body));
     let tree_reference = write::reference(tree_id);
-    match &names {
-        Some((owner, node)) => update.set(owner, node, "EmbeddedFiles", tree_reference.as_bytes())?,
-        None => {
-            let value = format!("<< /EmbeddedFiles {tree_reference} >>");
-            update.set(catalog, &catalog.node, "Names", value.as_bytes())?;
-        }
+    if let Some((owner, node)) = &names {
+        update.set(owner, node, "EmbeddedFiles", tree_reference.as_bytes())?;
+    } else {
+        let value = format!("<< /EmbeddedFiles {tree_reference} >>");
+        update.set(catalog, &catalog.node, "Names", value.as_bytes())?;
     }
     associate(update, file, catalog, &specifications.join(" "))
 }
@@ -178,10 +180,8 @@ fn embedded_file(attachment: &Attachment) -> Stream {
     let mut parameters = Dictionary::new();
     parameters.set("Size", i64::try_from(attachment.bytes.len()).unwrap_or(i64::MAX));
     parameters.set("ModDate", text(&attachment.modified.pdf_date()));
-    parameters.set(
-        "CheckSum",
-        Object::String(Md5::digest(&attachment.bytes).to_vec(), StringFormat::Hexadecimal),
-    );
+    parameters
+        .set("CheckSum", Object::String(Md5::digest(&attachment.bytes).to_vec(), StringFormat::Hexadecimal));
     let mut dictionary = Dictionary::new();
     dictionary.set("Type", Object::Name(b"EmbeddedFile".to_vec()));
     dictionary.set("Subtype", Object::Name(attachment.mime_type.clone().into_bytes()));

@@ -10,6 +10,7 @@ pub mod openapi;
 mod read_certificate;
 mod read_document;
 mod read_envelope;
+mod read_evidence;
 mod read_original;
 mod read_sealed;
 mod resend_envelope;
@@ -44,11 +45,20 @@ pub const ENDPOINTS: &[Endpoint] = &[
     read_original::ENDPOINT,
     read_sealed::ENDPOINT,
     read_certificate::ENDPOINT,
+    read_evidence::ENDPOINT,
     list_mailbox::ENDPOINT,
 ];
 
 /// Paths that need no credential: the exceptions to authentication.
-pub const OPEN_PATHS: &[&str] = &["/v1/openapi.json", "/docs/errors", "/health", "/ready"];
+pub const OPEN_PATHS: &[&str] = &[
+    "/v1/openapi.json",
+    "/docs/errors",
+    "/health",
+    "/ready",
+    "/log/checkpoint",
+    "/log/key",
+    "/log/tile/{*path}",
+];
 
 /// An answer with a body, for keeping.
 fn answer<T: Serialize>(status: u16, location: Option<String>, body: &T) -> Answer {

@@ -8,7 +8,7 @@ use utoipa::{
 
 use super::{
     create_envelope, list_envelopes, list_events, list_mailbox, read_certificate, read_document,
-    read_envelope, read_original, read_sealed, resend_envelope, send_envelope, upload_document,
+    read_envelope, read_evidence, read_original, read_sealed, resend_envelope, send_envelope, upload_document,
     void_envelope,
 };
 
@@ -31,6 +31,7 @@ use super::{
         read_original::original,
         read_sealed::sealed,
         read_certificate::certificate,
+        read_evidence::package,
         list_mailbox::list,
     ),
     modifiers(&ApiKeys),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 use axum::{
     body::Bytes,
     extract::{FromRequestParts as _, Query, RawPathParams, Request},
-    http::{HeaderMap, Uri, header, request::Parts},
+    http::{HeaderMap, Uri, header, request::Parts, uri::PathAndQuery},
     response::Response,
 };
 use countersign_core::{
@@ -135,7 +135,7 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     let claim = match endpoint.method {
         Method::Get => None,
         Method::Post => {
-            let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or_default();
+            let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
             let fingerprint = Digest::of_parts(&[b"POST ", target.as_bytes(), b"\n", &body]);
             match idempotency::claim(&app, &principal, &parts.headers, fingerprint).await? {
                 idempotency::Claimed::Work(claim) => Some(claim),

@@ -8,5 +8,6 @@ pub mod gate;
 pub mod headers;
 pub mod idempotency;
 pub mod limits;
+mod log_files;
 pub mod problem;
 pub mod router;

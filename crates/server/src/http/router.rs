@@ -16,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::{
     edge::{self, Edge},
     gate::{self, Endpoint, Method},
+    log_files,
     problem::Problem,
 };
 use crate::{api, app::App, signer};
@@ -34,6 +35,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/docs/errors", get(api::errors_page::serve))
         .route("/health", get(api::health::alive))
         .route("/ready", get(api::health::ready))
+        .merge(log_files::routes())
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         .with_state(app)

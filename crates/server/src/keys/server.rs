@@ -75,12 +75,11 @@ impl ServerKeys {
         let log =
             LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
         let tokens = making.root.unwrap(&place(TOKENS), &tokens.wrapped_key)?;
-        let seal = match &seal.pkcs11_module {
-            Some(module) => SharedSealKey(Arc::new(TokenKey::open(module, seal)?)),
-            None => {
-                let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
-                SharedSealKey(Arc::new(software_seal_key(making.root, &row)?))
-            }
+        let seal = if let Some(module) = &seal.pkcs11_module {
+            SharedSealKey(Arc::new(TokenKey::open(module, seal)?))
+        } else {
+            let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
+            SharedSealKey(Arc::new(software_seal_key(making.root, &row)?))
         };
         let own = seal.certificate_chain().first();
         let own = own.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;

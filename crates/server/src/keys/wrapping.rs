@@ -106,6 +106,7 @@ impl WrappingKey {
     }
 
     /// A key for another purpose, from this one (NIST SP 800-108, one block of HMAC-SHA256).
+    #[must_use]
     pub fn derive(&self, purpose: &str) -> Self {
         Self::from_bytes(self.mac(&[b"countersign/derive/v1\0", purpose.as_bytes()]).0)
     }

@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashSet,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -68,12 +68,14 @@ impl Randomness for TestDice {
 /// What a test may want to be otherwise.
 pub struct Options {
     pub seed: u64,
+    /// PostgreSQL instead of SQLite.
+    pub postgres: bool,
     pub configure: fn(&mut Config),
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, configure: |_| {} }
+        Self { seed: 1, postgres: false, configure: |_| {} }
     }
 }
 
@@ -90,9 +92,14 @@ pub struct TestApp {
     keys_sent: Mutex<HashSet<String>>,
 }
 
-/// Which database tests run on: SQLite, or the PostgreSQL whose URL is in the file that this variable names.
-fn database_url_file() -> Option<PathBuf> {
-    std::env::var_os("COUNTERSIGN_TEST_DATABASE_URL_FILE").map(PathBuf::from)
+/// The file with the URL of this test's own PostgreSQL database.
+async fn database_url_file(folder: &Path) -> PathBuf {
+    let file = folder.join("database-url");
+    if !file.exists() {
+        let url = countersign_store::testing::cluster().unwrap().database().await.unwrap();
+        std::fs::write(&file, url).unwrap();
+    }
+    file
 }
 
 impl TestApp {
@@ -111,7 +118,9 @@ impl TestApp {
         config.server.data_dir = folder.path().join("data");
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.public_url = "https://sign.test".to_owned();
-        config.server.database_url_file = database_url_file();
+        if options.postgres {
+            config.server.database_url_file = Some(database_url_file(folder.path()).await);
+        }
         config.server.shutdown_s = 2;
         (options.configure)(&mut config);
         // Another start draws other numbers, as another process would.

@@ -145,7 +145,7 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
         config.mail.smtp_host = Some("mail.test".to_owned());
         config.mail.from = "sign@sign.test".to_owned();
     };
-    let test = TestApp::start_with(crate::app::Options { seed: 5, configure: live }).await;
+    let test = TestApp::start_with(crate::app::Options { configure: live, ..Default::default() }).await;
     let organization = test.organization("Acme").await;
     let own = test.key(organization, Environment::Sandbox, Scope::ALL).await;
     let ids = ids(&test, &own).await;

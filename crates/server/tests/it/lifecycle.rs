@@ -3,11 +3,20 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::app::{TestApp, envelope_of, pdf};
+use crate::app::{Options, TestApp, envelope_of, pdf};
 
 #[tokio::test]
-async fn an_envelope_goes_from_upload_to_void_and_its_events_tell_the_story() {
-    let test = TestApp::start().await;
+async fn on_sqlite_an_envelope_goes_from_upload_to_void_and_its_events_tell_the_story() {
+    from_upload_to_void(TestApp::start().await).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_an_envelope_goes_from_upload_to_void_and_its_events_tell_the_story() {
+    let options = Options { postgres: true, ..Options::default() };
+    from_upload_to_void(TestApp::start_with(options).await).await;
+}
+
+async fn from_upload_to_void(test: TestApp) {
     let key = test.sandbox("Acme").await;
     let document = test.upload(&key, "lease.pdf", pdf(2)).await;
     let known = test.get_json(&key, &format!("/v1/documents/{document}")).await;

@@ -42,7 +42,7 @@ async fn too_many_or_too_large_headers_are_refused() {
 /// A request that holds its place, because its body does not come to an end, makes the next one too many.
 #[tokio::test]
 async fn one_request_too_many_is_answered_503_with_retry_after() {
-    let options = Options { seed: 3, configure: |config| config.server.requests = 1 };
+    let options = Options { configure: |config| config.server.requests = 1, ..Options::default() };
     let test = TestApp::start_with(options).await;
     let key = test.sandbox("Acme").await;
     let body = reqwest::Body::wrap(EndlessBody);

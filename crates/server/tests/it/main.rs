@@ -1,13 +1,28 @@
 //! Tests of the whole server through HTTPS, in one binary.
 
+#[cfg(test)]
 mod app;
+#[cfg(test)]
 mod browser;
+#[cfg(test)]
 mod configuration;
+#[cfg(test)]
 mod documents_of_the_api;
+#[cfg(test)]
 mod encryption;
+#[cfg(test)]
 mod gate;
+#[cfg(test)]
 mod idempotency;
+#[cfg(test)]
 mod keys;
+#[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod races;

@@ -89,9 +89,6 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
     }
     openings(group, &mut steps);
     jobs(group, &mut steps)?;
-    if group.iter().any(|batch| batch.makes_work()) {
-        steps.push(Step { call: call!(sql::NOTIFY), must: None });
-    }
     Ok(steps)
 }
 

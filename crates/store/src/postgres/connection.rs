@@ -23,6 +23,10 @@ const TRIES: usize = 4;
 const SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=60s -c lock_timeout=30s \
     -c idle_in_transaction_session_timeout=60s";
 
+/// Besides, for connections that write: a group is a few rows of large tables, but a plan that was made while the
+/// tables were small, and is kept, would read them whole.
+const BY_INDEX: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+
 /// A parameter that a call owns.
 pub(super) type Parameter = Box<dyn ToSql + Sync + Send>;
 
@@ -55,6 +59,14 @@ pub(super) fn configured(url: &str) -> Result<Config, Fault> {
     Ok(config)
 }
 
+/// The same for connections that write.
+pub(super) fn by_index(config: &Config) -> Config {
+    let mut config = config.clone();
+    let options = format!("{} {BY_INDEX}", config.get_options().unwrap_or_default());
+    config.options(options);
+    config
+}
+
 /// A pool of up to `size` connections.
 pub(super) fn pool(config: &Config, size: usize) -> Result<Pool, Fault> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
@@ -82,7 +94,7 @@ pub(super) fn is_lost(error: &Error) -> bool {
         Some(code) => code.code().starts_with("08") || code.code().starts_with("57P"),
         None => {
             error.is_closed()
-                || std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
+                || std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<std::io::Error>)
         }
     }
 }
@@ -109,9 +121,8 @@ pub(super) fn fault(error: &Error) -> Fault {
             Fault::Unavailable(text(error))
         }
         Some("23") => Fault::Contradiction(text(error)),
-        Some(_) => Fault::Database(text(error)),
         None if is_lost(error) => Fault::Unavailable(text(error)),
-        None => Fault::Database(text(error)),
+        _ => Fault::Database(text(error)),
     }
 }
 

@@ -70,7 +70,7 @@ impl Postgres {
         let (listening, heard) = oneshot::channel();
         tasks.spawn(listen::listen(config.clone(), Arc::clone(&work), listening));
         heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
-        let writers = connection::pool(&config, Writer::connections())?;
+        let writers = connection::pool(&connection::by_index(&config), Writer::connections())?;
         let writer = Writer::start(&writers, &work, &mut tasks);
         Ok(Self { readers, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }

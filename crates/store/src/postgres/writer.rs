@@ -9,14 +9,14 @@ use std::sync::{
 use deadpool_postgres::{ClientWrapper, Pool};
 use futures_util::future::join_all;
 use tokio::{
-    sync::{Mutex, mpsc, oneshot},
+    sync::{Mutex, Notify, mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_postgres::Error;
 
 use super::{
     batch::{Unmet, steps, tenant},
-    connection::{call, connection, execute, fault, is_lost, query},
+    connection::{call, connection, execute, fault, is_lost, query, repeat},
     sql,
 };
 use crate::{
@@ -65,8 +65,15 @@ impl Writer {
         let (queue, waiting) = mpsc::channel(QUEUE_BATCHES);
         let waiting = Arc::new(Mutex::new(waiting));
         let counts = Arc::<Counts>::default();
+        let durable = Arc::<Notify>::default();
+        tasks.spawn(announce(pool.clone(), Arc::clone(&durable)));
         for _ in 0..WRITERS {
-            let group = Group { pool: pool.clone(), counts: Arc::clone(&counts), work: Arc::clone(work) };
+            let group = Group {
+                pool: pool.clone(),
+                counts: Arc::clone(&counts),
+                work: Arc::clone(work),
+                durable: Arc::clone(&durable),
+            };
             tasks.spawn(group.run(Arc::clone(&waiting)));
         }
         Self { queue, counts }
@@ -74,7 +81,7 @@ impl Writer {
 
     /// The connections that the writers need.
     pub(super) fn connections() -> usize {
-        WRITERS
+        WRITERS + 1
     }
 
     /// Commits a batch with others that wait.
@@ -98,6 +105,7 @@ struct Group {
     pool: Pool,
     counts: Arc<Counts>,
     work: Arc<Work>,
+    durable: Arc<Notify>,
 }
 
 /// Why a group did not commit.
@@ -189,6 +197,7 @@ impl Group {
         self.counts.batches.fetch_add(u64::try_from(group.len()).unwrap_or(0), Ordering::Relaxed);
         if group.iter().any(Batch::makes_work) {
             self.work.arrived();
+            self.durable.notify_one();
         }
         Ok(())
     }
@@ -202,6 +211,17 @@ impl From<Error> for Failure {
             Self::Again(fault(&error))
         } else {
             Self::Refused(fault(&error).into())
+        }
+    }
+}
+
+// Tells the other servers that there is work, once for all groups that became durable meanwhile. It is no part of their
+// transactions, because PostgreSQL commits transactions that notify one after the other.
+async fn announce(pool: Pool, durable: Arc<Notify>) {
+    loop {
+        durable.notified().await;
+        if let Err(fault) = repeat(&pool, &call!(sql::NOTIFY), query).await {
+            tracing::warn!(%fault, "the other servers were not told of new work: they find it when they look");
         }
     }
 }

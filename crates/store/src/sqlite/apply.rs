@@ -1,6 +1,6 @@
 //! The changes: what a batch, a claim, a lease and a checkpoint write, each within the writer's transaction.
 
-use countersign_core::{access::Tenant, time::Time};
+use countersign_core::{access::Tenant, id::DocumentId, time::Time};
 use rusqlite::{Connection, params};
 
 use super::{
@@ -233,7 +233,7 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
             let (organization, environment) = tenant(&row.tenant);
             let values = params![
                 row.envelope.as_bytes(),
-                row.document.as_ref().map(|document| document.as_bytes()),
+                row.document.as_ref().map(DocumentId::as_bytes),
                 organization,
                 environment,
                 row.sha256.0,

@@ -6,7 +6,9 @@ use countersign_store::{Batch, CommitError, Committed, Memory, Sqlite, Store, ba
 
 use crate::rows;
 
-fn stores() -> (tempfile::TempDir, Vec<(&'static str, Arc<dyn Store>)>) {
+type Named = Vec<(&'static str, Arc<dyn Store>)>;
+
+fn stores() -> (tempfile::TempDir, Named) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::open(&folder.path().join("store.db")).unwrap();
     (folder, vec![("memory", Arc::new(Memory::new())), ("sqlite", Arc::new(sqlite))])

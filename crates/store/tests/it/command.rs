@@ -1,6 +1,6 @@
 //! Random sequences of commands: each is drawn from few identities, so that commands meet what others left.
 
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
 
 use countersign_core::{
     id::{CodeId, DocumentId, LinkId, OrganizationId, PersonId, SessionId},
@@ -272,7 +272,7 @@ async fn mailbox(store: &dyn Store, of: u64, limit: usize) -> String {
     loop {
         let page = store.mailbox(&rows::tenant(of), before, limit).await.unwrap();
         let rows: Vec<_> = page.rows.iter().map(|(_, row)| row).collect();
-        told += &format!("{rows:?} {}\n", page.more);
+        writeln!(told, "{rows:?} {}", page.more).unwrap();
         assert!(page.rows.is_sorted_by(|one, next| one.0 > next.0), "newest first");
         match page.rows.last() {
             Some((position, _)) if page.more => before = Some(*position),

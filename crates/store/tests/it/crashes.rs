@@ -12,10 +12,16 @@ use std::{
     },
 };
 
-use countersign_store::{Batch, CommitError, Fault, Postgres, Sqlite, Store, testing};
+use countersign_store::{
+    Batch, CommitError, Fault, Postgres, Sqlite, Store, rows::IdempotencyState, testing,
+};
 use tokio::task::JoinSet;
 
-use crate::{dice::Dice, proxy::Proxy, rows};
+use crate::{
+    dice::Dice,
+    proxy::{Cut, Proxy},
+    rows,
+};
 
 // Each event brings a job and a mail of its own, so that halves would show.
 fn one_event(stream: u64, seq: u64) -> Batch {
@@ -178,22 +184,86 @@ async fn postgres_with_connections_cut_keeps_every_answered_batch_once_and_whole
     check(&fresh, &all).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_comes_back_after_all_connections_were_cut() {
+async fn behind_a_proxy() -> (Proxy, Postgres) {
     let cluster = testing::cluster().unwrap();
     let url = cluster.database().await.unwrap();
     let proxy = Proxy::start(cluster.port()).await;
     let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
     let store = Postgres::open(&through).await.unwrap();
-    assert!(store.lead_log().await.unwrap());
-    for seq in 1..=5 {
+    (proxy, store)
+}
+
+async fn events_of(store: &Postgres, stream: u64) -> usize {
+    let stream = store.load(&rows::tenant(0), rows::envelope(stream)).await.unwrap();
+    stream.map_or(0, |stream| stream.events.len())
+}
+
+/// Before the commit is sent nothing is durable: the batch is sent again, and the caller does not notice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_whose_connection_is_cut_before_the_commit_is_sent_again() {
+    let (proxy, store) = behind_a_proxy().await;
+    store.commit(one_event(1, 1)).await.unwrap();
+    // The mail is in the statements between the two.
+    for (seq, cut) in [(2, Cut::Before("BEGIN")), (3, Cut::After("BEGIN")), (4, Cut::Before("sandbox"))] {
+        proxy.cut_once(cut);
         store.commit(one_event(1, seq)).await.unwrap();
-        proxy.cut();
-        store.ping().await.unwrap();
-        let stream = store.load(&rows::tenant(0), rows::envelope(1)).await.unwrap().unwrap();
-        assert_eq!(stream.events.len() as u64, seq);
-        while !store.lead_log().await.unwrap() {
+        assert!(proxy.was_cut());
+    }
+    check(&store, &BTreeMap::from([(1, 4)])).await;
+}
+
+/// Whether a commit that was sent is durable, only a look can tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_without_an_answer_is_unknown_until_it_is_looked_up() {
+    let (proxy, store) = behind_a_proxy().await;
+    store.commit(one_event(1, 1)).await.unwrap();
+    for (cut, durable) in [(Cut::Before("COMMIT"), 1), (Cut::After("COMMIT"), 2)] {
+        proxy.cut_once(cut);
+        let answer = store.commit(one_event(1, 2)).await;
+        assert!(matches!(answer, Err(CommitError::Fault(Fault::Unavailable(_)))), "{answer:?}");
+        assert!(proxy.was_cut());
+        // The database may still be at it.
+        while events_of(&store, 1).await < durable {
             tokio::task::yield_now().await;
         }
+        assert_eq!(events_of(&store, 1).await, durable);
     }
+    let again = store.commit(one_event(1, 2)).await;
+    assert!(matches!(again, Err(CommitError::Conflict)), "{again:?}");
+    check(&store, &BTreeMap::from([(1, 2)])).await;
+}
+
+/// A read, and a claim with its random bytes, may be sent twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_and_claims_whose_connection_is_cut_are_sent_again() {
+    let (proxy, store) = behind_a_proxy().await;
+    store.commit(one_event(1, 1)).await.unwrap();
+    let claim = rows::claim(0, 1, 1, 1, rows::at(0));
+    assert_eq!(events_of(&store, 1).await, 1);
+    store.release_idempotency(&claim).await.unwrap();
+    // The tenant's text is in the parameters of both.
+    for cut in [Cut::Before("sandbox"), Cut::After("sandbox")] {
+        proxy.cut_once(cut);
+        assert_eq!(events_of(&store, 1).await, 1);
+        assert!(proxy.was_cut());
+        proxy.cut_once(cut);
+        assert_eq!(store.claim_idempotency(&claim).await.unwrap(), IdempotencyState::Claimed);
+        assert!(proxy.was_cut());
+    }
+}
+
+/// The leader whose connection is cut asks for the role again, and the listener listens again.
+#[tokio::test(flavor = "multi_thread")]
+async fn leading_and_listening_come_back_after_all_connections_were_cut() {
+    let (proxy, store) = behind_a_proxy().await;
+    assert!(store.lead_log().await.unwrap());
+    store.wait_for_work(50).await;
+    proxy.cut();
+    // The database learns of it a moment later, and until then the old connection holds the lock.
+    while !store.lead_log().await.unwrap() {
+        tokio::task::yield_now().await;
+    }
+    // The listener announces that it is back, because it may have missed something.
+    let back = tokio::time::timeout(std::time::Duration::from_secs(20), store.wait_for_work(60_000));
+    back.await.expect("the listener did not come back");
 }

@@ -32,6 +32,9 @@ const PACKAGES: &[Package] = &[
     package("g++", Sign::Program("g++"), "builds the fuzzer's engine"),
     package("qpdf", Sign::Program("qpdf"), "judges the structure of sealed PDFs"),
     package("poppler-utils", Sign::Program("pdfsig"), "judges seals; reads text out of drawn pages"),
+    package("jq", Sign::Program("jq"), "runs the commands of the evidence package's README"),
+    package("openssl", Sign::Program("openssl"), "checks a checkpoint's signature, as that README says"),
+    package("unzip", Sign::Program("unzip"), "unpacks evidence packages"),
     package("softhsm2", Sign::Program("softhsm2-util"), "a PKCS#11 token to keep a seal's key in"),
     package("golang-go", Sign::Program("go"), "runs Go's judge of the log"),
     package(

@@ -42,9 +42,13 @@ pub(super) fn check(root: &Path) -> Result<Vec<Complaint>, Failure> {
 
 /// Decision records are `NNNN-title.md`, numbered from 0001 without a gap or a pair.
 fn decisions(names: &[String]) -> Vec<Complaint> {
-    let numbered = names.iter().zip(1..);
-    numbered
-        .filter(|(name, number)| !name.starts_with(&format!("{number:04}-")) || !name.ends_with(".md"))
+    let is_in_place = |name: &str, number: usize| {
+        name.strip_suffix(".md").is_some_and(|name| name.starts_with(&format!("{number:04}-")))
+    };
+    names
+        .iter()
+        .zip(1..)
+        .filter(|(name, number)| !is_in_place(name, *number))
         .map(|(name, number)| format!("docs/adr/{name}: the record in this place is {number:04}-title.md"))
         .collect()
 }

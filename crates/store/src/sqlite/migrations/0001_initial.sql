@@ -54,7 +54,7 @@ BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
 
 -- Events that wait for their place in the log, in commit order.
 CREATE TABLE unsequenced (
-    position     INTEGER PRIMARY KEY AUTOINCREMENT,
+    position     INTEGER PRIMARY KEY,
     organization BLOB NOT NULL,
     environment  TEXT NOT NULL,
     envelope     BLOB NOT NULL,
@@ -81,7 +81,7 @@ CREATE TABLE tiles (
 ) STRICT;
 
 CREATE TABLE checkpoints (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    position INTEGER PRIMARY KEY,
     size     INTEGER NOT NULL,
     note     TEXT NOT NULL
 ) STRICT;
@@ -174,7 +174,7 @@ CREATE TABLE codes (
 CREATE INDEX codes_by_end ON codes (expires_at);
 
 CREATE TABLE mailbox (
-    position     INTEGER PRIMARY KEY AUTOINCREMENT,
+    position     INTEGER PRIMARY KEY,
     organization BLOB NOT NULL,
     environment  TEXT NOT NULL,
     mail         BLOB NOT NULL UNIQUE,

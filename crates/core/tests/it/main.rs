@@ -1,0 +1,20 @@
+//! Tests of the rules through their public face: encoding, decisions, fields, erasure.
+
+#[cfg(test)]
+mod asks;
+#[cfg(test)]
+mod catalogue;
+#[cfg(test)]
+mod erasure;
+#[cfg(test)]
+mod golden;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod values;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,69 @@
+//! The evidence package of a completed envelope: gathered from the store, written by the same code that verifies it.
+
+use countersign_core::{
+    access::Tenant,
+    envelope::{Body, State},
+    id::EnvelopeId,
+    refusal::{Code, Refusal},
+};
+use countersign_pdf::{inspect::Limits, verify::verify as verify_seal};
+use countersign_verify::{ConsentFile, LoggedEvent, Package, PackageDocument, trail};
+
+use crate::{
+    app::App,
+    documents,
+    envelopes::{self, Opened},
+    fault::{Failure, Fault},
+    signer::consent,
+    vault::on_blocking_thread,
+};
+
+fn not_completed() -> Refusal {
+    Refusal::new(Code::WrongState, "the envelope is not sealed yet; ask again when its status is `completed`")
+}
+
+/// The package of an envelope, with its file name.
+pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<(String, Vec<u8>), Failure> {
+    let opened = envelopes::read(app, tenant, envelope).await?;
+    let State::Completed(underway, _) = &opened.folded.state else { return Err(not_completed().into()) };
+    let (events, proof) = logged(app, &opened).await?;
+    let mut files = Vec::new();
+    for document in &underway.contents.documents {
+        let original = documents::original(app, tenant, document.id).await?;
+        let sealed = documents::artifact(app, tenant, envelope, Some(document.id)).await?;
+        files.push(PackageDocument { id: document.id, original, sealed });
+    }
+    let certificate = documents::artifact(app, tenant, envelope, None).await?;
+    let consents = vec![ConsentFile { version: consent::VERSION.to_owned(), text: consent::TEXT.to_owned() }];
+    let bytes = on_blocking_thread(move || {
+        let broken = |reason: String| Fault::Sealed(format!("the certificate of completion ({reason})"));
+        let verified = verify_seal(&certificate, &Limits::for_sealed()).map_err(|failure| broken(failure.to_string()))?;
+        let attached = verified.attachments.iter().find(|file| file.file_name == trail::FILE_NAME);
+        let attached = attached.ok_or_else(|| broken("it carries no trail".to_owned()))?;
+        let system = trail::system_of(&attached.bytes).map_err(broken)?;
+        let package = Package { documents: files, certificate, events, proof, consents, system };
+        Ok::<_, Fault>(package.to_bytes()?)
+    })
+    .await??;
+    Ok((countersign_verify::package::file_name(envelope), bytes))
+}
+
+/// The events that are in the log, at least up to the seal, and the proof of the last of them.
+async fn logged(app: &App, opened: &Opened) -> Result<(Vec<LoggedEvent>, String), Failure> {
+    let mut events: Vec<LoggedEvent> = Vec::new();
+    let mut last = None;
+    for (recorded, stored) in opened.events.iter().zip(&opened.stored) {
+        let Some(log_index) = stored.log_index else { break };
+        events.push(LoggedEvent { recorded: recorded.clone(), leaf_id: stored.leaf_id, log_index });
+        last = Some(stored);
+    }
+    let has_seal = events.iter().any(|logged| matches!(logged.recorded.event.body, Body::Sealed { .. }));
+    let proof = match last.filter(|_| has_seal) {
+        Some(last) => app.log.prove(last).await?,
+        None => None,
+    };
+    let proof = proof.ok_or_else(|| {
+        Refusal::new(Code::NotReady, "the seal is not in the log yet; ask again in a second")
+    })?;
+    Ok((events, proof.to_string()))
+}

@@ -1,0 +1,182 @@
+//! Mails a link, a code, or word of completion: to the mail server, or into the mailbox of a sandbox. The event that
+//! says so, the mailbox row and the end of the job are one commit; a crash before it sends the same mail again, with
+//! the same Message-ID.
+
+use countersign_core::{
+    envelope::{
+        Command, State,
+        event::{Recipient, Role},
+    },
+    id::{CodeId, LinkId, MailId, RecipientId},
+    secret::{Personal, Secret},
+};
+use countersign_store::{
+    batch::Row,
+    rows::{JobRow, MailboxRow, Work},
+};
+use lettre::message::Mailbox;
+
+use super::Ended;
+use crate::{
+    api::list_mailbox::mail_binding,
+    app::App,
+    envelopes::{self, Along, Asking, Opened, act, code_digits, link_secret},
+    fault::{Failure, Fault},
+    mail::{About, Addressed, Letter, smtp::SmtpFault, write},
+};
+
+pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
+    match &job.work {
+        Work::MailLink { envelope, recipient, link, mail } => {
+            let opened = envelopes::read(app, &job.tenant, *envelope).await?;
+            let letter = link_letter(app, job, &opened, *recipient, *link).await?;
+            let is_complete = matches!(opened.folded.state, State::Completed(..));
+            let (recipient, mail) = (*recipient, *mail);
+            let command = if is_complete {
+                Command::RecordCopied { recipient, mail }
+            } else {
+                Command::RecordNotified { recipient, mail }
+            };
+            deliver(app, job, &opened, recipient, mail, letter, command).await
+        }
+        Work::MailCode { envelope, recipient, code, mail, .. } => {
+            let opened = envelopes::read(app, &job.tenant, *envelope).await?;
+            let letter = code_letter(app, job, &opened, *recipient, *code).await?;
+            let (recipient, mail) = (*recipient, *mail);
+            let command = Command::RecordCodeDelivered { recipient, mail };
+            deliver(app, job, &opened, recipient, mail, letter, command).await
+        }
+        Work::Seal { .. } | Work::Expire { .. } => Err(Fault::Missing("a mail in this job".to_owned()).into()),
+    }
+}
+
+fn recipient_of(opened: &Opened, recipient: RecipientId) -> Result<&Recipient, Fault> {
+    let contents = opened.folded.state.contents();
+    let known = contents.and_then(|contents| contents.recipient(recipient));
+    known.ok_or_else(|| Fault::Missing(format!("the recipient {recipient}")))
+}
+
+/// What letters about this envelope share; `None` if the personal values were erased meanwhile.
+async fn about(app: &App, opened: &Opened, recipient: &Recipient) -> Result<Option<About>, Fault> {
+    let contents = opened.folded.state.contents();
+    let (Some(contents), Some(title), Some(to_name)) = (contents, opened.title(), recipient.name.value()) else {
+        return Ok(None);
+    };
+    let checkpoint = app.log.checkpoint().await?.and_then(|note| {
+        let mut lines = note.lines().skip(1);
+        Some(format!("{} {}", lines.next()?, lines.next()?))
+    });
+    Ok(Some(About {
+        to_name: to_name.clone(),
+        organization: contents.organization_name.clone(),
+        title: title.clone(),
+        envelope: opened.envelope,
+        checkpoint,
+    }))
+}
+
+/// The letter with a link; `None` where there is nothing to mail any more: the link was replaced, or the envelope
+/// has ended.
+async fn link_letter(
+    app: &App,
+    job: &JobRow,
+    opened: &Opened,
+    recipient: RecipientId,
+    link: LinkId,
+) -> Result<Option<Letter>, Failure> {
+    let Some(row) = app.store.link_by_id(&job.tenant, link).await? else { return Ok(None) };
+    let recipient = recipient_of(opened, recipient)?;
+    let Some(about) = about(app, opened, recipient).await? else { return Ok(None) };
+    let secret = link_secret(opened, &row)?;
+    let public_url = app.config.server.public_url.trim_end_matches('/');
+    let url = Secret::new(format!("{public_url}/s/{}#{}", opened.envelope, secret.expose()));
+    let letter = match &opened.folded.state {
+        State::Completed(..) => Letter::completed(&about, &url, row.expires_at),
+        State::Sent(underway) => {
+            let verb = match recipient.role {
+                Role::Signer => "sign",
+                Role::Approver => "approve",
+                Role::Viewer | Role::Copy => "read",
+            };
+            let message = underway.contents.message.as_ref().and_then(|message| message.value());
+            Letter::link(&about, verb, message, &url, row.expires_at)
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(letter.map_err(Fault::mail)?))
+}
+
+/// The letter with a code; `None` where the code is gone.
+async fn code_letter(
+    app: &App,
+    job: &JobRow,
+    opened: &Opened,
+    recipient: RecipientId,
+    code: CodeId,
+) -> Result<Option<Letter>, Failure> {
+    let Some(row) = app.store.code(&job.tenant, code).await? else { return Ok(None) };
+    if row.expires_at <= app.now() {
+        return Ok(None);
+    }
+    let digits = code_digits(opened, recipient, &row)?;
+    let recipient = recipient_of(opened, recipient)?;
+    let Some(about) = about(app, opened, recipient).await? else { return Ok(None) };
+    Ok(Some(Letter::code(&about, &Secret::new(digits.to_string())).map_err(Fault::mail)?))
+}
+
+async fn deliver(
+    app: &App,
+    job: &JobRow,
+    opened: &Opened,
+    recipient: RecipientId,
+    mail: MailId,
+    letter: Option<Letter>,
+    accepted: Command,
+) -> Result<Ended, Failure> {
+    let mut along = Along { finishes: Some(job.clone()), ..Along::default() };
+    let asking = Asking::job(job);
+    let address = recipient_of(opened, recipient)?.email.value().cloned();
+    let name = recipient_of(opened, recipient)?.name.value().cloned();
+    let (Some(letter), Some(address), Some(name)) = (letter, address, name) else {
+        act(app, &asking, opened.envelope, Command::Expire, along).await?;
+        return Ok(Ended::Done);
+    };
+    let message = message(app, job, mail, (name, address), &letter)?;
+    if app.mails_to_mailbox(&job.tenant) {
+        let organization = app.organization(job.tenant.organization()).await?;
+        let sealed = organization.key.seal(&*app.random, &mail_binding(mail), &message.formatted())?;
+        along.rows.push(Row::Mailbox(MailboxRow { tenant: job.tenant, mail, at: app.now(), sealed }));
+        act(app, &asking, opened.envelope, accepted, along).await?;
+        return Ok(Ended::Done);
+    }
+    let smtp = app.smtp.as_ref().ok_or_else(|| Fault::Unsafe("no mail server is configured".to_owned()))?;
+    match smtp.send(message).await {
+        Ok(()) => act(app, &asking, opened.envelope, accepted, along).await?,
+        Err(SmtpFault::Permanent(smtp_status)) => {
+            let bounced = Command::RecordBounced { recipient, mail, smtp_status };
+            act(app, &asking, opened.envelope, bounced, along).await?
+        }
+        Err(fault) => return Err(Fault::mail(fault).into()),
+    };
+    Ok(Ended::Done)
+}
+
+fn message(
+    app: &App,
+    job: &JobRow,
+    mail: MailId,
+    to: (Personal<String>, Personal<String>),
+    letter: &Letter,
+) -> Result<lettre::Message, Fault> {
+    let host = app.config.public_host()?;
+    let from: Mailbox = app
+        .config
+        .mail
+        .from
+        .parse()
+        .map_err(|_| Fault::Unsafe("mail.from must be an address like `Name <mail@example.com>`".to_owned()))?;
+    // The date is that of the mail's id, so that the same mail looks the same however often it is sent.
+    let at = countersign_core::time::Time::from_unix_ms(mail.unix_ms());
+    let addressed = Addressed { mail, to, at, correlation: job.correlation };
+    write(letter, &addressed, &from, &host).map_err(Fault::mail)
+}

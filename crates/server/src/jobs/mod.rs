@@ -1,0 +1,183 @@
+//! Jobs: leased rows that carry ids only, run again after a crash, and finish in the same commit as what they did.
+//! One dispatcher takes events into the log, claims due jobs and runs them beside each other.
+
+mod expire;
+mod mail;
+mod seal;
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_core::time::Time;
+use countersign_store::rows::{JobRow, Work};
+use tokio::{
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+use tracing::Instrument as _;
+
+use crate::{
+    app::App,
+    fault::{Failure, Fault},
+};
+
+/// Jobs in work at the same time.
+const CONCURRENT_JOBS: usize = 8;
+/// How long a job may take before another worker may have it.
+const LEASE_MS: i64 = 120_000;
+/// Longest wait between two looks at the table, when nobody wakes us.
+const POLL_MS: u64 = 1_000;
+/// Wait after the first failure; it doubles up to [`LONGEST_RETRY_S`].
+const FIRST_RETRY_S: i64 = 2;
+/// Longest wait after a failure.
+const LONGEST_RETRY_S: i64 = 3_600;
+
+/// How a job ended.
+enum Ended {
+    /// Done, in the commit that did it.
+    Done,
+    /// To be tried again after so many milliseconds, for a reason that is no failure.
+    Later(i64, &'static str),
+}
+
+/// The dispatcher at work.
+pub struct Dispatcher {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Dispatcher {
+    /// Starts to run jobs.
+    pub fn start(app: Arc<App>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { stop, task: tokio::spawn(dispatch(app, stopped)) }
+    }
+
+    /// Takes no more jobs, and waits for those in work.
+    pub async fn stop(self) -> Result<(), Fault> {
+        self.stop.send_replace(true);
+        self.task.await.map_err(|error| Fault::Task(error.to_string()))
+    }
+}
+
+async fn dispatch(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut running = JoinSet::new();
+    while !*stop.borrow() {
+        let busy = match turn(&app, &mut running).await {
+            Ok(busy) => busy,
+            Err(fault) => {
+                tracing::error!(event_type = "jobs.turn", event_result = "fault", fault = %fault);
+                false
+            }
+        };
+        while running.try_join_next().is_some() {}
+        if busy && running.len() < CONCURRENT_JOBS {
+            continue;
+        }
+        let wait = wait_ms(&app).await;
+        tokio::select! {
+            () = app.store.wait_for_work(wait) => {}
+            Some(_) = running.join_next() => {}
+            _ = stop.changed() => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Runs everything that is due now, and what follows from it, one after the other; how many jobs there were.
+pub async fn run_due(app: &Arc<App>) -> Result<usize, Fault> {
+    let mut count = 0;
+    loop {
+        let sequenced = app.log.sequence().await?;
+        let jobs = app.store.claim_jobs(app.now(), LEASE_MS, CONCURRENT_JOBS).await?;
+        if jobs.is_empty() && sequenced == 0 {
+            return Ok(count);
+        }
+        for job in jobs {
+            count += 1;
+            app.log.sequence().await?;
+            work(Arc::clone(app), job).await;
+        }
+    }
+}
+
+async fn turn(app: &Arc<App>, running: &mut JoinSet<()>) -> Result<bool, Fault> {
+    let sequenced = app.log.sequence().await?;
+    let free = CONCURRENT_JOBS.saturating_sub(running.len());
+    if free == 0 {
+        return Ok(sequenced > 0);
+    }
+    let jobs = app.store.claim_jobs(app.now(), LEASE_MS, free).await?;
+    let busy = sequenced > 0 || !jobs.is_empty();
+    for job in jobs {
+        running.spawn(work(Arc::clone(app), job));
+    }
+    Ok(busy)
+}
+
+async fn wait_ms(app: &App) -> u64 {
+    let due = app.store.next_due().await.ok().flatten();
+    due.map_or(POLL_MS, |due| u64::try_from(due.since_ms(app.now())).unwrap_or(0).clamp(10, POLL_MS))
+}
+
+/// Runs one job and says in the log how it ended.
+async fn work(app: Arc<App>, job: JobRow) {
+    let span = tracing::info_span!(
+        "job",
+        correlation_id = %job.correlation,
+        job = %job.job,
+        attempt = job.attempt_count,
+        kind = kind(&job.work),
+    );
+    async {
+        let ended = match &job.work {
+            Work::MailLink { .. } | Work::MailCode { .. } => mail::run(&app, &job).await,
+            Work::Seal { envelope } => seal::run(&app, &job, *envelope).await,
+            Work::Expire { envelope } => expire::run(&app, &job, *envelope).await,
+        };
+        match ended {
+            Ok(Ended::Done) => tracing::info!(event_type = "job", event_result = "done"),
+            Ok(Ended::Later(wait_ms, reason)) => put_back(&app, &job, app.now().plus_ms(wait_ms), reason).await,
+            Err(Failure::Broken(Fault::LeaseLost(what))) => {
+                tracing::warn!(event_type = "job", event_result = "lease_lost", what);
+            }
+            Err(failure) => {
+                tracing::error!(event_type = "job", event_result = "fault", fault = %failure);
+                put_back(&app, &job, retry_at(&app, &job), "fault").await;
+            }
+        }
+    }
+    .instrument(span)
+    .await;
+}
+
+/// When a failed job is tried again: the wait doubles with each attempt, and varies so that many do not come at once.
+fn retry_at(app: &App, job: &JobRow) -> Time {
+    let doubled = FIRST_RETRY_S.saturating_mul(1_i64 << job.attempt_count.saturating_sub(1).min(20));
+    let wait_ms = doubled.min(LONGEST_RETRY_S) * 1_000;
+    let [roll] = app.draw::<1>();
+    app.now().plus_ms(wait_ms / 2 + wait_ms / 2 * i64::from(roll) / 255)
+}
+
+async fn put_back(app: &App, job: &JobRow, due_at: Time, reason: &str) {
+    match app.store.retry_job(job, due_at, reason).await {
+        Ok(true) => tracing::info!(event_type = "job", event_result = "later", reason, due_at = %due_at),
+        Ok(false) => tracing::warn!(event_type = "job", event_result = "lease_lost"),
+        Err(fault) => tracing::error!(event_type = "job", event_result = "fault", fault = %fault),
+    }
+}
+
+fn kind(work: &Work) -> &'static str {
+    match work {
+        Work::MailLink { .. } => "mail_link",
+        Work::MailCode { .. } => "mail_code",
+        Work::Seal { .. } => "seal",
+        Work::Expire { .. } => "expire",
+    }
+}
+
+/// Waits until a checkpoint is published here, but not for long.
+async fn published(app: &App, most: Duration) {
+    let mut watch = app.log.watch();
+    // A time-out is as good as a checkpoint: the caller looks again either way.
+    let _ = tokio::time::timeout(most, watch.changed()).await;
+}

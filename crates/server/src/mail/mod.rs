@@ -1,0 +1,276 @@
+//! Mail: what it says (`Letter`), how it is written (RFC 5322, text and HTML, a stable Message-ID, DKIM), and where it
+//! goes: an SMTP server with TLS, or the mailbox page of a sandbox.
+
+pub mod smtp;
+
+use askama::Template;
+use countersign_core::{
+    id::{CorrelationId, EnvelopeId, MailId},
+    secret::{Personal, Secret},
+    time::Time,
+};
+use lettre::{
+    Message,
+    message::{
+        Mailbox, MultiPart,
+        header::{Header, HeaderName, HeaderValue},
+    },
+};
+use thiserror::Error;
+
+/// What a mail says.
+pub struct Letter {
+    /// Subject.
+    pub subject: Personal<String>,
+    /// Plain text.
+    pub text: Secret<String>,
+    /// The same as HTML.
+    pub html: Secret<String>,
+}
+
+/// What all letters share.
+#[derive(Clone)]
+pub struct About {
+    /// Name of the recipient.
+    pub to_name: Personal<String>,
+    /// The sending organization.
+    pub organization: String,
+    /// Title of the envelope.
+    pub title: Personal<String>,
+    /// The envelope.
+    pub envelope: EnvelopeId,
+    /// Size and root of the newest checkpoint: mailed, it is out of the house.
+    pub checkpoint: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "mail/link.txt")]
+struct LinkText<'a> {
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    verb: &'a str,
+    message: Option<&'a str>,
+    link: &'a str,
+    expires: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/link.html")]
+struct LinkHtml<'a> {
+    subject: &'a str,
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    verb: &'a str,
+    message: Option<&'a str>,
+    link: &'a str,
+    expires: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/code.txt")]
+struct CodeText<'a> {
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    code: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/code.html")]
+struct CodeHtml<'a> {
+    subject: &'a str,
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    code: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "mail/completed.txt")]
+struct CompletedText<'a> {
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    link: &'a str,
+    expires: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/completed.html")]
+struct CompletedHtml<'a> {
+    subject: &'a str,
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    link: &'a str,
+    expires: String,
+}
+
+/// Why a mail could not be written.
+#[derive(Debug, Error)]
+pub enum MailFault {
+    /// A template failed.
+    #[error("the mail's template failed: {0}")]
+    Template(#[from] askama::Error),
+    /// An address that the mail library cannot take.
+    #[error("an address cannot be written into a mail")]
+    Address,
+    /// The message could not be put together.
+    #[error("the mail could not be put together: {0}")]
+    Message(#[from] lettre::error::Error),
+}
+
+impl Letter {
+    /// Asks a recipient to act. `verb` is what the role does: sign, approve, read.
+    pub fn link(
+        about: &About,
+        verb: &str,
+        message: Option<&Personal<String>>,
+        link: &Secret<String>,
+        expires_at: Time,
+    ) -> Result<Self, MailFault> {
+        let subject = format!("{} asks you to {verb} “{}”", about.organization, about.title.disclose());
+        let (to_name, organization, title) = (about.to_name.disclose(), &about.organization, about.title.disclose());
+        let (envelope, expires) = (about.envelope.to_string(), expires_at.in_utc());
+        let checkpoint = about.checkpoint.as_deref();
+        let message = message.map(|message| message.disclose().as_str());
+        let link = link.expose();
+        let text = LinkText {
+            to_name,
+            organization,
+            title,
+            envelope: envelope.clone(),
+            checkpoint,
+            verb,
+            message,
+            link,
+            expires: expires.clone(),
+        };
+        let html = LinkHtml {
+            subject: &subject,
+            to_name,
+            organization,
+            title,
+            envelope,
+            checkpoint,
+            verb,
+            message,
+            link,
+            expires,
+        };
+        Self::from_templates(&subject, &text, &html)
+    }
+
+    /// Brings a one-time code.
+    pub fn code(about: &About, code: &Secret<String>) -> Result<Self, MailFault> {
+        let subject = format!("Your code for “{}”", about.title.disclose());
+        let (to_name, organization, title) = (about.to_name.disclose(), &about.organization, about.title.disclose());
+        let (envelope, checkpoint, code) = (about.envelope.to_string(), about.checkpoint.as_deref(), code.expose());
+        let text = CodeText { to_name, organization, title, envelope: envelope.clone(), checkpoint, code };
+        let html = CodeHtml { subject: &subject, to_name, organization, title, envelope, checkpoint, code };
+        Self::from_templates(&subject, &text, &html)
+    }
+
+    /// Tells that all is done.
+    pub fn completed(about: &About, link: &Secret<String>, expires_at: Time) -> Result<Self, MailFault> {
+        let subject = format!("“{}” is complete", about.title.disclose());
+        let (to_name, organization, title) = (about.to_name.disclose(), &about.organization, about.title.disclose());
+        let (envelope, checkpoint, link) = (about.envelope.to_string(), about.checkpoint.as_deref(), link.expose());
+        let expires = expires_at.in_utc();
+        let text = CompletedText {
+            to_name,
+            organization,
+            title,
+            envelope: envelope.clone(),
+            checkpoint,
+            link,
+            expires: expires.clone(),
+        };
+        let html =
+            CompletedHtml { subject: &subject, to_name, organization, title, envelope, checkpoint, link, expires };
+        Self::from_templates(&subject, &text, &html)
+    }
+
+    fn from_templates(subject: &str, text: &impl Template, html: &impl Template) -> Result<Self, MailFault> {
+        Ok(Self {
+            subject: Personal::new(subject.to_owned()),
+            text: Secret::new(text.render()?),
+            html: Secret::new(html.render()?),
+        })
+    }
+}
+
+/// Where a mail goes, and under which ids.
+#[derive(Clone, Debug)]
+pub struct Addressed {
+    /// The mail: its Message-ID is the same however often it is sent.
+    pub mail: MailId,
+    /// Name and address of the recipient.
+    pub to: (Personal<String>, Personal<String>),
+    /// When it was caused: its date is the same however often it is sent.
+    pub at: Time,
+    /// The request that caused it (L-2).
+    pub correlation: CorrelationId,
+}
+
+macro_rules! headers {
+    ($($type:ident = $name:literal;)*) => {$(
+        #[derive(Clone)]
+        struct $type(String);
+
+        impl Header for $type {
+            fn name() -> HeaderName {
+                HeaderName::new_from_ascii_str($name)
+            }
+
+            fn parse(text: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+                Ok(Self(text.to_owned()))
+            }
+
+            fn display(&self) -> HeaderValue {
+                HeaderValue::new(Self::name(), self.0.clone())
+            }
+        }
+    )*};
+}
+
+headers! {
+    AutoSubmitted = "Auto-Submitted";
+    Correlation = "Countersign-Correlation-Id";
+}
+
+/// Writes a letter as a message.
+pub fn write(
+    letter: &Letter,
+    to: &Addressed,
+    from: &Mailbox,
+    message_id_host: &str,
+) -> Result<Message, MailFault> {
+    let address = to.to.1.disclose().parse().map_err(|_| MailFault::Address)?;
+    let unix_ms = u64::try_from(to.at.unix_ms()).unwrap_or(0);
+    let message = Message::builder()
+        .message_id(Some(format!("<{}@{message_id_host}>", to.mail)))
+        .date(std::time::UNIX_EPOCH + std::time::Duration::from_millis(unix_ms))
+        .from(from.clone())
+        .to(Mailbox::new(Some(to.to.0.disclose().clone()), address))
+        .subject(letter.subject.disclose().clone())
+        // RFC 3834 §5: no vacation answers, please.
+        .header(AutoSubmitted("auto-generated".to_owned()))
+        .header(Correlation(to.correlation.to_string()))
+        .multipart(MultiPart::alternative_plain_html(letter.text.expose().clone(), letter.html.expose().clone()))?;
+    Ok(message)
+}

@@ -1,0 +1,232 @@
+//! The seal: what an envelope's recipients did is placed on its documents, told on certificate pages, attached as the
+//! trail with its proof, and closed under one certifying signature per file. Pure work on bytes; the job around it
+//! is `jobs/seal.rs`.
+
+pub mod fonts;
+pub mod stamps;
+pub mod story;
+
+use std::collections::BTreeMap;
+
+use countersign_core::{
+    access::Environment,
+    digest::Digest,
+    envelope::state::Underway,
+    id::{DocumentId, EnvelopeId},
+    time::Time,
+};
+use countersign_pdf::{
+    certify::{Certificate, CertificateFault, LogStatement, SealStatement, certify, standalone},
+    font::{FontBook, FontFault, FontSubsets},
+    inspect::{Limits, Original, Refusal as PdfRefusal},
+    objects::NewObjects,
+    place::{PlaceRefusal, place},
+    seal::{Attachment, SealError, SealKey, SealRequest, SignerText, UtcTime, seal},
+};
+use countersign_tlog::ProofFile;
+use countersign_verify::{LoggedEvent, Subject, System, Trail, trail};
+use der::Decode as _;
+use thiserror::Error;
+use x509_cert::Certificate as X509;
+
+/// Everything that a seal is made of.
+pub struct Sealing<'a> {
+    /// Which envelope.
+    pub envelope: EnvelopeId,
+    /// Sandbox or live.
+    pub environment: Environment,
+    /// What its recipients did.
+    pub underway: &'a Underway,
+    /// Its events up to and including `envelope.sealing`, with their openings.
+    pub events: Vec<LoggedEvent>,
+    /// The proof of the last of them.
+    pub proof: &'a ProofFile,
+    /// The originals, in the order of the envelope.
+    pub originals: Vec<(DocumentId, Vec<u8>)>,
+    /// The date that the seals bear.
+    pub sealed_at: Time,
+    /// The system that seals.
+    pub system: System,
+    /// Where this server is reached.
+    pub public_url: &'a str,
+    /// Fonts.
+    pub fonts: &'a FontBook,
+    /// The key.
+    pub key: &'a dyn SealKey,
+}
+
+/// A sealed file.
+pub struct SealedFile {
+    /// The document; `None` for the certificate of completion.
+    pub document: Option<DocumentId>,
+    /// The sealed PDF.
+    pub bytes: Vec<u8>,
+}
+
+/// Why a seal could not be made. The envelope stays in `sealing`, visibly, and the job tries again.
+#[derive(Debug, Error)]
+pub enum SealFault {
+    /// An original that was accepted cannot be read any more.
+    #[error("an original cannot be read: {0}")]
+    Original(#[from] PdfRefusal),
+    /// A value that was accepted cannot be placed.
+    #[error("a value cannot be placed: {0}")]
+    Place(#[from] PlaceRefusal),
+    /// A font.
+    #[error(transparent)]
+    Font(#[from] FontFault),
+    /// The certificate of completion.
+    #[error("the certificate of completion cannot be drawn: {0}")]
+    Certificate(#[from] CertificateFault),
+    /// The signature.
+    #[error("the signature cannot be made: {0}")]
+    Seal(#[from] SealError),
+    /// The checkpoint in the proof cannot be read.
+    #[error("the checkpoint cannot be read")]
+    Checkpoint,
+    /// The seal's certificate cannot be read.
+    #[error("the seal's certificate cannot be read")]
+    SealCertificate,
+}
+
+/// The subject of a certificate, as RFC 4514 writes it.
+pub fn subject(certificate_der: &[u8]) -> Result<String, SealFault> {
+    let certificate = X509::from_der(certificate_der).map_err(|_| SealFault::SealCertificate)?;
+    Ok(certificate.tbs_certificate().subject().to_string())
+}
+
+/// The system as trails and packages describe it.
+pub fn system(issuer: &str, log_vkey: String, key: &dyn SealKey) -> Result<System, SealFault> {
+    let leaf = key.certificate_chain().first().ok_or(SealFault::SealCertificate)?;
+    let factors = [
+        ("email_code", "A one-time code of six digits, mailed to the recipient's address and typed into the same browser"),
+        ("link", "Having the personal link that was mailed to the recipient's address"),
+    ];
+    Ok(System {
+        software: "Countersign".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        issuer: issuer.to_owned(),
+        log_origin: log_vkey.split('+').next().unwrap_or_default().to_owned(),
+        log_vkey,
+        seal_key: subject(leaf)?,
+        factors: BTreeMap::from(factors.map(|(name, meaning)| (name.to_owned(), meaning.to_owned()))),
+    })
+}
+
+impl Sealing<'_> {
+    /// Seals every document and the certificate of completion.
+    pub fn seal_all(&self) -> Result<Vec<SealedFile>, SealFault> {
+        let certificate = self.certificate()?;
+        let mut files = Vec::with_capacity(self.originals.len() + 1);
+        for (document, original) in &self.originals {
+            let bytes = self.seal_document(*document, original, &certificate)?;
+            files.push(SealedFile { document: Some(*document), bytes });
+        }
+        let (pages, _missing) = standalone(&certificate, self.fonts)?;
+        let original = Original::open(&pages, &Limits::default())?;
+        let objects = NewObjects::new(original.first_free_object());
+        let bytes = self.close(&original, objects, &[], &[], Subject::Certificate)?;
+        files.push(SealedFile { document: None, bytes });
+        Ok(files)
+    }
+
+    fn certificate(&self) -> Result<Certificate, SealFault> {
+        let note = self.proof.checkpoint().text();
+        let mut lines = note.lines();
+        let mut line = || lines.next().ok_or(SealFault::Checkpoint);
+        let (origin, size, root) = (line()?, line()?, line()?);
+        let leaf = self.key.certificate_chain().first().ok_or(SealFault::SealCertificate)?;
+        let circumstances = story::Circumstances {
+            environment: self.environment,
+            log: LogStatement {
+                origin: origin.to_owned(),
+                tree_size: size.parse().map_err(|_| SealFault::Checkpoint)?,
+                root_hash: root.to_owned(),
+            },
+            seal: SealStatement {
+                statement: "One certifying signature (PAdES B-B, ECDSA P-256) covers every byte of this file and forbids \
+                            any later change."
+                    .to_owned(),
+                signer: subject(leaf)?,
+                fingerprint: Digest::of(leaf).to_string(),
+            },
+            public_url: self.public_url.to_owned(),
+        };
+        let recorded: Vec<_> = self.events.iter().map(|logged| logged.recorded.clone()).collect();
+        Ok(story::certificate(self.underway, &self.envelope.to_string(), &recorded, &circumstances))
+    }
+
+    fn seal_document(
+        &self,
+        document: DocumentId,
+        bytes: &[u8],
+        certificate: &Certificate,
+    ) -> Result<Vec<u8>, SealFault> {
+        let original = Original::open(bytes, &Limits::default())?;
+        let mut objects = NewObjects::new(original.first_free_object());
+        let mut subsets = FontSubsets::new(self.fonts);
+        let recorded: Vec<_> = self.events.iter().map(|logged| logged.recorded.clone()).collect();
+        let stamps = stamps::stamps(self.underway, &self.envelope.to_string(), &recorded, document);
+        let overlays = place(&stamps, &original.structure().pages, &mut subsets, &mut objects)?;
+        let pages = certify(certificate, &mut subsets, &mut objects);
+        let _missing = subsets.finish(&mut objects)?;
+        let subject = Subject::Document {
+            document,
+            original_sha256: Digest::of(bytes),
+            original_size_bytes: bytes.len() as u64,
+        };
+        self.close(&original, objects, &overlays, &pages, subject)
+    }
+
+    fn close(
+        &self,
+        original: &Original<'_>,
+        objects: NewObjects,
+        overlays: &[countersign_pdf::place::PageOverlay],
+        extra_pages: &[lopdf::ObjectId],
+        subject: Subject,
+    ) -> Result<Vec<u8>, SealFault> {
+        let signed_at = utc(self.sealed_at);
+        let trail = Trail {
+            subject,
+            events: self.events.clone(),
+            proof: self.proof.to_string(),
+            system: self.system.clone(),
+        };
+        let attachment = Attachment {
+            file_name: trail::FILE_NAME.to_owned(),
+            mime_type: "application/json".to_owned(),
+            description: "The audit trail of this envelope, with the proof that it is in the log".to_owned(),
+            bytes: trail.to_bytes(),
+            modified: signed_at,
+        };
+        let signer = SignerText {
+            name: format!("{} through Countersign", self.underway.contents.organization_name),
+            reason: format!("Seals what the recipients of {} signed", self.envelope),
+            location: String::new(),
+        };
+        let request = SealRequest {
+            overlays,
+            extra_pages,
+            objects,
+            attachments: &[attachment],
+            signer: &signer,
+            signed_at,
+            certificate_chain: self.key.certificate_chain(),
+        };
+        Ok(seal(original, request, self.key)?)
+    }
+}
+
+fn utc(at: Time) -> UtcTime {
+    let calendar = at.calendar();
+    let part = |value: i8| u8::try_from(value).unwrap_or(0);
+    UtcTime {
+        year: u16::try_from(calendar.year).unwrap_or(0),
+        month: part(calendar.month),
+        day: part(calendar.day),
+        hour: part(calendar.hour),
+        minute: part(calendar.minute),
+        second: part(calendar.second),
+    }
+}

@@ -1,0 +1,281 @@
+//! The certificate of completion as a story that a judge can read: each event in words, each recipient with how it
+//! was identified, what it agreed to and what it did.
+
+use countersign_core::{
+    access::Environment as CoreEnvironment,
+    envelope::{
+        Body, Recorded, Veiled,
+        event::{Act, Actor, AdoptionMethod, Download, Factor, IpSource, Origin, Recipient, Role},
+        fields::DrawnMark,
+        state::{Contents, Underway},
+    },
+    id::RecipientId,
+    time::Time,
+};
+use countersign_pdf::{
+    certify::{
+        Certificate, CertifiedDocument, CertifiedRecipient, Environment, LogStatement, Moment, SealStatement,
+        TimelineRow, VerificationStep,
+    },
+    place::Handwriting,
+};
+
+/// What the certificate says beyond the events.
+#[derive(Clone, Debug)]
+pub struct Circumstances {
+    /// Sandbox or live.
+    pub environment: CoreEnvironment,
+    /// Origin, size and root (base64) of the covering checkpoint.
+    pub log: LogStatement,
+    /// The seal's certificate.
+    pub seal: SealStatement,
+    /// Where this server is reached.
+    pub public_url: String,
+}
+
+/// The certificate of an envelope whose recipients have all acted.
+pub fn certificate(
+    underway: &Underway,
+    envelope: &str,
+    events: &[Recorded],
+    circumstances: &Circumstances,
+) -> Certificate {
+    let contents = &underway.contents;
+    let completed = underway.progress.iter().filter_map(|progress| progress.acted_at).max();
+    Certificate {
+        title: shown(&contents.title),
+        envelope_id: envelope.to_owned(),
+        organization: contents.organization_name.clone(),
+        sender: sender(contents, events),
+        environment: match circumstances.environment {
+            CoreEnvironment::Live => Environment::Live,
+            CoreEnvironment::Sandbox => Environment::Sandbox,
+        },
+        sent: moment(underway.sent_at, None),
+        completed: moment(completed.unwrap_or(underway.sent_at), None),
+        documents: contents
+            .documents
+            .iter()
+            .map(|document| CertifiedDocument {
+                name: shown(&document.name),
+                sha256: document.sha256.to_string(),
+                page_count: document.page_count,
+                size_bytes: document.size_bytes,
+            })
+            .collect(),
+        recipients: recipients(underway, events),
+        timeline: events.iter().map(|recorded| row(contents, recorded)).collect(),
+        seal: circumstances.seal.clone(),
+        log: circumstances.log.clone(),
+        verification: vec![VerificationStep {
+            text: "Check this file, or the evidence package, without the network and without us. The key is published by \
+                   the sender's server."
+                .to_owned(),
+            command: format!("countersign-verify sealed.pdf --key log.vkey   # {}/log/key", circumstances.public_url),
+        }],
+    }
+}
+
+/// A personal value, or that it was erased.
+fn shown(value: &Veiled) -> String {
+    value.value().map_or_else(|| "[erased]".to_owned(), |value| value.disclose().clone())
+}
+
+fn moment(at: Time, zone: Option<&str>) -> Moment {
+    Moment { utc: at.in_utc(), local: zone.and_then(|zone| at.in_zone(zone)).unwrap_or_default() }
+}
+
+fn sender(contents: &Contents, events: &[Recorded]) -> String {
+    match events.first().map(|first| &first.event.actor) {
+        Some(Actor::ApiKey { key, .. }) => format!("{} through API key {key}", contents.organization_name),
+        _ => contents.organization_name.clone(),
+    }
+}
+
+fn recipients(underway: &Underway, events: &[Recorded]) -> Vec<CertifiedRecipient> {
+    let mut ordered: Vec<&Recipient> = underway.contents.recipients.iter().collect();
+    ordered.sort_by_key(|recipient| recipient.order);
+    ordered.into_iter().map(|recipient| certified(underway, recipient, events)).collect()
+}
+
+fn certified(underway: &Underway, recipient: &Recipient, events: &[Recorded]) -> CertifiedRecipient {
+    let mut certified = CertifiedRecipient {
+        name: shown(&recipient.name),
+        email: shown(&recipient.email),
+        role: role_text(recipient.role).to_owned(),
+        routing_order: u32::from(recipient.order),
+        ..CertifiedRecipient::default()
+    };
+    let Some((recorded, act)) = events.iter().find_map(|recorded| Some((recorded, act_of(recorded, recipient.id)?)))
+    else {
+        certified.outcome = "Receives the sealed documents".to_owned();
+        return certified;
+    };
+    let Actor::Recipient { factors, origin, .. } = &recorded.event.actor else { return certified };
+    certified.identified = identified(factors);
+    certified.consent = consent(act, events);
+    certified.outcome = match recorded.event.body {
+        Body::Signed(_) => "Signed",
+        Body::Approved(_) => "Approved",
+        _ => "Confirmed having read",
+    }
+    .to_owned();
+    certified.at = moment(recorded.event.at, origin.time_zone.as_deref());
+    certified.ip = shown(&origin.ip);
+    certified.ip_source = source(origin.ip_source).to_owned();
+    certified.user_agent = origin.user_agent.as_ref().map(shown).unwrap_or_default();
+    certified.mark = underway.progress_of(recipient.id).and_then(|progress| progress.adopted.as_ref()).and_then(
+        |(method, mark)| handwriting(*method, mark),
+    );
+    certified
+}
+
+fn act_of(recorded: &Recorded, recipient: RecipientId) -> Option<&Act> {
+    match &recorded.event.body {
+        Body::Signed(act) | Body::Approved(act) | Body::Read(act) if act.recipient == recipient => Some(act),
+        _ => None,
+    }
+}
+
+fn identified(factors: &[Factor]) -> String {
+    if factors.contains(&Factor::EmailCode) {
+        "By a personal link sent to this address, and by a one-time code sent to it and typed into the same browser"
+    } else {
+        "By a personal link sent to this address, and by nothing else"
+    }
+    .to_owned()
+}
+
+fn consent(act: &Act, events: &[Recorded]) -> String {
+    let given = events.iter().find(|recorded| {
+        matches!(&recorded.event.body, Body::ConsentGiven { recipient, session, .. }
+            if *recipient == act.recipient && *session == act.session)
+    });
+    given.map_or_else(String::new, |recorded| {
+        format!("Agreed to do business electronically (disclosure {}) on {}", act.consent.version, recorded.event.at.in_utc())
+    })
+}
+
+/// An adopted mark as ink; `None` if it was erased.
+pub fn handwriting(method: AdoptionMethod, mark: &Veiled) -> Option<Handwriting> {
+    let value = mark.value()?.disclose();
+    match method {
+        AdoptionMethod::Typed => Some(Handwriting::Typed { name: value.clone() }),
+        AdoptionMethod::Drawn => {
+            let drawn = DrawnMark::parse(value)?;
+            let (width, height) = (f64::from(drawn.width), f64::from(drawn.height));
+            let strokes = drawn
+                .strokes
+                .iter()
+                .map(|stroke| stroke.iter().map(|(x, y)| (f64::from(*x) / width, f64::from(*y) / height)).collect())
+                .collect();
+            Some(Handwriting::Drawn { strokes, aspect: width / height })
+        }
+    }
+}
+
+fn role_text(role: Role) -> &'static str {
+    match role {
+        Role::Signer => "Signer",
+        Role::Approver => "Approver",
+        Role::Viewer => "Viewer",
+        Role::Copy => "Copy",
+    }
+}
+
+fn source(source: IpSource) -> &'static str {
+    match source {
+        IpSource::Connection => "as the other end of the connection",
+        IpSource::TrustedProxy => "as reported by a trusted proxy",
+    }
+}
+
+fn row(contents: &Contents, recorded: &Recorded) -> TimelineRow {
+    let (actor, origin) = match &recorded.event.actor {
+        Actor::System => ("Countersign".to_owned(), None),
+        Actor::ApiKey { origin, .. } => (contents.organization_name.clone(), Some(origin)),
+        Actor::Recipient { recipient, origin, .. } => (name(contents, *recipient), Some(origin)),
+    };
+    let zone = origin.and_then(|origin: &Origin| origin.time_zone.as_deref());
+    TimelineRow {
+        at: moment(recorded.event.at, zone),
+        actor,
+        action: action(contents, &recorded.event.body),
+        ip: origin.map(|origin| shown(&origin.ip)).unwrap_or_default(),
+        event_hash: recorded.hash.to_string().chars().take(16).collect(),
+    }
+}
+
+fn name(contents: &Contents, recipient: RecipientId) -> String {
+    contents.recipient(recipient).map_or_else(String::new, |recipient| shown(&recipient.name))
+}
+
+fn document_name(contents: &Contents, document: countersign_core::id::DocumentId) -> String {
+    contents.document(document).map_or_else(String::new, |document| format!("“{}”", shown(&document.name)))
+}
+
+/// What happened, in words, as the last part of a sentence whose subject is the actor.
+fn action(contents: &Contents, body: &Body) -> String {
+    match body {
+        Body::Created { documents, recipients, fields, .. } => {
+            let (documents, recipients, fields) = (documents.len(), recipients.len(), fields.len());
+            format!("created the envelope: documents {documents}, recipients {recipients}, fields {fields}")
+        }
+        Body::Sent { expires_at } => format!("sent the envelope, to be signed by {}", expires_at.in_utc()),
+        Body::LinkIssued { recipient, .. } => format!("issued a personal link for {}", name(contents, *recipient)),
+        Body::Notified { recipient, .. } => format!("handed the mail for {} to the mail server", name(contents, *recipient)),
+        Body::Bounced { recipient, smtp_status, .. } => {
+            format!("could not mail {}: the mail server answered {smtp_status}", name(contents, *recipient))
+        }
+        Body::SessionOpened { .. } => "opened the personal link and began a session".to_owned(),
+        Body::CodeIssued { .. } => "asked for a one-time code".to_owned(),
+        Body::CodeDelivered { recipient, .. } => {
+            format!("handed the one-time code for {} to the mail server", name(contents, *recipient))
+        }
+        Body::FactorPassed { .. } => "typed the right one-time code".to_owned(),
+        Body::FactorFailed { tries_left, .. } => format!("typed a wrong one-time code ({tries_left} tries left)"),
+        Body::FactorLocked { .. } => "was locked out after too many wrong codes".to_owned(),
+        Body::DisclosureShown { text, .. } => format!("was shown the disclosure {}", text.version),
+        Body::ConsentGiven { text, .. } => format!("agreed to do business electronically ({})", text.version),
+        Body::DocumentOpened { document, .. } => format!("opened {}", document_name(contents, *document)),
+        Body::PagesShown { document, pages, .. } => {
+            format!("was shown {} of {}", page_list(pages), document_name(contents, *document))
+        }
+        Body::DocumentMismatched { document, .. } => {
+            format!("found that the stored bytes of {} had changed, and stopped", document_name(contents, *document))
+        }
+        Body::SignatureAdopted { method: AdoptionMethod::Typed, .. } => "adopted a typed signature".to_owned(),
+        Body::SignatureAdopted { method: AdoptionMethod::Drawn, .. } => "adopted a drawn signature".to_owned(),
+        Body::Signed(act) => pressed("signed", act),
+        Body::Approved(act) => pressed("approved", act),
+        Body::Read(act) => pressed("confirmed having read", act),
+        Body::Declined { .. } => "declined".to_owned(),
+        Body::Voided { .. } => "voided the envelope".to_owned(),
+        Body::Expired => "closed the envelope: its time was over".to_owned(),
+        Body::SealingStarted { .. } => "began to seal: everybody has acted".to_owned(),
+        Body::Sealed { .. } => "sealed the documents".to_owned(),
+        Body::Copied { recipient, .. } => format!("mailed the sealed documents' link to {}", name(contents, *recipient)),
+        Body::Downloaded { what: Download::Original { document } } => {
+            format!("downloaded {} as uploaded", document_name(contents, *document))
+        }
+        Body::Downloaded { what: Download::Sealed { document } } => {
+            format!("downloaded {} as sealed", document_name(contents, *document))
+        }
+        Body::Downloaded { what: Download::Certificate } => "downloaded the certificate of completion".to_owned(),
+        Body::Exported => "exported the evidence package".to_owned(),
+    }
+}
+
+fn pressed(verb: &str, act: &Act) -> String {
+    format!("{verb}, by pressing the button {}", shown(&act.label))
+}
+
+fn page_list(pages: &[u32]) -> String {
+    match pages {
+        [page] => format!("page {page}"),
+        [first, .., last] if usize::try_from(last - first + 1).is_ok_and(|count| count == pages.len()) => {
+            format!("pages {first} to {last}")
+        }
+        _ => format!("pages {}", pages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+    }
+}
