@@ -98,11 +98,21 @@ impl<'a> Deciding<'a> {
     }
 
     fn push(&mut self, body: Body) {
+        let actor = self.actor.clone();
+        self.push_by(actor, body);
+    }
+
+    /// What the server does by itself because of what somebody did.
+    fn push_by_system(&mut self, body: Body) {
+        self.push_by(Actor::System, body);
+    }
+
+    fn push_by(&mut self, actor: Actor, body: Body) {
         let event = Event {
             envelope: self.envelope,
             seq: self.next_seq,
             at: self.now,
-            actor: self.actor.clone(),
+            actor,
             correlation: self.context.correlation,
             body,
         };
@@ -326,7 +336,7 @@ impl<'a> Deciding<'a> {
         let State::Sent(underway) = &self.state else { return };
         if underway.current_order().is_none() {
             let seal_certificate_sha256 = self.context.seal_certificate_sha256;
-            self.push(Body::SealingStarted { seal_certificate_sha256 });
+            self.push_by_system(Body::SealingStarted { seal_certificate_sha256 });
         } else {
             self.issue_due_links();
         }
@@ -350,7 +360,12 @@ impl<'a> Deciding<'a> {
     fn issue_link(&mut self, recipient: RecipientId) {
         let link = LinkId::new(self.now, self.dice.draw());
         let mail = MailId::new(self.now, self.dice.draw());
-        self.push(Body::LinkIssued { recipient, link, mail, expires_at: self.now.plus_s(limits::LINK_S) });
+        self.push_by_system(Body::LinkIssued {
+            recipient,
+            link,
+            mail,
+            expires_at: self.now.plus_s(limits::LINK_S),
+        });
     }
 
     /// The envelope while recipients act on it.
