@@ -9,6 +9,7 @@ pub mod consent;
 pub mod decline;
 pub mod frame;
 pub mod landing;
+pub mod mailbox;
 pub mod notice;
 pub mod receipt;
 pub mod same_site;
@@ -54,6 +55,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/s/{envelope}/documents/{document}/original", post(receipt::original))
         .route("/s/{envelope}/documents/{document}/sealed", post(receipt::sealed))
         .route("/s/{envelope}/certificate", post(receipt::certificate))
+        .route("/mailbox", get(mailbox::show))
         .route("/assets/{hash}/{*path}", get(asset))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
 }

@@ -183,7 +183,8 @@ async fn a_recipient_signs_with_the_keyboard_alone() {
     tab_to(&browser, "form button").await;
     browser.keys(Key::Enter + "").await;
     browser.until("document.activeElement.id === 'code'").await;
-    browser.keys(scene.code().await + &Key::Enter.to_string()).await;
+    browser.keys(scene.code().await).await;
+    browser.keys(Key::Enter + "").await;
     browser.until_at("/consent").await;
     tab_to(&browser, "#agree").await;
     browser.keys(" ").await;

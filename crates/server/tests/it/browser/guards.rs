@@ -171,6 +171,8 @@ async fn every_dead_link_has_its_own_page() {
     let (status, _) =
         scene.test.post_json(&scene.key, &format!("/v1/envelopes/{envelope}/resend"), &json!({})).await;
     assert_eq!(status, StatusCode::OK);
+    // The same address with the same fragment would not be loaded again.
+    browser.open("about:blank").await;
     browser.open(&link).await;
     notice(&browser, "not_found").await;
     let renewed = scene.link(0).await;
