@@ -111,12 +111,13 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
     let tls = Tls::open(&app.config, app.now())?;
     let serving = serve(Arc::clone(&app), Some(&tls)).await.map_err(|fault| busy_port(&wish, fault))?;
     let dispatcher = Dispatcher::start(Arc::clone(&app));
-    let token = api_key(&app).await?;
+    let token = api_key(&app, Scope::ALL).await?;
     let running = Running { api: Api::new(egress::own_client(&app)?, &url, &token), app, url };
     let told = story(&running, &wish).await?;
     if !wish.once {
         let waiting = second_envelope(&running, &wish).await?;
-        println!("{told}\n\n{}", invitation(&running, &waiting));
+        let mailbox = api_key(&running.app, &[Scope::MailboxRead]).await?;
+        println!("{told}\n\n{}", invitation(&running, &waiting, &mailbox));
         told_to_stop.await?;
     } else {
         println!("{told}");
@@ -139,7 +140,7 @@ fn busy_port(wish: &Wish, fault: Fault) -> DemoFault {
     ))
 }
 
-async fn api_key(app: &App) -> Result<String, DemoFault> {
+async fn api_key(app: &App, scopes: &[Scope]) -> Result<String, DemoFault> {
     let organization = match organizations::find(app, ORGANIZATION).await {
         Ok(found) => found.organization,
         Err(Failure::Refused(_)) => organizations::create(app, ORGANIZATION).await?.organization,
@@ -147,7 +148,7 @@ async fn api_key(app: &App) -> Result<String, DemoFault> {
     };
     let wish = organizations::ApiKeyWish {
         environment: Environment::Sandbox,
-        scopes: Scope::ALL.to_vec(),
+        scopes: scopes.to_vec(),
         label: "demo".to_owned(),
         lifetime_s: 24 * 3_600,
     };
@@ -382,11 +383,12 @@ async fn second_envelope(running: &Running, wish: &Wish) -> Result<String, DemoF
     link_of(running, "you@example.com", &envelope).await
 }
 
-fn invitation(running: &Running, link: &str) -> String {
-    let ca = running.app.config.development_ca_file();
+fn invitation(running: &Running, link: &str, mailbox_key: &str) -> String {
+    let (url, ca) = (&running.url, running.app.config.development_ca_file());
     format!(
         "Now sign one yourself. Open this link in a browser (it will warn once, because the server made its own\n\
-         development CA, {}):\n\n  {link}\n\nCtrl-C stops the server.",
+         development CA, {}):\n\n  {link}\n\n\
+         The mails of this sandbox are here:\n\n  {url}/mailbox#{mailbox_key}\n\nCtrl-C stops the server.",
         ca.display()
     )
 }
