@@ -33,6 +33,7 @@ use crate::{
         problem::Problem,
     },
     persons,
+    sealing::fits::check_fields,
 };
 
 pub(super) const ENDPOINT: Endpoint = Endpoint {
@@ -192,6 +193,7 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
     let body: NewEnvelopeBody = call.json()?;
     let envelope = EnvelopeId::new(app.now(), app.draw());
     let new = compose(&app, &call, envelope, body).await?;
+    check_fields(&new, app.now(), &app.fonts)?;
     let along = Along {
         answering: Some(Answering {
             claim: call.claim()?,

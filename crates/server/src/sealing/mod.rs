@@ -2,6 +2,7 @@
 //! trail with its proof, and closed under one certifying signature per file. Pure work on bytes; the job around it
 //! is `jobs/seal.rs`.
 
+pub mod fits;
 pub mod fonts;
 pub mod stamps;
 pub mod story;
@@ -169,7 +170,7 @@ impl Sealing<'_> {
         let mut objects = NewObjects::new(original.first_free_object());
         let mut subsets = FontSubsets::new(self.fonts);
         let recorded: Vec<_> = self.events.iter().map(|logged| logged.recorded.clone()).collect();
-        let stamps = stamps::stamps(self.underway, &self.envelope.to_string(), &recorded, document);
+        let stamps = stamps::stamps(self.underway, self.envelope, &recorded, document);
         let overlays = place(&stamps, &original.structure().pages, &mut subsets, &mut objects)?;
         let pages = certify(certificate, &mut subsets, &mut objects);
         let _missing = subsets.finish(&mut objects)?;

@@ -2,11 +2,11 @@
 
 use countersign_core::{
     envelope::{
-        Body, Recorded, Veiled,
-        event::{Act, Field, FieldKind},
-        state::{Progress, Underway},
+        Body, Recorded,
+        event::{Act, FieldKind, Rect},
+        state::Underway,
     },
-    id::DocumentId,
+    id::{DocumentId, EnvelopeId},
     time::Time,
 };
 use countersign_pdf::{
@@ -17,17 +17,19 @@ use countersign_pdf::{
 use super::story::handwriting;
 
 /// The stamps of one document, in the order of its fields.
-pub fn stamps(underway: &Underway, envelope: &str, events: &[Recorded], document: DocumentId) -> Vec<Stamp> {
-    let acts: Vec<(&Act, Time)> =
-        events.iter().filter_map(|recorded| Some((act(recorded)?, recorded.event.at))).collect();
+pub fn stamps(underway: &Underway, envelope: EnvelopeId, events: &[Recorded], document: DocumentId) -> Vec<Stamp> {
+    let acts: Vec<(&Act, Time)> = events.iter().filter_map(|recorded| Some((act(recorded)?, recorded.event.at))).collect();
     let fields = underway.contents.fields.iter().filter(|field| field.document == document);
     fields
         .filter_map(|field| {
             let (act, at) = acts.iter().find(|(act, _)| act.recipient == field.recipient)?;
-            let value = act.values.iter().find(|value| value.field == field.id);
-            let progress = underway.progress_of(field.recipient)?;
-            let mark = mark(field, value.map(|value| &value.value), progress, envelope, *at)?;
-            Some(Stamp { field: field.label.clone(), page: field.page, rect: rect(field), mark })
+            let value = act.values.iter().find(|value| value.field == field.id).map(|value| &value.value);
+            let value = value.map(|value| value.value().map_or("[erased]", |value| value.disclose().as_str()));
+            let adopted = underway.progress_of(field.recipient)?.adopted.as_ref();
+            let ink = adopted.and_then(|(method, mark)| handwriting(*method, mark));
+            let caption = caption(value.unwrap_or_default(), *at, envelope);
+            let mark = mark(&field.kind, value, ink, caption)?;
+            Some(Stamp { field: field.label.clone(), page: field.page, rect: display(field.rect), mark })
         })
         .collect()
 }
@@ -39,32 +41,28 @@ fn act(recorded: &Recorded) -> Option<&Act> {
     }
 }
 
-fn rect(field: &Field) -> DisplayRect {
+/// The small print below a signature.
+pub(super) fn caption(name: &str, at: Time, envelope: EnvelopeId) -> String {
+    format!("{name} · {} · {envelope}", at.in_utc())
+}
+
+/// A field's place in points.
+pub(super) fn display(rect: Rect) -> DisplayRect {
     let points = |cpt: u32| f64::from(cpt) / 100.0;
     DisplayRect {
-        x: points(field.rect.x_cpt),
-        y: points(field.rect.y_cpt),
-        width: points(field.rect.width_cpt),
-        height: points(field.rect.height_cpt),
+        x: points(rect.x_cpt),
+        y: points(rect.y_cpt),
+        width: points(rect.width_cpt),
+        height: points(rect.height_cpt),
     }
 }
 
-/// The mark of a field; `None` for an optional field that was left empty.
-fn mark(
-    field: &Field,
-    value: Option<&Veiled>,
-    progress: &Progress,
-    envelope: &str,
-    at: Time,
-) -> Option<Mark> {
-    let value = value.map(|value| value.value().map_or("[erased]", |value| value.disclose().as_str()));
+/// The mark of a field; `None` for an optional field that was left empty, and for a signature that was erased.
+pub(super) fn mark(kind: &FieldKind, value: Option<&str>, ink: Option<Handwriting>, caption: String) -> Option<Mark> {
     let is_on = value == Some("true");
-    match &field.kind {
-        FieldKind::Signature => {
-            let (method, mark) = progress.adopted.as_ref()?;
-            let caption = format!("{} · {} · {envelope}", value.unwrap_or_default(), at.in_utc());
-            Some(Mark::Signature { ink: handwriting(*method, mark)?, caption })
-        }
+    let line = |align: Align| Some(Mark::Text { value: value?.to_owned(), size_pt: None, align });
+    match kind {
+        FieldKind::Signature => Some(Mark::Signature { ink: ink?, caption }),
         FieldKind::Initials => {
             let ink = Handwriting::Typed { name: value?.to_owned() };
             Some(Mark::Initials { ink, caption: String::new() })
@@ -74,17 +72,13 @@ fn mark(
         FieldKind::Text { multiline: true, .. } => {
             Some(Mark::MultilineText { value: value?.to_owned(), size_pt: None, align: Align::Left })
         }
-        FieldKind::Number { .. } => {
-            Some(Mark::Text { value: value?.to_owned(), size_pt: None, align: Align::Right })
-        }
+        FieldKind::Number { .. } => line(Align::Right),
         FieldKind::DateSigned
         | FieldKind::Name
         | FieldKind::Email
         | FieldKind::Company
         | FieldKind::Title
         | FieldKind::Text { multiline: false, .. }
-        | FieldKind::Dropdown { .. } => {
-            Some(Mark::Text { value: value?.to_owned(), size_pt: None, align: Align::Left })
-        }
+        | FieldKind::Dropdown { .. } => line(Align::Left),
     }
 }

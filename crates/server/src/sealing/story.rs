@@ -164,19 +164,18 @@ fn consent(act: &Act, events: &[Recorded]) -> String {
 
 /// An adopted mark as ink; `None` if it was erased.
 pub fn handwriting(method: AdoptionMethod, mark: &Veiled) -> Option<Handwriting> {
-    let value = mark.value()?.disclose();
+    ink(method, mark.value()?.disclose())
+}
+
+/// A mark as ink; `None` for a drawing that cannot be read.
+pub(super) fn ink(method: AdoptionMethod, mark: &str) -> Option<Handwriting> {
     match method {
-        AdoptionMethod::Typed => Some(Handwriting::Typed { name: value.clone() }),
+        AdoptionMethod::Typed => Some(Handwriting::Typed { name: mark.to_owned() }),
         AdoptionMethod::Drawn => {
-            let drawn = DrawnMark::parse(value)?;
+            let drawn = DrawnMark::parse(mark)?;
             let (width, height) = (f64::from(drawn.width), f64::from(drawn.height));
-            let strokes = drawn
-                .strokes
-                .iter()
-                .map(|stroke| {
-                    stroke.iter().map(|(x, y)| (f64::from(*x) / width, f64::from(*y) / height)).collect()
-                })
-                .collect();
+            let point = |(x, y): &(u32, u32)| (f64::from(*x) / width, f64::from(*y) / height);
+            let strokes = drawn.strokes.iter().map(|stroke| stroke.iter().map(point).collect()).collect();
             Some(Handwriting::Drawn { strokes, aspect: width / height })
         }
     }

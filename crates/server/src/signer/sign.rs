@@ -39,6 +39,7 @@ use crate::{
     documents,
     fault::{Failure, Fault},
     http::problem::Problem,
+    sealing::fits::check_submission,
 };
 
 /// The page.
@@ -236,6 +237,10 @@ pub async fn act(
         label: act.label,
         nonce: act.nonce,
     });
+    if ceremony.step == Step::Sign {
+        let (contents, person) = (ceremony.contents()?, ceremony.recipient()?);
+        check_submission(contents, person, &submission, (envelope, app.now()), &app.fonts)?;
+    }
     ceremony.act(&app, Command::Submit { recipient, submission }).await?;
     Ok(Json(serde_json::json!({ "next": format!("{}/receipt", ceremony.base()) })).into_response())
 }
