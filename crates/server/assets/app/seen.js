@@ -49,6 +49,14 @@ export function watchSeen(ceremony) {
       pagesIn(waiting, owner).add(page);
       timer ??= setTimeout(flush, PAUSE_MS);
     },
+    /**
+     * Keeps the session open while somebody reads: a report of no page moves its end.
+     * @param {OpenDocument} owner
+     */
+    stay(owner) {
+      const report = { session: ceremony.session, document: owner.about.id, sha256: owner.sha256, pages: [] };
+      post(`${ceremony.base}/pages`, report).catch(() => {});
+    },
     /** @param {OpenDocument} owner */
     count: (owner) => seen.get(owner)?.size ?? 0,
     flush,
