@@ -11,7 +11,7 @@ import { Refused, post, timeZone } from "./server.js";
 
 const ceremony = readCeremony();
 const { work, keep, forget } = openWork(ceremony);
-const seen = watchSeen(ceremony);
+const seen = watchSeen(ceremony, work.seen, keep);
 const act = /** @type {HTMLButtonElement} */ (element("act"));
 
 /** @type {Pages | null} */
