@@ -54,6 +54,7 @@ export function readCeremony() {
  * @typedef {object} Work
  * @property {Record<string, string>} values by field
  * @property {Mark | null} mark
+ * @property {Record<string, number[]>} seen pages by document
  */
 
 /**
@@ -63,7 +64,7 @@ export function readCeremony() {
 export function openWork(ceremony) {
   const key = `countersign ${ceremony.recipient_id}`;
   /** @type {Work} */
-  let work = { values: {}, mark: null };
+  let work = { values: {}, mark: null, seen: {} };
   try {
     const kept = sessionStorage.getItem(key);
     if (kept) work = { ...work, ...JSON.parse(kept) };

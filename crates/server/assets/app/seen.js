@@ -7,21 +7,25 @@ import { post } from "./server.js";
 
 const PAUSE_MS = 1_500;
 
-/** @param {Ceremony} ceremony */
-export function watchSeen(ceremony) {
-  /** @type {Map<OpenDocument, Set<number>>} */
-  const seen = new Map();
+/**
+ * @param {Ceremony} ceremony
+ * @param {Record<string, number[]>} seen pages by document, those of earlier loads of this page too
+ * @param {() => void} keep
+ */
+export function watchSeen(ceremony, seen, keep) {
   /** @type {Map<OpenDocument, Set<number>>} */
   const waiting = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
+  /** Pages that this load of the page has reported. @type {Set<string>} */
+  const reported = new Set();
   /** @type {Promise<unknown>} */
   let sending = Promise.resolve();
 
-  /** @param {Map<OpenDocument, Set<number>>} map @param {OpenDocument} owner */
-  const pagesIn = (map, owner) => {
-    let pages = map.get(owner);
-    if (!pages) map.set(owner, (pages = new Set()));
+  /** @param {OpenDocument} owner */
+  const waitingOf = (owner) => {
+    let pages = waiting.get(owner);
+    if (!pages) waiting.set(owner, (pages = new Set()));
     return pages;
   };
 
@@ -30,7 +34,7 @@ export function watchSeen(ceremony) {
       waiting.delete(owner);
       const report = { session: ceremony.session, document: owner.about.id, sha256: owner.sha256, pages: [...pages] };
       // A lost report is not worth disturbing the reader; the pages are reported with the next one.
-      await post(`${ceremony.base}/pages`, report).catch(() => pages.forEach((page) => pagesIn(waiting, owner).add(page)));
+      await post(`${ceremony.base}/pages`, report).catch(() => pages.forEach((page) => waitingOf(owner).add(page)));
     }
   }
 
@@ -44,13 +48,26 @@ export function watchSeen(ceremony) {
   return {
     /** @param {OpenDocument} owner @param {number} page */
     saw(owner, page) {
-      if (pagesIn(seen, owner).has(page)) return;
-      pagesIn(seen, owner).add(page);
-      pagesIn(waiting, owner).add(page);
+      const pages = (seen[owner.about.id] ??= []);
+      if (!pages.includes(page)) {
+        pages.push(page);
+        keep();
+      }
+      if (reported.has(`${owner.about.id} ${page}`)) return;
+      reported.add(`${owner.about.id} ${page}`);
+      waitingOf(owner).add(page);
       timer ??= setTimeout(flush, PAUSE_MS);
     },
+    /**
+     * Keeps the session open while somebody reads: a report of no page moves its end.
+     * @param {OpenDocument} owner
+     */
+    stay(owner) {
+      const report = { session: ceremony.session, document: owner.about.id, sha256: owner.sha256, pages: [] };
+      post(`${ceremony.base}/pages`, report).catch(() => {});
+    },
     /** @param {OpenDocument} owner */
-    count: (owner) => seen.get(owner)?.size ?? 0,
+    count: (owner) => seen[owner.about.id]?.length ?? 0,
     flush,
   };
 }

@@ -11,7 +11,7 @@ import { Refused, post, timeZone } from "./server.js";
 
 const ceremony = readCeremony();
 const { work, keep, forget } = openWork(ceremony);
-const seen = watchSeen(ceremony);
+const seen = watchSeen(ceremony, work.seen, keep);
 const act = /** @type {HTMLButtonElement} */ (element("act"));
 
 /** @type {Pages | null} */
@@ -213,6 +213,17 @@ for (const [id, step] of /** @type {[string, number][]} */ ([["zoom-in", 1], ["z
     if (pages) announce(`${pages.zoomBy(step)} percent`);
   });
 }
+const STAY_EVERY_MS = 5 * 60_000;
+let stayedAt = Date.now();
+/** Somebody is here: the session must not end under the reader's hands. */
+function stay() {
+  const [first] = documents;
+  if (!first || Date.now() - stayedAt < STAY_EVERY_MS) return;
+  stayedAt = Date.now();
+  seen.stay(first);
+}
+
+for (const sign of ["scroll", "keydown", "pointerdown"]) addEventListener(sign, stay, { passive: true });
 addEventListener("popstate", showView);
 addEventListener("scroll", place, { passive: true });
 addEventListener("pagehide", () => void seen.flush());

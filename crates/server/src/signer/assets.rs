@@ -1,8 +1,13 @@
 //! Styles, scripts and PDF.js, embedded in the binary. Their addresses hold the hash of their content, so browsers may
 //! keep them for ever and a new version is never mixed with an old one.
 
-use std::sync::LazyLock;
+use std::{
+    collections::HashMap,
+    io::Write as _,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
 
+use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest as _, Sha256};
 
 static FILES: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/assets.rs"));
@@ -48,17 +53,38 @@ impl Assets {
 /// An embedded file.
 #[derive(Debug)]
 pub struct Asset {
+    name: &'static str,
     /// Its bytes.
     pub bytes: &'static [u8],
     /// Its media type.
     pub media_type: &'static str,
 }
 
+static PACKED: LazyLock<Mutex<HashMap<&'static str, Arc<[u8]>>>> = LazyLock::new(Mutex::default);
+
+impl Asset {
+    /// Its bytes under gzip, for kinds that shrink; packed when they are asked for first, then kept.
+    pub fn packed(&self) -> Option<Arc<[u8]>> {
+        if !self.media_type.starts_with("text/") {
+            return None;
+        }
+        let mut kept = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = kept.get(self.name) {
+            return Some(Arc::clone(bytes));
+        }
+        let mut packer = GzEncoder::new(Vec::new(), Compression::default());
+        packer.write_all(self.bytes).ok()?;
+        let bytes: Arc<[u8]> = packer.finish().ok()?.into();
+        kept.insert(self.name, Arc::clone(&bytes));
+        Some(bytes)
+    }
+}
+
 /// The file at `/assets/{hash}/{path}`.
 pub fn find(hash: &str, path: &str) -> Option<Asset> {
     let set = SETS.iter().find(|set| set.hash == hash)?;
     let (name, bytes) = FILES.iter().find(|(name, _)| name.strip_prefix(set.folder) == Some(path))?;
-    Some(Asset { bytes, media_type: media_type(name) })
+    Some(Asset { name, bytes, media_type: media_type(name) })
 }
 
 fn media_type(name: &str) -> &'static str {
@@ -70,5 +96,21 @@ fn media_type(name: &str) -> &'static str {
         Some("toml") => "text/plain; charset=utf-8",
         Some("bcmap" | "pfb") => "application/octet-stream",
         _ => "text/plain; charset=utf-8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_asset_is_found_by_its_hash_alone() {
+        let address = Assets.app("style.css");
+        let (hash, name) = address.strip_prefix("/assets/").and_then(|rest| rest.split_once('/')).unwrap();
+        let style = find(hash, name).unwrap();
+        assert_eq!(style.media_type, "text/css; charset=utf-8");
+        assert!(style.packed().unwrap().len() < style.bytes.len());
+        assert!(find("00000000000000000000", name).is_none());
+        assert!(find(hash, "../vendor/VENDORED.toml").is_none());
     }
 }

@@ -21,7 +21,9 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    body::Bytes,
     extract::{Path, Request, State},
+    http::{HeaderMap, HeaderValue, header},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{get, post},
@@ -73,9 +75,18 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
     }
 }
 
-async fn asset(Path((hash, path)): Path<(String, String)>) -> Result<Response, Problem> {
+async fn asset(Path((hash, path)): Path<(String, String)>, headers: HeaderMap) -> Result<Response, Problem> {
     let found = assets::find(&hash, &path).ok_or_else(Refusal::not_found)?;
-    let mut response = ([(axum::http::header::CONTENT_TYPE, found.media_type)], found.bytes).into_response();
+    let accepted =
+        headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let takes_gzip = accepted.split(',').any(|coding| coding.trim() == "gzip");
+    let mut response = match takes_gzip.then(|| found.packed()).flatten() {
+        Some(packed) => ([(header::CONTENT_ENCODING, "gzip")], Bytes::from_owner(packed)).into_response(),
+        None => found.bytes.into_response(),
+    };
+    let kind = HeaderValue::from_static(found.media_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     // Workers live under the policy of their own script.
     response.extensions_mut().insert(Page);
     response.extensions_mut().insert(Immutable);

@@ -5,3 +5,4 @@ mod driver;
 mod guards;
 mod once;
 mod scene;
+mod whole;
