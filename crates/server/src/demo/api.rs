@@ -64,14 +64,14 @@ impl Api {
         id_of(&json(&self.bytes("/v1/documents", request).await?)?)
     }
 
-    /// The newest mail to `address` that holds `needle`, as text; `None` while there is none.
-    pub async fn mail(&self, address: &str, needle: &str) -> Result<Option<String>, DemoFault> {
+    /// The newest mail to `address` that holds all of `words`, as text; `None` while there is none.
+    pub async fn mail(&self, address: &str, words: &[&str]) -> Result<Option<String>, DemoFault> {
         let page = self.get_json("/v1/mailbox").await?;
         let mails = page.get("mails").and_then(Value::as_array);
         let messages = mails.into_iter().flatten().filter_map(|mail| mail.get("message")?.as_str());
         let found = messages.map(|message| message.replace("=\r\n", "")).find(|message| {
             message.lines().any(|line| line.starts_with("To:") && line.contains(address))
-                && message.contains(needle)
+                && words.iter().all(|word| message.contains(word))
         });
         Ok(found)
     }

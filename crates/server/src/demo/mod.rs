@@ -226,7 +226,7 @@ async fn story(running: &Running, wish: &Wish) -> Result<String, DemoFault> {
         let http = egress::own_client(&running.app)?;
         let person = Person { http: &http, public_url: &running.url, values: &[("Title", title)], mark };
         let read_code = || -> std::pin::Pin<Box<dyn Future<Output = _> + Send + '_>> {
-            Box::pin(code_of(running, address))
+            Box::pin(code_of(running, address, &envelope))
         };
         sign(&person, &link, &read_code).await?;
     }
@@ -256,7 +256,7 @@ where
 async fn link_of(running: &Running, address: &str, envelope: &str) -> Result<String, DemoFault> {
     let start = format!("{}/s/{envelope}#", running.url);
     eventually("the mail with the link", async || {
-        let mail = running.api.mail(address, &start).await?;
+        let mail = running.api.mail(address, &[&start]).await?;
         let end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
         Ok(mail.and_then(|mail| {
             let (_, rest) = mail.split_once(&start)?;
@@ -266,9 +266,9 @@ async fn link_of(running: &Running, address: &str, envelope: &str) -> Result<Str
     .await
 }
 
-async fn code_of(running: &Running, address: &str) -> Result<String, DemoFault> {
+async fn code_of(running: &Running, address: &str, envelope: &str) -> Result<String, DemoFault> {
     eventually("the mail with the code", async || {
-        let mail = running.api.mail(address, "Your code for").await?;
+        let mail = running.api.mail(address, &["Your code for", envelope]).await?;
         let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|b| b.is_ascii_digit());
         Ok(mail.and_then(|mail| mail.lines().map(str::trim).find(is_code).map(str::to_owned)))
     })

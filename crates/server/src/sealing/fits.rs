@@ -93,12 +93,16 @@ pub fn check_submission(
             continue;
         }
         return Err(match (&field.kind, submission.adopted.as_ref()) {
-            (FieldKind::Signature, Some((AdoptionMethod::Drawn, _))) => {
-                Refusal::at(Code::Invalid, "/adopted/value", "this drawing cannot be used; clear it and draw again")
-            }
-            (FieldKind::Signature, _) => {
-                Refusal::at(Code::Invalid, "/adopted/value", "this name is too long for the signature field; shorten it")
-            }
+            (FieldKind::Signature, Some((AdoptionMethod::Drawn, _))) => Refusal::at(
+                Code::Invalid,
+                "/adopted/value",
+                "this drawing cannot be used; clear it and draw again",
+            ),
+            (FieldKind::Signature, _) => Refusal::at(
+                Code::Invalid,
+                "/adopted/value",
+                "this name is too long for the signature field; shorten it",
+            ),
             _ => {
                 let sentence = format!("this does not fit into “{}”; shorten it", field.label);
                 Refusal::at(Code::Invalid, format!("/values/{}", field.id), sentence)

@@ -17,14 +17,21 @@ use countersign_pdf::{
 use super::story::handwriting;
 
 /// The stamps of one document, in the order of its fields.
-pub fn stamps(underway: &Underway, envelope: EnvelopeId, events: &[Recorded], document: DocumentId) -> Vec<Stamp> {
-    let acts: Vec<(&Act, Time)> = events.iter().filter_map(|recorded| Some((act(recorded)?, recorded.event.at))).collect();
+pub fn stamps(
+    underway: &Underway,
+    envelope: EnvelopeId,
+    events: &[Recorded],
+    document: DocumentId,
+) -> Vec<Stamp> {
+    let acts: Vec<(&Act, Time)> =
+        events.iter().filter_map(|recorded| Some((act(recorded)?, recorded.event.at))).collect();
     let fields = underway.contents.fields.iter().filter(|field| field.document == document);
     fields
         .filter_map(|field| {
             let (act, at) = acts.iter().find(|(act, _)| act.recipient == field.recipient)?;
             let value = act.values.iter().find(|value| value.field == field.id).map(|value| &value.value);
-            let value = value.map(|value| value.value().map_or("[erased]", |value| value.disclose().as_str()));
+            let value =
+                value.map(|value| value.value().map_or("[erased]", |value| value.disclose().as_str()));
             let adopted = underway.progress_of(field.recipient)?.adopted.as_ref();
             let ink = adopted.and_then(|(method, mark)| handwriting(*method, mark));
             let caption = caption(value.unwrap_or_default(), *at, envelope);
@@ -58,7 +65,12 @@ pub(super) fn display(rect: Rect) -> DisplayRect {
 }
 
 /// The mark of a field; `None` for an optional field that was left empty, and for a signature that was erased.
-pub(super) fn mark(kind: &FieldKind, value: Option<&str>, ink: Option<Handwriting>, caption: String) -> Option<Mark> {
+pub(super) fn mark(
+    kind: &FieldKind,
+    value: Option<&str>,
+    ink: Option<Handwriting>,
+    caption: String,
+) -> Option<Mark> {
     let is_on = value == Some("true");
     let line = |align: Align| Some(Mark::Text { value: value?.to_owned(), size_pt: None, align });
     match kind {
