@@ -37,10 +37,9 @@ pub(crate) fn lease(page_count: usize) -> Vec<u8> {
         let mut content =
             format!("BT /F1 20 Tf 72 760 Td (Lease of the old mill, page {}) Tj ET\n", page + 1);
         for line in 0..24 {
-            write!(content, "BT /F1 11 Tf 72 {} Td (The tenant keeps the wheel in good repair, clause {}.{line}.) Tj ET\n",
-                720 - 20 * line,
-                page + 1
-            ).unwrap();
+            let (y, clause) = (720 - 20 * line, page + 1);
+            let words = format!("The tenant keeps the wheel in good repair, clause {clause}.{line}.");
+            writeln!(content, "BT /F1 11 Tf 72 {y} Td ({words}) Tj ET").unwrap();
         }
         objects.push(format!("<< /Length {} >>\nstream\n{content}endstream", content.len()));
     }
@@ -53,7 +52,7 @@ pub(crate) fn lease(page_count: usize) -> Vec<u8> {
     let xref = file.len();
     write!(file, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
     for offset in offsets {
-        write!(file, "{offset:010} 00000 n \n").unwrap();
+        writeln!(file, "{offset:010} 00000 n ").unwrap();
     }
     let size = objects.len() + 1;
     write!(file, "trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n").unwrap();
