@@ -1,7 +1,9 @@
 //! Lists the files under `assets/` so that they are embedded in the binary.
 
 use std::{
-    env, fs, io,
+    env,
+    fmt::Write as _,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -13,7 +15,8 @@ fn main() -> io::Result<()> {
     let mut table = String::from("[\n");
     for file in &files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?.to_string_lossy().replace('\\', "/");
-        table.push_str(&format!("    ({name:?}, include_bytes!({file:?}).as_slice()),\n"));
+        let place = file.to_str().ok_or_else(|| io::Error::other("the path of an asset is not UTF-8"))?;
+        writeln!(table, "    ({name:?}, include_bytes!({place:?}).as_slice()),").map_err(io::Error::other)?;
     }
     table.push_str("]\n");
     let target = Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("assets.rs");

@@ -60,7 +60,10 @@ pub struct Asset {
     pub media_type: &'static str,
 }
 
-static PACKED: LazyLock<Mutex<HashMap<&'static str, Arc<[u8]>>>> = LazyLock::new(Mutex::default);
+/// What was packed so far, by name.
+type Packed = HashMap<&'static str, Arc<[u8]>>;
+
+static PACKED: LazyLock<Mutex<Packed>> = LazyLock::new(Mutex::default);
 
 impl Asset {
     /// Its bytes under gzip, for kinds that shrink; packed when they are asked for first, then kept.
@@ -93,7 +96,6 @@ fn media_type(name: &str) -> &'static str {
         Some("js" | "mjs") => "text/javascript; charset=utf-8",
         Some("svg") => "image/svg+xml",
         Some("ttf") => "font/ttf",
-        Some("toml") => "text/plain; charset=utf-8",
         Some("bcmap" | "pfb") => "application/octet-stream",
         _ => "text/plain; charset=utf-8",
     }

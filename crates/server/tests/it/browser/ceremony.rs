@@ -12,7 +12,7 @@ use super::{
 };
 
 /// From the link to the open documents of a recipient who needs no code.
-pub async fn open_reader(browser: &Browser, link: &str) {
+pub(crate) async fn open_reader(browser: &Browser, link: &str) {
     browser.open(link).await;
     browser.until("!document.getElementById('ready').hidden").await;
     browser.click("#continue").await;
@@ -20,14 +20,14 @@ pub async fn open_reader(browser: &Browser, link: &str) {
     agree(browser).await;
 }
 
-pub async fn agree(browser: &Browser) {
+pub(crate) async fn agree(browser: &Browser) {
     browser.click("#agree").await;
     browser.click("#consent-form button").await;
     until_read(browser).await;
 }
 
 /// Until the first page is drawn.
-pub async fn until_read(browser: &Browser) {
+pub(crate) async fn until_read(browser: &Browser) {
     browser
         .until(
             "document.body.dataset.ready === 'yes' && document.querySelector('.page[data-rendered] .words')",
@@ -36,7 +36,7 @@ pub async fn until_read(browser: &Browser) {
 }
 
 /// Adopts a typed signature in the open dialog.
-pub async fn adopt(browser: &Browser) {
+pub(crate) async fn adopt(browser: &Browser) {
     browser.until("document.getElementById('adopt').open").await;
     browser.click("#adopt .button.main").await;
     browser.until("!document.getElementById('adopt').open").await;

@@ -11,7 +11,6 @@ use std::{
 use serde_json::{Value, json};
 use thirtyfour::{
     ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver,
-    extensions::cdp::ChromeDevTools,
     prelude::{By, CapabilitiesHelper as _, WebElement},
 };
 
@@ -27,8 +26,8 @@ const ARGUMENTS: &[&str] = &[
 ];
 
 /// A browser with one window.
-pub struct Browser {
-    pub driver: WebDriver,
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
     /// Console errors that a test has caused on purpose, by a part of their text.
     expected: Mutex<Vec<String>>,
     process: Chromedriver,
@@ -47,8 +46,14 @@ impl Drop for Chromedriver {
 }
 
 impl Chromedriver {
-    /// Starts it on a free port, which it names itself.
+    /// Starts it on a free port, which it names itself. The port that it finds free on IPv4 may be taken on IPv6: then
+    /// it ends at once, and another try finds another.
     fn start() -> (Self, u16) {
+        let mut tries = (0..10).map(|_| Self::try_start());
+        tries.find_map(|(driver, port)| Some((driver, port?))).expect("chromedriver names its port")
+    }
+
+    fn try_start() -> (Self, Option<u16>) {
         let started = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).spawn();
         let mut child = started.unwrap_or_else(|error| {
             panic!("chromedriver does not start ({error}): apt-get install chromium chromium-driver")
@@ -60,12 +65,12 @@ impl Chromedriver {
                 .parse()
                 .ok()
         });
-        (Self(child), port.expect("chromedriver names its port"))
+        (Self(child), port)
     }
 }
 
 impl Browser {
-    pub async fn start(width_px: u32, height_px: u32) -> Self {
+    pub(crate) async fn start(width_px: u32, height_px: u32) -> Self {
         let (process, port) = Chromedriver::start();
         let profile = tempfile::tempdir().unwrap();
         let mut wishes = DesiredCapabilities::chrome();
@@ -85,36 +90,35 @@ impl Browser {
         browser
     }
 
-    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
-        let tools = ChromeDevTools::new(self.driver.handle().clone());
-        tools.execute_cdp_with_params(command, parameters).await.unwrap()
+    pub(crate) async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.driver.cdp().send_raw(command, parameters).await.unwrap()
     }
 
     /// Sets the size of the page, as narrow as a phone's if need be.
-    pub async fn resize(&self, width_px: u32, height_px: u32) {
+    pub(crate) async fn resize(&self, width_px: u32, height_px: u32) {
         let metrics = json!({
             "width": width_px, "height": height_px, "deviceScaleFactor": 1, "mobile": width_px < 600
         });
         self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
     }
 
-    pub async fn dark(&self, dark: bool) {
+    pub(crate) async fn dark(&self, dark: bool) {
         let value = if dark { "dark" } else { "light" };
         let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": value }] });
         self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 
-    pub async fn open(&self, url: &str) {
+    pub(crate) async fn open(&self, url: &str) {
         self.driver.goto(url).await.unwrap();
     }
 
     /// Runs a script and gives what it returns.
-    pub async fn run(&self, script: &str) -> Value {
+    pub(crate) async fn run(&self, script: &str) -> Value {
         self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
     }
 
     /// Waits in the page until `condition` (JavaScript) holds, over loads of new pages.
-    pub async fn until(&self, condition: &str) {
+    pub(crate) async fn until(&self, condition: &str) {
         let script = format!(
             "const done = arguments[arguments.length - 1]; const end = Date.now() + 20000;
              const look = () => {{
@@ -138,42 +142,42 @@ impl Browser {
     }
 
     /// Waits until the address ends with `end`, and the page there is loaded.
-    pub async fn until_at(&self, end: &str) {
+    pub(crate) async fn until_at(&self, end: &str) {
         self.until(&format!("location.pathname.endsWith('{end}') && document.readyState === 'complete'"))
             .await;
     }
 
-    pub async fn find(&self, css: &str) -> WebElement {
+    pub(crate) async fn find(&self, css: &str) -> WebElement {
         self.driver.find(By::Css(css)).await.unwrap_or_else(|error| panic!("no {css}: {error}"))
     }
 
-    pub async fn click(&self, css: &str) {
+    pub(crate) async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap_or_else(|error| panic!("no click on {css}: {error}"));
     }
 
-    pub async fn write(&self, css: &str, text: &str) {
+    pub(crate) async fn write(&self, css: &str, text: &str) {
         let element = self.find(css).await;
         element.clear().await.unwrap();
         element.send_keys(text).await.unwrap();
     }
 
     /// The text that is seen.
-    pub async fn text(&self, css: &str) -> String {
+    pub(crate) async fn text(&self, css: &str) -> String {
         self.find(css).await.text().await.unwrap()
     }
 
     /// Sends keys to whatever has the focus.
-    pub async fn keys(&self, keys: impl Into<thirtyfour::TypingData>) {
+    pub(crate) async fn keys(&self, keys: impl Into<thirtyfour::TypingData>) {
         self.driver.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 
     /// A test causes such an error on purpose.
-    pub fn expect_error(&self, part: &str) {
+    pub(crate) fn expect_error(&self, part: &str) {
         self.expected.lock().unwrap().push(part.to_owned());
     }
 
     /// Console errors and warnings that no test expects. The browser forgets them by telling them.
-    pub async fn errors(&self) -> Vec<String> {
+    pub(crate) async fn errors(&self) -> Vec<String> {
         let log = self.driver.browser_log().await.unwrap();
         let expected = self.expected.lock().unwrap();
         log.into_iter()
@@ -184,7 +188,7 @@ impl Browser {
     }
 
     /// No console error, no policy violation, no horizontal scrolling of the page, and axe finds nothing.
-    pub async fn check(&self, page: &str) {
+    pub(crate) async fn check(&self, page: &str) {
         let errors = self.errors().await;
         assert!(errors.is_empty(), "{page}: {errors:#?}");
         let overflow = self.run("return document.documentElement.scrollWidth - innerWidth").await;
@@ -204,7 +208,7 @@ impl Browser {
     }
 
     /// Ends the browser; nothing may have gone wrong in it.
-    pub async fn quit(self) {
+    pub(crate) async fn quit(self) {
         let errors = self.errors().await;
         assert!(errors.is_empty(), "{errors:#?}");
         self.driver.quit().await.unwrap();

@@ -1,5 +1,7 @@
 //! What the browser tests play with: an envelope with every kind of field, its links, and its codes.
 
+use std::fmt::Write as _;
+
 use countersign_core::{
     envelope::{Body, State, event::Factor},
     id::{EnvelopeId, RecipientId},
@@ -10,14 +12,14 @@ use serde_json::{Value, json};
 use crate::app::{Key, TestApp};
 
 /// A test app with one envelope that was sent.
-pub struct Scene {
-    pub test: TestApp,
-    pub key: Key,
-    pub envelope: EnvelopeId,
+pub(crate) struct Scene {
+    pub(crate) test: TestApp,
+    pub(crate) key: Key,
+    pub(crate) envelope: EnvelopeId,
 }
 
 /// A PDF with text on each page, in a standard font that is not embedded.
-pub fn lease(page_count: usize) -> Vec<u8> {
+pub(crate) fn lease(page_count: usize) -> Vec<u8> {
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
         format!(
@@ -35,11 +37,9 @@ pub fn lease(page_count: usize) -> Vec<u8> {
         let mut content =
             format!("BT /F1 20 Tf 72 760 Td (Lease of the old mill, page {}) Tj ET\n", page + 1);
         for line in 0..24 {
-            content.push_str(&format!(
-                "BT /F1 11 Tf 72 {} Td (The tenant keeps the wheel in good repair, clause {}.{line}.) Tj ET\n",
-                720 - 20 * line,
-                page + 1
-            ));
+            let (y, clause) = (720 - 20 * line, page + 1);
+            let words = format!("The tenant keeps the wheel in good repair, clause {clause}.{line}.");
+            writeln!(content, "BT /F1 11 Tf 72 {y} Td ({words}) Tj ET").unwrap();
         }
         objects.push(format!("<< /Length {} >>\nstream\n{content}endstream", content.len()));
     }
@@ -47,15 +47,15 @@ pub fn lease(page_count: usize) -> Vec<u8> {
     let mut offsets = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         offsets.push(file.len());
-        file.push_str(&format!("{} 0 obj\n{object}\nendobj\n", index + 1));
+        write!(file, "{} 0 obj\n{object}\nendobj\n", index + 1).unwrap();
     }
     let xref = file.len();
-    file.push_str(&format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1));
+    write!(file, "xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1).unwrap();
     for offset in offsets {
-        file.push_str(&format!("{offset:010} 00000 n \n"));
+        writeln!(file, "{offset:010} 00000 n ").unwrap();
     }
     let size = objects.len() + 1;
-    file.push_str(&format!("trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n"));
+    write!(file, "trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n").unwrap();
     file.into_bytes()
 }
 
@@ -70,7 +70,7 @@ fn field(kind: &str, page: u32, x: f64, y: f64, width: f64, label: &str, more: V
 }
 
 /// Every kind of field, on two pages of the first document.
-pub fn all_fields() -> Vec<Value> {
+pub(crate) fn all_fields() -> Vec<Value> {
     vec![
         field("company", 1, 72.0, 640.0, 180.0, "Company", json!({})),
         field("checkbox", 1, 300.0, 644.0, 16.0, "I have seen the mill", json!({})),
@@ -96,20 +96,20 @@ pub fn all_fields() -> Vec<Value> {
 }
 
 /// Only a signature.
-pub fn one_signature() -> Vec<Value> {
+pub(crate) fn one_signature() -> Vec<Value> {
     vec![field("signature", 1, 72.0, 600.0, 160.0, "Signature", json!({}))]
 }
 
 impl Scene {
     /// An envelope of two documents for one signer, sent.
-    pub async fn sent(factor: Factor, fields: Vec<Value>) -> Self {
+    pub(crate) async fn sent(factor: Factor, fields: Vec<Value>) -> Self {
         let recipients = json!([
             { "name": "Ada Lovelace", "email": "ada@example.com", "role": "signer", "factor": factor }
         ]);
         Self::sent_to(recipients, fields).await
     }
 
-    pub async fn sent_to(recipients: Value, fields: Vec<Value>) -> Self {
+    pub(crate) async fn sent_to(recipients: Value, fields: Vec<Value>) -> Self {
         let test = TestApp::start().await;
         let key = test.sandbox("Harbour Mills").await;
         let (lease_id, plan_id) =
@@ -126,21 +126,21 @@ impl Scene {
     }
 
     /// The address of a page of the ceremony, on the loopback address that the browser knows.
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         let port = self.test.url.rsplit_once(':').unwrap().1;
         format!("https://localhost:{port}{path}")
     }
 
-    pub async fn opened(&self) -> Opened {
+    pub(crate) async fn opened(&self) -> Opened {
         envelopes::read(&self.test.app, &self.key.tenant, self.envelope).await.unwrap()
     }
 
-    pub async fn recipient(&self, index: usize) -> RecipientId {
+    pub(crate) async fn recipient(&self, index: usize) -> RecipientId {
         self.opened().await.folded.state.contents().unwrap().recipients[index].id
     }
 
     /// The link that was mailed to a recipient last.
-    pub async fn link(&self, index: usize) -> String {
+    pub(crate) async fn link(&self, index: usize) -> String {
         let (opened, recipient) = (self.opened().await, self.recipient(index).await);
         let underway = opened.folded.state.underway().unwrap();
         let link = underway.progress_of(recipient).unwrap().link.as_ref().unwrap().link;
@@ -150,12 +150,12 @@ impl Scene {
     }
 
     /// The code that was mailed last.
-    pub async fn code(&self) -> String {
+    pub(crate) async fn code(&self) -> String {
         self.codes().await.pop().expect("a code was issued")
     }
 
     /// The codes that were mailed, in order.
-    pub async fn codes(&self) -> Vec<String> {
+    pub(crate) async fn codes(&self) -> Vec<String> {
         let opened = self.opened().await;
         let mut codes = Vec::new();
         for recorded in &opened.events {
@@ -167,15 +167,15 @@ impl Scene {
     }
 
     /// The types of the envelope's events.
-    pub async fn types(&self) -> Vec<&'static str> {
+    pub(crate) async fn types(&self) -> Vec<&'static str> {
         self.opened().await.events.iter().map(|recorded| recorded.event.body.type_text()).collect()
     }
 
-    pub async fn count(&self, event_type: &str) -> usize {
+    pub(crate) async fn count(&self, event_type: &str) -> usize {
         self.types().await.iter().filter(|found| **found == event_type).count()
     }
 
-    pub async fn state(&self) -> State {
+    pub(crate) async fn state(&self) -> State {
         self.opened().await.folded.state
     }
 }
