@@ -1,7 +1,8 @@
 //! Objects that an update adds to a file: drawn by `place` and `certify`, written (and encrypted, where the
 //! file is) by the seal.
 
-use lopdf::{Object, ObjectId};
+use lopdf::Object;
+pub use lopdf::ObjectId;
 
 /// A growing set of new indirect objects, numbered from the first free number of the file.
 #[derive(Debug)]

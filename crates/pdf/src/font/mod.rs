@@ -49,6 +49,14 @@ pub trait FallbackFonts: Send + Sync {
     fn find(&self, character: char) -> Option<FallbackFont>;
 }
 
+/// Whether a face of a font file draws `character` by an outline, which can be embedded; faces that hold pictures of
+/// characters cannot.
+pub fn has_outline(bytes: &[u8], face_index: u32, character: char) -> bool {
+    let face = rustybuzz::Face::from_slice(bytes, face_index);
+    let glyph = face.as_ref().and_then(|face| face.glyph_index(character));
+    face.zip(glyph).is_some_and(|(face, glyph)| face.glyph_bounding_box(glyph).is_some())
+}
+
 /// Characters that no font had: drawn as `[U+XXXX]`, still found and copied as themselves. For the log of the caller.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Missing {

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use countersign_pdf::font::{FallbackFont, FallbackFonts};
+use countersign_pdf::font::{FallbackFont, FallbackFonts, has_outline};
 use fontdb::{Database, FaceInfo, ID, Style, Weight};
 
 /// The system's fonts: looked through once for each character, and read once for each face.
@@ -36,13 +36,7 @@ impl SystemFonts {
     }
 
     fn has_glyph(&self, id: ID, character: char) -> bool {
-        let found = self.database.with_face_data(id, |bytes, index| {
-            let face = rustybuzz::Face::from_slice(bytes, index)?;
-            // Faces that hold pictures instead of outlines cannot be embedded.
-            let glyph = face.glyph_index(character)?;
-            face.glyph_bounding_box(glyph).map(|_| ())
-        });
-        found.flatten().is_some()
+        self.database.with_face_data(id, |bytes, index| has_outline(bytes, index, character)).unwrap_or(false)
     }
 
     fn read(&self, id: ID) -> Option<FallbackFont> {

@@ -20,7 +20,7 @@ use countersign_pdf::{
     certify::{Certificate, CertificateFault, LogStatement, SealStatement, certify, standalone},
     font::{FontBook, FontFault, FontSubsets},
     inspect::{Limits, Original, Refusal as PdfRefusal},
-    objects::NewObjects,
+    objects::{NewObjects, ObjectId},
     place::{PlaceRefusal, place},
     seal::{Attachment, SealError, SealKey, SealRequest, SignerText, UtcTime, seal},
 };
@@ -187,7 +187,7 @@ impl Sealing<'_> {
         original: &Original<'_>,
         objects: NewObjects,
         overlays: &[countersign_pdf::place::PageOverlay],
-        extra_pages: &[lopdf::ObjectId],
+        extra_pages: &[ObjectId],
         subject: Subject,
     ) -> Result<Vec<u8>, SealFault> {
         let signed_at = utc(self.sealed_at);
