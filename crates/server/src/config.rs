@@ -288,7 +288,9 @@ impl Config {
                  address; list the proxies",
             );
         }
-        if [server.connections, server.requests].contains(&0) || [server.request_s, server.job_lease_s].contains(&0) {
+        if [server.connections, server.requests].contains(&0)
+            || [server.request_s, server.job_lease_s].contains(&0)
+        {
             return refuse(
                 "server.connections, server.requests, server.request_s and server.job_lease_s must be at least 1",
             );

@@ -114,4 +114,3 @@ fn ca_params(host: &str, now: Time) -> CertificateParams {
     set_validity(&mut params, now, CA_YEARS);
     params
 }
-

@@ -114,14 +114,20 @@ impl Worker {
 
     /// Whether nobody knows if the server did it: then the same is asked again.
     fn is_unknown(&self, fault: &DemoFault) -> bool {
-        let DemoFault::Refused { status, body, .. } = fault else { return matches!(fault, DemoFault::Http(_)) };
+        let DemoFault::Refused { status, body, .. } = fault else {
+            return matches!(fault, DemoFault::Http(_));
+        };
         let again = ["idempotency_in_flight", "busy", "request_timeout"];
         again.iter().any(|code| body.contains(&format!("\"{code}\"")))
             || self.database == Database::Postgres && *status >= 500
     }
 
     /// Asks until there is an answer.
-    async fn ask<T, F: Future<Output = Result<T, DemoFault>>>(&self, what: &str, mut act: impl FnMut() -> F) -> T {
+    async fn ask<T, F: Future<Output = Result<T, DemoFault>>>(
+        &self,
+        what: &str,
+        mut act: impl FnMut() -> F,
+    ) -> T {
         let begun = Instant::now();
         loop {
             match act().await {
@@ -137,7 +143,11 @@ impl Worker {
     }
 
     /// Acts until it is acknowledged, and now and then once more.
-    async fn act<F: Future<Output = Result<Value, DemoFault>>>(&self, what: &str, mut act: impl FnMut() -> F) -> Value {
+    async fn act<F: Future<Output = Result<Value, DemoFault>>>(
+        &self,
+        what: &str,
+        mut act: impl FnMut() -> F,
+    ) -> Value {
         let answer = self.ask(what, &mut act).await;
         self.shared.acknowledged.fetch_add(1, Ordering::SeqCst);
         if below(&self.dice, 4) == 0 {
@@ -150,18 +160,22 @@ impl Worker {
         let name = format!("{}-{number}", self.organization);
         let key = |act: &str| format!("{name}-{act}");
         let addresses = ["ada", "bob"].map(|person| format!("{person}.{name}@example.com"));
-        let document = self.act("upload", async || {
-            Ok(json!(self.api.upload("lease.pdf", &key("upload"), pdf(1)).await?))
-        });
+        let document = self
+            .act("upload", async || Ok(json!(self.api.upload("lease.pdf", &key("upload"), pdf(1)).await?)));
         let body = envelope(document.await.as_str().unwrap(), &addresses);
-        let created = self.act("create", async || self.api.post_json("/v1/envelopes", &key("create"), &body).await).await;
+        let created = self
+            .act("create", async || self.api.post_json("/v1/envelopes", &key("create"), &body).await)
+            .await;
         let envelope = id_of(&created).unwrap();
         let path = format!("/v1/envelopes/{envelope}");
         self.act("send", async || self.api.post(&format!("{path}/send"), &key("send")).await).await;
         let is_voided = below(&self.dice, 5) == 0;
         if is_voided {
             let reason = json!({ "reason": "a typo" });
-            self.act("void", async || self.api.post_json(&format!("{path}/void"), &key("void"), &reason).await).await;
+            self.act("void", async || {
+                self.api.post_json(&format!("{path}/void"), &key("void"), &reason).await
+            })
+            .await;
         } else {
             let [ada, bob] = &addresses;
             tokio::join!(self.sign(&envelope, ada), self.sign(&envelope, bob));

@@ -70,7 +70,8 @@ async fn check_story(api: &Api, story: &Story) {
     let wanted = if story.is_voided { "voided" } else { "completed" };
     until(&format!("{} is {wanted}", story.envelope), PATIENCE_S, async || {
         let read = api.get_json(&path).await.unwrap();
-        let is_mailed = story.is_voided || counts(api, &story.envelope).await.get("recipient.copied") == Some(&2);
+        let is_mailed =
+            story.is_voided || counts(api, &story.envelope).await.get("recipient.copied") == Some(&2);
         (read["status"] == wanted && is_mailed).then_some(())
     })
     .await;
@@ -92,7 +93,8 @@ async fn check_story(api: &Api, story: &Story) {
     let notified = count("recipient.notified");
     assert!(notified == 2 || story.is_voided && notified < 2, "{counts:?}");
     let read = api.get_json(&path).await.unwrap();
-    let signed_by: Vec<&Value> = read["recipients"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    let signed_by: Vec<&Value> =
+        read["recipients"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
     assert!(story.is_voided || signed_by == ["signed", "signed"], "{read}");
 }
 
