@@ -28,8 +28,8 @@ pub const BODY_BYTES: usize = 512 * 1024;
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Request headers.
 pub const HEADER_COUNT: usize = 64;
-/// Time for a request from its headers to the end of its answer.
-pub const REQUEST_S: u64 = 30;
+/// Default time for a request from its headers to the end of its answer.
+pub const REQUEST_S: u32 = 30;
 /// Requests in work at the same time; more are answered 503 with `Retry-After`.
 pub const CONCURRENT_REQUESTS: usize = 512;
 /// Characters of an `Idempotency-Key`.

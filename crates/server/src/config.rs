@@ -52,6 +52,10 @@ pub struct Server {
     pub connections: usize,
     /// Requests in work at the same time.
     pub requests: usize,
+    /// Seconds for a request from its headers to the end of its answer.
+    pub request_s: u32,
+    /// Seconds that a job may take before another worker may have it; so long it rests after a crash.
+    pub job_lease_s: u32,
     /// Seconds that requests in work get to end at a shutdown.
     pub shutdown_s: u64,
 }
@@ -70,6 +74,8 @@ impl Default for Server {
             trusted_proxies: Vec::new(),
             connections: 4_096,
             requests: limits::CONCURRENT_REQUESTS,
+            request_s: limits::REQUEST_S,
+            job_lease_s: 120,
             shutdown_s: 20,
         }
     }
@@ -282,8 +288,12 @@ impl Config {
                  address; list the proxies",
             );
         }
-        if server.connections == 0 || server.requests == 0 {
-            return refuse("server.connections and server.requests must be at least 1");
+        if [server.connections, server.requests].contains(&0)
+            || [server.request_s, server.job_lease_s].contains(&0)
+        {
+            return refuse(
+                "server.connections, server.requests, server.request_s and server.job_lease_s must be at least 1",
+            );
         }
         if self.mail.smtp_security == SmtpSecurity::None {
             return refuse(

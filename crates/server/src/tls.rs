@@ -1,6 +1,6 @@
 //! TLS: the operator's certificate, or a development CA of our own in the data folder. TLS 1.2 is the least (D-4).
 
-use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc};
 
 use countersign_core::time::Time;
 use rcgen::{
@@ -10,7 +10,7 @@ use rcgen::{
 use rustls::{ServerConfig, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
 
-use crate::{config::Config, fault::Fault};
+use crate::{config::Config, fault::Fault, vault::write_new};
 
 /// Years that the development CA lives.
 const CA_YEARS: i16 = 10;
@@ -74,8 +74,13 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
     let mut announcement = None;
     if !key_file.exists() {
         let key = KeyPair::generate().map_err(failed)?;
-        let certificate = ca_params(&config.public_host()?, now).self_signed(&key).map_err(failed)?;
         write_new(&key_file, key.serialize_pem().as_bytes(), 0o600)?;
+    }
+    let pem = fs::read_to_string(&key_file).map_err(|error| Fault::file(&key_file, error))?;
+    let ca_key = KeyPair::from_pem(&pem).map_err(failed)?;
+    // A start that was killed may have left the key alone.
+    if !certificate_file.exists() {
+        let certificate = ca_params(&config.public_host()?, now).self_signed(&ca_key).map_err(failed)?;
         write_new(&certificate_file, certificate.pem().as_bytes(), 0o644)?;
         announcement = Some(format!(
             "No TLS certificate is configured: a development CA was made. Trust {} on the machines that call \
@@ -83,8 +88,6 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
             certificate_file.display()
         ));
     }
-    let pem = fs::read_to_string(&key_file).map_err(|error| Fault::file(&key_file, error))?;
-    let ca_key = KeyPair::from_pem(&pem).map_err(failed)?;
     let issuer = Issuer::new(ca_params(&config.public_host()?, now), ca_key);
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let host = config.public_host()?;
@@ -110,14 +113,4 @@ fn ca_params(host: &str, now: Time) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, now, CA_YEARS);
     params
-}
-
-/// Writes a file that must not exist yet, synced, with these permissions.
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
-    let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(|error| Fault::file(path, error))
 }

@@ -5,6 +5,7 @@ mod fuzz;
 mod prepare;
 mod process;
 mod report;
+mod soak;
 mod test;
 mod tidy;
 
@@ -29,6 +30,12 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
+    /// Kill the server under load, again and again, and check that nothing acknowledged is lost or doubled.
+    Soak {
+        /// Kills on each database.
+        #[arg(long, default_value_t = 200)]
+        kills: u32,
+    },
     /// Check the rules of the house that no compiler knows: edges between crates, sizes, places of controls.
     Tidy,
 }
@@ -39,6 +46,7 @@ fn main() -> ExitCode {
     let passed = match Arguments::parse().task {
         Task::Test { quick: false } => test::everything(root),
         Task::Test { quick: true } => test::quick(root),
+        Task::Soak { kills } => soak::run(root, kills),
         Task::Tidy => match tidy::check(root) {
             Ok(()) => true,
             Err(failure) => {

@@ -36,6 +36,31 @@ fn parts(link: &str) -> Result<(&str, &str), DemoFault> {
 
 /// Signs, from the link to the receipt; the address of the receipt.
 pub async fn sign(person: &Person<'_>, link: &str, read_code: ReadCode<'_>) -> Result<String, DemoFault> {
+    prepare(person, link, read_code).await?.act().await
+}
+
+/// A person before the last button, who has read everything.
+pub struct Ready<'a> {
+    step: Step<'a>,
+    act: Value,
+}
+
+impl Ready<'_> {
+    /// Presses the button; the address of the receipt. Pressing it again sends the very same act again.
+    pub async fn act(&self) -> Result<String, DemoFault> {
+        let answer = self.step.post_json("/sign", &self.act).await?;
+        let next = answer.get("next").and_then(Value::as_str);
+        next.map(|next| format!("{}{next}", self.step.person.public_url))
+            .ok_or_else(|| DemoFault::Unexpected("signing gave no receipt".to_owned()))
+    }
+}
+
+/// Goes from the link up to the last button. A person who was interrupted goes on where the page says.
+pub async fn prepare<'a>(
+    person: &'a Person<'a>,
+    link: &str,
+    read_code: ReadCode<'_>,
+) -> Result<Ready<'a>, DemoFault> {
     let (base, secret) = parts(link)?;
     let step = Step { person, base: base.to_owned() };
     let key = json!({ "secret": secret, "time_zone": "Europe/Zurich" });
@@ -47,18 +72,17 @@ pub async fn sign(person: &Person<'_>, link: &str, read_code: ReadCode<'_>) -> R
         let code = read_code().await?;
         page = step.post_form("/code", &[("session", &session), ("code", &code)]).await?;
     }
-    let session = input(&page, "session")?;
-    let version = input(&page, "version")?;
-    step.post_json("/consent/shown", &json!({ "session": session })).await?;
-    let page =
-        step.post_form("/consent", &[("session", &session), ("version", &version), ("agree", "yes")]).await?;
+    if let Ok(version) = input(&page, "version") {
+        let session = input(&page, "session")?;
+        step.post_json("/consent/shown", &json!({ "session": session })).await?;
+        let agreement = [("session", session.as_str()), ("version", &version), ("agree", "yes")];
+        page = step.post_form("/consent", &agreement).await?;
+    }
     let ceremony = ceremony(&page)?;
-    let documents = step.read_documents(&ceremony, &session).await?;
+    let session = text(&ceremony, "session")?;
+    let documents = step.read_documents(&ceremony, session).await?;
     let act = step.act(&ceremony, &page, documents)?;
-    let answer = step.post_json("/sign", &act).await?;
-    let next = answer.get("next").and_then(Value::as_str);
-    next.map(|next| format!("{}{next}", person.public_url))
-        .ok_or_else(|| DemoFault::Unexpected("signing gave no receipt".to_owned()))
+    Ok(Ready { step, act })
 }
 
 impl Step<'_> {

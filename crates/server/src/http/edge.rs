@@ -9,7 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use countersign_core::{envelope::command::OriginNow, id::CorrelationId, limits, secret::Personal};
+use countersign_core::{envelope::command::OriginNow, id::CorrelationId, secret::Personal};
 use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
@@ -107,9 +107,10 @@ async fn bounded(edge: &Edge, request: Request, next: Next) -> Response {
         return Problem::from(refusal).into_response();
     }
     let Ok(_permit) = edge.permits.try_acquire() else { return Problem::from(overloaded()).into_response() };
-    match tokio::time::timeout(Duration::from_secs(limits::REQUEST_S), next.run(request)).await {
+    let seconds = edge.app.config.server.request_s;
+    match tokio::time::timeout(Duration::from_secs(seconds.into()), next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::from(timed_out()).into_response(),
+        Err(_) => Problem::from(timed_out(seconds)).into_response(),
     }
 }
 

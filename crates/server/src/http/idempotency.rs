@@ -24,8 +24,8 @@ pub const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 /// Set on an answer that was given before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// How long a claim holds without an answer: longer than any request may take.
-const STALE_MS: i64 = (limits::REQUEST_S.cast_signed() + 5) * 1_000;
+/// How much longer than any request may take a claim holds without an answer.
+const SLACK_S: i64 = 5;
 
 /// What to do with a request.
 pub enum Claimed {
@@ -71,7 +71,7 @@ pub async fn claim(
         claim: app.draw(),
         now: app.now(),
         expires_at: app.now().plus_s(limits::IDEMPOTENCY_S),
-        stale_after_ms: STALE_MS,
+        stale_after_ms: (i64::from(app.config.server.request_s) + SLACK_S) * 1_000,
     };
     match app.store.claim_idempotency(&claim).await? {
         IdempotencyState::Claimed => Ok(Claimed::Work(claim)),

@@ -39,8 +39,7 @@ pub fn overloaded() -> Refusal {
 }
 
 /// The refusal for a request that took too long.
-pub fn timed_out() -> Refusal {
-    let seconds = limits::REQUEST_S;
+pub fn timed_out(seconds: u32) -> Refusal {
     Refusal::new(
         Code::RequestTimeout,
         format!("the request was not done within {seconds} seconds; try again"),

@@ -22,8 +22,6 @@ use crate::{
 
 /// Jobs in work at the same time.
 const CONCURRENT_JOBS: usize = 8;
-/// How long a job may take before another worker may have it.
-const LEASE_MS: i64 = 120_000;
 /// Longest wait between two looks at the table, when nobody wakes us.
 const POLL_MS: u64 = 1_000;
 /// Wait after the first failure; it doubles up to [`LONGEST_RETRY_S`].
@@ -88,7 +86,7 @@ pub async fn run_due(app: &Arc<App>) -> Result<usize, Fault> {
     let mut count = 0;
     loop {
         let sequenced = app.log.sequence().await?;
-        let jobs = app.store.claim_jobs(app.now(), LEASE_MS, CONCURRENT_JOBS).await?;
+        let jobs = app.store.claim_jobs(app.now(), lease_ms(app), CONCURRENT_JOBS).await?;
         if jobs.is_empty() && sequenced == 0 {
             return Ok(count);
         }
@@ -106,12 +104,17 @@ async fn turn(app: &Arc<App>, running: &mut JoinSet<()>) -> Result<bool, Fault> 
     if free == 0 {
         return Ok(sequenced > 0);
     }
-    let jobs = app.store.claim_jobs(app.now(), LEASE_MS, free).await?;
+    let jobs = app.store.claim_jobs(app.now(), lease_ms(app), free).await?;
     let busy = sequenced > 0 || !jobs.is_empty();
     for job in jobs {
         running.spawn(work(Arc::clone(app), job));
     }
     Ok(busy)
+}
+
+/// How long a job may take before another worker may have it.
+fn lease_ms(app: &App) -> i64 {
+    i64::from(app.config.server.job_lease_s) * 1_000
 }
 
 async fn wait_ms(app: &App) -> u64 {

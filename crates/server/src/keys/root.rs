@@ -1,14 +1,9 @@
 //! The root key: 256 bits in a file that only its owner may read. Everything else that is secret hangs on it.
 
-use std::{
-    fs,
-    io::{ErrorKind, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    path::Path,
-};
+use std::{fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::wrapping::WrappingKey;
-use crate::{app::Randomness, fault::Fault};
+use crate::{app::Randomness, fault::Fault, vault::write_new};
 
 const HEADER: &str = "countersign-root-key-v1:";
 
@@ -51,12 +46,7 @@ impl RootKey {
     pub fn create(path: &Path, random: &dyn Randomness) -> Result<Self, Fault> {
         let key = WrappingKey::generate(random);
         let text = zeroize::Zeroizing::new(format!("{HEADER}{}\n", hex::encode(key.expose())));
-        let write = || {
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(|error| Fault::file(path, error))?;
+        write_new(path, text.as_bytes(), 0o600)?;
         Ok(Self(key))
     }
 }

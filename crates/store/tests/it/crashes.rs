@@ -13,15 +13,16 @@ use std::{
 };
 
 use countersign_store::{
-    Batch, CommitError, Fault, Postgres, Sqlite, Store, rows::IdempotencyState, testing,
+    Batch, CommitError, Fault, Postgres, Sqlite, Store,
+    rows::IdempotencyState,
+    testing::{
+        self,
+        proxy::{Cut, Proxy},
+    },
 };
 use tokio::task::JoinSet;
 
-use crate::{
-    dice::Dice,
-    proxy::{Cut, Proxy},
-    rows,
-};
+use crate::{dice::Dice, rows};
 
 // Each event brings a job and a mail of its own, so that halves would show.
 fn one_event(stream: u64, seq: u64) -> Batch {
@@ -131,7 +132,7 @@ async fn the_files_of_sqlite_belong_to_their_owner_only() {
 async fn postgres_with_connections_cut_keeps_every_answered_batch_once_and_whole() {
     let cluster = testing::cluster().unwrap();
     let url = cluster.database().await.unwrap();
-    let proxy = Proxy::start(cluster.port()).await;
+    let proxy = Proxy::start(cluster.port()).await.unwrap();
     let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
     let store = Arc::new(Postgres::open(&through).await.unwrap());
     let unknown = Arc::new(AtomicU64::new(0));
@@ -187,7 +188,7 @@ async fn postgres_with_connections_cut_keeps_every_answered_batch_once_and_whole
 async fn behind_a_proxy() -> (Proxy, Postgres) {
     let cluster = testing::cluster().unwrap();
     let url = cluster.database().await.unwrap();
-    let proxy = Proxy::start(cluster.port()).await;
+    let proxy = Proxy::start(cluster.port()).await.unwrap();
     let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
     let store = Postgres::open(&through).await.unwrap();
     (proxy, store)

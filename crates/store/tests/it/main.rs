@@ -15,8 +15,6 @@ mod dice;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
-mod proxy;
-#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod rows;

@@ -1,6 +1,8 @@
 //! A throw-away PostgreSQL for tests: one cluster for each test binary, one database for each test. A shell keeps it
 //! and stops it when the test binary ends, however it ends, because then its standard input does.
 
+pub mod proxy;
+
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     path::PathBuf,

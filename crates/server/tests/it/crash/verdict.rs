@@ -1,0 +1,131 @@
+//! What must be true after the last crash: nothing acknowledged is missing, nothing is doubled, everything that was
+//! begun is complete.
+
+use std::collections::BTreeMap;
+
+use countersign_server::demo::{DemoFault, api::Api};
+use countersign_verify::{Verdict, Verifier, verify_package};
+use serde_json::Value;
+
+use super::{
+    load::{Story, Worker},
+    service::until,
+};
+
+/// One of so many completed envelopes is verified from its evidence.
+const SAMPLE: usize = 10;
+/// Seconds for what was begun to complete: longer than the leases of the jobs that were cut off.
+const PATIENCE_S: u64 = 120;
+
+/// How many events of each type an envelope has.
+async fn counts(api: &Api, envelope: &str) -> BTreeMap<String, usize> {
+    let events = api.get_json(&format!("/v1/envelopes/{envelope}/events")).await.unwrap();
+    let mut counts = BTreeMap::new();
+    for event in events["events"].as_array().unwrap() {
+        *counts.entry(event["type"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+/// All of a list, page after page.
+async fn all(api: &Api, path: &str, name: &str) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = api.get_json(&format!("{path}{cursor}")).await.unwrap();
+        all.extend(page[name].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next_cursor"].as_str() else { return all };
+        cursor = format!("?cursor={next}");
+    }
+}
+
+/// Checks all that a worker did; how many envelopes were completed.
+pub(crate) async fn check(worker: &Worker) -> usize {
+    let api = &worker.api;
+    let mut completed = 0;
+    for story in &worker.stories {
+        check_story(api, story).await;
+        if !story.is_voided {
+            if completed % SAMPLE == 0 {
+                check_evidence(api, &story.envelope).await;
+            }
+            completed += 1;
+        }
+    }
+    let mut listed: Vec<String> = all(api, "/v1/envelopes", "envelopes")
+        .await
+        .iter()
+        .map(|envelope| envelope["id"].as_str().unwrap().to_owned())
+        .collect();
+    let mut known: Vec<String> = worker.stories.iter().map(|story| story.envelope.clone()).collect();
+    listed.sort();
+    known.sort();
+    assert_eq!(listed, known, "each create made one envelope");
+    check_mails(api, &worker.stories).await;
+    completed
+}
+
+async fn check_story(api: &Api, story: &Story) {
+    let path = format!("/v1/envelopes/{}", story.envelope);
+    let wanted = if story.is_voided { "voided" } else { "completed" };
+    until(&format!("{} is {wanted}", story.envelope), PATIENCE_S, async || {
+        let read = api.get_json(&path).await.unwrap();
+        let is_mailed =
+            story.is_voided || counts(api, &story.envelope).await.get("recipient.copied") == Some(&2);
+        (read["status"] == wanted && is_mailed).then_some(())
+    })
+    .await;
+    let counts = counts(api, &story.envelope).await;
+    let count = |name: &str| counts.get(name).copied().unwrap_or_default();
+    let (signed, once) = if story.is_voided { (0, 0) } else { (2, 1) };
+    for (name, expected) in [
+        ("envelope.created", 1),
+        ("envelope.sent", 1),
+        ("envelope.voided", 1 - once),
+        ("signature.adopted", signed),
+        ("recipient.signed", signed),
+        ("envelope.sealing", once),
+        ("envelope.sealed", once),
+        ("recipient.copied", signed),
+    ] {
+        assert_eq!(count(name), expected, "{name} of {}: {counts:?}", story.envelope);
+    }
+    let notified = count("recipient.notified");
+    assert!(notified == 2 || story.is_voided && notified < 2, "{counts:?}");
+    let read = api.get_json(&path).await.unwrap();
+    let signed_by: Vec<&Value> =
+        read["recipients"].as_array().unwrap().iter().map(|one| &one["status"]).collect();
+    assert!(story.is_voided || signed_by == ["signed", "signed"], "{read}");
+}
+
+/// Everybody got one link, and where it was completed one word of that.
+async fn check_mails(api: &Api, stories: &[Story]) {
+    let mut mails: BTreeMap<String, usize> = BTreeMap::new();
+    for mail in all(api, "/v1/mailbox", "mails").await {
+        let message = mail["message"].as_str().unwrap();
+        let to = message.lines().find(|line| line.starts_with("To:")).unwrap();
+        *mails.entry(to.split(['<', '>']).nth(1).unwrap().to_owned()).or_default() += 1;
+    }
+    for story in stories {
+        for address in &story.addresses {
+            let count = mails.get(address).copied().unwrap_or_default();
+            let right = if story.is_voided { count <= 1 } else { count == 2 };
+            assert!(right, "{address} got {count} mails");
+        }
+    }
+}
+
+async fn check_evidence(api: &Api, envelope: &str) {
+    let package = until("evidence", PATIENCE_S, async || {
+        match api.get(&format!("/v1/envelopes/{envelope}/evidence")).await {
+            Ok(package) => Some(package),
+            Err(DemoFault::Refused { status: 503, .. }) => None,
+            Err(fault) => panic!("{fault}"),
+        }
+    })
+    .await;
+    let key = String::from_utf8(api.get("/log/key").await.unwrap()).unwrap();
+    let keys: Vec<Verifier> = vec![key.trim().parse().unwrap()];
+    let report = verify_package(&package, &keys);
+    assert_eq!(report.verdict(), Verdict::Genuine, "{}", report.to_text());
+}

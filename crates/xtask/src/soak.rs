@@ -1,0 +1,29 @@
+//! `cargo xtask soak`: kills the server under load, many times, on SQLite and on PostgreSQL, and prints figures. It is the
+//! long form of the tests in `crates/server/tests/it/crash.rs`.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use crate::process;
+use crate::report::Report;
+
+/// Runs the campaigns one after the other, each with so many kills. Gives whether all that was promised held.
+pub(crate) fn run(root: &Path, kills: u32) -> bool {
+    let mut report = Report::start();
+    let begun = Instant::now();
+    for database in ["sqlite", "postgresql"] {
+        report.check(&format!("{kills} kills on {database}"), || {
+            let name = format!("crash::on_{database}_nothing");
+            process::run(
+                Command::new("cargo")
+                    .current_dir(root)
+                    .args(["test", "--quiet", "--locked", "-p", "countersign", "--test", "it"])
+                    .args([&name, "--", "--nocapture"])
+                    .env("COUNTERSIGN_SOAK_KILLS", kills.to_string()),
+            )
+        });
+    }
+    println!("{} s in all", begun.elapsed().as_secs());
+    report.close()
+}
