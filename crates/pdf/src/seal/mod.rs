@@ -21,7 +21,7 @@ use crate::file::update::{Appended, Update, encryption};
 use crate::file::{Loaded, write};
 use crate::inspect::{Original, Refusal, damaged, effective_version};
 use crate::objects::NewObjects;
-use crate::place::PageOverlay;
+pub use crate::place::PageOverlay;
 use attach::target;
 use cms::Signer;
 
