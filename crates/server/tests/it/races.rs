@@ -87,7 +87,8 @@ async fn a_person_who_is_new_to_ten_envelopes_at_once_is_one_person() {
 }
 
 const PUBLIC_URL: &str = "https://sign.test";
-const NO_CODE: ReadCode<'_> = &|| Box::pin(async { Err(DemoFault::Unexpected("a code was asked for".to_owned())) });
+const NO_CODE: ReadCode<'_> =
+    &|| Box::pin(async { Err(DemoFault::Unexpected("a code was asked for".to_owned())) });
 
 fn person(http: &reqwest::Client) -> Person<'_> {
     Person { http, public_url: PUBLIC_URL, values: &[], mark: ("typed", "Ada Lovelace".to_owned()) }
