@@ -180,7 +180,7 @@ impl NewFieldBody {
     path = "/v1/envelopes",
     operation_id = "create_envelope",
     tag = "envelopes",
-    params(("Idempotency-Key" = String, Header, description = "New for each thing that you want done")),
+    params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done")),
     request_body = NewEnvelopeBody,
     responses(
         (status = 201, description = "Created", body = EnvelopeBody, headers(("Location" = String, description = "The envelope"))),

@@ -1,6 +1,6 @@
 //! a fuzzer that reads the OpenAPI document sends what it allows and what it forbids, and judges the answers.
 
-use std::process::Stdio;
+use std::{path::Path, process::Stdio};
 
 use tokio::process::Command;
 
@@ -19,8 +19,13 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_describ
     let port = test.url.rsplit_once(':').unwrap().1.to_owned();
     let url = format!("https://localhost:{port}");
     let folder = tempfile::tempdir().unwrap();
+    let judges = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/judges");
     let run = Command::new(python().with_file_name("schemathesis"))
         .current_dir(folder.path())
+        .env("PYTHONPATH", &judges)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg("--config-file")
+        .arg(judges.join("schemathesis.toml"))
         .args(["run", &format!("{url}/v1/openapi.json"), "--url", &url])
         .arg("--tls-verify")
         .arg(test.app.config.development_ca_file())
@@ -28,6 +33,7 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_describ
         .args(["--mode", "all", "--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", "6", "--seed", "7", "--generation-deterministic"])
         .args(["--checks", "all", "--exclude-checks", "ignored_auth,missing_required_header"])
+        .args(["--warnings", "off"])
         .args(["--suppress-health-check", "all", "--request-timeout", "20", "--no-color"])
         .stdin(Stdio::null())
         .output()

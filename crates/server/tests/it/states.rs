@@ -157,7 +157,9 @@ async fn a_voided_envelope_says_so_to_who_opens_its_link_and_mails_nothing_more(
     let (test, key, envelope) = sent("link", json!({})).await;
     let path = format!("/v1/envelopes/{envelope}");
     let old = link(&test, &key, &envelope, ADA).await;
-    test.post_json(&key, &format!("{path}/resend"), &json!({})).await;
+    let waiting = test.create(&key, &envelope_of(&test.upload(&key, "more.pdf", pdf(1)).await)).await;
+    test.send(&key, &waiting).await;
+    test.post_json(&key, &format!("/v1/envelopes/{waiting}/void"), &json!({ "reason": "A typo" })).await;
     let (answered, _) = test.post_json(&key, &format!("{path}/void"), &json!({ "reason": "A typo" })).await;
     assert_eq!(answered, StatusCode::OK);
     test.work().await;
