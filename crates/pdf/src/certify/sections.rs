@@ -171,7 +171,8 @@ fn recipient_card(recipient: &CertifiedRecipient, subsets: &mut FontSubsets<'_>,
     };
     let at = spelled(&recipient.at);
     // Who has no act still has a part: it stands without a time.
-    let outcome = if at.is_empty() { ("Part", &recipient.outcome) } else { (recipient.outcome.as_str(), &at) };
+    let outcome =
+        if at.is_empty() { ("Part", &recipient.outcome) } else { (recipient.outcome.as_str(), &at) };
     let facts = [
         outcome,
         ("Identified by", &recipient.identified),

@@ -97,7 +97,7 @@ pub(super) struct NewRecipientBody {
     role: RoleBody,
     /// Routing order from 1; equal orders act in parallel. 1 by default.
     #[serde(default = "first")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 65_535)]
     order: u16,
     /// What must identify the recipient; a mailed code by default.
     #[serde(default)]
@@ -113,12 +113,15 @@ fn first() -> u16 {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewFieldBody {
     /// Position in `documents`, from 0.
+    #[schema(maximum = 9)]
     document: usize,
     /// Position in `recipients`, from 0.
+    #[schema(maximum = 49)]
     recipient: usize,
     /// Kind.
     kind: KindBody,
     /// Page from 1.
+    #[schema(minimum = 1, maximum = 1_000)]
     page: u32,
     /// Where on the displayed page.
     rect: RectBody,
@@ -130,12 +133,14 @@ pub(super) struct NewFieldBody {
     label: String,
     /// Most characters of a text.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 4_000)]
     max_chars: Option<u32>,
     /// Whether a text may have line breaks.
     #[serde(default)]
     multiline: Option<bool>,
     /// Most digits after the point of a number.
     #[serde(default)]
+    #[schema(maximum = 10)]
     decimals: Option<u8>,
     /// Name of a radio button's group.
     #[serde(default)]

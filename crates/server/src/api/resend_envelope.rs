@@ -33,7 +33,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) struct ResendBody {
     /// One recipient; all whose turn it is by default.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^rcp_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
     recipient: Option<RecipientId>,
 }
 

@@ -250,7 +250,8 @@ async fn a_mail_refused_for_good_shows_as_bounced_and_resending_recovers() {
     server.next("rcpt");
     assert_eq!(live.recipient_status().await, "bounced");
     let events = live.test.get_json(&live.key, &format!("/v1/envelopes/{}/events", live.envelope)).await;
-    let bounced = events["events"].as_array().unwrap().iter().find(|event| event["type"] == "recipient.bounced");
+    let bounced =
+        events["events"].as_array().unwrap().iter().find(|event| event["type"] == "recipient.bounced");
     assert!(bounced.unwrap()["chained"].to_string().contains("550"));
     live.test.clock.forward_s(3_600);
     assert_eq!(live.test.work().await, 0, "it is not tried again by itself");

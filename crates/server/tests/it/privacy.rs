@@ -166,7 +166,8 @@ async fn live_a_life() -> Traces {
     let http = || browser(&ca, AGENT, ADDRESS.parse().unwrap());
     let api = Api::new(http(), &url, &token);
     let document = api.upload(FILE_NAME, "upload", document()).await.unwrap();
-    let envelope = id_of(&api.post_json("/v1/envelopes", "create", &envelope(&document)).await.unwrap()).unwrap();
+    let envelope =
+        id_of(&api.post_json("/v1/envelopes", "create", &envelope(&document)).await.unwrap()).unwrap();
     let path = format!("/v1/envelopes/{envelope}");
     api.post(&format!("{path}/send"), "send").await.unwrap();
     let mail = async |find: &(dyn Fn(&Letter) -> Option<String> + Sync)| {
@@ -191,20 +192,29 @@ async fn live_a_life() -> Traces {
     };
     let jar = http();
     let values = [("Company", COMPANY), ("Remark", REMARK)];
-    let person = Person { http: &jar, public_url: PUBLIC_URL, values: &values, mark: ("typed", NAME.to_owned()) };
+    let person =
+        Person { http: &jar, public_url: PUBLIC_URL, values: &values, mark: ("typed", NAME.to_owned()) };
     sign(&person, &format!("{url}{link}"), &read_code).await.unwrap();
     eventually(async || (api.get_json(&path).await.unwrap()["status"] == "completed").then_some(())).await;
     eventually(async || api.get(&format!("{path}/evidence")).await.ok()).await;
     // What fails is logged too: a bad address, a document that is none, a wrong link, a stranger's token.
-    for (place, body) in [("/v1/envelopes", json!({ "title": TITLE, "documents": EMAIL })), ("/v1/nothing", json!({}))] {
+    for (place, body) in
+        [("/v1/envelopes", json!({ "title": TITLE, "documents": EMAIL })), ("/v1/nothing", json!({}))]
+    {
         assert!(api.post_json(place, &format!("bad{}", place.len()), &body).await.is_err());
     }
     assert!(api.upload(FILE_NAME, "bad-upload", TEXT.as_bytes().to_vec()).await.is_err());
-    assert!(Api::new(http(), &url, &token.to_uppercase()).get(&format!("/v1/envelopes?title={REMARK}")).await.is_err());
+    assert!(
+        Api::new(http(), &url, &token.to_uppercase())
+            .get(&format!("/v1/envelopes?title={REMARK}"))
+            .await
+            .is_err()
+    );
     let lines = program.stop();
     let secret = link.split_once('#').unwrap().1.to_owned();
     let code = code.into_inner().unwrap();
-    let fixed = [NAME, EMAIL, TITLE, MESSAGE, FILE_NAME, TEXT, COMPANY, REMARK, AGENT, ADDRESS].map(str::to_owned);
+    let fixed =
+        [NAME, EMAIL, TITLE, MESSAGE, FILE_NAME, TEXT, COMPANY, REMARK, AGENT, ADDRESS].map(str::to_owned);
     let mut seeds = fixed.to_vec();
     seeds.extend([token, secret, format!("\"{code}\""), format!(" {code}"), format!("{code}\n")]);
     Traces { lines, seeds, folder }
@@ -221,14 +231,21 @@ fn forms(seed: &str) -> Vec<Vec<u8>> {
         let one = |c: char| {
             let mut buffer = [0; 4];
             let code = |byte: &u8| format!("{mark}{byte:02X}");
-            if plain(c) { c.to_string() } else { c.encode_utf8(&mut buffer).as_bytes().iter().map(code).collect() }
+            if plain(c) {
+                c.to_string()
+            } else {
+                c.encode_utf8(&mut buffer).as_bytes().iter().map(code).collect()
+            }
         };
         seed.chars().map(one).collect()
     };
     forms.push(escaped(|c| c.is_ascii(), "=").into_bytes());
     forms.push(escaped(|c| c.is_ascii_alphanumeric() || "-._~".contains(c), "%").into_bytes());
     forms.push(seed.chars().flat_map(char::escape_default).collect::<String>().into_bytes());
-    let json: String = seed.chars().map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) }).collect();
+    let json: String = seed
+        .chars()
+        .map(|c| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", u32::from(c)) })
+        .collect();
     forms.push(json.into_bytes());
     // Base64 depends on where the text stands: three forms, without their uncertain ends.
     for shift in 0..3_usize {
@@ -278,12 +295,17 @@ async fn neither_log_nor_disk_holds_anything_personal_in_any_form() {
     let planted = STANDARD.encode(format!("x{EMAIL}"));
     assert!(forms(EMAIL).iter().any(|form| holds(planted.as_bytes(), form)));
 
-    let mut places: Vec<(String, Vec<u8>)> = vec![("the log".to_owned(), traces.lines.join("\n").into_bytes())];
+    let mut places: Vec<(String, Vec<u8>)> =
+        vec![("the log".to_owned(), traces.lines.join("\n").into_bytes())];
     for file in files(traces.folder.path().join("data")) {
         places.push((file.display().to_string(), std::fs::read(&file).unwrap()));
     }
     let has = |needle: &str| places.iter().any(|(place, bytes)| place.contains(needle) && !bytes.is_empty());
-    assert!(has("countersign.sqlite") && has(".original"), "{:?}", places.iter().map(|(place, _)| place).collect::<Vec<_>>());
+    assert!(
+        has("countersign.sqlite") && has(".original"),
+        "{:?}",
+        places.iter().map(|(place, _)| place).collect::<Vec<_>>()
+    );
     for seed in &traces.seeds {
         for form in forms(seed) {
             for (place, bytes) in &places {
@@ -363,7 +385,10 @@ async fn a_flipped_bit_on_disk_stops_the_signing() {
     std::fs::write(&blob, bad).unwrap();
     let ada = Human::typing(ADA, "Ada Lovelace");
     let stopped = people::sign(&test, &key, &envelope, &ada).await;
-    assert!(matches!(&stopped, Err(DemoFault::Refused { status: 500, body, .. }) if body.contains("internal_error")), "{stopped:?}");
+    assert!(
+        matches!(&stopped, Err(DemoFault::Refused { status: 500, body, .. }) if body.contains("internal_error")),
+        "{stopped:?}"
+    );
     assert_eq!(status(&test, &key, &envelope).await, "sent");
     assert!(!types(&test, &key, &envelope).await.contains(&"recipient.signed".to_owned()));
     let report = countersign_server::doctor::examine(&test.app).await.unwrap();
@@ -387,14 +412,18 @@ async fn another_document_in_the_place_of_the_sent_one_is_recorded_and_stops_the
     let data_key = test.app.key_of(&key.tenant, &kept).await.unwrap();
     let context = format!("countersign/blob/v1/{}/sandbox/{}", key.tenant.organization(), row.blob);
     let other = pdf(2);
-    let sealed = chunked::encrypt(data_key.expose(), &[3; chunked::SALT_BYTES], context.as_bytes(), &other).unwrap();
+    let sealed =
+        chunked::encrypt(data_key.expose(), &[3; chunked::SALT_BYTES], context.as_bytes(), &other).unwrap();
     std::fs::write(blob_of(&test, &document), sealed).unwrap();
     let (_, found) = test.app.fetch_as_found(&key.tenant, &kept).await.unwrap();
     assert_eq!(found, Digest::of(&other), "it opens like the real one");
 
     let ada = Human::typing(ADA, "Ada Lovelace");
     let stopped = people::sign(&test, &key, &envelope, &ada).await;
-    assert!(matches!(&stopped, Err(DemoFault::Refused { body, .. }) if body.contains("document_changed")), "{stopped:?}");
+    assert!(
+        matches!(&stopped, Err(DemoFault::Refused { body, .. }) if body.contains("document_changed")),
+        "{stopped:?}"
+    );
     let told = types(&test, &key, &envelope).await;
     assert!(told.contains(&"document.mismatched".to_owned()), "{told:?}");
     assert!(!told.contains(&"recipient.signed".to_owned()), "{told:?}");

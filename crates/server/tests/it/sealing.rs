@@ -33,9 +33,7 @@ pub(crate) fn python() -> PathBuf {
 }
 
 fn recipients() -> Value {
-    let recipient = |name: &str, email: &str, role: &str, order: u16, factor: &str| {
-        json!({ "name": name, "email": email, "role": role, "order": order, "factor": factor })
-    };
+    let recipient = |name: &str, email: &str, role: &str, order: u16, factor: &str| json!({ "name": name, "email": email, "role": role, "order": order, "factor": factor });
     json!([
         recipient("Ada Lovelace", ADA, "signer", 1, "email_code"),
         recipient("שרה כהן", SARA, "signer", 1, "link"),
@@ -133,7 +131,8 @@ async fn completed() -> Completed {
     let ada = Human { email: ADA, values: &values, mark: ("typed", "Ada Lovelace".to_owned()) };
     sign(&test, &key, &envelope, &ada).await.unwrap();
     assert_eq!(mailed(&test, &key).await, [ADA, SARA, BOB]);
-    let bob = Human { email: BOB, values: &[("Approved as", "Head of Mills")], mark: ("typed", String::new()) };
+    let bob =
+        Human { email: BOB, values: &[("Approved as", "Head of Mills")], mark: ("typed", String::new()) };
     sign(&test, &key, &envelope, &bob).await.unwrap();
     assert_eq!(mailed(&test, &key).await, [ADA, SARA, BOB, MEI]);
     sign(&test, &key, &envelope, &Human::typing(MEI, "王小明")).await.unwrap();
@@ -213,10 +212,22 @@ async fn a_sealed_envelope_satisfies_strict_judges_and_tells_who_did_what() {
     let texts: Vec<String> = files.iter().map(|file| text_of(file)).collect();
     for text in &texts {
         for needle in [
-            "AdaLovelace", ADA, "BobApprover", "VeraViewer", "CarlCopy", "127.0.0.1", "Mozilla/5.0",
-            "byaone-timecode", "andbynothingelse", "Agreedtodobusinesselectronically",
-            "Approved", "Confirmedhavingread", "Receivesthesealeddocuments", "HarbourMills",
-            read["documents"][0]["sha256"].as_str().unwrap(), read["documents"][1]["sha256"].as_str().unwrap(),
+            "AdaLovelace",
+            ADA,
+            "BobApprover",
+            "VeraViewer",
+            "CarlCopy",
+            "127.0.0.1",
+            "Mozilla/5.0",
+            "byaone-timecode",
+            "andbynothingelse",
+            "Agreedtodobusinesselectronically",
+            "Approved",
+            "Confirmedhavingread",
+            "Receivesthesealeddocuments",
+            "HarbourMills",
+            read["documents"][0]["sha256"].as_str().unwrap(),
+            read["documents"][1]["sha256"].as_str().unwrap(),
         ] {
             assert!(text.contains(needle), "{needle} is not in {text}");
         }
@@ -270,7 +281,8 @@ async fn each_act_is_bound_to_what_was_shown_and_the_package_holds_it_all() {
         .unwrap()
         .iter()
         .filter(|event| {
-            ["recipient.signed", "recipient.approved", "recipient.read"].contains(&event["type"].as_str().unwrap())
+            ["recipient.signed", "recipient.approved", "recipient.read"]
+                .contains(&event["type"].as_str().unwrap())
         })
         .collect();
     assert_eq!(acts.len(), 5);

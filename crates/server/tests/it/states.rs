@@ -106,7 +106,8 @@ async fn a_code_works_for_ten_minutes() {
         assert_eq!(post(&test, &http, &link, "session").await.0, StatusCode::OK);
         let base = format!("{}/s/{envelope}", test.url);
         let page = http.get(format!("{base}/code")).send().await.unwrap().text().await.unwrap();
-        let session = page.split_once("name=\"session\" value=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+        let session =
+            page.split_once("name=\"session\" value=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
         let form = |path: &str| http.post(format!("{base}{path}")).header("Origin", PUBLIC_URL);
         form("/code/send").form(&[("session", session.as_str())]).send().await.unwrap();
         test.work().await;
