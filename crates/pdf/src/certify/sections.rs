@@ -170,8 +170,11 @@ fn recipient_card(recipient: &CertifiedRecipient, subsets: &mut FontSubsets<'_>,
         (ip, source) => format!("{ip}  ({source})"),
     };
     let at = spelled(&recipient.at);
+    // Who has no act still has a part: it stands without a time.
+    let outcome =
+        if at.is_empty() { ("Part", &recipient.outcome) } else { (recipient.outcome.as_str(), &at) };
     let facts = [
-        (recipient.outcome.as_str(), at.as_str()),
+        outcome,
         ("Identified by", &recipient.identified),
         ("Consent", &recipient.consent),
         ("Network address", &ip),

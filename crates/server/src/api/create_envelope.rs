@@ -98,7 +98,7 @@ pub(super) struct NewRecipientBody {
     role: RoleBody,
     /// Routing order from 1; equal orders act in parallel. 1 by default.
     #[serde(default = "first")]
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 65_535)]
     order: u16,
     /// What must identify the recipient; a mailed code by default.
     #[serde(default)]
@@ -114,12 +114,15 @@ fn first() -> u16 {
 #[serde(deny_unknown_fields)]
 pub(super) struct NewFieldBody {
     /// Position in `documents`, from 0.
+    #[schema(maximum = 9)]
     document: usize,
     /// Position in `recipients`, from 0.
+    #[schema(maximum = 49)]
     recipient: usize,
     /// Kind.
     kind: KindBody,
     /// Page from 1.
+    #[schema(minimum = 1, maximum = 1_000)]
     page: u32,
     /// Where on the displayed page.
     rect: RectBody,
@@ -131,12 +134,14 @@ pub(super) struct NewFieldBody {
     label: String,
     /// Most characters of a text.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 4_000)]
     max_chars: Option<u32>,
     /// Whether a text may have line breaks.
     #[serde(default)]
     multiline: Option<bool>,
     /// Most digits after the point of a number.
     #[serde(default)]
+    #[schema(maximum = 10)]
     decimals: Option<u8>,
     /// Name of a radio button's group.
     #[serde(default)]
@@ -181,7 +186,7 @@ impl NewFieldBody {
     path = "/v1/envelopes",
     operation_id = "create_envelope",
     tag = "envelopes",
-    params(("Idempotency-Key" = String, Header, description = "New for each thing that you want done")),
+    params(("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done")),
     request_body = NewEnvelopeBody,
     responses(
         (status = 201, description = "Created", body = EnvelopeBody, headers(("Location" = String, description = "The envelope"))),

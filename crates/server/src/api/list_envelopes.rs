@@ -78,9 +78,9 @@ pub(super) fn limit_of(call: &Call) -> Result<usize, Refusal> {
     operation_id = "list_envelopes",
     tag = "envelopes",
     params(
-        ("status" = Option<String>, Query, description = "Only with this status"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Most entries, 100 by default and at most"),
+        ("status" = Option<String>, Query, pattern = "^(draft|sent|sealing|completed|declined|voided|expired)$", description = "Only with this status"),
+        ("cursor" = Option<String>, Query, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Most entries, 100 by default and at most"),
     ),
     responses(
         (status = 200, description = "A page", body = EnvelopesBody),

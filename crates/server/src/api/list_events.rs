@@ -67,8 +67,8 @@ pub(super) struct EventBody {
     tag = "envelopes",
     params(
         ("envelope" = String, Path, description = "Id of the envelope"),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
-        ("limit" = Option<u32>, Query, description = "Most entries, 100 by default and at most"),
+        ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,18}$", description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Most entries, 100 by default and at most"),
     ),
     responses(
         (status = 200, description = "A page", body = EventsBody),

@@ -33,7 +33,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) struct ResendBody {
     /// One recipient; all whose turn it is by default.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^rcp_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
     recipient: Option<RecipientId>,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct ResendBody {
     tag = "envelopes",
     params(
         ("envelope" = String, Path, description = "Id of the envelope"),
-        ("Idempotency-Key" = String, Header, description = "New for each thing that you want done"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
     ),
     request_body = ResendBody,
     responses(

@@ -33,7 +33,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     tag = "envelopes",
     params(
         ("envelope" = String, Path, description = "Id of the envelope"),
-        ("Idempotency-Key" = String, Header, description = "New for each thing that you want done"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
     ),
     responses(
         (status = 200, description = "The envelope afterwards", body = EnvelopeBody),

@@ -37,7 +37,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     tag = "documents",
     params(
         ("name" = String, Query, description = "Name that recipients see, at most 200 characters"),
-        ("Idempotency-Key" = String, Header, description = "New for each thing that you want done"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
     ),
     request_body(content = Vec<u8>, content_type = "application/pdf", description = "The PDF, at most 25 MiB and 1,000 pages"),
     responses(

@@ -45,7 +45,7 @@ pub(super) struct VoidBody {
     tag = "envelopes",
     params(
         ("envelope" = String, Path, description = "Id of the envelope"),
-        ("Idempotency-Key" = String, Header, description = "New for each thing that you want done"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
     ),
     request_body = VoidBody,
     responses(

@@ -4,7 +4,7 @@
 use std::{any::Any, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Request, State},
+    extract::{MatchedPath, Request, State},
     http::{HeaderName, HeaderValue, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -48,6 +48,7 @@ pub async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) ->
     let correlation = app.new_correlation();
     let context = context_of(app, &request, correlation);
     let span = span_of(app, &context);
+    span.record("event_type", route_of(&request).as_str());
     let response = async {
         let response = match context {
             Ok(context) => {
@@ -100,6 +101,13 @@ fn span_of(app: &App, context: &Result<RequestContext, Fault>) -> tracing::Span 
         ua,
         correlation_id = correlation,
     )
+}
+
+/// The route of a request as the log calls it, without the ids in its path; an endpoint of the API puts its operation in
+/// its place.
+fn route_of(request: &Request) -> String {
+    let path = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str);
+    format!("{} {path}", request.method())
 }
 
 async fn bounded(edge: &Edge, request: Request, next: Next) -> Response {

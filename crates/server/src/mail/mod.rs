@@ -12,8 +12,8 @@ use countersign_core::{
 use lettre::{
     Message,
     message::{
-        Mailbox, MultiPart,
-        header::{Header, HeaderName, HeaderValue},
+        Body, Mailbox, MultiPart,
+        header::{ContentTransferEncoding, ContentType, Header, HeaderName, HeaderValue, MIME_VERSION_1_0},
     },
 };
 use thiserror::Error;
@@ -132,6 +132,9 @@ pub enum MailFault {
     /// The message could not be put together.
     #[error("the mail could not be put together: {0}")]
     Message(#[from] lettre::error::Error),
+    /// The two forms of the message could not be written beside each other.
+    #[error("the mail's parts could not be put together")]
+    Parts,
 }
 
 impl Letter {
@@ -284,9 +287,19 @@ pub fn write(
         // RFC 3834 §5: no vacation answers, please.
         .header(AutoSubmitted("auto-generated".to_owned()))
         .header(Correlation(to.correlation.to_string()))
-        .multipart(MultiPart::alternative_plain_html(
-            letter.text.expose().clone(),
-            letter.html.expose().clone(),
-        ))?;
-    Ok(message)
+        .header(MIME_VERSION_1_0);
+    let parts = MultiPart::alternative_plain_html(letter.text.expose().clone(), letter.html.expose().clone());
+    let content_type = parts.headers().get::<ContentType>().ok_or(MailFault::Parts)?;
+    let written = parts.formatted();
+    let body = after_headers(&written).ok_or(MailFault::Parts)?;
+    // DKIM signs the headers of the message alone: the Content-Type of its parts must be one of them (RFC 6376 §5.4.1).
+    let body = Body::dangerous_pre_encoded(body.to_vec(), ContentTransferEncoding::SevenBit);
+    Ok(message.header(content_type).body(body)?)
+}
+
+/// What follows the headers of a written part.
+fn after_headers(written: &[u8]) -> Option<&[u8]> {
+    let end = b"\r\n\r\n";
+    let place = written.windows(end.len()).position(|bytes| bytes == end)?;
+    written.get(place + end.len()..)
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::HashSet,
     fmt::Write as _,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock,
@@ -19,9 +20,10 @@ use countersign_core::{
 };
 use countersign_server::{
     app::{App, Clock, Randomness, SystemClock},
-    config::Config,
+    config::{Config, Mail},
     doctor,
     http::accept::{Serving, serve},
+    jobs,
     logs::Lines,
     organizations::{self, ApiKeyWish},
     tls::Tls,
@@ -74,11 +76,13 @@ pub(crate) struct Options {
     /// PostgreSQL instead of SQLite.
     pub(crate) postgres: bool,
     pub(crate) configure: fn(&mut Config),
+    /// The mail server of live environments.
+    pub(crate) mail: Option<Mail>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, postgres: false, configure: |_| {} }
+        Self { seed: 1, postgres: false, configure: |_| {}, mail: None }
     }
 }
 
@@ -144,6 +148,9 @@ impl TestApp {
             config.server.database_url_file = Some(database_url_file(folder.path()).await);
         }
         config.server.shutdown_s = 2;
+        if let Some(mail) = &options.mail {
+            config.mail = mail.clone();
+        }
         (options.configure)(&mut config);
         // Another start draws other numbers, as another process would.
         let dice = Arc::new(TestDice::new(
@@ -174,6 +181,17 @@ impl TestApp {
         let Self { folder, clock, options, app, .. } = self;
         drop(app);
         Self::run(folder, clock, options).await
+    }
+
+    /// Runs all jobs that are due, and those that follow from them.
+    pub(crate) async fn work(&self) -> usize {
+        jobs::run_due(&self.app).await.unwrap()
+    }
+
+    /// A browser of its own: a cookie jar, and a name for itself.
+    pub(crate) fn browser(&self) -> reqwest::Client {
+        let ca = std::fs::read(self.app.config.development_ca_file()).unwrap();
+        browser(&ca, "Mozilla/5.0 (Test)", "127.0.0.1".parse().unwrap())
     }
 
     /// Ends a test: no job is due, and the doctor finds nothing.
@@ -274,6 +292,20 @@ impl TestApp {
         assert_eq!(status, StatusCode::OK, "{body}");
         body
     }
+}
+
+/// A browser that trusts `ca` (PEM), reaches `sign.test` on the loopback address, and says who it is and whence.
+pub(crate) fn browser(ca: &[u8], user_agent: &str, address: IpAddr) -> reqwest::Client {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(ca).unwrap()])
+        .resolve("sign.test", "127.0.0.1:0".parse().unwrap())
+        .local_address(address)
+        .cookie_store(true)
+        .user_agent(user_agent)
+        .no_proxy()
+        .build()
+        .unwrap()
 }
 
 /// An API key of a test.

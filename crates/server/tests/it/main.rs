@@ -17,6 +17,9 @@ mod gate;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+#[path = "../../../tlog/tests/judges/mod.rs"]
+mod judges;
+#[cfg(test)]
 mod keys;
 #[cfg(test)]
 mod lifecycle;
@@ -25,6 +28,20 @@ mod limits;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod log_judges;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod privacy;
+#[cfg(test)]
 mod races;
+#[cfg(test)]
+mod schema;
+#[cfg(test)]
+mod sealing;
+#[cfg(test)]
+mod states;

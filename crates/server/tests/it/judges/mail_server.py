@@ -1,0 +1,100 @@
+"""A mail server for the tests: takes mails with STARTTLS or implicit TLS, answers as told, and checks DKIM.
+
+Usage: mail_server.py FOLDER starttls|tls|plain ANSWER...
+
+FOLDER holds cert.pem and key.pem; dkim.pem is made there. Each ANSWER is what the next RCPT gets, or the next DATA if it
+begins with `data `; the rest are taken.
+Prints a line of JSON for each thing that happens: listening, rcpt, mail.
+"""
+
+import asyncio
+import base64
+import json
+import pathlib
+import ssl
+import sys
+
+import dkim
+from aiosmtpd.smtp import SMTP
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+FOLDER, MODE = pathlib.Path(sys.argv[1]), sys.argv[2]
+TO_RCPT = [answer for answer in sys.argv[3:] if not answer.startswith("data ")]
+TO_DATA = [answer.removeprefix("data ") for answer in sys.argv[3:] if answer.startswith("data ")]
+
+
+def say(**what):
+    print(json.dumps(what), flush=True)
+
+
+def make_dkim_key():
+    """Writes the private key; gives what the DNS would hold."""
+    key = rsa.generate_private_key(65537, 2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    (FOLDER / "dkim.pem").write_bytes(pem)
+    public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+
+
+RECORD = make_dkim_key()
+ASKED = []
+
+
+def dns(name, timeout=5):
+    ASKED.append(name.decode())
+    return RECORD
+
+
+def verifies(message):
+    try:
+        return dkim.verify(message, dnsfunc=dns)
+    except dkim.DKIMException:
+        return False
+
+
+class Handler:
+    async def handle_MAIL(self, server, session, envelope, address, options):
+        say(event="from", tls=session.ssl is not None, address=address)
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        answer = TO_RCPT.pop(0) if TO_RCPT else "250 OK"
+        say(event="rcpt", answer=answer, address=address)
+        if answer.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return answer
+
+    async def handle_DATA(self, server, session, envelope):
+        answer = TO_DATA.pop(0) if TO_DATA else "250 OK"
+        message = envelope.original_content
+        changed = message.replace(b"Subject:", b"Subject: x", 1)
+        say(
+            event="mail",
+            answer=answer,
+            tls=session.ssl is not None or MODE == "tls",
+            message=message.decode(),
+            dkim=verifies(message),
+            dkim_when_changed=verifies(changed),
+            dkim_name=ASKED[0] if ASKED else None,
+        )
+        return answer
+
+
+async def main():
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(FOLDER / "cert.pem", FOLDER / "key.pem")
+    loop = asyncio.get_running_loop()
+    starttls = dict(tls_context=context, require_starttls=True) if MODE == "starttls" else {}
+    server = await loop.create_server(
+        lambda: SMTP(Handler(), loop=loop, hostname="mail.test", **starttls),
+        "127.0.0.1",
+        0,
+        ssl=context if MODE == "tls" else None,
+    )
+    say(event="listening", port=server.sockets[0].getsockname()[1])
+    await server.serve_forever()
+
+
+asyncio.run(main())
