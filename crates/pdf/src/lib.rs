@@ -2,8 +2,8 @@
 //! incremental update (PAdES), and verify the result strictly.
 
 pub mod certify;
-pub mod font;
 mod file;
+pub mod font;
 pub mod geometry;
 pub mod inspect;
 pub mod objects;

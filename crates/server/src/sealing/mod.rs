@@ -99,7 +99,10 @@ pub fn subject(certificate_der: &[u8]) -> Result<String, SealFault> {
 pub fn system(issuer: &str, log_vkey: String, key: &dyn SealKey) -> Result<System, SealFault> {
     let leaf = key.certificate_chain().first().ok_or(SealFault::SealCertificate)?;
     let factors = [
-        ("email_code", "A one-time code of six digits, mailed to the recipient's address and typed into the same browser"),
+        (
+            "email_code",
+            "A one-time code of six digits, mailed to the recipient's address and typed into the same browser",
+        ),
         ("link", "Having the personal link that was mailed to the recipient's address"),
     ];
     Ok(System {
@@ -130,7 +133,8 @@ impl Sealing<'_> {
         Ok(files)
     }
 
-    fn certificate(&self) -> Result<Certificate, SealFault> {
+    /// What the certificate of completion says.
+    pub fn certificate(&self) -> Result<Certificate, SealFault> {
         let note = self.proof.checkpoint().text();
         let mut lines = note.lines();
         let mut line = || lines.next().ok_or(SealFault::Checkpoint);
@@ -156,7 +160,8 @@ impl Sealing<'_> {
         Ok(story::certificate(self.underway, &self.envelope.to_string(), &recorded, &circumstances))
     }
 
-    fn seal_document(
+    /// Seals one document: its stamps, the certificate's pages, the trail, the signature.
+    pub fn seal_document(
         &self,
         document: DocumentId,
         bytes: &[u8],
