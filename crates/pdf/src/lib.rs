@@ -2,8 +2,8 @@
 //! incremental update (PAdES), and verify the result strictly.
 
 pub mod certify;
-mod file;
 pub mod font;
+mod file;
 pub mod geometry;
 pub mod inspect;
 pub mod objects;

@@ -23,8 +23,7 @@ pub fn own_client(app: &App) -> Result<reqwest::Client, Fault> {
     let failed = |error: reqwest::Error| Fault::Task(format!("the client cannot be made: {error}"));
     // A provider that is installed already is the same one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let ca = reqwest::Certificate::from_pem(read(&app.config.development_ca_file())?.as_bytes())
-        .map_err(failed)?;
+    let ca = reqwest::Certificate::from_pem(read(&app.config.development_ca_file())?.as_bytes()).map_err(failed)?;
     let listen = app.config.server.listen;
     reqwest::Client::builder()
         .tls_certs_only([ca])

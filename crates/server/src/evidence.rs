@@ -37,8 +37,7 @@ pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result
     let consents = vec![ConsentFile { version: consent::VERSION.to_owned(), text: consent::TEXT.to_owned() }];
     let bytes = on_blocking_thread(move || {
         let broken = |reason: String| Fault::Sealed(format!("the certificate of completion ({reason})"));
-        let verified = verify_seal(&certificate, &Limits::for_sealed())
-            .map_err(|failure| broken(failure.to_string()))?;
+        let verified = verify_seal(&certificate, &Limits::for_sealed()).map_err(|failure| broken(failure.to_string()))?;
         let attached = verified.attachments.iter().find(|file| file.file_name == trail::FILE_NAME);
         let attached = attached.ok_or_else(|| broken("it carries no trail".to_owned()))?;
         let system = trail::system_of(&attached.bytes).map_err(broken)?;

@@ -9,9 +9,8 @@ use countersign_store::{
     rows::{LeafRow, StoredEvent, TileRow},
 };
 use countersign_tlog::{
-    Checkpoint, Edge, EntriesId, LogSigner, ProofFile, SignedNote, TILE_WIDTH, TileId, TileSet,
-    bundles_between, decode_entries, encode_entries, inclusion_proof, inclusion_tiles, leaf_hash, open,
-    sign_checkpoint,
+    Checkpoint, Edge, EntriesId, LogSigner, ProofFile, SignedNote, TILE_WIDTH, TileId, TileSet, bundles_between,
+    decode_entries, encode_entries, inclusion_proof, inclusion_tiles, leaf_hash, open, sign_checkpoint,
 };
 use tokio::sync::{Mutex, watch};
 

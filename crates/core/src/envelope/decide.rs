@@ -360,12 +360,7 @@ impl<'a> Deciding<'a> {
     fn issue_link(&mut self, recipient: RecipientId) {
         let link = LinkId::new(self.now, self.dice.draw());
         let mail = MailId::new(self.now, self.dice.draw());
-        self.push_by_system(Body::LinkIssued {
-            recipient,
-            link,
-            mail,
-            expires_at: self.now.plus_s(limits::LINK_S),
-        });
+        self.push_by_system(Body::LinkIssued { recipient, link, mail, expires_at: self.now.plus_s(limits::LINK_S) });
     }
 
     /// The envelope while recipients act on it.

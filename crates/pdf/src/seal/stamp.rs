@@ -6,14 +6,14 @@ use std::fmt::Write;
 
 use lopdf::{Dictionary, Object, ObjectId, Stream};
 
-use super::SealError;
 use super::attach::target;
+use super::SealError;
 use super::balance::Balance;
 use crate::file::syntax::Node;
 use crate::file::update::{Splice, Update, encryption, set_splice};
 use crate::file::{File, Loaded, write};
-use crate::inspect::{Original, Page, Refusal, Resources, damaged};
 use crate::place::PageOverlay;
+use crate::inspect::{Original, Page, Refusal, Resources, damaged};
 
 /// What is drawn on one page: name in the resources, form and matrix.
 type Stamps = Vec<(String, ObjectId, [f64; 6])>;

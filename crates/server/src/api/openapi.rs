@@ -8,8 +8,8 @@ use utoipa::{
 
 use super::{
     create_envelope, list_envelopes, list_events, list_mailbox, read_certificate, read_document,
-    read_envelope, read_evidence, read_original, read_sealed, resend_envelope, send_envelope,
-    upload_document, void_envelope,
+    read_envelope, read_evidence, read_original, read_sealed, resend_envelope, send_envelope, upload_document,
+    void_envelope,
 };
 
 #[derive(OpenApi)]

@@ -70,8 +70,7 @@ impl Api {
         let mails = page.get("mails").and_then(Value::as_array);
         let messages = mails.into_iter().flatten().filter_map(|mail| mail.get("message")?.as_str());
         let found = messages.map(|message| message.replace("=\r\n", "")).find(|message| {
-            message.lines().any(|line| line.starts_with("To:") && line.contains(address))
-                && message.contains(needle)
+            message.lines().any(|line| line.starts_with("To:") && line.contains(address)) && message.contains(needle)
         });
         Ok(found)
     }

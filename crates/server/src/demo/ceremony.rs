@@ -20,8 +20,8 @@ pub struct Person<'a> {
 }
 
 /// Gives the code that was mailed to a person.
-pub type ReadCode<'a> =
-    &'a (dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<String, DemoFault>> + Send + 'a>> + Sync);
+pub type ReadCode<'a> = &'a (dyn Fn() -> std::pin::Pin<Box<dyn Future<Output = Result<String, DemoFault>> + Send + 'a>>
+         + Sync);
 
 /// Where a ceremony is.
 struct Step<'a> {
@@ -85,14 +85,12 @@ impl Step<'_> {
     }
 
     async fn post_json(&self, path: &str, body: &Value) -> Result<Value, DemoFault> {
-        let request =
-            self.person.http.post(format!("{}{path}", self.base)).headers(self.headers()).json(body);
+        let request = self.person.http.post(format!("{}{path}", self.base)).headers(self.headers()).json(body);
         Ok(self.checked(path, request.send().await?).await?.json().await?)
     }
 
     async fn post_form(&self, path: &str, pairs: &[(&str, &str)]) -> Result<String, DemoFault> {
-        let request =
-            self.person.http.post(format!("{}{path}", self.base)).headers(self.headers()).form(pairs);
+        let request = self.person.http.post(format!("{}{path}", self.base)).headers(self.headers()).form(pairs);
         Ok(self.checked(path, request.send().await?).await?.text().await?)
     }
 
@@ -105,12 +103,10 @@ impl Step<'_> {
     async fn read_documents(&self, ceremony: &Value, session: &str) -> Result<Vec<Value>, DemoFault> {
         let mut shown = Vec::new();
         for document in ceremony.get("documents").and_then(Value::as_array).into_iter().flatten() {
-            let (id, page_count) =
-                (text(document, "id")?, document.get("page_count").and_then(Value::as_u64));
+            let (id, page_count) = (text(document, "id")?, document.get("page_count").and_then(Value::as_u64));
             let page_count = page_count.ok_or_else(|| missing("page_count"))?;
             let url = format!("{}/documents/{id}", self.base);
-            let request =
-                self.person.http.post(url).headers(self.headers()).json(&json!({ "session": session }));
+            let request = self.person.http.post(url).headers(self.headers()).json(&json!({ "session": session }));
             let bytes = self.checked("documents", request.send().await?).await?.bytes().await?;
             let sha256 = Digest::of(&bytes);
             let pages: Vec<u64> = (1..=page_count).collect();

@@ -349,8 +349,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn report(envelope: &str, written: &Written, took_ms: i64) -> String {
-    let Written { sealed, sealed_sha256, original_size_bytes, original_sha256, package, package_report, key } =
-        written;
+    let Written { sealed, sealed_sha256, original_size_bytes, original_sha256, package, package_report, key } = written;
     let (sealed, package, key) = (shown(sealed), shown(package), shown(key));
     let checks = package_report.to_text().lines().count();
     let seconds = took_ms / 1_000;
@@ -377,8 +376,7 @@ async fn second_envelope(running: &Running, wish: &Wish) -> Result<String, DemoF
         recipient("Clara Weber", "clara.weber@northwind.example", 2, Factor::EmailCode),
     ]);
     let envelope =
-        send(running, wish, "non-disclosure-agreement.pdf", 2, "Non-Disclosure Agreement", recipients)
-            .await?;
+        send(running, wish, "non-disclosure-agreement.pdf", 2, "Non-Disclosure Agreement", recipients).await?;
     link_of(running, "you@example.com", &envelope).await
 }
 

@@ -46,9 +46,7 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             let command = Command::RecordCodeDelivered { recipient, mail };
             deliver(app, job, &opened, recipient, mail, letter, command).await
         }
-        Work::Seal { .. } | Work::Expire { .. } => {
-            Err(Fault::Missing("a mail in this job".to_owned()).into())
-        }
+        Work::Seal { .. } | Work::Expire { .. } => Err(Fault::Missing("a mail in this job".to_owned()).into()),
     }
 }
 
@@ -61,8 +59,7 @@ fn recipient_of(opened: &Opened, recipient: RecipientId) -> Result<&Recipient, F
 /// What letters about this envelope share; `None` if the personal values were erased meanwhile.
 async fn about(app: &App, opened: &Opened, recipient: &Recipient) -> Result<Option<About>, Fault> {
     let contents = opened.folded.state.contents();
-    let (Some(contents), Some(title), Some(to_name)) = (contents, opened.title(), recipient.name.value())
-    else {
+    let (Some(contents), Some(title), Some(to_name)) = (contents, opened.title(), recipient.name.value()) else {
         return Ok(None);
     };
     let checkpoint = app.log.checkpoint().await?.and_then(|note| {
@@ -172,9 +169,12 @@ fn message(
     letter: &Letter,
 ) -> Result<lettre::Message, Fault> {
     let host = app.config.public_host()?;
-    let from: Mailbox = app.config.mail.from.parse().map_err(|_| {
-        Fault::Unsafe("mail.from must be an address like `Name <mail@example.com>`".to_owned())
-    })?;
+    let from: Mailbox = app
+        .config
+        .mail
+        .from
+        .parse()
+        .map_err(|_| Fault::Unsafe("mail.from must be an address like `Name <mail@example.com>`".to_owned()))?;
     // The date is that of the mail's id, so that the same mail looks the same however often it is sent.
     let at = countersign_core::time::Time::from_unix_ms(mail.unix_ms());
     let addressed = Addressed { mail, to, at, correlation: job.correlation };

@@ -144,8 +144,7 @@ impl Letter {
         expires_at: Time,
     ) -> Result<Self, MailFault> {
         let subject = format!("{} asks you to {verb} “{}”", about.organization, about.title.disclose());
-        let (to_name, organization, title) =
-            (about.to_name.disclose(), &about.organization, about.title.disclose());
+        let (to_name, organization, title) = (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, expires) = (about.envelope.to_string(), expires_at.in_utc());
         let checkpoint = about.checkpoint.as_deref();
         let message = message.map(|message| message.disclose().as_str());
@@ -179,10 +178,8 @@ impl Letter {
     /// Brings a one-time code.
     pub fn code(about: &About, code: &Secret<String>) -> Result<Self, MailFault> {
         let subject = format!("Your code for “{}”", about.title.disclose());
-        let (to_name, organization, title) =
-            (about.to_name.disclose(), &about.organization, about.title.disclose());
-        let (envelope, checkpoint, code) =
-            (about.envelope.to_string(), about.checkpoint.as_deref(), code.expose());
+        let (to_name, organization, title) = (about.to_name.disclose(), &about.organization, about.title.disclose());
+        let (envelope, checkpoint, code) = (about.envelope.to_string(), about.checkpoint.as_deref(), code.expose());
         let text = CodeText { to_name, organization, title, envelope: envelope.clone(), checkpoint, code };
         let html = CodeHtml { subject: &subject, to_name, organization, title, envelope, checkpoint, code };
         Self::from_templates(&subject, &text, &html)
@@ -191,10 +188,8 @@ impl Letter {
     /// Tells that all is done.
     pub fn completed(about: &About, link: &Secret<String>, expires_at: Time) -> Result<Self, MailFault> {
         let subject = format!("“{}” is complete", about.title.disclose());
-        let (to_name, organization, title) =
-            (about.to_name.disclose(), &about.organization, about.title.disclose());
-        let (envelope, checkpoint, link) =
-            (about.envelope.to_string(), about.checkpoint.as_deref(), link.expose());
+        let (to_name, organization, title) = (about.to_name.disclose(), &about.organization, about.title.disclose());
+        let (envelope, checkpoint, link) = (about.envelope.to_string(), about.checkpoint.as_deref(), link.expose());
         let expires = expires_at.in_utc();
         let text = CompletedText {
             to_name,
@@ -205,16 +200,8 @@ impl Letter {
             link,
             expires: expires.clone(),
         };
-        let html = CompletedHtml {
-            subject: &subject,
-            to_name,
-            organization,
-            title,
-            envelope,
-            checkpoint,
-            link,
-            expires,
-        };
+        let html =
+            CompletedHtml { subject: &subject, to_name, organization, title, envelope, checkpoint, link, expires };
         Self::from_templates(&subject, &text, &html)
     }
 
@@ -284,9 +271,6 @@ pub fn write(
         // RFC 3834 §5: no vacation answers, please.
         .header(AutoSubmitted("auto-generated".to_owned()))
         .header(Correlation(to.correlation.to_string()))
-        .multipart(MultiPart::alternative_plain_html(
-            letter.text.expose().clone(),
-            letter.html.expose().clone(),
-        ))?;
+        .multipart(MultiPart::alternative_plain_html(letter.text.expose().clone(), letter.html.expose().clone()))?;
     Ok(message)
 }

@@ -6,9 +6,7 @@ use countersign_core::secret::Secret;
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{
-        dkim::{
-            DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm, DkimSigningKey,
-        },
+        dkim::{DkimCanonicalization, DkimCanonicalizationType, DkimConfig, DkimSigningAlgorithm, DkimSigningKey},
         header::HeaderName,
     },
     transport::smtp::{
@@ -117,8 +115,7 @@ fn transient(error: &lettre::transport::smtp::Error) -> String {
 fn dkim(settings: &DkimSettings) -> Result<DkimConfig, SmtpFault> {
     let key = DkimSigningKey::new(settings.private_key_pem.expose(), DkimSigningAlgorithm::Rsa)
         .map_err(|error| SmtpFault::Settings(format!("the DKIM key cannot be read: {error}")))?;
-    let signed =
-        ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Auto-Submitted"];
+    let signed = ["From", "To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Auto-Submitted"];
     let headers = signed.map(HeaderName::new_from_ascii_str).to_vec();
     let relaxed = DkimCanonicalization {
         header: DkimCanonicalizationType::Relaxed,

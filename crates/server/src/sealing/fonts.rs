@@ -50,9 +50,10 @@ impl SystemFonts {
         if let Some(font) = read.get(&id) {
             return Some(font.clone());
         }
-        let font = self
-            .database
-            .with_face_data(id, |bytes, face_index| FallbackFont { bytes: Arc::from(bytes), face_index })?;
+        let font = self.database.with_face_data(id, |bytes, face_index| FallbackFont {
+            bytes: Arc::from(bytes),
+            face_index,
+        })?;
         read.insert(id, font.clone());
         Some(font)
     }

@@ -99,10 +99,7 @@ pub fn subject(certificate_der: &[u8]) -> Result<String, SealFault> {
 pub fn system(issuer: &str, log_vkey: String, key: &dyn SealKey) -> Result<System, SealFault> {
     let leaf = key.certificate_chain().first().ok_or(SealFault::SealCertificate)?;
     let factors = [
-        (
-            "email_code",
-            "A one-time code of six digits, mailed to the recipient's address and typed into the same browser",
-        ),
+        ("email_code", "A one-time code of six digits, mailed to the recipient's address and typed into the same browser"),
         ("link", "Having the personal link that was mailed to the recipient's address"),
     ];
     Ok(System {

@@ -18,8 +18,7 @@ use super::story::handwriting;
 
 /// The stamps of one document, in the order of its fields.
 pub fn stamps(underway: &Underway, envelope: &str, events: &[Recorded], document: DocumentId) -> Vec<Stamp> {
-    let acts: Vec<(&Act, Time)> =
-        events.iter().filter_map(|recorded| Some((act(recorded)?, recorded.event.at))).collect();
+    let acts: Vec<(&Act, Time)> = events.iter().filter_map(|recorded| Some((act(recorded)?, recorded.event.at))).collect();
     let fields = underway.contents.fields.iter().filter(|field| field.document == document);
     fields
         .filter_map(|field| {
@@ -50,13 +49,7 @@ fn rect(field: &Field) -> DisplayRect {
 }
 
 /// The mark of a field; `None` for an optional field that was left empty.
-fn mark(
-    field: &Field,
-    value: Option<&Veiled>,
-    progress: &Progress,
-    envelope: &str,
-    at: Time,
-) -> Option<Mark> {
+fn mark(field: &Field, value: Option<&Veiled>, progress: &Progress, envelope: &str, at: Time) -> Option<Mark> {
     let value = value.map(|value| value.value().map_or("[erased]", |value| value.disclose().as_str()));
     let is_on = value == Some("true");
     match &field.kind {
@@ -74,17 +67,13 @@ fn mark(
         FieldKind::Text { multiline: true, .. } => {
             Some(Mark::MultilineText { value: value?.to_owned(), size_pt: None, align: Align::Left })
         }
-        FieldKind::Number { .. } => {
-            Some(Mark::Text { value: value?.to_owned(), size_pt: None, align: Align::Right })
-        }
+        FieldKind::Number { .. } => Some(Mark::Text { value: value?.to_owned(), size_pt: None, align: Align::Right }),
         FieldKind::DateSigned
         | FieldKind::Name
         | FieldKind::Email
         | FieldKind::Company
         | FieldKind::Title
         | FieldKind::Text { multiline: false, .. }
-        | FieldKind::Dropdown { .. } => {
-            Some(Mark::Text { value: value?.to_owned(), size_pt: None, align: Align::Left })
-        }
+        | FieldKind::Dropdown { .. } => Some(Mark::Text { value: value?.to_owned(), size_pt: None, align: Align::Left }),
     }
 }

@@ -106,8 +106,7 @@ fn certified(underway: &Underway, recipient: &Recipient, events: &[Recorded]) ->
         routing_order: u32::from(recipient.order),
         ..CertifiedRecipient::default()
     };
-    let Some((recorded, act)) =
-        events.iter().find_map(|recorded| Some((recorded, act_of(recorded, recipient.id)?)))
+    let Some((recorded, act)) = events.iter().find_map(|recorded| Some((recorded, act_of(recorded, recipient.id)?)))
     else {
         certified.outcome = "Receives the sealed documents".to_owned();
         return certified;
@@ -125,10 +124,9 @@ fn certified(underway: &Underway, recipient: &Recipient, events: &[Recorded]) ->
     certified.ip = shown(&origin.ip);
     certified.ip_source = source(origin.ip_source).to_owned();
     certified.user_agent = origin.user_agent.as_ref().map(shown).unwrap_or_default();
-    certified.mark = underway
-        .progress_of(recipient.id)
-        .and_then(|progress| progress.adopted.as_ref())
-        .and_then(|(method, mark)| handwriting(*method, mark));
+    certified.mark = underway.progress_of(recipient.id).and_then(|progress| progress.adopted.as_ref()).and_then(
+        |(method, mark)| handwriting(*method, mark),
+    );
     certified
 }
 
@@ -154,11 +152,7 @@ fn consent(act: &Act, events: &[Recorded]) -> String {
             if *recipient == act.recipient && *session == act.session)
     });
     given.map_or_else(String::new, |recorded| {
-        format!(
-            "Agreed to do business electronically (disclosure {}) on {}",
-            act.consent.version,
-            recorded.event.at.in_utc()
-        )
+        format!("Agreed to do business electronically (disclosure {}) on {}", act.consent.version, recorded.event.at.in_utc())
     })
 }
 
@@ -173,9 +167,7 @@ pub fn handwriting(method: AdoptionMethod, mark: &Veiled) -> Option<Handwriting>
             let strokes = drawn
                 .strokes
                 .iter()
-                .map(|stroke| {
-                    stroke.iter().map(|(x, y)| (f64::from(*x) / width, f64::from(*y) / height)).collect()
-                })
+                .map(|stroke| stroke.iter().map(|(x, y)| (f64::from(*x) / width, f64::from(*y) / height)).collect())
                 .collect();
             Some(Handwriting::Drawn { strokes, aspect: width / height })
         }
@@ -230,12 +222,8 @@ fn action(contents: &Contents, body: &Body) -> String {
             format!("created the envelope: documents {documents}, recipients {recipients}, fields {fields}")
         }
         Body::Sent { expires_at } => format!("sent the envelope, to be signed by {}", expires_at.in_utc()),
-        Body::LinkIssued { recipient, .. } => {
-            format!("issued a personal link for {}", name(contents, *recipient))
-        }
-        Body::Notified { recipient, .. } => {
-            format!("handed the mail for {} to the mail server", name(contents, *recipient))
-        }
+        Body::LinkIssued { recipient, .. } => format!("issued a personal link for {}", name(contents, *recipient)),
+        Body::Notified { recipient, .. } => format!("handed the mail for {} to the mail server", name(contents, *recipient)),
         Body::Bounced { recipient, smtp_status, .. } => {
             format!("could not mail {}: the mail server answered {smtp_status}", name(contents, *recipient))
         }
@@ -245,9 +233,7 @@ fn action(contents: &Contents, body: &Body) -> String {
             format!("handed the one-time code for {} to the mail server", name(contents, *recipient))
         }
         Body::FactorPassed { .. } => "typed the right one-time code".to_owned(),
-        Body::FactorFailed { tries_left, .. } => {
-            format!("typed a wrong one-time code ({tries_left} tries left)")
-        }
+        Body::FactorFailed { tries_left, .. } => format!("typed a wrong one-time code ({tries_left} tries left)"),
         Body::FactorLocked { .. } => "was locked out after too many wrong codes".to_owned(),
         Body::DisclosureShown { text, .. } => format!("was shown the disclosure {}", text.version),
         Body::ConsentGiven { text, .. } => format!("agreed to do business electronically ({})", text.version),
@@ -256,17 +242,10 @@ fn action(contents: &Contents, body: &Body) -> String {
             format!("was shown {} of {}", page_list(pages), document_name(contents, *document))
         }
         Body::DocumentMismatched { document, .. } => {
-            format!(
-                "found that the stored bytes of {} had changed, and stopped",
-                document_name(contents, *document)
-            )
+            format!("found that the stored bytes of {} had changed, and stopped", document_name(contents, *document))
         }
-        Body::SignatureAdopted { method: AdoptionMethod::Typed, .. } => {
-            "adopted a typed signature".to_owned()
-        }
-        Body::SignatureAdopted { method: AdoptionMethod::Drawn, .. } => {
-            "adopted a drawn signature".to_owned()
-        }
+        Body::SignatureAdopted { method: AdoptionMethod::Typed, .. } => "adopted a typed signature".to_owned(),
+        Body::SignatureAdopted { method: AdoptionMethod::Drawn, .. } => "adopted a drawn signature".to_owned(),
         Body::Signed(act) => pressed("signed", act),
         Body::Approved(act) => pressed("approved", act),
         Body::Read(act) => pressed("confirmed having read", act),
@@ -275,18 +254,14 @@ fn action(contents: &Contents, body: &Body) -> String {
         Body::Expired => "closed the envelope: its time was over".to_owned(),
         Body::SealingStarted { .. } => "began to seal: everybody has acted".to_owned(),
         Body::Sealed { .. } => "sealed the documents".to_owned(),
-        Body::Copied { recipient, .. } => {
-            format!("mailed the sealed documents' link to {}", name(contents, *recipient))
-        }
+        Body::Copied { recipient, .. } => format!("mailed the sealed documents' link to {}", name(contents, *recipient)),
         Body::Downloaded { what: Download::Original { document } } => {
             format!("downloaded {} as uploaded", document_name(contents, *document))
         }
         Body::Downloaded { what: Download::Sealed { document } } => {
             format!("downloaded {} as sealed", document_name(contents, *document))
         }
-        Body::Downloaded { what: Download::Certificate } => {
-            "downloaded the certificate of completion".to_owned()
-        }
+        Body::Downloaded { what: Download::Certificate } => "downloaded the certificate of completion".to_owned(),
         Body::Exported => "exported the evidence package".to_owned(),
     }
 }

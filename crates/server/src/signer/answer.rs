@@ -47,7 +47,9 @@ impl From<Fault> for Unshown {
 /// A page.
 pub fn page(template: &impl Template, status: StatusCode) -> Result<Response, Fault> {
     let html = template.render().map_err(|error| Fault::Task(format!("a page: {error}")))?;
-    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+    ];
     let mut response = (status, headers, html).into_response();
     response.extensions_mut().insert(Page);
     Ok(response)
@@ -60,9 +62,7 @@ fn notice(code: &str, status: StatusCode, title: Option<String>) -> Response {
 
 /// The way to another page of the ceremony, after a form or from an address that is not right now (303).
 pub fn go(path: &str) -> Response {
-    let Ok(location) = HeaderValue::from_str(path) else {
-        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
-    };
+    let Ok(location) = HeaderValue::from_str(path) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
 }
 

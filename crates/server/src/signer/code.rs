@@ -22,7 +22,11 @@ use super::{
     step::Step,
     strict::{self, Caller, Id},
 };
-use crate::{app::App, envelopes::code_mac, fault::Failure};
+use crate::{
+    app::App,
+    envelopes::code_mac,
+    fault::Failure,
+};
 
 /// The page.
 #[derive(Template)]
@@ -74,9 +78,7 @@ fn error(ceremony: &Ceremony, is_valid: bool) -> Option<&'static str> {
         _ => None,
     });
     match last {
-        Some(true) if is_valid => {
-            Some("That code is not right. Look into the newest mail and type it again.")
-        }
+        Some(true) if is_valid => Some("That code is not right. Look into the newest mail and type it again."),
         Some(_) if !is_valid => Some("The code has expired. Have another one sent."),
         _ => None,
     }
@@ -146,8 +148,7 @@ async fn is_right(
 ) -> Result<bool, Failure> {
     let tenant = &ceremony.asking.tenant;
     let Some(row) = app.store.code(tenant, code).await? else { return Ok(false) };
-    let digits =
-        Secret::new(typed.expose().chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>());
+    let digits = Secret::new(typed.expose().chars().filter(|c| !c.is_whitespace() && *c != '-').collect::<String>());
     let organization = app.organization(tenant.organization()).await?;
     let mac = code_mac(&organization, code, digits.expose());
     Ok(row.session == ceremony.session.session && bool::from(mac.0.ct_eq(&row.mac.0)))

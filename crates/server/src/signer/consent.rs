@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use askama::Template;
-use axum::{Json, extract::State, http::StatusCode, response::IntoResponse as _, response::Response};
+use axum::{Json, extract::State, http::StatusCode, response::Response, response::IntoResponse as _};
 use countersign_core::{
     digest::Digest,
     envelope::Command,
@@ -20,7 +20,10 @@ use super::{
     step::Step,
     strict::{self, Caller, Id},
 };
-use crate::{app::App, http::problem::Problem};
+use crate::{
+    app::App,
+    http::problem::Problem,
+};
 
 /// Version of the text.
 pub const VERSION: &str = "en-v1";
@@ -127,14 +130,8 @@ mod tests {
     /// What the ESIGN Act § 101(c)(1) asks a disclosure to say.
     #[test]
     fn the_disclosure_says_what_the_law_asks() {
-        let words = [
-            "paper copy",
-            "fee",
-            "Withdrawing your consent",
-            "documents of this request only",
-            "address changes",
-            "web browser",
-        ];
+        let words = ["paper copy", "fee", "Withdrawing your consent", "documents of this request only", "address changes",
+            "web browser"];
         for words in words {
             assert!(TEXT.contains(words), "{words}");
         }

@@ -95,8 +95,7 @@ struct Found {
 }
 
 async fn find(app: &App, envelope: EnvelopeId, key: &Key) -> Result<Found, Failure> {
-    let secret =
-        PlainToken::parse(TokenKind::SigningLink, key.secret.expose()).map_err(|_| Refusal::not_found())?;
+    let secret = PlainToken::parse(TokenKind::SigningLink, key.secret.expose()).map_err(|_| Refusal::not_found())?;
     let link = app.store.link(envelope, &secret.hash()).await?.ok_or_else(Refusal::not_found)?;
     let opened = envelopes::read(app, &link.tenant, envelope).await?;
     Ok(Found { link, opened })
@@ -203,8 +202,7 @@ pub async fn enter(
 fn set_cookie(envelope: EnvelopeId, token: &PlainToken) -> Result<HeaderValue, Failure> {
     let name = session_cookie_name(envelope);
     let text = format!("{name}={}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age=86400", token.expose());
-    let mut value =
-        HeaderValue::from_str(&text).map_err(|error| Fault::Task(format!("a cookie: {error}")))?;
+    let mut value = HeaderValue::from_str(&text).map_err(|error| Fault::Task(format!("a cookie: {error}")))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -107,9 +107,7 @@ fn receipt(ceremony: &Ceremony) -> Result<ReceiptPage, Fault> {
             Envelope::Completed(..) => {
                 "Everybody has acted and the documents are sealed. Keep your copy: anyone can check it, without us."
             }
-            Envelope::Sealing(..) => {
-                "Everybody has acted. The documents are being sealed; a copy follows by mail."
-            }
+            Envelope::Sealing(..) => "Everybody has acted. The documents are being sealed; a copy follows by mail.",
             _ => "It is recorded. When everybody has acted, you get a mail with the sealed copy.",
         },
         acted_name,

@@ -19,10 +19,7 @@ pub fn check(public_url: &str, method: &Method, headers: &HeaderMap) -> Result<(
     if is_own {
         return Ok(());
     }
-    Err(Refusal::new(
-        Code::CrossSite,
-        "this request came from another site; open the link from your mail again",
-    ))
+    Err(Refusal::new(Code::CrossSite, "this request came from another site; open the link from your mail again"))
 }
 
 #[cfg(test)]

@@ -66,8 +66,7 @@ fn check_package(folder: &Path, package: &Package) -> Result<Vec<Complaint>, Fai
             complaints.push(format!("{}: changed; take it again from {from}", path.display()));
         }
     }
-    let unlisted =
-        found.iter().map(|name| format!("{}/{name}: not listed in VENDORED.toml", place.display()));
+    let unlisted = found.iter().map(|name| format!("{}/{name}: not listed in VENDORED.toml", place.display()));
     complaints.extend(unlisted);
     Ok(complaints)
 }

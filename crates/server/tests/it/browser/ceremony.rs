@@ -1,9 +1,6 @@
 //! The whole ceremony, as people go through it (S-2).
 
-use countersign_core::envelope::{
-    Body,
-    event::{AdoptionMethod, Factor},
-};
+use countersign_core::envelope::{Body, event::{AdoptionMethod, Factor}};
 use thirtyfour::Key;
 
 use super::{
@@ -28,11 +25,7 @@ pub async fn agree(browser: &Browser) {
 
 /// Until the first page is drawn.
 pub async fn until_read(browser: &Browser) {
-    browser
-        .until(
-            "document.body.dataset.ready === 'yes' && document.querySelector('.page[data-rendered] .words')",
-        )
-        .await;
+    browser.until("document.body.dataset.ready === 'yes' && document.querySelector('.page[data-rendered] .words')").await;
 }
 
 /// Adopts a typed signature in the open dialog.
@@ -56,14 +49,7 @@ async fn a_recipient_signs_by_mouse_and_every_page_is_sound() {
 
     browser.click("#continue").await;
     browser.until_at("/code").await;
-    assert!(
-        !browser
-            .run("return performance.getEntriesByType('navigation')[0].name")
-            .await
-            .as_str()
-            .unwrap()
-            .contains('#')
-    );
+    assert!(!browser.run("return performance.getEntriesByType('navigation')[0].name").await.as_str().unwrap().contains('#'));
     browser.check("code, not sent").await;
     browser.click("form button").await;
     browser.until("document.getElementById('code')").await;
@@ -88,9 +74,7 @@ async fn a_recipient_signs_by_mouse_and_every_page_is_sound() {
     browser.click("#to-review").await;
     browser.until("!document.getElementById('review').hidden").await;
     let review = browser.text("#review").await;
-    for words in
-        ["lease.pdf", "plan.pdf", "Mill & Sons", "1250.50", "Card", "How often", "Yearly", "first\nsecond"]
-    {
+    for words in ["lease.pdf", "plan.pdf", "Mill & Sons", "1250.50", "Card", "How often", "Yearly", "first\nsecond"] {
         assert!(review.contains(words), "{words} in {review}");
     }
     assert_eq!(browser.text("#act").await, "Sign “Lease of the old mill”");
@@ -147,10 +131,8 @@ async fn check_act(scene: &Scene) {
         .collect();
     let [act] = acts[..] else { panic!("one signature, not {}", acts.len()) };
     let contents = opened.folded.state.contents().unwrap();
-    let shown: Vec<_> =
-        act.documents.iter().map(|shown| (shown.document, shown.sha256, shown.page_count)).collect();
-    let uploaded: Vec<_> =
-        contents.documents.iter().map(|one| (one.id, one.sha256, one.page_count)).collect();
+    let shown: Vec<_> = act.documents.iter().map(|shown| (shown.document, shown.sha256, shown.page_count)).collect();
+    let uploaded: Vec<_> = contents.documents.iter().map(|one| (one.id, one.sha256, one.page_count)).collect();
     assert_eq!(shown, uploaded);
     let value = |label: &str| {
         let field = contents.fields.iter().find(|field| field.label == label).unwrap().id;
@@ -164,8 +146,7 @@ async fn check_act(scene: &Scene) {
         matches!(&recorded.event.body, Body::SignatureAdopted { method: AdoptionMethod::Drawn, .. })
     });
     assert!(adopted);
-    for event_type in ["disclosure.shown", "consent.given", "document.opened", "pages.shown", "factor.passed"]
-    {
+    for event_type in ["disclosure.shown", "consent.given", "document.opened", "pages.shown", "factor.passed"] {
         assert!(scene.count(event_type).await > 0, "{event_type}");
     }
 }
@@ -195,9 +176,7 @@ async fn a_recipient_signs_with_the_keyboard_alone() {
     for label in expected {
         tab_to(&browser, "#next").await;
         browser.keys(Key::Enter + "").await;
-        browser
-            .until(&format!("document.activeElement.getAttribute('aria-label')?.includes('{label}')"))
-            .await;
+        browser.until(&format!("document.activeElement.getAttribute('aria-label')?.includes('{label}')")).await;
         match label {
             "Company" => browser.keys("Mill & Sons").await,
             "I have seen" | "Quarterly" => browser.keys(" ").await,
@@ -211,9 +190,7 @@ async fn a_recipient_signs_with_the_keyboard_alone() {
             }
         }
     }
-    browser
-        .until("document.getElementById('guide-text').textContent === 'All required fields are done'")
-        .await;
+    browser.until("document.getElementById('guide-text').textContent === 'All required fields are done'").await;
     tab_to(&browser, "#to-review").await;
     browser.keys(Key::Enter + "").await;
     browser.until("document.activeElement.id === 'review-title'").await;
@@ -228,8 +205,7 @@ async fn a_recipient_signs_with_the_keyboard_alone() {
 /// Presses Tab until `css` has the focus, which must be visible there.
 async fn tab_to(browser: &Browser, css: &str) {
     for _ in 0..80 {
-        let there =
-            browser.run(&format!("return document.activeElement === document.querySelector({css:?})")).await;
+        let there = browser.run(&format!("return document.activeElement === document.querySelector({css:?})")).await;
         if there == serde_json::json!(true) {
             let ring = browser.run("return getComputedStyle(document.activeElement).outlineStyle").await;
             assert_ne!(ring, serde_json::json!("none"), "the focus on {css} is not seen");

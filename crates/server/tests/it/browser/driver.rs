@@ -55,10 +55,7 @@ impl Chromedriver {
         });
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.map_while(Result::ok).find_map(|line| {
-            line.strip_prefix("ChromeDriver was started successfully on port ")?
-                .trim_end_matches('.')
-                .parse()
-                .ok()
+            line.strip_prefix("ChromeDriver was started successfully on port ")?.trim_end_matches('.').parse().ok()
         });
         (Self(child), port.expect("chromedriver names its port"))
     }
@@ -139,8 +136,7 @@ impl Browser {
 
     /// Waits until the address ends with `end`, and the page there is loaded.
     pub async fn until_at(&self, end: &str) {
-        self.until(&format!("location.pathname.endsWith('{end}') && document.readyState === 'complete'"))
-            .await;
+        self.until(&format!("location.pathname.endsWith('{end}') && document.readyState === 'complete'")).await;
     }
 
     pub async fn find(&self, css: &str) -> WebElement {
@@ -214,17 +210,11 @@ impl Browser {
 
 fn axe_source() -> String {
     let modules = std::env::var_os("COUNTERSIGN_NODE_MODULES").map_or_else(
-        || {
-            Path::new(&std::env::var_os("HOME").expect("HOME is set"))
-                .join(".cache/countersign/node/node_modules")
-        },
+        || Path::new(&std::env::var_os("HOME").expect("HOME is set")).join(".cache/countersign/node/node_modules"),
         PathBuf::from,
     );
     let place = modules.join("axe-core/axe.min.js");
     std::fs::read_to_string(&place).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}; `cargo xtask test` installs axe-core, or set COUNTERSIGN_NODE_MODULES",
-            place.display()
-        )
+        panic!("{}: {error}; `cargo xtask test` installs axe-core, or set COUNTERSIGN_NODE_MODULES", place.display())
     })
 }

@@ -14,9 +14,7 @@ use super::{
 };
 
 async fn notice(browser: &Browser, code: &str) {
-    browser
-        .until(&format!("document.querySelector('section.notice[data-code={code}]')?.checkVisibility()"))
-        .await;
+    browser.until(&format!("document.querySelector('section.notice[data-code={code}]')?.checkVisibility()")).await;
     browser.check(code).await;
 }
 
@@ -64,9 +62,7 @@ async fn five_wrong_codes_lock_and_a_code_works_in_its_own_browser_only() {
     for tries_left in [3, 2, 1] {
         other.write("#code", "12").await;
         other.click("form button.main").await;
-        other
-            .until(&format!("document.getElementById('code-hint').textContent.startsWith('{tries_left} ')"))
-            .await;
+        other.until(&format!("document.getElementById('code-hint').textContent.startsWith('{tries_left} ')")).await;
     }
     other.expect_error("403");
     other.write("#code", "12").await;
@@ -97,21 +93,9 @@ async fn reading_every_address_changes_nothing() {
     let unknown = "/s/env_00000000000000000000000000";
     let mut pages = Vec::new();
     let document = scene.state().await.contents().unwrap().documents[0].id;
-    for path in [
-        "",
-        "/open",
-        "/session",
-        "/resume",
-        "/code",
-        "/code/send",
-        "/consent",
-        "/consent/shown",
-        "/sign",
-        "/pages",
-        "/decline",
-        "/receipt",
-        "/certificate",
-    ] {
+    for path in ["", "/open", "/session", "/resume", "/code", "/code/send", "/consent", "/consent/shown", "/sign",
+        "/pages", "/decline", "/receipt", "/certificate"]
+    {
         pages.push(format!("{base}{path}"));
         pages.push(format!("{unknown}{path}"));
     }
@@ -168,14 +152,12 @@ async fn every_dead_link_has_its_own_page() {
     browser.open(&link).await;
     notice(&browser, "link_expired").await;
     let envelope = scene.envelope;
-    let (status, _) =
-        scene.test.post_json(&scene.key, &format!("/v1/envelopes/{envelope}/resend"), &json!({})).await;
+    let (status, _) = scene.test.post_json(&scene.key, &format!("/v1/envelopes/{envelope}/resend"), &json!({})).await;
     assert_eq!(status, StatusCode::OK);
     browser.open(&link).await;
     notice(&browser, "not_found").await;
     let renewed = scene.link(0).await;
-    let (status, _) =
-        scene.test.post_json(&scene.key, &format!("/v1/envelopes/{envelope}/void"), &json!({})).await;
+    let (status, _) = scene.test.post_json(&scene.key, &format!("/v1/envelopes/{envelope}/void"), &json!({})).await;
     assert_eq!(status, StatusCode::OK);
     browser.open(&renewed).await;
     notice(&browser, "voided").await;

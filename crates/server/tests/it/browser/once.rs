@@ -142,10 +142,7 @@ async fn a_second_browser_finds_the_part_done() {
     other.click("#act").await;
     other.until_at("/receipt").await;
     assert_eq!(scene.count("recipient.signed").await, 1);
-    assert_eq!(
-        other.run("return document.querySelector('[data-state]').dataset.state").await,
-        json!("sealing")
-    );
+    assert_eq!(other.run("return document.querySelector('[data-state]').dataset.state").await, json!("sealing"));
     one.quit().await;
     other.quit().await;
     scene.test.finish_without_worker().await;

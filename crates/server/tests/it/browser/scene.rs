@@ -32,8 +32,7 @@ pub fn lease(page_count: usize) -> Vec<u8> {
             "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {content_id} 0 R \
              /Resources << /Font << /F1 3 0 R >> >> >>"
         ));
-        let mut content =
-            format!("BT /F1 20 Tf 72 760 Td (Lease of the old mill, page {}) Tj ET\n", page + 1);
+        let mut content = format!("BT /F1 20 Tf 72 760 Td (Lease of the old mill, page {}) Tj ET\n", page + 1);
         for line in 0..24 {
             content.push_str(&format!(
                 "BT /F1 11 Tf 72 {} Td (The tenant keeps the wheel in good repair, clause {}.{line}.) Tj ET\n",
@@ -79,15 +78,7 @@ pub fn all_fields() -> Vec<Value> {
         field("dropdown", 2, 180.0, 640.0, 120.0, "Pays by", json!({ "options": ["Bank", "Card"] })),
         field("radio", 2, 330.0, 644.0, 16.0, "Quarterly", json!({ "group": "How often" })),
         field("radio", 2, 370.0, 644.0, 16.0, "Yearly", json!({ "group": "How often" })),
-        field(
-            "text",
-            2,
-            72.0,
-            680.0,
-            200.0,
-            "Remarks",
-            json!({ "required": false, "max_chars": 100, "multiline": true }),
-        ),
+        field("text", 2, 72.0, 680.0, 200.0, "Remarks", json!({ "required": false, "max_chars": 100, "multiline": true })),
         field("signature", 2, 72.0, 730.0, 160.0, "Signature of the tenant", json!({})),
         field("date_signed", 2, 260.0, 730.0, 90.0, "Date", json!({})),
         field("name", 2, 370.0, 730.0, 120.0, "Name", json!({})),
