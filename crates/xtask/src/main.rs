@@ -1,5 +1,6 @@
 //! Tasks of the house, as `cargo xtask TASK`.
 
+mod bench;
 mod failure;
 mod fuzz;
 mod prepare;
@@ -9,7 +10,7 @@ mod soak;
 mod test;
 mod tidy;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +39,15 @@ enum Task {
     },
     /// Check the rules of the house that no compiler knows: edges between crates, sizes, places of controls.
     Tidy,
+    /// Measure what the README says, from release builds, beside two peers: best on a machine that does nothing else.
+    Bench {
+        /// Writes the figures into this file too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Times that everything is measured; medians count.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -47,13 +57,13 @@ fn main() -> ExitCode {
         Task::Test { quick: false } => test::everything(root),
         Task::Test { quick: true } => test::quick(root),
         Task::Soak { kills } => soak::run(root, kills),
-        Task::Tidy => match tidy::check(root) {
-            Ok(()) => true,
-            Err(failure) => {
-                eprintln!("{}", failure.0);
-                false
-            }
-        },
+        Task::Tidy => told(tidy::check(root)),
+        Task::Bench { json, rounds } => told(bench::run(root, rounds, json.as_deref())),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Whether it passed; says why if it did not.
+fn told(result: Result<(), failure::Failure>) -> bool {
+    result.map_err(|failure| eprintln!("{}", failure.0)).is_ok()
 }

@@ -134,7 +134,8 @@ impl Sealing<'_> {
         Ok(files)
     }
 
-    fn certificate(&self) -> Result<Certificate, SealFault> {
+    /// What the certificate of completion says.
+    pub fn certificate(&self) -> Result<Certificate, SealFault> {
         let note = self.proof.checkpoint().text();
         let mut lines = note.lines();
         let mut line = || lines.next().ok_or(SealFault::Checkpoint);
@@ -160,7 +161,8 @@ impl Sealing<'_> {
         Ok(story::certificate(self.underway, &self.envelope.to_string(), &recorded, &circumstances))
     }
 
-    fn seal_document(
+    /// Seals one document: its stamps, the certificate's pages, the trail, the signature.
+    pub fn seal_document(
         &self,
         document: DocumentId,
         bytes: &[u8],

@@ -56,6 +56,29 @@ impl Workshop {
     }
 }
 
+/// What the bench runs beside the product.
+pub(crate) struct Peers {
+    /// An interpreter that has pyHanko.
+    pub(crate) python: PathBuf,
+    node_modules: PathBuf,
+}
+
+impl Peers {
+    /// Installs what is missing.
+    pub(crate) fn prepare(root: &Path) -> Result<Self, Failure> {
+        let cache = cache()?;
+        fs::create_dir_all(&cache).map_err(|error| Failure::of_file(&cache, error))?;
+        Ok(Self { python: python::install(root, &cache)?, node_modules: node::install(root, &cache)? })
+    }
+
+    /// A copy of an ECMAScript module where its imports are found: they are looked for beside the file itself.
+    pub(crate) fn beside_modules(&self, script: &Path) -> Result<PathBuf, Failure> {
+        let copy = self.node_modules.with_file_name(script.file_name().unwrap_or_default());
+        fs::copy(script, &copy).map_err(|error| Failure::of_file(script, error))?;
+        Ok(copy)
+    }
+}
+
 /// `$XDG_CACHE_HOME/countersign`, or the same under `~/.cache`.
 fn cache() -> Result<PathBuf, Failure> {
     let named = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());

@@ -1,0 +1,84 @@
+//! Measures the product and prints one line of JSON for each measurement. `cargo xtask bench` runs it beside the peers
+//! and makes the table.
+
+mod commits;
+mod cpu;
+mod house;
+mod lifecycle;
+mod lifecycles;
+mod log;
+mod memory;
+mod seal;
+
+use std::{error::Error, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Whatever went wrong ends the measurement.
+type Failure = Box<dyn Error + Send + Sync>;
+
+#[derive(Parser)]
+#[command(about = "Measure the product.")]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Processor time of a seal and of verifications; leaves trail, package and key in a folder.
+    Seal {
+        /// PDF to seal.
+        pdf: PathBuf,
+        /// Where the trail, the package and the log's key go.
+        out: PathBuf,
+        /// Seals in each of the batches whose median counts.
+        #[arg(long, default_value_t = 40)]
+        count: u32,
+    },
+    /// Whole lifecycles in a second, over TLS, with two signers.
+    Lifecycles {
+        /// PDF to sign.
+        pdf: PathBuf,
+        /// Lifecycles that are measured.
+        #[arg(long, default_value_t = 400)]
+        count: u32,
+        /// Lifecycles at the same time.
+        #[arg(long, default_value_t = 32)]
+        callers: u32,
+    },
+    /// Durable commits in a second by 64 callers.
+    Commits {
+        /// URL of a PostgreSQL to measure instead of SQLite.
+        #[arg(long)]
+        postgres: Option<String>,
+    },
+    /// Appending to a log, and proving, at a million leaves.
+    Log,
+    /// Resident memory of the server, idle and while it seals 25 MiB.
+    Memory {
+        /// The server's program.
+        server: PathBuf,
+    },
+}
+
+#[expect(clippy::print_stdout, reason = "a measurement is printed")]
+fn main() -> ExitCode {
+    let measured = match Arguments::parse().what {
+        What::Seal { pdf, out, count } => seal::measure(&pdf, &out, count),
+        What::Lifecycles { pdf, count, callers } => lifecycles::measure(&pdf, count, callers),
+        What::Commits { postgres } => commits::measure(postgres.as_deref()),
+        What::Log => log::measure(),
+        What::Memory { server } => memory::measure(&server),
+    };
+    match measured {
+        Ok(figures) => {
+            println!("{figures}");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("countersign-bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
