@@ -17,7 +17,8 @@ fn main() -> io::Result<()> {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?.to_string_lossy().replace('\\', "/");
         let place = file.to_str().ok_or_else(|| io::Error::other("the path of an asset is not UTF-8"))?;
         let (name, place) = (name.escape_debug(), place.escape_debug());
-        writeln!(table, "    (\"{name}\", include_bytes!(\"{place}\").as_slice()),").map_err(io::Error::other)?;
+        writeln!(table, "    (\"{name}\", include_bytes!(\"{place}\").as_slice()),")
+            .map_err(io::Error::other)?;
     }
     table.push_str("]\n");
     let target = Path::new(&env::var("OUT_DIR").map_err(io::Error::other)?).join("assets.rs");
