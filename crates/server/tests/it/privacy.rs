@@ -2,6 +2,7 @@
 //! bytes that were changed on disk.
 
 use std::{
+    fmt::Write as _,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -122,9 +123,9 @@ fn document() -> Vec<u8> {
     let xref = body.len();
     body.push_str("xref\n0 4\n0000000000 65535 f \n");
     for offset in offsets {
-        body.push_str(&format!("{offset:010} 00000 n \n"));
+        writeln!(body, "{offset:010} 00000 n ").unwrap();
     }
-    body.push_str(&format!("trailer\n<< /Size 4 /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF\n"));
+    writeln!(body, "trailer\n<< /Size 4 /Root 1 0 R >>\nstartxref\n{xref}\n%%EOF").unwrap();
     body.into_bytes()
 }
 

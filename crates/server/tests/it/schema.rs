@@ -34,7 +34,15 @@ async fn schemathesis_finds_no_answer_that_the_openapi_document_does_not_describ
         .args(["--max-examples", "6", "--seed", "7", "--generation-deterministic"])
         .args(["--checks", "all", "--exclude-checks", "ignored_auth,missing_required_header"])
         .args(["--warnings", "off"])
-        .args(["--suppress-health-check", "all", "--request-timeout", "20", "--no-color"])
+        .args([
+            "--suppress-health-check",
+            "all",
+            "--request-timeout",
+            "20",
+            "--request-retries",
+            "2",
+            "--no-color",
+        ])
         .stdin(Stdio::null())
         .output()
         .await
