@@ -67,7 +67,7 @@ pub async fn prepare<'a>(
     step.post_json("/open", &json!({ "secret": secret })).await?;
     step.post_json("/session", &key).await?;
     let mut page = step.get("/code").await?;
-    if let Some(session) = step.code_is_asked(&page) {
+    if let Some(session) = code_is_asked(&page) {
         step.post_form("/code/send", &[("session", &session)]).await?;
         let code = read_code().await?;
         page = step.post_form("/code", &[("session", &session), ("code", &code)]).await?;
@@ -120,11 +120,6 @@ impl Step<'_> {
         Ok(self.checked(path, request.send().await?).await?.text().await?)
     }
 
-    /// The session, if the page asks for a code.
-    fn code_is_asked(&self, page: &str) -> Option<String> {
-        page.contains("/code/send\"").then(|| input(page, "session").ok()).flatten()
-    }
-
     /// Reads every document, hashes it, and says that its pages were shown.
     async fn read_documents(&self, ceremony: &Value, session: &str) -> Result<Vec<Value>, DemoFault> {
         let mut shown = Vec::new();
@@ -166,6 +161,11 @@ impl Step<'_> {
             "time_zone": "Europe/Zurich",
         }))
     }
+}
+
+/// The session, if the page asks for a code.
+fn code_is_asked(page: &str) -> Option<String> {
+    page.contains("/code/send\"").then(|| input(page, "session").ok()).flatten()
 }
 
 fn missing(name: &str) -> DemoFault {

@@ -85,7 +85,7 @@ impl From<Fault> for DemoFault {
 
 const ORGANIZATION: &str = "Northwind Instruments";
 /// How long the demo waits for a mail or a seal before it says that something is wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The demo's server at work.
@@ -114,13 +114,13 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
     let token = api_key(&app, Scope::ALL).await?;
     let running = Running { api: Api::new(egress::own_client(&app)?, &url, &token), app, url };
     let told = story(&running, &wish).await?;
-    if !wish.once {
+    if wish.once {
+        println!("{told}");
+    } else {
         let waiting = second_envelope(&running, &wish).await?;
         let mailbox = api_key(&running.app, &[Scope::MailboxRead]).await?;
         println!("{told}\n\n{}", invitation(&running, &waiting, &mailbox));
         told_to_stop.await?;
-    } else {
-        println!("{told}");
     }
     serving.stop().await?;
     dispatcher.stop().await?;

@@ -140,7 +140,7 @@ async fn work(app: Arc<App>, job: JobRow) {
         match ended {
             Ok(Ended::Done) => tracing::info!(event_type = "job", event_result = "done"),
             Ok(Ended::Later(wait_ms, reason)) => {
-                put_back(&app, &job, app.now().plus_ms(wait_ms), reason).await
+                put_back(&app, &job, app.now().plus_ms(wait_ms), reason).await;
             }
             Err(Failure::Broken(Fault::LeaseLost(what))) => {
                 tracing::warn!(event_type = "job", event_result = "lease_lost", what);

@@ -109,21 +109,21 @@ fn certified(underway: &Underway, recipient: &Recipient, events: &[Recorded]) ->
     let Some((recorded, act)) =
         events.iter().find_map(|recorded| Some((recorded, act_of(recorded, recipient.id)?)))
     else {
-        certified.outcome = "Receives the sealed documents".to_owned();
+        "Receives the sealed documents".clone_into(&mut certified.outcome);
         return certified;
     };
     let Actor::Recipient { factors, origin, .. } = &recorded.event.actor else { return certified };
     certified.identified = identified(factors);
     certified.consent = consent(act, events);
-    certified.outcome = match recorded.event.body {
+    let outcome = match recorded.event.body {
         Body::Signed(_) => "Signed",
         Body::Approved(_) => "Approved",
         _ => "Confirmed having read",
-    }
-    .to_owned();
+    };
+    outcome.clone_into(&mut certified.outcome);
     certified.at = moment(recorded.event.at, origin.time_zone.as_deref());
     certified.ip = shown(&origin.ip);
-    certified.ip_source = source(origin.ip_source).to_owned();
+    source(origin.ip_source).clone_into(&mut certified.ip_source);
     certified.user_agent = origin.user_agent.as_ref().map(shown).unwrap_or_default();
     certified.mark = underway
         .progress_of(recipient.id)
