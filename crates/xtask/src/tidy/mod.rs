@@ -2,6 +2,7 @@
 
 mod documents;
 mod edges;
+mod requirements;
 mod sources;
 
 use std::fs;
@@ -24,6 +25,7 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     let files = source_files(root)?;
     let mut complaints = edges::check(&edges::metadata(root)?);
     complaints.extend(sources::check(&files));
+    complaints.extend(requirements::check(&files));
     complaints.extend(documents::check(root)?);
     if complaints.is_empty() {
         println!("tidy: {} source files keep the rules", files.len());
