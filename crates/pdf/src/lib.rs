@@ -9,3 +9,4 @@ pub mod inspect;
 pub mod objects;
 pub mod place;
 pub mod seal;
+pub mod verify;

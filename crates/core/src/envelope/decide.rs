@@ -40,9 +40,7 @@ pub fn decide(
             deciding.open_session(recipient, link, session)?;
         }
         Command::IssueCode { recipient, session, code } => deciding.issue_code(recipient, session, code)?,
-        Command::RecordCodeDelivered { recipient, mail } => {
-            deciding.push(Body::CodeDelivered { recipient, mail });
-        }
+        Command::RecordCodeDelivered { recipient, mail } => deciding.record_code_delivered(recipient, mail),
         Command::TryCode { recipient, session, code, right } => {
             deciding.try_code(recipient, session, code, right)?;
         }
@@ -248,13 +246,23 @@ impl<'a> Deciding<'a> {
     }
 
     fn record_notified(&mut self, recipient: RecipientId, mail: MailId) {
-        if let State::Sent(_) = &self.state {
+        if matches!(self.state, State::Sent(_)) && self.is_underway_with(recipient) {
             self.push(Body::Notified { recipient, mail });
         }
     }
 
+    fn record_code_delivered(&mut self, recipient: RecipientId, mail: MailId) {
+        if self.is_underway_with(recipient) {
+            self.push(Body::CodeDelivered { recipient, mail });
+        }
+    }
+
+    fn is_underway_with(&self, recipient: RecipientId) -> bool {
+        self.state.underway().is_some_and(|underway| underway.progress_of(recipient).is_some())
+    }
+
     fn record_bounced(&mut self, recipient: RecipientId, mail: MailId, smtp_status: u16) {
-        if self.state.underway().is_some() {
+        if self.is_underway_with(recipient) {
             self.push(Body::Bounced { recipient, mail, smtp_status });
         }
     }

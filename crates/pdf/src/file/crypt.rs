@@ -1,7 +1,10 @@
 //! The standard security handler for files that open without a password: what is read is decrypted, what an update
 //! adds is encrypted with the same file key (ISO 32000-2 §7.6).
 
-use aes::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit, block_padding::{NoPadding, Padding, Pkcs7}};
+use aes::cipher::{
+    BlockModeDecrypt, BlockModeEncrypt, KeyIvInit,
+    block_padding::{NoPadding, Padding, Pkcs7},
+};
 use lopdf::ObjectId;
 use md5::{Digest, Md5};
 use sha2::{Sha256, Sha384, Sha512};
@@ -11,8 +14,8 @@ use crate::inspect::{Refusal, damaged};
 
 /// The padding of passwords, which is the whole of an empty one (§7.6.4.3.2).
 const PADDING: [u8; 32] = [
-    0x28, 0xBF, 0x4E, 0x5E, 0x4E, 0x75, 0x8A, 0x41, 0x64, 0x00, 0x4E, 0x56, 0xFF, 0xFA, 0x01, 0x08, 0x2E, 0x2E,
-    0x00, 0xB6, 0xD0, 0x68, 0x3E, 0x80, 0x2F, 0x0C, 0xA9, 0xFE, 0x64, 0x53, 0x69, 0x7A,
+    0x28, 0xBF, 0x4E, 0x5E, 0x4E, 0x75, 0x8A, 0x41, 0x64, 0x00, 0x4E, 0x56, 0xFF, 0xFA, 0x01, 0x08, 0x2E,
+    0x2E, 0x00, 0xB6, 0xD0, 0x68, 0x3E, 0x80, 0x2F, 0x0C, 0xA9, 0xFE, 0x64, 0x53, 0x69, 0x7A,
 ];
 
 /// How strings or streams are encrypted.
@@ -30,8 +33,6 @@ pub(crate) struct Crypt {
     key: Vec<u8>,
     strings: Method,
     streams: Method,
-    /// `/P`: what a reader lets its user do (§7.6.4.2, table 22).
-    pub(crate) permissions: i32,
 }
 
 impl Crypt {
@@ -56,7 +57,8 @@ impl Crypt {
         if encrypt.get(b"EFF").is_some_and(|node| node.as_name() != encrypt.name(b"StmF")) {
             return Err(Refusal::UnsupportedEncryption);
         }
-        let permissions = encrypt.integer(b"P").ok_or(damaged("the encryption dictionary has no permissions"))?;
+        let permissions =
+            encrypt.integer(b"P").ok_or(damaged("the encryption dictionary has no permissions"))?;
         // Written as a signed or an unsigned 32-bit number in real files.
         let permissions = (permissions & 0xffff_ffff) as u32 as i32;
         let key = match (version, revision) {
@@ -64,7 +66,7 @@ impl Crypt {
             (5, 5 | 6) => modern_key(encrypt, revision)?,
             _ => return Err(Refusal::UnsupportedEncryption),
         };
-        Ok(Self { key, strings, streams, permissions })
+        Ok(Self { key, strings, streams })
     }
 
     /// Decrypts a string of the object `id`.
@@ -104,8 +106,8 @@ impl Crypt {
         match method {
             Method::Identity => Ok(input.to_vec()),
             Method::Rc4 => Ok(rc4(&self.object_key(method, id), input)),
-            // Some producers leave empty strings unencrypted.
-            Method::Aes128 | Method::Aes256 if input.is_empty() => Ok(Vec::new()),
+            // Some producers write nothing, or the vector alone, for nothing.
+            Method::Aes128 | Method::Aes256 if input.is_empty() || input.len() == 16 => Ok(Vec::new()),
             Method::Aes128 => {
                 let (iv, body) = input.split_at_checked(16).ok_or_else(broken)?;
                 let cipher = cbc::Decryptor::<aes::Aes128>::new_from_slices(&self.object_key(method, id), iv);

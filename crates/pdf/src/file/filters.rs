@@ -17,7 +17,9 @@ const PIECE_BYTES: usize = 16 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
     Flate,
-    Lzw { early_change: bool },
+    Lzw {
+        early_change: bool,
+    },
     AsciiHex,
     Ascii85,
     RunLength,
@@ -63,15 +65,16 @@ impl Chain {
         for (index, name) in names.iter().enumerate() {
             let options = parameter(index);
             if *name == b"Crypt" {
-                chain.crypt_identity = matches!(options.and_then(|o| o.name(b"Name")), None | Some(b"Identity"));
+                chain.crypt_identity =
+                    matches!(options.and_then(|o| o.name(b"Name")), None | Some(b"Identity"));
                 continue;
             }
             chain.predictor = options.and_then(Predictor::read);
             chain.filters.push(match *name {
                 b"FlateDecode" | b"Fl" => Filter::Flate,
-                b"LZWDecode" | b"LZW" => Filter::Lzw {
-                    early_change: options.and_then(|o| o.integer(b"EarlyChange")) != Some(0),
-                },
+                b"LZWDecode" | b"LZW" => {
+                    Filter::Lzw { early_change: options.and_then(|o| o.integer(b"EarlyChange")) != Some(0) }
+                }
                 b"ASCIIHexDecode" | b"AHx" => Filter::AsciiHex,
                 b"ASCII85Decode" | b"A85" => Filter::Ascii85,
                 b"RunLengthDecode" | b"RL" => Filter::RunLength,
@@ -86,11 +89,17 @@ impl Predictor {
     fn read(options: &Dictionary) -> Option<Self> {
         let kind = options.integer(b"Predictor").filter(|kind| *kind > 1)?;
         let positive = |key: &[u8], default: i64| {
-            usize::try_from(options.integer(key).unwrap_or(default)).ok().filter(|n| (1..=1 << 20).contains(n))
+            usize::try_from(options.integer(key).unwrap_or(default))
+                .ok()
+                .filter(|n| (1..=1 << 20).contains(n))
         };
         let bits_per_pixel = positive(b"Colors", 1)?.checked_mul(positive(b"BitsPerComponent", 8)?)?;
         let bits_per_row = bits_per_pixel.checked_mul(positive(b"Columns", 1)?)?;
-        Some(Self { kind, bytes_per_pixel: bits_per_pixel.div_ceil(8), bytes_per_row: bits_per_row.div_ceil(8) })
+        Some(Self {
+            kind,
+            bytes_per_pixel: bits_per_pixel.div_ceil(8),
+            bytes_per_row: bits_per_row.div_ceil(8),
+        })
     }
 
     fn undo(self, encoded: &[u8]) -> Result<Vec<u8>, Refusal> {

@@ -213,7 +213,8 @@ impl<'a> File<'a> {
         };
         let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(broken)?;
         let stream = stream_range(&mut parser, length)?;
-        let loaded = Loaded { id, node: node.clone(), source: Source::File(self.bytes), stream: Some(stream) };
+        let loaded =
+            Loaded { id, node: node.clone(), source: Source::File(self.bytes), stream: Some(stream) };
         let bytes = self.decoded(&loaded, self.budget.holdable_bytes())?.ok_or_else(broken)?;
         self.budget.held(bytes.len() as u64)?;
         let stream = Rc::new(self.index_object_stream(dictionary, bytes)?);
@@ -232,8 +233,10 @@ impl<'a> File<'a> {
         let mut parser = Parser::new(&bytes, 0, &self.budget);
         let mut index = Vec::new();
         for _ in 0..count {
-            let number = parser.unsigned().and_then(|number| u32::try_from(number).ok()).ok_or_else(broken)?;
-            let offset = parser.unsigned().and_then(|offset| usize::try_from(offset).ok()).ok_or_else(broken)?;
+            let number =
+                parser.unsigned().and_then(|number| u32::try_from(number).ok()).ok_or_else(broken)?;
+            let offset =
+                parser.unsigned().and_then(|offset| usize::try_from(offset).ok()).ok_or_else(broken)?;
             index.push((number, first.checked_add(offset).ok_or_else(broken)?));
         }
         self.budget.parsed(parser.position())?;

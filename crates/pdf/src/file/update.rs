@@ -162,7 +162,8 @@ impl<'a, 'f> Update<'a, 'f> {
     /// original from the update: the original is everything before it.
     pub(crate) fn append(self, new: Vec<(ObjectId, Vec<u8>)>) -> Result<Appended, Refusal> {
         let added: usize = new.iter().map(|(_, bytes)| bytes.len() + 64).sum();
-        let mut bytes = Vec::with_capacity(self.file.bytes.len() + added + self.extended.len() * 1024 + 65_536);
+        let mut bytes =
+            Vec::with_capacity(self.file.bytes.len() + added + self.extended.len() * 1024 + 65_536);
         bytes.extend_from_slice(self.file.bytes);
         bytes.push(b'\n');
         let mut appended = Appended { bytes, offsets: Vec::new() };
@@ -180,7 +181,9 @@ impl<'a, 'f> Update<'a, 'f> {
 
 /// The splice that sets `key` of `dictionary`.
 pub(crate) fn set_splice(dictionary: &Node, key: &str, value: &[u8]) -> Result<Splice, Refusal> {
-    let entries = dictionary.as_dictionary().ok_or(damaged("a dictionary is expected and something else stands there"))?;
+    let entries = dictionary
+        .as_dictionary()
+        .ok_or(damaged("a dictionary is expected and something else stands there"))?;
     Ok(match entries.entry(key.as_bytes()) {
         Some(entry) => Splice { span: entry.node.span.clone(), bytes: [b" ", value].concat() },
         None => {
@@ -251,7 +254,8 @@ impl Appended {
                     .iter()
                     .map(|run| format!("{} {}", run.first().map_or(0, |(id, _)| id.0), run.len()))
                     .collect();
-                let rows: Vec<u8> = runs.iter().flatten().flat_map(|(id, offset)| row(*id, *offset)).collect();
+                let rows: Vec<u8> =
+                    runs.iter().flatten().flat_map(|(id, offset)| row(*id, *offset)).collect();
                 let index = index.join(" ");
                 self.text(format_args!(
                     "{} 0 obj\n<< /Type /XRef /W [1 8 2] /Index [{index}] /Length {}",
@@ -271,7 +275,16 @@ impl Appended {
     /// The entries of the newest trailer, continued.
     fn trailer(&mut self, file: &File<'_>, start: usize, size: u32) -> Result<(), Refusal> {
         const REPLACED: [&[u8]; 10] = [
-            b"Size", b"Prev", b"ID", b"Type", b"W", b"Index", b"Length", b"Filter", b"DecodeParms", b"XRefStm",
+            b"Size",
+            b"Prev",
+            b"ID",
+            b"Type",
+            b"W",
+            b"Index",
+            b"Length",
+            b"Filter",
+            b"DecodeParms",
+            b"XRefStm",
         ];
         let previous = file.xref.newest()?;
         for entry in previous.trailer.entries() {

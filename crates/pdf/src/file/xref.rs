@@ -35,8 +35,6 @@ pub(crate) struct Section {
     pub(crate) kind: XrefKind,
     pub(crate) trailer: Dictionary,
     pub(crate) places: Vec<(u32, Place)>,
-    /// First byte after the section, for a table; after its dictionary, for a stream.
-    pub(crate) end: usize,
 }
 
 /// All sections of a file, newest first, and the merged view of them.
@@ -72,6 +70,7 @@ impl Xref {
         }
         let mut places = HashMap::new();
         for section in &sections {
+            section.check_size()?;
             for (number, place) in &section.places {
                 places.entry(*number).or_insert(*place);
             }
@@ -92,7 +91,8 @@ impl Xref {
 /// The offset that the end of the file names.
 fn startxref(bytes: &[u8]) -> Result<usize, Refusal> {
     let broken = || damaged("the file does not end with startxref, an offset and the end-of-file marker");
-    let trimmed = |bytes: &[u8]| bytes.len() - bytes.iter().rev().take_while(|byte| is_whitespace(**byte)).count();
+    let trimmed =
+        |bytes: &[u8]| bytes.len() - bytes.iter().rev().take_while(|byte| is_whitespace(**byte)).count();
     let end = trimmed(bytes);
     let body = bytes.get(..end).and_then(|body| body.strip_suffix(b"%%EOF")).ok_or_else(broken)?;
     let body = body.get(..trimmed(body)).unwrap_or_default();
@@ -111,8 +111,20 @@ impl Section {
         if parser.keyword(b"xref") {
             return Self::table(parser, offset, budget);
         }
-        let id = parser.object_header().ok_or(damaged("no cross-reference section stands where one is named"))?;
+        let id =
+            parser.object_header().ok_or(damaged("no cross-reference section stands where one is named"))?;
         Self::stream(bytes, parser, offset, id, budget)
+    }
+
+    /// Strict validators refuse a file whose trailer states fewer objects than its section lists.
+    fn check_size(&self) -> Result<(), Refusal> {
+        let size = self.trailer.integer(b"Size").and_then(|size| u32::try_from(size).ok()).unwrap_or(0);
+        let within = self.places.iter().all(|(number, place)| *number < size || *place == Place::Free);
+        if within {
+            Ok(())
+        } else {
+            Err(damaged("the cross-references list more objects than the trailer states"))
+        }
     }
 
     fn table(mut parser: Parser<'_>, offset: usize, budget: &Budget) -> Result<Self, Refusal> {
@@ -125,12 +137,10 @@ impl Section {
             let start = parser.position();
             for number in first..first + count {
                 let offset = parser.unsigned().ok_or_else(broken)?;
-                let generation = parser.unsigned().ok_or_else(broken)?;
+                let generation = parser.unsigned().and_then(|number| u16::try_from(number).ok());
+                let generation = generation.ok_or_else(broken)?;
                 let place = if parser.keyword(b"n") {
-                    Place::At {
-                        offset: usize::try_from(offset).map_err(|_| broken())?,
-                        generation: u16::try_from(generation).map_err(|_| broken())?,
-                    }
+                    Place::At { offset: usize::try_from(offset).map_err(|_| broken())?, generation }
                 } else if parser.keyword(b"f") {
                     Place::Free
                 } else {
@@ -144,12 +154,11 @@ impl Section {
         }
         parser.skip_whitespace();
         let trailer = parser.object()?;
-        let end = parser.position();
         let trailer = trailer.as_dictionary().cloned().ok_or(damaged("a trailer is no dictionary"))?;
         if trailer.get(b"XRefStm").is_some() {
             return Err(Refusal::HybridReferences);
         }
-        Ok(Self { offset, kind: XrefKind::Table, trailer, places, end })
+        Ok(Self { offset, kind: XrefKind::Table, trailer, places })
     }
 
     fn stream(
@@ -162,7 +171,6 @@ impl Section {
         let broken = || damaged("a cross-reference stream does not parse");
         let node = parser.object()?;
         let trailer = node.as_dictionary().cloned().ok_or_else(broken)?;
-        let end = parser.position();
         if trailer.name(b"Type") != Some(b"XRef") {
             return Err(damaged("no cross-reference section stands where one is named"));
         }
@@ -203,7 +211,7 @@ impl Section {
         if !places.iter().any(|(number, _)| *number == id.0) {
             places.push((id.0, Place::At { offset, generation: id.1 }));
         }
-        Ok(Self { offset, kind: XrefKind::Stream, trailer, places, end })
+        Ok(Self { offset, kind: XrefKind::Stream, trailer, places })
     }
 }
 
@@ -231,11 +239,18 @@ fn place(fields: &[u8], kind_width: usize, first_width: usize) -> Result<Option<
 
 fn check_numbers(first: u64, count: u64, budget: &Budget) -> Result<(), Refusal> {
     let limit = budget.limits.objects;
-    if first.saturating_add(count) > u64::from(limit) { Err(Refusal::TooManyObjects { limit }) } else { Ok(()) }
+    if first.saturating_add(count) > u64::from(limit) {
+        Err(Refusal::TooManyObjects { limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// The bytes of the stream whose keyword comes next: its length must be exact (§7.3.8.1).
-pub(crate) fn stream_range(parser: &mut Parser<'_>, length: usize) -> Result<std::ops::Range<usize>, Refusal> {
+pub(crate) fn stream_range(
+    parser: &mut Parser<'_>,
+    length: usize,
+) -> Result<std::ops::Range<usize>, Refusal> {
     let broken = || damaged("a stream does not have the length that it states");
     if !parser.keyword(b"stream") {
         return Err(broken());

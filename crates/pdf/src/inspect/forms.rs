@@ -46,9 +46,11 @@ pub struct FormField {
 
 /// What was found of the form.
 #[derive(Debug, Default)]
-pub(super) struct Form {
+pub(crate) struct Form {
     pub(super) fields: Vec<FormField>,
-    pub(super) signatures: Vec<ExistingSignature>,
+    pub(crate) signatures: Vec<ExistingSignature>,
+    /// The objects that hold signatures of fields.
+    pub(crate) signature_objects: Vec<ObjectId>,
     pub(super) has_xfa: bool,
     pub(super) xfa_only: bool,
 }
@@ -70,13 +72,8 @@ struct Walk<'a, 'f> {
 
 pub(super) fn read<'a>(file: &File<'a>, catalog: &Loaded<'a>, pages: &[Page<'a>]) -> Result<Form, Refusal> {
     let catalog_dictionary = catalog.dictionary().ok_or(damaged("there is no document catalog"))?;
-    let mut walk = Walk {
-        file,
-        pages,
-        page_of_widget: HashMap::new(),
-        seen: HashSet::new(),
-        form: Form::default(),
-    };
+    let mut walk =
+        Walk { file, pages, page_of_widget: HashMap::new(), seen: HashSet::new(), form: Form::default() };
     walk.usage_rights(catalog_dictionary)?;
     let form = match catalog_dictionary.get(b"AcroForm") {
         Some(node) => file.resolve_in_place(node)?,
@@ -98,8 +95,9 @@ pub(super) fn read<'a>(file: &File<'a>, catalog: &Loaded<'a>, pages: &[Page<'a>]
         }
     }
     walk.form.has_xfa = form.get(b"XFA").is_some();
-    let needs_rendering =
-        catalog_dictionary.get(b"NeedsRendering").is_some_and(|node| matches!(node.value, Value::Boolean(true)));
+    let needs_rendering = catalog_dictionary
+        .get(b"NeedsRendering")
+        .is_some_and(|node| matches!(node.value, Value::Boolean(true)));
     walk.form.xfa_only = walk.form.has_xfa && (needs_rendering || fields.is_empty());
     Ok(walk.form)
 }
@@ -107,7 +105,8 @@ pub(super) fn read<'a>(file: &File<'a>, catalog: &Loaded<'a>, pages: &[Page<'a>]
 impl<'a> Walk<'a, '_> {
     fn map_widgets(&mut self) -> Result<(), Refusal> {
         for (index, page) in self.pages.iter().enumerate() {
-            let annotations = match page.object.dictionary().and_then(|dictionary| dictionary.get(b"Annots")) {
+            let annotations = match page.object.dictionary().and_then(|dictionary| dictionary.get(b"Annots"))
+            {
                 Some(node) => self.file.resolve_in_place(node)?,
                 None => None,
             };
@@ -190,6 +189,7 @@ impl<'a> Walk<'a, '_> {
         if let Some(value) = value.as_ref().and_then(Node::as_dictionary) {
             let found = existing(self.file, value, own.name.clone())?;
             self.form.signatures.push(found);
+            self.form.signature_objects.extend(dictionary.reference(b"V"));
         } else if object.stream.is_some() {
             return Err(damaged("a signature field is a stream"));
         }
@@ -228,17 +228,18 @@ impl<'a> Walk<'a, '_> {
     }
 }
 
-fn existing(
-    file: &File<'_>,
-    value: &Dictionary,
-    field_name: String,
-) -> Result<ExistingSignature, Refusal> {
+fn existing(file: &File<'_>, value: &Dictionary, field_name: String) -> Result<ExistingSignature, Refusal> {
     let range = match value.get(b"ByteRange") {
         Some(node) => file.resolve_in_place(node)?,
         None => None,
     };
-    let range: Vec<i64> =
-        range.as_ref().and_then(Node::as_array).unwrap_or_default().iter().filter_map(Node::as_integer).collect();
+    let range: Vec<i64> = range
+        .as_ref()
+        .and_then(Node::as_array)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Node::as_integer)
+        .collect();
     let covers_bytes = match range.as_slice() {
         [.., start, length] => u64::try_from(start.saturating_add(*length)).unwrap_or(0),
         _ => 0,
@@ -258,7 +259,8 @@ fn existing(
             Some(node) => file.resolve_in_place(node)?,
             None => None,
         };
-        let level = parameters.as_ref().and_then(Node::as_dictionary).and_then(|p| p.integer(b"P")).unwrap_or(2);
+        let level =
+            parameters.as_ref().and_then(Node::as_dictionary).and_then(|p| p.integer(b"P")).unwrap_or(2);
         doc_mdp = u8::try_from(level).ok();
     }
     let covers_whole_file = covers_bytes == file.bytes.len() as u64;
@@ -282,8 +284,15 @@ fn kind(own: &Inherited) -> FieldKind {
 fn displayed(page: &PageGeometry, rect: UserRect) -> DisplayRect {
     let crop = page.crop;
     let (x, y, width, height) = match page.rotation {
-        90 => (rect.bottom - crop.bottom, rect.left - crop.left, rect.top - rect.bottom, rect.right - rect.left),
-        180 => (crop.right - rect.right, rect.bottom - crop.bottom, rect.right - rect.left, rect.top - rect.bottom),
+        90 => {
+            (rect.bottom - crop.bottom, rect.left - crop.left, rect.top - rect.bottom, rect.right - rect.left)
+        }
+        180 => (
+            crop.right - rect.right,
+            rect.bottom - crop.bottom,
+            rect.right - rect.left,
+            rect.top - rect.bottom,
+        ),
         270 => (crop.top - rect.top, crop.right - rect.right, rect.top - rect.bottom, rect.right - rect.left),
         _ => (rect.left - crop.left, crop.top - rect.top, rect.right - rect.left, rect.top - rect.bottom),
     };

@@ -49,6 +49,19 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Bounds for verifying a sealed file, which is an accepted original with pages and attachments added.
+    pub fn for_sealed() -> Self {
+        let upload = Self::default();
+        Self {
+            size_bytes: 3 * upload.size_bytes,
+            pages: 2 * upload.pages,
+            objects: 2 * upload.objects,
+            ..upload
+        }
+    }
+}
+
 /// What is left of the limits while a file is read.
 #[derive(Debug)]
 pub(crate) struct Budget {

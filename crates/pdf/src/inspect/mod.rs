@@ -16,6 +16,7 @@ pub use limits::Limits;
 pub use refusal::{ExistingSignature, Refusal};
 pub use sweep::Notice;
 
+pub(crate) use forms::text_string;
 pub(crate) use limits::Budget;
 pub(crate) use pages::{Page, Resources};
 pub(crate) use refusal::damaged;
@@ -23,6 +24,7 @@ pub(crate) use refusal::damaged;
 use crate::file::syntax::Node;
 use crate::file::{File, Loaded};
 use crate::geometry::PageGeometry;
+use crate::seal;
 
 /// What a file is, as far as sealing it needs to know.
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +65,23 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Inspection, Refusal> {
     Original::open(bytes, limits)?.inspect()
 }
 
+/// Catalog, pages and form of any file, accepted or not.
+#[derive(Debug)]
+pub(crate) struct Parts<'a> {
+    pub(crate) catalog: Loaded<'a>,
+    pub(crate) pages: Vec<Page<'a>>,
+    pub(crate) form: forms::Form,
+}
+
+impl<'a> Parts<'a> {
+    pub(crate) fn read(file: &File<'a>) -> Result<Self, Refusal> {
+        let catalog = load_catalog(file)?;
+        let pages = pages::read(file, &catalog)?;
+        let form = forms::read(file, &catalog, &pages)?;
+        Ok(Self { catalog, pages, form })
+    }
+}
+
 /// An accepted file, parsed as far as sealing needs.
 #[derive(Debug)]
 pub struct Original<'a> {
@@ -79,9 +98,7 @@ impl<'a> Original<'a> {
     /// accepts an upload calls [`inspect`], which opens them too.
     pub fn open(bytes: &'a [u8], limits: &Limits) -> Result<Self, Refusal> {
         let file = File::open(bytes, limits)?;
-        let catalog = load_catalog(&file)?;
-        let pages = pages::read(&file, &catalog)?;
-        let form = forms::read(&file, &catalog, &pages)?;
+        let Parts { catalog, pages, form } = Parts::read(&file)?;
         if !form.signatures.is_empty() {
             return Err(Refusal::AlreadySigned { signatures: form.signatures });
         }
@@ -115,9 +132,10 @@ impl<'a> Original<'a> {
         self.file.first_free()
     }
 
-    /// Opens every reachable object and stream within the limits.
+    /// Opens every reachable object and stream within the limits, and rehearses the seal.
     pub fn inspect(&self) -> Result<Inspection, Refusal> {
         let mut notices = sweep::read(&self.file, &self.pages)?;
+        seal::rehearse(self)?;
         if self.file.crypt.is_some() {
             notices.insert(Notice::OwnerPassword);
         }

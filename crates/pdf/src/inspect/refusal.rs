@@ -22,7 +22,9 @@ pub enum Refusal {
     #[error("This is not a PDF: it does not begin with a PDF header. Upload a PDF file.")]
     NotAPdf,
     /// More bytes than [`super::Limits::size_bytes`].
-    #[error("The file has {size_bytes} bytes; at most {limit_bytes} are accepted. Make it smaller and upload it again.")]
+    #[error(
+        "The file has {size_bytes} bytes; at most {limit_bytes} are accepted. Make it smaller and upload it again."
+    )]
     TooLarge {
         /// Size of the file.
         size_bytes: u64,
@@ -36,13 +38,17 @@ pub enum Refusal {
         limit: u32,
     },
     /// More indirect objects, or more values in one object, than the limits allow.
-    #[error("The file holds more objects than are accepted ({limit}). Save it again with a current PDF program.")]
+    #[error(
+        "The file holds more objects than are accepted ({limit}). Save it again with a current PDF program."
+    )]
     TooManyObjects {
         /// What is accepted.
         limit: u32,
     },
     /// Arrays, dictionaries, page tree or field tree nested deeper than [`super::Limits::depth`].
-    #[error("The file nests its objects deeper than is accepted ({limit}). Save it again with a current PDF program.")]
+    #[error(
+        "The file nests its objects deeper than is accepted ({limit}). Save it again with a current PDF program."
+    )]
     TooDeep {
         /// What is accepted.
         limit: u32,
@@ -51,13 +57,17 @@ pub enum Refusal {
     #[error("Reading the file takes more work than is accepted. Save it again with a current PDF program.")]
     TooComplex,
     /// A stream, all streams together, or an image expand beyond the limits.
-    #[error("A part of the file expands beyond what is accepted. Reduce the resolution of its images and upload it again.")]
+    #[error(
+        "A part of the file expands beyond what is accepted. Reduce the resolution of its images and upload it again."
+    )]
     ExpansionBomb,
     /// Encrypted so that it opens with a password only.
     #[error("The file opens with a password only. Remove the password and upload it again.")]
     PasswordNeeded,
     /// Encrypted by a handler or a method that is not supported.
-    #[error("The file is encrypted in a way that is not supported. Save it without encryption and upload it again.")]
+    #[error(
+        "The file is encrypted in a way that is not supported. Save it without encryption and upload it again."
+    )]
     UnsupportedEncryption,
     /// A cross-reference section, an object or a stream does not parse cleanly; nothing is repaired.
     #[error("The file is damaged ({detail}). Open it, save it again, check it and upload the new file.")]
@@ -66,10 +76,14 @@ pub enum Refusal {
         detail: &'static str,
     },
     /// Cross-reference tables and streams side by side: strict validators refuse signatures in such files.
-    #[error("The file mixes two kinds of cross-references, which signature validators refuse. Save it again with a current PDF program.")]
+    #[error(
+        "The file mixes two kinds of cross-references, which signature validators refuse. Save it again with a current PDF program."
+    )]
     HybridReferences,
     /// Signed, certified or rights-enabled: a change would break the earlier signature.
-    #[error("The file carries a signature that a change would break. Upload the document as it was before it was signed.")]
+    #[error(
+        "The file carries a signature that a change would break. Upload the document as it was before it was signed."
+    )]
     AlreadySigned {
         /// What was found.
         signatures: Vec<ExistingSignature>,

@@ -36,7 +36,9 @@ impl Notice {
     /// A sentence for the sender.
     pub fn sentence(self) -> &'static str {
         match self {
-            Self::OwnerPassword => "The file is encrypted by an owner password; it opens without one and stays so.",
+            Self::OwnerPassword => {
+                "The file is encrypted by an owner password; it opens without one and stays so."
+            }
             Self::JavaScript => "The file holds scripts, which may change what some readers show.",
             Self::EmbeddedFiles => "The file holds other files; they are sealed with it.",
             Self::ExternalActions => "The file holds links or actions that leave it.",

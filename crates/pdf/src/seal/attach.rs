@@ -49,7 +49,10 @@ pub(super) fn attach<'a>(
     let mut specifications = Vec::new();
     for attachment in attachments {
         let (specification, stream) = (update.reserve(), update.reserve());
-        new.push((stream, write::object(&Object::Stream(embedded_file(attachment)), &encryption(file, stream))));
+        new.push((
+            stream,
+            write::object(&Object::Stream(embedded_file(attachment)), &encryption(file, stream)),
+        ));
         let body = Object::Dictionary(file_specification(attachment, stream));
         new.push((specification, write::object(&body, &encryption(file, specification))));
         let key = unique_key(&tree, &attachment.file_name);
@@ -178,10 +181,8 @@ fn embedded_file(attachment: &Attachment) -> Stream {
     let mut parameters = Dictionary::new();
     parameters.set("Size", i64::try_from(attachment.bytes.len()).unwrap_or(i64::MAX));
     parameters.set("ModDate", text(&attachment.modified.pdf_date()));
-    parameters.set(
-        "CheckSum",
-        Object::String(Md5::digest(&attachment.bytes).to_vec(), StringFormat::Hexadecimal),
-    );
+    parameters
+        .set("CheckSum", Object::String(Md5::digest(&attachment.bytes).to_vec(), StringFormat::Hexadecimal));
     let mut dictionary = Dictionary::new();
     dictionary.set("Type", Object::Name(b"EmbeddedFile".to_vec()));
     dictionary.set("Subtype", Object::Name(attachment.mime_type.clone().into_bytes()));

@@ -12,30 +12,34 @@ pub(crate) struct Balance {
     pub(crate) missing_restores: usize,
 }
 
-/// Counts `q` and `Q` of a decoded content, outside strings, comments and inline images.
-pub(crate) fn of(content: &[u8]) -> Balance {
-    let mut balance = Balance::default();
-    let mut rest = content;
-    while let Some((byte, after)) = rest.split_first() {
-        rest = match byte {
-            b'(' => skip_string(after),
-            b'%' => skip_to(after, |byte| byte == b'\n' || byte == b'\r'),
-            b'/' => skip_to(after, |byte| is_whitespace(byte) || is_delimiter(byte)),
-            byte if is_whitespace(*byte) || is_delimiter(*byte) => after,
-            _ => {
-                let length = rest.iter().take_while(|byte| !is_whitespace(**byte) && !is_delimiter(**byte)).count();
-                let (token, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
-                match token {
-                    b"q" => balance.missing_restores += 1,
-                    b"Q" if balance.missing_restores > 0 => balance.missing_restores -= 1,
-                    b"Q" => balance.missing_saves += 1,
-                    _ => {}
-                }
-                if token == b"ID" { skip_inline_image(after) } else { after }
-            }
-        };
+impl Balance {
+    /// Counts `q` and `Q` of the next decoded content stream, outside strings, comments and inline images.
+    pub(crate) fn count(&mut self, content: &[u8]) {
+        let mut rest = content;
+        while let Some((byte, after)) = rest.split_first() {
+            rest = match byte {
+                b'(' => skip_string(after),
+                b'%' => skip_to(after, |byte| byte == b'\n' || byte == b'\r'),
+                b'/' => skip_to(after, |byte| is_whitespace(byte) || is_delimiter(byte)),
+                byte if is_whitespace(*byte) || is_delimiter(*byte) => after,
+                _ => self.operator(rest),
+            };
+        }
     }
-    balance
+
+    fn operator<'c>(&mut self, content: &'c [u8]) -> &'c [u8] {
+        let is_regular = |byte: &&u8| !is_whitespace(**byte) && !is_delimiter(**byte);
+        let length = content.iter().take_while(is_regular).count();
+        let (token, after) = content.split_at_checked(length).unwrap_or((content, &[]));
+        match token {
+            b"q" => self.missing_restores += 1,
+            b"Q" if self.missing_restores > 0 => self.missing_restores -= 1,
+            b"Q" => self.missing_saves += 1,
+            b"ID" => return skip_inline_image(after),
+            _ => {}
+        }
+        after
+    }
 }
 
 fn skip_to(bytes: &[u8], stop: impl Fn(u8) -> bool) -> &[u8] {
@@ -77,8 +81,9 @@ mod tests {
     #[test]
     fn saves_and_restores_are_counted_outside_strings_comments_names_and_images() {
         let balance = |content: &[u8]| {
-            let Balance { missing_saves, missing_restores } = of(content);
-            (missing_saves, missing_restores)
+            let mut balance = Balance::default();
+            balance.count(content);
+            (balance.missing_saves, balance.missing_restores)
         };
         assert_eq!(balance(b"q 1 0 0 1 0 0 cm Q"), (0, 0));
         assert_eq!(balance(b"q q Q"), (0, 1));

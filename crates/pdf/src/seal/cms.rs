@@ -122,7 +122,8 @@ impl Signer {
             signature: OctetString::new(signature.to_vec())?,
             unsigned_attrs: None,
         };
-        let certificates: Vec<_> = self.certificates.iter().cloned().map(CertificateChoices::Certificate).collect();
+        let certificates: Vec<_> =
+            self.certificates.iter().cloned().map(CertificateChoices::Certificate).collect();
         let data = SignedData {
             version: CmsVersion::V1,
             digest_algorithms: SetOfVec::from_iter([algorithm(SHA_256)])?,

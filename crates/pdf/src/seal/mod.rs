@@ -10,7 +10,7 @@ pub(crate) mod stamp;
 use std::ops::Range;
 
 use der::Encode;
-use lopdf::ObjectId;
+use lopdf::{Object, ObjectId, Stream, dictionary};
 use sha2::{Digest, Sha256};
 use x509_cert::attr::Attributes;
 
@@ -47,6 +47,49 @@ impl UtcTime {
     pub(crate) fn pdf_date(self) -> String {
         let Self { year, month, day, hour, minute, second } = self;
         format!("D:{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
+    }
+
+    /// Reads what [`Self::pdf_date`] writes.
+    pub(crate) fn from_pdf_date(date: &str) -> Option<Self> {
+        let digits = date.strip_prefix("D:")?.strip_suffix('Z')?.as_bytes();
+        if digits.len() != 14 || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let number = |at: usize, length: usize| {
+            let field = digits.get(at..at + length)?;
+            Some(field.iter().fold(0_u16, |number, digit| number * 10 + u16::from(digit - b'0')))
+        };
+        let two = |at: usize| u8::try_from(number(at, 2)?).ok();
+        let time = Self {
+            year: number(0, 4)?,
+            month: two(4)?,
+            day: two(6)?,
+            hour: two(8)?,
+            minute: two(10)?,
+            second: two(12)?,
+        };
+        let valid = (1970..=9999).contains(&time.year)
+            && (1..=12).contains(&time.month)
+            && (1..=31).contains(&time.day)
+            && time.hour < 24
+            && time.minute < 60
+            && time.second <= 60;
+        valid.then_some(time)
+    }
+
+    /// Seconds since 1970 in the Gregorian calendar.
+    pub fn unix_s(self) -> u64 {
+        let leap_years_before = |year: u64| year / 4 - year / 100 + year / 400;
+        let year = u64::from(self.year);
+        let is_leap = leap_years_before(year) > leap_years_before(year - 1);
+        let days_before_month = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334]
+            .get(usize::from(self.month.saturating_sub(1)))
+            .copied()
+            .unwrap_or(0)
+            + u64::from(is_leap && self.month > 2);
+        let days_before_year = 365 * (year - 1970) + leap_years_before(year - 1) - leap_years_before(1969);
+        let days = days_before_year + days_before_month + u64::from(self.day) - 1;
+        ((days * 24 + u64::from(self.hour)) * 60 + u64::from(self.minute)) * 60 + u64::from(self.second)
     }
 }
 
@@ -158,7 +201,11 @@ impl Prepared {
 }
 
 /// Seals with a key at hand.
-pub fn seal(original: &Original<'_>, request: SealRequest<'_>, key: &dyn SealKey) -> Result<Vec<u8>, SealError> {
+pub fn seal(
+    original: &Original<'_>,
+    request: SealRequest<'_>,
+    key: &dyn SealKey,
+) -> Result<Vec<u8>, SealError> {
     let prepared = prepare(original, request)?;
     let signature = key.sign(&prepared.digest())?;
     prepared.embed(&signature)
@@ -168,28 +215,95 @@ pub fn seal(original: &Original<'_>, request: SealRequest<'_>, key: &dyn SealKey
 pub fn prepare(original: &Original<'_>, request: SealRequest<'_>) -> Result<Prepared, SealError> {
     let signer = Signer::read(request.certificate_chain)?;
     let first_free = original.first_free_object();
-    let (mut objects, next) = request.objects.into_parts();
+    let (objects, next) = request.objects.into_parts();
     if next < first_free || objects.iter().any(|(id, _)| id.0 < first_free || id.1 != 0) {
         return Err(SealError::WrongNumbers);
     }
     if let Some(overlay) = request.overlays.iter().find(|o| !objects.iter().any(|(id, _)| *id == o.form)) {
         return Err(SealError::UnknownObject(overlay.form));
     }
-    let file = &original.file;
-    let mut update = Update::new(file, next);
-    let mut new = Vec::new();
-    stamp::append_pages(&mut update, original, request.extra_pages, &mut objects)?;
-    stamp::stamp(&mut update, original, request.overlays, &mut new)?;
-    attach::attach(&mut update, file, &original.catalog, request.attachments, &mut new)?;
-    new.extend(objects.iter().map(|(id, object)| (*id, write::object(object, &encryption(file, *id)))));
-    let value = update.reserve();
-    certify(&mut update, original, value, &mut new)?;
     let reserved = Signer::reserved_bytes(request.certificate_chain);
-    new.push((value, signature_dictionary(&encryption(file, value), request.signer, request.signed_at, reserved)));
-    let appended = update.append(new)?;
+    let parts = Addition {
+        overlays: request.overlays,
+        extra_pages: request.extra_pages,
+        attachments: request.attachments,
+        signer: request.signer,
+        signed_at: request.signed_at,
+        reserved,
+    };
+    let (appended, value) = parts.append(original, objects, next)?;
     let lost = || damaged("the signature was not written");
     let body = appended.body_offset(value).ok_or_else(lost)?;
     finish(original, appended, body, reserved, signer)
+}
+
+/// Writes the update that any seal writes, without keeping it: whoever accepts a file knows then that it can be
+/// sealed, and no envelope waits for a seal that cannot come.
+pub(crate) fn rehearse(original: &Original<'_>) -> Result<(), Refusal> {
+    let mut objects = NewObjects::new(original.first_free_object());
+    let form = objects.add(Stream::new(dictionary! { "Type" => "XObject", "Subtype" => "Form" }, Vec::new()));
+    let media = vec![0.into(), 0.into(), 1.into(), 1.into()];
+    let page = objects.add(dictionary! { "Type" => "Page", "MediaBox" => media });
+    let overlays: Vec<PageOverlay> = (1..)
+        .take(original.pages.len())
+        .map(|page| PageOverlay { page, form, matrix: [1.0, 0.0, 0.0, 1.0, 0.0, 0.0] })
+        .collect();
+    let signed_at = UtcTime { year: 1970, month: 1, day: 1, hour: 0, minute: 0, second: 0 };
+    let attachment = Attachment {
+        file_name: "rehearsal".to_owned(),
+        mime_type: "text/plain".to_owned(),
+        description: String::new(),
+        bytes: Vec::new(),
+        modified: signed_at,
+    };
+    let nobody = SignerText { name: String::new(), reason: String::new(), location: String::new() };
+    let addition = Addition {
+        overlays: &overlays,
+        extra_pages: &[page],
+        attachments: &[attachment],
+        signer: &nobody,
+        signed_at,
+        reserved: 0,
+    };
+    let (objects, next) = objects.into_parts();
+    match addition.append(original, objects, next) {
+        Ok(_) => Ok(()),
+        Err(SealError::Original(refusal)) => Err(refusal),
+        Err(_) => Err(damaged("its parts do not fit together")),
+    }
+}
+
+/// What one update adds.
+struct Addition<'r> {
+    overlays: &'r [PageOverlay],
+    extra_pages: &'r [ObjectId],
+    attachments: &'r [Attachment],
+    signer: &'r SignerText,
+    signed_at: UtcTime,
+    reserved: usize,
+}
+
+impl Addition<'_> {
+    /// Writes the update; also the object that holds the signature.
+    fn append(
+        &self,
+        original: &Original<'_>,
+        mut objects: Vec<(ObjectId, Object)>,
+        next: u32,
+    ) -> Result<(Appended, ObjectId), SealError> {
+        let file = &original.file;
+        let mut update = Update::new(file, next);
+        let mut new = Vec::new();
+        stamp::append_pages(&mut update, original, self.extra_pages, &mut objects)?;
+        stamp::stamp(&mut update, original, self.overlays, &mut new)?;
+        attach::attach(&mut update, file, &original.catalog, self.attachments, &mut new)?;
+        new.extend(objects.iter().map(|(id, object)| (*id, write::object(object, &encryption(file, *id)))));
+        let value = update.reserve();
+        certify(&mut update, original, value, &mut new)?;
+        let body = signature_dictionary(&encryption(file, value), self.signer, self.signed_at, self.reserved);
+        new.push((value, body));
+        Ok((update.append(new)?, value))
+    }
 }
 
 /// Fills in `/ByteRange` and computes what is to be signed.
@@ -309,7 +423,9 @@ fn append_to<'a>(
 ) -> Result<(), Refusal> {
     let existing = dictionary.as_dictionary().and_then(|dictionary| dictionary.get(key.as_bytes()));
     match existing.map(|node| target(&original.file, owner, node)).transpose()?.flatten() {
-        Some((owner, array)) if array.as_array().is_some() => update.push(&owner, &array, reference.as_bytes()),
+        Some((owner, array)) if array.as_array().is_some() => {
+            update.push(&owner, &array, reference.as_bytes())
+        }
         _ => update.set(owner, dictionary, key, format!("[{reference}]").as_bytes()),
     }
 }
@@ -327,4 +443,26 @@ fn field_name(original: &Original<'_>) -> String {
         number += 1;
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_the_same_in_a_pdf_date_and_in_seconds() {
+        let time =
+            |year, month, day, hour, minute, second| UtcTime { year, month, day, hour, minute, second };
+        for (time, seconds) in [
+            (time(1970, 1, 1, 0, 0, 0), 0),
+            (time(2000, 2, 29, 23, 59, 59), 951_868_799),
+            (time(2026, 11, 21, 9, 30, 5), 1_795_253_405),
+            (time(2100, 3, 1, 0, 0, 0), 4_107_542_400),
+        ] {
+            assert_eq!(time.unix_s(), seconds);
+            assert_eq!(UtcTime::from_pdf_date(&time.pdf_date()), Some(time));
+        }
+        assert_eq!(UtcTime::from_pdf_date("D:20261321093005Z"), None);
+        assert_eq!(UtcTime::from_pdf_date("D:20261121093005+01'00'"), None);
+    }
 }

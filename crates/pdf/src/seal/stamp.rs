@@ -1,22 +1,29 @@
 //! Pages of the sealed document: the content of a stamped page is wrapped and followed by its stamps, and new pages
 //! are appended to the page tree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 
 use lopdf::{Dictionary, Object, ObjectId, Stream};
 
 use super::attach::target;
-use super::balance::{self, Balance};
 use super::SealError;
-use crate::place::PageOverlay;
+use super::balance::Balance;
 use crate::file::syntax::Node;
 use crate::file::update::{Splice, Update, encryption, set_splice};
 use crate::file::{File, Loaded, write};
+use crate::place::PageOverlay;
 use crate::inspect::{Original, Page, Refusal, Resources, damaged};
 
 /// What is drawn on one page: name in the resources, form and matrix.
 type Stamps = Vec<(String, ObjectId, [f64; 6])>;
+
+/// What pages share: the balance of the same content, and the stream that opens it.
+#[derive(Default)]
+struct Contents {
+    balances: HashMap<Vec<ObjectId>, Balance>,
+    openings: BTreeMap<usize, ObjectId>,
+}
 
 /// A dictionary of the file that gets names of forms.
 #[derive(Debug)]
@@ -40,12 +47,12 @@ pub(super) fn stamp<'a>(
         by_page.entry(overlay.page).or_default().push(overlay);
     }
     let mut containers: BTreeMap<(ObjectId, usize), Container<'a>> = BTreeMap::new();
-    let mut opening: BTreeMap<usize, ObjectId> = BTreeMap::new();
+    let mut contents = Contents::default();
     for (number, overlays) in by_page {
         let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let page = index.and_then(|index| original.pages.get(index)).ok_or(SealError::UnknownPage(number))?;
         let stamps = name_forms(update, original, page, &overlays, &mut containers)?;
-        wrap(update, original, page, &stamps, &mut opening, new)?;
+        wrap(update, original, page, &stamps, &mut contents, new)?;
     }
     for container in containers.into_values() {
         let entries = form_entries(container.names.iter().map(|(name, form)| (name, *form)));
@@ -105,9 +112,12 @@ fn name_forms<'a>(
     }
     let is_resources = forms.is_none();
     let (owner, node) = forms.unwrap_or((owner, node));
-    let container = containers
-        .entry((owner.id, node.span.start))
-        .or_insert_with(|| Container { owner, node, is_resources, names: BTreeSet::new() });
+    let container = containers.entry((owner.id, node.span.start)).or_insert_with(|| Container {
+        owner,
+        node,
+        is_resources,
+        names: BTreeSet::new(),
+    });
     container.names.extend(stamps.iter().map(|(name, form, _)| (name.clone(), *form)));
     Ok(stamps)
 }
@@ -157,21 +167,23 @@ fn wrap<'a>(
     original: &Original<'a>,
     page: &Page<'a>,
     stamps: &Stamps,
-    opening: &mut BTreeMap<usize, ObjectId>,
+    contents: &mut Contents,
     new: &mut Vec<(ObjectId, Vec<u8>)>,
 ) -> Result<(), SealError> {
     let file = &original.file;
     let streams = content_streams(file, page)?;
-    let Balance { missing_saves, missing_restores } = content_balance(file, &streams)?;
+    let balance = match contents.balances.get(&streams) {
+        Some(balance) => *balance,
+        None => content_balance(file, &streams)?,
+    };
+    contents.balances.insert(streams.clone(), balance);
+    let Balance { missing_saves, missing_restores } = balance;
     let saves = missing_saves + 1;
-    let first = if let Some(id) = opening.get(&saves) {
-        *id
-    } else {
+    let first = *contents.openings.entry(saves).or_insert_with(|| {
         let id = update.reserve();
         new.push((id, content(file, id, &"q\n".repeat(saves))));
-        opening.insert(saves, id);
         id
-    };
+    });
     let mut text = "\n".to_owned() + &"Q\n".repeat(missing_restores + 1);
     for (name, _, matrix) in stamps {
         let [a, b, c, d, e, f] = matrix.map(coordinate);
@@ -180,8 +192,7 @@ fn wrap<'a>(
     }
     let last = update.reserve();
     new.push((last, content(file, last, &text)));
-    let parts: Vec<String> =
-        [first].into_iter().chain(streams).chain([last]).map(write::reference).collect();
+    let parts: Vec<String> = [first].into_iter().chain(streams).chain([last]).map(write::reference).collect();
     let value = format!("[{}]", parts.join(" "));
     update.set(&page.object, &page.object.node, "Contents", value.as_bytes())?;
     Ok(())
@@ -215,20 +226,20 @@ pub(crate) fn content_streams(file: &File<'_>, page: &Page<'_>) -> Result<Vec<Ob
     let items = array.as_array().ok_or(damaged("the content of a page is neither a stream nor an array"))?;
     items
         .iter()
-        .map(|item| item.as_reference().ok_or(damaged("the content of a page holds something that is no stream")))
+        .map(|item| {
+            item.as_reference().ok_or(damaged("the content of a page holds something that is no stream"))
+        })
         .collect()
 }
 
 fn content_balance(file: &File<'_>, streams: &[ObjectId]) -> Result<Balance, Refusal> {
-    let mut content = Vec::new();
+    let mut balance = Balance::default();
     for id in streams {
         let Some(object) = file.load(*id)? else { continue };
-        let limit = file.budget.limits.structure_bytes.saturating_sub(content.len() as u64);
-        let decoded = file.decoded(&object, limit)?;
-        content.extend(decoded.ok_or(damaged("the content of a page is compressed by no known method"))?);
-        content.push(b'\n');
+        let decoded = file.decoded(&object, file.budget.limits.structure_bytes)?;
+        balance.count(&decoded.ok_or(damaged("the content of a page is compressed by no known method"))?);
     }
-    Ok(balance::of(&content))
+    Ok(balance)
 }
 
 /// Appends pages to the root of the page tree. What the root would hand down is set aside in each page.

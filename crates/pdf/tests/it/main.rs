@@ -10,3 +10,19 @@ mod font;
 mod place;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod documented;
+#[cfg(test)]
+mod mutations;
+#[cfg(test)]
+mod prefix;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod shapes;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod survival;

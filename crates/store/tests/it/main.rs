@@ -9,8 +9,18 @@ mod command;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod dice;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
 mod rows;
+#[cfg(test)]
+mod sweeps;
+#[cfg(test)]
+mod tenants;

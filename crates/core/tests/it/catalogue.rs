@@ -1,0 +1,61 @@
+//! The event catalogue in the docs is made from the code (E-1).
+
+use std::{collections::BTreeSet, fmt::Write as _, fs};
+
+use crate::{golden, samples};
+
+/// `(type, what it says in the code)` of every variant, in order of declaration.
+fn declared() -> Vec<(String, String)> {
+    let source = fs::read_to_string(golden::repository_file("src/envelope/event.rs")).unwrap();
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let mut declared = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let Some(name) = line.strip_prefix("#[serde(rename = \"").and_then(|rest| rest.strip_suffix("\")]"))
+        else {
+            continue;
+        };
+        let mut words: Vec<&str> =
+            lines[..number].iter().rev().map_while(|line| line.strip_prefix("/// ")).collect();
+        words.reverse();
+        declared.push((name.to_owned(), words.join(" ")));
+    }
+    declared
+}
+
+#[test]
+fn e_1_every_declared_type_has_a_sample_and_its_own_text() {
+    let declared: BTreeSet<String> = declared().into_iter().map(|(name, _)| name).collect();
+    let samples: BTreeSet<String> =
+        samples::events().iter().map(|event| event.body.type_text().to_owned()).collect();
+    assert_eq!(declared, samples);
+    for event in samples::events() {
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(json["body"]["type"], event.body.type_text());
+    }
+}
+
+#[test]
+fn e_1_the_catalogue_in_the_docs_is_the_code_s() {
+    let mut text = String::from(
+        "# Events\n\n\
+         Everything that happens to an envelope is one of these events; the envelope is nothing else than their fold.\n\
+         This page is made from the code by a test of `countersign-core`; do not edit it.\n\n\
+         Each event holds `envelope`, `seq` (from 1), `at` (UTC, milliseconds), `actor` (the system, an API key, or a\n\
+         recipient with session and factors, with client address, how the address was learnt, user agent and time\n\
+         zone), `correlation`, and a `body` of one of these types. It is encoded as canonical JSON (RFC 8785) with a\n\
+         version and the SHA-256 of the event before it. Personal values are not in it: their place holds whose they\n\
+         are and a salted SHA-256.\n\n\
+         | type | meaning | content |\n|---|---|---|\n",
+    );
+    for (name, meaning) in declared() {
+        let event = samples::events().into_iter().find(|event| event.body.type_text() == name).unwrap();
+        let json = serde_json::to_value(&event.body).unwrap();
+        let mut content = String::new();
+        for key in json["content"].as_object().into_iter().flatten().map(|(key, _)| key) {
+            let separator = if content.is_empty() { "" } else { ", " };
+            write!(content, "{separator}`{key}`").unwrap();
+        }
+        writeln!(text, "| `{name}` | {meaning} | {content} |").unwrap();
+    }
+    golden::compare("../../docs/events.md", &text);
+}

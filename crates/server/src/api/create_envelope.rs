@@ -1,0 +1,281 @@
+//! `POST /v1/envelopes`: put documents, recipients and fields together as a draft.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use countersign_core::{
+    access::{Identity, Operation},
+    envelope::{
+        Command,
+        command::{NewEnvelope, NewField, NewRecipient},
+        fields::check_email,
+    },
+    id::{DocumentId, EnvelopeId},
+    limits,
+    refusal::{Code, Refusal},
+    secret::Personal,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    answer,
+    shapes::{EnvelopeBody, FactorBody, KindBody, KindParameters, RectBody, RoleBody, kind_of},
+};
+use crate::{
+    app::App,
+    documents,
+    envelopes::{self, Along, Answering},
+    fault::Failure,
+    http::{
+        gate::{Call, Endpoint, Method, Takes},
+        idempotency::respond,
+        problem::Problem,
+    },
+    persons,
+};
+
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    method: Method::Post,
+    path: "/v1/envelopes",
+    operation: Operation::CreateEnvelope,
+    takes: Takes::Json,
+    query: &[],
+    run: |app, call| Box::pin(create(app, call)),
+};
+
+/// An envelope to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewEnvelopeBody {
+    /// Title: on the button that signs, and in mails.
+    #[schema(value_type = String, max_length = 200)]
+    title: Personal<String>,
+    /// Message to the recipients.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 4000)]
+    message: Option<Personal<String>>,
+    /// Uploaded documents, in order.
+    #[schema(min_items = 1, max_items = 10)]
+    documents: Vec<DocumentReference>,
+    /// Recipients.
+    #[schema(min_items = 1, max_items = 50)]
+    recipients: Vec<NewRecipientBody>,
+    /// Fields, in reading order.
+    #[serde(default)]
+    #[schema(max_items = 500)]
+    fields: Vec<NewFieldBody>,
+    /// Life after sending, in seconds; 30 days by default.
+    #[serde(default = "default_lifetime_s")]
+    #[schema(minimum = 60, maximum = 31_536_000)]
+    lifetime_s: i64,
+}
+
+fn default_lifetime_s() -> i64 {
+    limits::ENVELOPE_DEFAULT_S
+}
+
+/// An uploaded document.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DocumentReference {
+    /// Its id.
+    id: String,
+}
+
+/// A recipient to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRecipientBody {
+    /// Name.
+    #[schema(value_type = String, max_length = 200)]
+    name: Personal<String>,
+    /// E-mail address.
+    #[schema(value_type = String, max_length = 254)]
+    email: Personal<String>,
+    /// Role.
+    role: RoleBody,
+    /// Routing order from 1; equal orders act in parallel. 1 by default.
+    #[serde(default = "first")]
+    #[schema(minimum = 1)]
+    order: u16,
+    /// What must identify the recipient; a mailed code by default.
+    #[serde(default)]
+    factor: FactorBody,
+}
+
+fn first() -> u16 {
+    1
+}
+
+/// A field to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewFieldBody {
+    /// Position in `documents`, from 0.
+    document: usize,
+    /// Position in `recipients`, from 0.
+    recipient: usize,
+    /// Kind.
+    kind: KindBody,
+    /// Page from 1.
+    page: u32,
+    /// Where on the displayed page.
+    rect: RectBody,
+    /// Whether it must be filled; true by default.
+    #[serde(default = "yes")]
+    required: bool,
+    /// What it is called.
+    #[schema(max_length = 200)]
+    label: String,
+    /// Most characters of a text.
+    #[serde(default)]
+    max_chars: Option<u32>,
+    /// Whether a text may have line breaks.
+    #[serde(default)]
+    multiline: Option<bool>,
+    /// Most digits after the point of a number.
+    #[serde(default)]
+    decimals: Option<u8>,
+    /// Name of a radio button's group.
+    #[serde(default)]
+    group: Option<String>,
+    /// The list of a dropdown.
+    #[serde(default)]
+    options: Option<Vec<String>>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl NewFieldBody {
+    fn into_field(self, index: usize) -> Result<NewField, Refusal> {
+        let Self { max_chars, multiline, decimals, group, options, .. } = self;
+        let given = KindParameters { max_chars, multiline, decimals, group, options };
+        let (kind, used) = kind_of(self.kind, &given);
+        if used != given {
+            let sentence = "this field has a parameter that belongs to another kind";
+            return Err(Refusal::at(Code::Invalid, format!("/fields/{index}/kind"), sentence));
+        }
+        let rect = self.rect.to_rect().ok_or_else(|| {
+            let sentence = "measures are points between 0 and the page's size";
+            Refusal::at(Code::Invalid, format!("/fields/{index}/rect"), sentence)
+        })?;
+        Ok(NewField {
+            document_index: self.document,
+            recipient_index: self.recipient,
+            kind,
+            page: self.page,
+            rect,
+            required: self.required,
+            label: self.label,
+        })
+    }
+}
+
+/// Create an envelope as a draft; send it with `POST /v1/envelopes/{envelope}/send`.
+#[utoipa::path(
+    post,
+    path = "/v1/envelopes",
+    operation_id = "create_envelope",
+    tag = "envelopes",
+    params(("Idempotency-Key" = String, Header, description = "New for each thing that you want done")),
+    request_body = NewEnvelopeBody,
+    responses(
+        (status = 201, description = "Created", body = EnvelopeBody, headers(("Location" = String, description = "The envelope"))),
+        (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
+    ),
+    security(("api_key" = ["envelopes:write"])),
+)]
+pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Problem> {
+    let body: NewEnvelopeBody = call.json()?;
+    let envelope = EnvelopeId::new(app.now(), app.draw());
+    let new = compose(&app, &call, envelope, body).await?;
+    let along = Along {
+        answering: Some(Answering {
+            claim: call.claim()?,
+            answer: &|opened| {
+                let location = format!("/v1/envelopes/{}", opened.envelope);
+                answer(201, Some(location), &EnvelopeBody::of(opened))
+            },
+        }),
+        ..Along::default()
+    };
+    let command = Command::Create(Box::new(new));
+    let acted = envelopes::act(&app, &call.asking(), envelope, command, along).await.map_err(renamed)?;
+    acted.answer.map(|answer| respond(answer, false)).ok_or_else(Problem::internal)
+}
+
+/// The core names parameters of a kind under `kind`; here they stand beside it.
+fn renamed(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(mut refusal) => {
+            refusal.pointer = refusal.pointer.map(|pointer| pointer.replacen("/kind/", "/", 1));
+            Failure::Refused(refusal)
+        }
+        other => other,
+    }
+}
+
+async fn compose(
+    app: &App,
+    call: &Call,
+    envelope: EnvelopeId,
+    body: NewEnvelopeBody,
+) -> Result<NewEnvelope, Failure> {
+    let Identity::ApiKey { person: sender, .. } = call.principal.identity() else {
+        return Err(Refusal::not_found().into());
+    };
+    let over = |count: usize, most: usize, pointer: &str| {
+        let sentence = format!("there must be between 1 and {most} of these");
+        if count <= most { Ok(()) } else { Err(Refusal::at(Code::Invalid, pointer, sentence)) }
+    };
+    over(body.documents.len(), limits::DOCUMENTS_PER_ENVELOPE, "/documents")?;
+    over(body.recipients.len(), limits::RECIPIENTS_PER_ENVELOPE, "/recipients")?;
+    let mut documents = Vec::with_capacity(body.documents.len());
+    for (index, reference) in body.documents.iter().enumerate() {
+        let unknown = || {
+            let sentence = "there is no such document; upload it with `POST /v1/documents`";
+            Refusal::at(Code::Invalid, format!("/documents/{index}/id"), sentence)
+        };
+        let id: DocumentId = reference.id.parse().map_err(|_| unknown())?;
+        let document = match documents::read(app, call.tenant(), id).await {
+            Err(Failure::Refused(refusal)) if refusal.code == Code::NotFound => return Err(unknown().into()),
+            other => other?,
+        };
+        documents.push(document.for_envelope());
+    }
+    for (index, recipient) in body.recipients.iter().enumerate() {
+        check_email(&format!("/recipients/{index}/email"), recipient.email.disclose())?;
+    }
+    let emails: Vec<_> = body.recipients.iter().map(|recipient| &recipient.email).collect();
+    let persons = persons::ensure(app, call.tenant(), &emails).await?;
+    let recipients = body
+        .recipients
+        .into_iter()
+        .zip(persons)
+        .map(|(recipient, person)| NewRecipient {
+            person,
+            role: recipient.role.into(),
+            order: recipient.order,
+            name: recipient.name,
+            email: recipient.email,
+            factor: recipient.factor.into(),
+        })
+        .collect();
+    let fields = body.fields.into_iter().enumerate().map(|(index, field)| field.into_field(index));
+    let organization = app.organization(call.tenant().organization()).await?;
+    Ok(NewEnvelope {
+        envelope,
+        organization: organization.id,
+        organization_name: organization.name.clone(),
+        sender: *sender,
+        title: body.title,
+        message: body.message,
+        documents,
+        recipients,
+        fields: fields.collect::<Result<_, _>>()?,
+        lifetime_s: body.lifetime_s,
+    })
+}

@@ -1,0 +1,134 @@
+//! `GET /v1/envelopes`: envelopes with their states, newest first.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::response::Response;
+use countersign_core::{
+    access::{Operation, Tenant},
+    digest::Digest,
+    id::PersonId,
+    limits,
+    refusal::{Code, Refusal},
+};
+use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::json;
+use crate::{
+    app::App,
+    fault::Fault,
+    http::{
+        gate::{Call, Endpoint, Method, Takes},
+        problem::Problem,
+    },
+    persons::{self, PersonKeys},
+};
+
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    method: Method::Get,
+    path: "/v1/envelopes",
+    operation: Operation::ListEnvelopes,
+    takes: Takes::Nothing,
+    query: &["status", "cursor", "limit"],
+    run: |app, call| Box::pin(list(app, call)),
+};
+
+const STATUSES: [&str; 7] = ["draft", "sent", "sealing", "completed", "declined", "voided", "expired"];
+
+/// A page of envelopes.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EnvelopesBody {
+    /// Newest first.
+    envelopes: Vec<EnvelopeSummaryBody>,
+    /// For the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// An envelope in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EnvelopeSummaryBody {
+    /// Its id.
+    id: String,
+    /// Its status.
+    status: String,
+    /// Its title; null once erased.
+    title: Option<String>,
+    /// When it was created (RFC 3339, UTC).
+    created_at: String,
+    /// When its last event was.
+    changed_at: String,
+    /// When it expires.
+    expires_at: Option<String>,
+}
+
+/// The number of entries wanted, within bounds.
+pub(super) fn limit_of(call: &Call) -> Result<usize, Refusal> {
+    let Some(text) = call.query("limit") else { return Ok(limits::PAGE_SIZE) };
+    let limit = text.parse().ok().filter(|limit| (1..=limits::PAGE_SIZE).contains(limit));
+    limit.ok_or_else(|| {
+        Refusal::new(Code::Malformed, format!("`limit` is a number between 1 and {}", limits::PAGE_SIZE))
+    })
+}
+
+/// List envelopes with their states, without people or fields.
+#[utoipa::path(
+    get,
+    path = "/v1/envelopes",
+    operation_id = "list_envelopes",
+    tag = "envelopes",
+    params(
+        ("status" = Option<String>, Query, description = "Only with this status"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Most entries, 100 by default and at most"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = EnvelopesBody),
+        (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
+    ),
+    security(("api_key" = ["envelopes:status"])),
+)]
+pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
+    let status = call.query("status").map(str::to_owned);
+    if status.as_deref().is_some_and(|status| !STATUSES.contains(&status)) {
+        let sentence = format!("`status` is one of: {}", STATUSES.join(", "));
+        return Err(Refusal::new(Code::Malformed, sentence).into());
+    }
+    let cursor = call.query("cursor").map(str::parse).transpose();
+    let before = cursor
+        .map_err(|_| Refusal::new(Code::Malformed, "`cursor` is the `next_cursor` of the page before"))?;
+    let query = EnvelopeQuery { status, before, limit: limit_of(&call)? };
+    let page = app.store.find_envelopes(call.tenant(), &query).await?;
+    let titles = titles(&app, call.tenant(), &page.rows).await?;
+    let next_cursor = page.rows.last().filter(|_| page.more).map(|row| row.envelope.to_string());
+    let envelopes = page
+        .rows
+        .into_iter()
+        .map(|row| EnvelopeSummaryBody {
+            id: row.envelope.to_string(),
+            title: titles.get(&row.title).cloned(),
+            status: row.status,
+            created_at: row.created_at.to_string(),
+            changed_at: row.changed_at.to_string(),
+            expires_at: row.expires_at.map(|at| at.to_string()),
+        })
+        .collect();
+    Ok(json(&EnvelopesBody { envelopes, next_cursor }))
+}
+
+/// The titles by their commitments, where they are not erased.
+async fn titles(app: &App, tenant: &Tenant, rows: &[EnvelopeRow]) -> Result<HashMap<Digest, String>, Fault> {
+    let commitments: Vec<Digest> = rows.iter().map(|row| row.title).collect();
+    let openings = app.store.openings(tenant, &commitments).await?;
+    let mut senders: Vec<PersonId> = openings.iter().map(|opening| opening.person).collect();
+    senders.sort_unstable();
+    senders.dedup();
+    let organization = app.organization(tenant.organization()).await?;
+    let mut keys = PersonKeys::default();
+    keys.add(&organization, &app.store.persons(tenant, &senders).await?)?;
+    let title = |row| Ok((persons::open(&keys, row)?, row.commitment));
+    openings
+        .iter()
+        .map(|row| title(row).map(|(opening, commitment)| (commitment, opening.value.disclose().clone())))
+        .collect()
+}

@@ -1,0 +1,107 @@
+//! `GET /v1/envelopes/{envelope}/events`: what happened, as it is chained and logged.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::response::Response;
+use countersign_core::{
+    access::Operation,
+    refusal::{Code, Refusal},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{json, list_envelopes::limit_of, shapes::shown};
+use crate::{
+    app::App,
+    envelopes,
+    fault::Fault,
+    http::{
+        gate::{Call, Endpoint, Method, Takes},
+        problem::Problem,
+    },
+};
+
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    method: Method::Get,
+    path: "/v1/envelopes/{envelope}/events",
+    operation: Operation::ListEvents,
+    takes: Takes::Nothing,
+    query: &["cursor", "limit"],
+    run: |app, call| Box::pin(list(app, call)),
+};
+
+/// A page of events.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EventsBody {
+    /// In order.
+    events: Vec<EventBody>,
+    /// For the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// An event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct EventBody {
+    /// Position in the envelope, from 1.
+    seq: u64,
+    /// Its type.
+    r#type: &'static str,
+    /// When (RFC 3339, UTC).
+    at: String,
+    /// SHA-256 of its canonical JSON, lower-case hex.
+    sha256: String,
+    /// Index in the log; null until it is there, a moment later.
+    log_index: Option<u64>,
+    /// The event as it is chained (RFC 8785): personal values are commitments in it.
+    #[schema(value_type = Object)]
+    chained: serde_json::Value,
+    /// The personal values by their commitments, where they are not erased.
+    values: BTreeMap<String, String>,
+}
+
+/// Read the events of an envelope.
+#[utoipa::path(
+    get,
+    path = "/v1/envelopes/{envelope}/events",
+    operation_id = "list_events",
+    tag = "envelopes",
+    params(
+        ("envelope" = String, Path, description = "Id of the envelope"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Most entries, 100 by default and at most"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = EventsBody),
+        (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
+    ),
+    security(("api_key" = ["events:read"])),
+)]
+pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
+    let cursor = call.query("cursor").map(str::parse::<u64>).transpose();
+    let after = cursor
+        .map_err(|_| Refusal::new(Code::Malformed, "`cursor` is the `next_cursor` of the page before"))?
+        .unwrap_or(0);
+    let limit = limit_of(&call)?;
+    let opened = envelopes::read(&app, call.tenant(), call.id("envelope")?).await?;
+    let mut events = Vec::new();
+    let mut more = false;
+    for (recorded, stored) in opened.events.iter().zip(&opened.stored).filter(|(_, stored)| stored.seq > after) {
+        if events.len() == limit {
+            more = true;
+            break;
+        }
+        let veiled = recorded.event.veiled();
+        let values = veiled.into_iter().filter_map(|veiled| Some((veiled.sha256.to_string(), shown(veiled)?)));
+        events.push(EventBody {
+            seq: stored.seq,
+            r#type: recorded.event.body.type_text(),
+            at: recorded.event.at.to_string(),
+            sha256: stored.hash.to_string(),
+            log_index: stored.log_index,
+            chained: serde_json::from_slice(&recorded.bytes).map_err(|error| Fault::Task(error.to_string()))?,
+            values: values.collect(),
+        });
+    }
+    let next_cursor = events.last().filter(|_| more).map(|last: &EventBody| last.seq.to_string());
+    Ok(json(&EventsBody { events, next_cursor }))
+}

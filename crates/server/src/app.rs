@@ -1,0 +1,273 @@
+//! The application: the only place for clock, randomness and files. Everything else gets them from here, so that
+//! a test can move the clock and seed the dice.
+
+use std::{
+    collections::HashMap,
+    fs,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use countersign_core::{
+    access::{Environment, Tenant},
+    id::{CorrelationId, OrganizationId},
+    time::Time,
+};
+use countersign_store::{
+    Sqlite, Store,
+    blob::{Blobs, DiskBlobs},
+};
+
+use crate::{
+    config::Config,
+    fault::Fault,
+    keys::{Binding, RootKey, ServerKeys, WrappingKey, making::Making},
+    vault::on_blocking_thread,
+};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Time;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+    fn now(&self) -> Time {
+        let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Time::from_unix_ms(i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// Gives random bytes.
+pub trait Randomness: Send + Sync {
+    /// Fills `bytes`.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// The operating system's randomness.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemRandomness;
+
+impl Randomness for SystemRandomness {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that draws the machine's randomness")]
+    fn fill(&self, bytes: &mut [u8]) {
+        let drawn = aws_lc_rs::rand::fill(bytes);
+        assert!(drawn.is_ok(), "without randomness nothing here is safe: better to stop");
+    }
+}
+
+/// `N` random bytes.
+pub fn draw<const N: usize>(random: &dyn Randomness) -> [u8; N] {
+    let mut bytes = [0; N];
+    random.fill(&mut bytes);
+    bytes
+}
+
+/// An organization with its key at hand.
+#[derive(Debug)]
+pub struct Organization {
+    /// Which.
+    pub id: OrganizationId,
+    /// Its name, shown to recipients.
+    pub name: String,
+    /// Wraps its persons' and documents' keys.
+    pub key: WrappingKey,
+    /// Hashes addresses for look-ups.
+    pub lookup_key: WrappingKey,
+    /// Hashes mailed codes.
+    pub code_key: WrappingKey,
+}
+
+/// Where the key of an organization belongs.
+pub(crate) fn organization_binding(organization: OrganizationId) -> Binding {
+    Binding::new("organization-key", &[organization.as_bytes()])
+}
+
+/// The running application.
+pub struct App {
+    /// What the operator set.
+    pub config: Config,
+    /// The database.
+    pub store: Arc<dyn Store>,
+    /// The files.
+    pub blobs: Arc<dyn Blobs>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The dice.
+    pub random: Arc<dyn Randomness>,
+    /// The server's own keys.
+    pub keys: ServerKeys,
+    root: RootKey,
+    organizations: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
+}
+
+/// An application that is ready, and what its operator should be told.
+pub struct Started {
+    /// The application.
+    pub app: Arc<App>,
+    /// Sentences about what was made for the first time.
+    pub announcements: Vec<String>,
+}
+
+impl App {
+    /// Opens data folder, database and keys; makes what the first start needs; refuses what is unsafe.
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Randomness>,
+    ) -> Result<Started, Fault> {
+        config.check()?;
+        open_data_folder(&config.server.data_dir)?;
+        let store = open_store(&config).await?;
+        let folder = config.server.data_dir.join("blobs");
+        let blobs = on_blocking_thread(move || DiskBlobs::open(&folder)).await??;
+        Self::with_store(config, store, Arc::new(blobs), clock, random).await
+    }
+
+    /// The same over a store that is already open.
+    pub async fn with_store(
+        config: Config,
+        store: Arc<dyn Store>,
+        blobs: Arc<dyn Blobs>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Randomness>,
+    ) -> Result<Started, Fault> {
+        let mut announcements = Vec::new();
+        let root = open_root_key(&config, &*store, &*random, &mut announcements).await?;
+        let host = config.public_host()?;
+        let making =
+            Making { store: &*store, root: root.wrapping(), random: &*random, now: clock.now(), host: &host };
+        let keys = ServerKeys::open(&making, &config.seal).await?;
+        let organizations = RwLock::default();
+        let app = Arc::new(Self { config, store, blobs, clock, random, keys, root, organizations });
+        app.check_organizations().await?;
+        Ok(Started { app, announcements })
+    }
+
+    /// Now.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// `N` random bytes.
+    pub fn draw<const N: usize>(&self) -> [u8; N] {
+        draw(&*self.random)
+    }
+
+    /// A new correlation id (L-2): one for each request from outside, carried on by its jobs and mails.
+    pub fn new_correlation(&self) -> CorrelationId {
+        CorrelationId::new(self.now(), self.draw())
+    }
+
+    /// The root key.
+    pub(crate) fn root(&self) -> &WrappingKey {
+        self.root.wrapping()
+    }
+
+    /// An organization with its key, which is unwrapped once and then kept.
+    pub async fn organization(&self, id: OrganizationId) -> Result<Arc<Organization>, Fault> {
+        let known = self.organizations.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let row = self.store.organization(id).await?;
+        let row = row.ok_or_else(|| Fault::Missing(format!("the organization {id}")))?;
+        let key = self.root().unwrap(&organization_binding(id), &row.wrapped_key)?;
+        let organization = Arc::new(Organization {
+            id,
+            name: row.name,
+            lookup_key: key.derive("person-lookup"),
+            code_key: key.derive("mailed-code"),
+            key,
+        });
+        let mut known = self.organizations.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(Arc::clone(known.entry(id).or_insert(organization)))
+    }
+
+    /// Start-up refuses live mail without a mail server, and a root key that opens only some of the data.
+    async fn check_organizations(&self) -> Result<(), Fault> {
+        for row in self.store.organizations().await? {
+            self.organization(row.organization).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether mails of this tenant go to the mailbox page only.
+    pub fn mails_to_mailbox(&self, tenant: &Tenant) -> bool {
+        tenant.environment() == Environment::Sandbox
+    }
+}
+
+/// Makes the data folder for its owner alone, or refuses one that belongs to somebody else.
+fn open_data_folder(folder: &Path) -> Result<(), Fault> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| Fault::file(folder, error))?;
+    let owner = |path: &Path| fs::metadata(path).map(|metadata| (metadata.uid(), metadata.mode()));
+    let (uid, mode) = owner(folder).map_err(|error| Fault::file(folder, error))?;
+    // /proc/self belongs to whoever runs this process; systems without it are not checked by owner.
+    if owner(Path::new("/proc/self")).is_ok_and(|(own, _)| own != uid) {
+        let sentence = format!(
+            "the data folder {} belongs to another user; run the server as that user or set server.data_dir",
+            folder.display()
+        );
+        return Err(Fault::Unsafe(sentence));
+    }
+    if mode & 0o077 != 0 {
+        let sentence = format!("others may read the data folder {0}; run `chmod 700 {0}`", folder.display());
+        return Err(Fault::Unsafe(sentence));
+    }
+    Ok(())
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Fault> {
+    let path = config.server.data_dir.join("countersign.sqlite");
+    let store = on_blocking_thread(move || Sqlite::open(&path)).await??;
+    Ok(Arc::new(store))
+}
+
+/// Reads the root key and tries it on what is stored; makes one only where nothing is stored yet.
+async fn open_root_key(
+    config: &Config,
+    store: &dyn Store,
+    random: &dyn Randomness,
+    announcements: &mut Vec<String>,
+) -> Result<RootKey, Fault> {
+    let path = config.root_key_file();
+    let (keys, organizations) = (store.keys().await?, store.organizations().await?);
+    let Some(root) = RootKey::read(&path)? else {
+        if !keys.is_empty() || !organizations.is_empty() {
+            let sentence = format!(
+                "there is data, but its root key {} is missing: put the key back from your backup. \
+                 Without it the data cannot be read, and a new key would not help",
+                path.display()
+            );
+            return Err(Fault::Unsafe(sentence));
+        }
+        let root = RootKey::create(&path, random)?;
+        announcements.push(format!(
+            "A new root key is in {}. Back it up apart from the data: without it nothing can be read.",
+            path.display()
+        ));
+        return Ok(root);
+    };
+    let opens_keys = keys.iter().all(|row| {
+        root.wrapping().open(&Binding::new("server-key", &[row.name.as_bytes()]), &row.wrapped_key).is_ok()
+    });
+    let opens_organizations = organizations.iter().all(|row| {
+        root.wrapping().unwrap(&organization_binding(row.organization), &row.wrapped_key).is_ok()
+    });
+    if opens_keys && opens_organizations {
+        return Ok(root);
+    }
+    let sentence = format!(
+        "{} is not the root key of this data: put the right one back from your backup",
+        path.display()
+    );
+    Err(Fault::Unsafe(sentence))
+}

@@ -1,0 +1,301 @@
+//! Configuration: one TOML file, the environment over it, and a start-up that refuses what is unsafe and says how to
+//! mend it. `countersign.example.toml` documents every key.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use countersign_core::limits;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+
+/// All that an operator can set.
+#[derive(Clone, Debug, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Listening, TLS, the data folder.
+    pub server: Server,
+    /// The key that seals.
+    pub seal: Seal,
+    /// Outgoing mail.
+    pub mail: Mail,
+    /// Logs.
+    pub log: Log,
+}
+
+/// `[server]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port to listen on.
+    pub listen: SocketAddr,
+    /// What people and programs reach the server under; names the log, and is in every link.
+    pub public_url: String,
+    /// Database, blobs and keys.
+    pub data_dir: PathBuf,
+    /// The root key's file; `root.key` in the data folder if it is not set.
+    pub root_key_file: Option<PathBuf>,
+    /// PEM chain of the server's certificate.
+    pub tls_certificates: Option<PathBuf>,
+    /// PEM of its private key.
+    pub tls_key: Option<PathBuf>,
+    /// Plain HTTP, for a proxy on the same machine.
+    pub plain_http: bool,
+    /// Addresses or networks of proxies whose `X-Forwarded-For` is believed (G-11).
+    pub trusted_proxies: Vec<Network>,
+    /// Connections at the same time.
+    pub connections: usize,
+    /// Requests in work at the same time.
+    pub requests: usize,
+    /// Seconds that requests in work get to end at a shutdown.
+    pub shutdown_s: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8443)),
+            public_url: "https://localhost:8443".to_owned(),
+            data_dir: PathBuf::from("data"),
+            root_key_file: None,
+            tls_certificates: None,
+            tls_key: None,
+            plain_http: false,
+            trusted_proxies: Vec::new(),
+            connections: 4_096,
+            requests: limits::CONCURRENT_REQUESTS,
+            shutdown_s: 20,
+        }
+    }
+}
+
+/// `[seal]`
+#[derive(Clone, Debug, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Seal {
+    /// A PKCS#11 module; without one, a key with a development certificate is made and kept in the database.
+    pub pkcs11_module: Option<PathBuf>,
+    /// Slot of the token; the first one with a token if it is not set.
+    pub slot: Option<u64>,
+    /// File with the token's PIN.
+    pub pin_file: Option<PathBuf>,
+    /// Label of the private key.
+    pub label: Option<String>,
+    /// PEM chain of its certificate, the key's own first.
+    pub certificates: Option<PathBuf>,
+}
+
+/// `[mail]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mail {
+    /// Host name of the mail server; without one only the sandbox mailbox works.
+    pub smtp_host: Option<String>,
+    /// Its port.
+    pub smtp_port: u16,
+    /// `tls` from the first byte, or `starttls` before anything is sent; there is no plain text.
+    pub smtp_security: SmtpSecurity,
+    /// User name.
+    pub smtp_user: Option<String>,
+    /// File with the password.
+    pub smtp_password_file: Option<PathBuf>,
+    /// PEM of the CA that the mail server's certificate comes from, if it is not a public one.
+    pub smtp_ca_file: Option<PathBuf>,
+    /// Address that mails come from.
+    pub from: String,
+    /// Domain that DKIM signs for; without one mails are not signed.
+    pub dkim_domain: Option<String>,
+    /// DKIM selector.
+    pub dkim_selector: Option<String>,
+    /// PEM of the DKIM key (RSA).
+    pub dkim_key_file: Option<PathBuf>,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            smtp_host: None,
+            smtp_port: 465,
+            smtp_security: SmtpSecurity::Tls,
+            smtp_user: None,
+            smtp_password_file: None,
+            smtp_ca_file: None,
+            from: "countersign@localhost".to_owned(),
+            dkim_domain: None,
+            dkim_selector: None,
+            dkim_key_file: None,
+        }
+    }
+}
+
+/// How the connection to the mail server is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpSecurity {
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+    /// STARTTLS, required (RFC 3207).
+    Starttls,
+    /// Plain text: known, so that start-up can refuse it in words.
+    None,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or a filter of `tracing`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "info".to_owned() }
+    }
+}
+
+/// An address, or a network in CIDR notation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Network {
+    address: IpAddr,
+    prefix_bits: u8,
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not an address or a network like 10.0.0.0/8");
+        let (address, prefix) = text.split_once('/').map_or((text.as_str(), None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address.parse().map_err(|_| wrong())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix_bits = prefix.map_or(Ok(longest), str::parse).map_err(|_| wrong())?;
+        if prefix_bits > longest { Err(wrong()) } else { Ok(Self { address, prefix_bits }) }
+    }
+}
+
+impl From<Network> for String {
+    fn from(network: Network) -> Self {
+        format!("{}/{}", network.address, network.prefix_bits)
+    }
+}
+
+impl Network {
+    /// Whether `address` is in it; IPv4 and IPv6 are never mixed.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
+            IpAddr::V6(v6) => v6.to_bits(),
+        };
+        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_bits)).unwrap_or(0);
+        self.address.is_ipv4() == address.is_ipv4() && bits(self.address) & mask == bits(address) & mask
+    }
+}
+
+impl Config {
+    /// Reads the file, if one is named, and puts `environment` over it: `COUNTERSIGN_SERVER__LISTEN` sets
+    /// `listen` in `[server]`. Unknown keys are refused in both.
+    pub fn read(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Fault> {
+        let mut table = match file {
+            Some(path) => {
+                let text = fs::read_to_string(path).map_err(|error| Fault::file(path, error))?;
+                text.parse::<toml::Table>().map_err(|error| Fault::file(path, error))?
+            }
+            None => toml::Table::new(),
+        };
+        for (name, value) in environment {
+            let Some(path) = name.strip_prefix("COUNTERSIGN_") else { continue };
+            let Some((section, key)) = path.split_once("__") else { continue };
+            let section = table
+                .entry(section.to_ascii_lowercase())
+                .or_insert_with(|| toml::Value::Table(toml::Table::new()));
+            let toml::Value::Table(section) = section else {
+                return Err(Fault::Unsafe(format!("{name} names a section that the file uses as a key")));
+            };
+            section.insert(key.to_ascii_lowercase(), environment_value(&value));
+        }
+        let from = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
+        toml::Value::Table(table)
+            .try_into()
+            .map_err(|error| Fault::File { path: from, reason: error.to_string() })
+    }
+
+    /// The root key's file.
+    pub fn root_key_file(&self) -> PathBuf {
+        self.server.root_key_file.clone().unwrap_or_else(|| self.server.data_dir.join("root.key"))
+    }
+
+    /// Where the development CA's certificate is.
+    pub fn development_ca_file(&self) -> PathBuf {
+        self.server.data_dir.join("tls-ca.pem")
+    }
+
+    /// The host in the public URL.
+    pub fn public_host(&self) -> Result<String, Fault> {
+        let uri: axum::http::Uri = self
+            .server
+            .public_url
+            .parse()
+            .map_err(|_| Fault::Unsafe(format!("server.public_url `{}` is not a URL", self.server.public_url)))?;
+        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned());
+        host.ok_or_else(|| Fault::Unsafe("server.public_url has no host".to_owned()))
+    }
+
+    /// Refuses what is unsafe, with a sentence that says how to mend it.
+    pub fn check(&self) -> Result<(), Fault> {
+        let server = &self.server;
+        let refuse = |sentence: &str| Err(Fault::Unsafe(sentence.to_owned()));
+        if !server.public_url.starts_with("https://") || server.public_url.ends_with('/') {
+            return refuse("server.public_url must begin with https:// and have no slash at its end");
+        }
+        self.public_host()?;
+        if server.plain_http && !server.listen.ip().is_loopback() {
+            return refuse(
+                "server.plain_http is set, but server.listen is not a loopback address: listen on 127.0.0.1 \
+                 behind a proxy on the same machine, or unset plain_http",
+            );
+        }
+        if server.plain_http && server.tls_certificates.is_some() {
+            return refuse("server.plain_http and server.tls_certificates exclude each other: unset one");
+        }
+        if server.tls_certificates.is_some() != server.tls_key.is_some() {
+            return refuse("set both server.tls_certificates and server.tls_key, or neither");
+        }
+        if server.trusted_proxies.iter().any(|network| network.prefix_bits == 0) {
+            return refuse(
+                "server.trusted_proxies has a network of all addresses: then anybody can name any client \
+                 address; list the proxies",
+            );
+        }
+        if server.connections == 0 || server.requests == 0 {
+            return refuse("server.connections and server.requests must be at least 1");
+        }
+        if self.mail.smtp_security == SmtpSecurity::None {
+            return refuse(
+                "mail.smtp_security is `none`: links and codes would travel in plain text; set it to `tls` or \
+                 `starttls`",
+            );
+        }
+        if self.mail.smtp_host.is_some() && self.mail.from.ends_with("@localhost") {
+            return refuse("mail.smtp_host is set: set mail.from to an address that the mail server accepts");
+        }
+        let dkim = [self.mail.dkim_domain.is_some(), self.mail.dkim_selector.is_some(), self.mail.dkim_key_file.is_some()];
+        if dkim.contains(&true) && dkim.contains(&false) {
+            return refuse("set mail.dkim_domain, mail.dkim_selector and mail.dkim_key_file together, or none");
+        }
+        Ok(())
+    }
+}
+
+/// A value from the environment: TOML where it reads as such (`true`, `5`, `["10.0.0.0/8"]`), else text.
+fn environment_value(text: &str) -> toml::Value {
+    let parsed = format!("value = {text}").parse::<toml::Table>().ok();
+    parsed.and_then(|mut table| table.remove("value")).unwrap_or_else(|| toml::Value::String(text.to_owned()))
+}

@@ -1,0 +1,250 @@
+//! Use cases of envelopes: load, open, decide, record, commit; on a conflict load and decide again, here and nowhere
+//! else.
+
+mod effects;
+mod opened;
+
+use countersign_core::{
+    access::{Identity, Principal, Tenant},
+    envelope::{
+        Command, Context, Event, State,
+        command::{ActorNow, OriginNow},
+        decide,
+        encode::Recorded,
+    },
+    id::{CorrelationId, EnvelopeId},
+    limits,
+    refusal::{Code, Refusal},
+};
+use countersign_store::{
+    Batch, CommitError,
+    batch::{Append, NewEvent, Row},
+    rows::{EnvelopeRow, FinishedIdempotency, IdempotencyClaim, JobRow, NewJob, OpeningRow, StoredAnswer},
+};
+
+pub use effects::{code_digits, code_mac, job_id, job_of, link_secret};
+pub use opened::{Opened, projection};
+
+use crate::{
+    app::{App, Organization},
+    fault::{Failure, Fault},
+    keys::Binding,
+    persons::opening_binding,
+};
+
+/// Who asks, in which tenant, and because of which request or job.
+#[derive(Clone, Debug)]
+pub struct Asking {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Who.
+    pub actor: ActorNow,
+    /// The request or job.
+    pub correlation: CorrelationId,
+}
+
+impl Asking {
+    /// A caller with a credential.
+    pub fn principal(principal: &Principal, origin: OriginNow, correlation: CorrelationId) -> Self {
+        let actor = match principal.identity() {
+            Identity::ApiKey { key, person, .. } => ActorNow::ApiKey { key: *key, person: *person, origin },
+            Identity::Signer { session, recipient, .. } => {
+                ActorNow::Recipient { recipient: *recipient, session: *session, origin }
+            }
+        };
+        Self { tenant: *principal.tenant(), actor, correlation }
+    }
+
+    /// The server by itself, for a job.
+    pub fn job(job: &JobRow) -> Self {
+        Self { tenant: job.tenant, actor: ActorNow::System, correlation: job.correlation }
+    }
+}
+
+/// An answer to be kept for the same request coming again (G-6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Location`, where there is one.
+    pub location: Option<String>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// How to answer once the events are decided.
+pub struct Answering<'a> {
+    /// The claim that the answer settles.
+    pub claim: &'a IdempotencyClaim,
+    /// Makes the answer from the envelope as it will be.
+    pub answer: &'a (dyn Fn(&Opened) -> Answer + Send + Sync),
+}
+
+/// What goes into the same transaction.
+#[derive(Default)]
+pub struct Along<'a> {
+    /// More rows.
+    pub rows: Vec<Row>,
+    /// The leased job that is done by this.
+    pub finishes: Option<JobRow>,
+    /// The idempotency claim that is answered by this.
+    pub answering: Option<Answering<'a>>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Acted {
+    /// The envelope afterwards.
+    pub opened: Opened,
+    /// The new events.
+    pub events: Vec<Event>,
+    /// The answer, where one was asked for.
+    pub answer: Option<Answer>,
+}
+
+/// Where a stored answer belongs.
+pub(crate) fn answer_binding(claim: &IdempotencyClaim) -> Binding {
+    Binding::new("idempotent-answer", &[claim.api_key.as_bytes(), claim.key.as_bytes()])
+}
+
+/// Encrypts an answer for keeping.
+pub(crate) fn finished(
+    app: &App,
+    organization: &Organization,
+    claim: &IdempotencyClaim,
+    answer: &Answer,
+) -> Result<FinishedIdempotency, Fault> {
+    let sealed_body = organization.key.seal(&*app.random, &answer_binding(claim), &answer.body)?;
+    let answer = StoredAnswer { status: answer.status, location: answer.location.clone(), sealed_body };
+    Ok(FinishedIdempotency { claim: claim.clone(), answer })
+}
+
+/// Asks `command` of an envelope and commits what is decided together with `along`.
+pub async fn act(
+    app: &App,
+    asking: &Asking,
+    envelope: EnvelopeId,
+    command: Command,
+    along: Along<'_>,
+) -> Result<Acted, Failure> {
+    let organization = app.organization(asking.tenant.organization()).await?;
+    for _ in 0..limits::CONFLICT_TRIES {
+        let mut opened = opened::load(app, &asking.tenant, envelope).await?;
+        let context = Context {
+            now: app.now(),
+            actor: asking.actor.clone(),
+            correlation: asking.correlation,
+            nonce: app.draw(),
+            seal_certificate_sha256: app.keys.seal_certificate_sha256,
+        };
+        let events = decide(envelope, &opened.folded, command.clone(), &context)?;
+        opened.add_missing_keys(app, &organization, &asking.tenant, &events).await?;
+        let expected_seq = opened.folded.chain.next_seq();
+        let recorded = opened.record(events.clone());
+        let answer = along.answering.as_ref().map(|answering| (answering.answer)(&opened));
+        let answers = match (&along.answering, &answer) {
+            (Some(answering), Some(answer)) => Some(finished(app, &organization, answering.claim, answer)?),
+            _ => None,
+        };
+        let mut made = made_of(app, asking, &organization, &opened, &recorded)?;
+        made.rows.extend(along.rows.iter().cloned());
+        let batch = Batch {
+            append: append(asking.tenant, envelope, expected_seq, made.events, opened.projection()),
+            rows: made.rows,
+            jobs: made.jobs,
+            finishes: along.finishes.clone(),
+            answers,
+        };
+        match commit(app, batch).await? {
+            Written::Yes => return Ok(Acted { opened, events, answer }),
+            Written::Conflict => {}
+        }
+    }
+    Err(busy().into())
+}
+
+fn busy() -> Refusal {
+    Refusal::new(Code::Busy, "too many others are changing this now; try again")
+}
+
+enum Written {
+    Yes,
+    Conflict,
+}
+
+async fn commit(app: &App, batch: Batch) -> Result<Written, Failure> {
+    let is_empty = batch.append.is_none()
+        && batch.rows.is_empty()
+        && batch.jobs.is_empty()
+        && batch.finishes.is_none()
+        && batch.answers.is_none();
+    if is_empty {
+        return Ok(Written::Yes);
+    }
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(Written::Yes),
+        Err(CommitError::Conflict) => Ok(Written::Conflict),
+        Err(CommitError::ClaimLost) => Err(Refusal::new(
+            Code::IdempotencyInFlight,
+            "another request with this Idempotency-Key took over; ask again for its answer",
+        )
+        .into()),
+        Err(error) => Err(Fault::of_commit(error).into()),
+    }
+}
+
+fn append(
+    tenant: Tenant,
+    envelope: EnvelopeId,
+    expected_seq: u64,
+    events: Vec<NewEvent>,
+    projection: Option<EnvelopeRow>,
+) -> Option<Append> {
+    let projection = projection.filter(|_| !events.is_empty())?;
+    Some(Append { tenant, envelope, expected_seq, events, projection })
+}
+
+/// Events as they are stored, and what follows from them.
+#[derive(Default)]
+struct Made {
+    events: Vec<NewEvent>,
+    rows: Vec<Row>,
+    jobs: Vec<NewJob>,
+}
+
+fn made_of(
+    app: &App,
+    asking: &Asking,
+    organization: &Organization,
+    opened: &Opened,
+    recorded: &[Recorded],
+) -> Result<Made, Fault> {
+    let mut made = Made::default();
+    for one in recorded {
+        made.events.push(NewEvent { bytes: one.bytes.clone(), hash: one.hash, leaf_id: app.draw() });
+        for veiled in one.event.veiled() {
+            let Some(opening) = &veiled.opening else { continue };
+            let key = opened.persons.of(veiled.person)?;
+            let binding = opening_binding(veiled.person, &veiled.sha256);
+            made.rows.push(Row::Opening(OpeningRow {
+                tenant: asking.tenant,
+                envelope: one.event.envelope,
+                commitment: veiled.sha256,
+                person: veiled.person,
+                sealed: key.seal(&*app.random, &binding, &opening.to_bytes())?,
+            }));
+        }
+        made.rows.extend(effects::row_of(app, &asking.tenant, organization, opened, &one.event)?);
+        made.jobs.extend(job_of(asking.tenant, &one.event));
+    }
+    Ok(made)
+}
+
+/// An envelope as it is; `not_found` if the tenant has none of that id.
+pub async fn read(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<Opened, Failure> {
+    let opened = opened::load(app, tenant, envelope).await?;
+    if opened.folded.state == State::Absent {
+        return Err(Refusal::not_found().into());
+    }
+    Ok(opened)
+}

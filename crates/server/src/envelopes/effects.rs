@@ -1,0 +1,142 @@
+//! What follows from an event: jobs, by a pure function, and rows with the secrets that an event must not hold.
+
+use countersign_core::{
+    access::Tenant,
+    digest::Digest,
+    envelope::{Body, Event},
+    id::{CodeId, EnvelopeId, JobId, LinkId, PersonId, RecipientId},
+    limits,
+    secret::{PlainToken, TokenKind},
+};
+use countersign_store::{
+    batch::Row,
+    rows::{CodeRow, LinkRow, NewJob, Work},
+};
+use zeroize::Zeroizing;
+
+use super::Opened;
+use crate::{
+    app::{App, Organization},
+    fault::Fault,
+    keys::{Binding, WrappingKey},
+};
+
+/// The one id that the job of an event can have: deciding the same event again adds no second job.
+pub fn job_id(envelope: EnvelopeId, seq: u64) -> JobId {
+    let digest = Digest::of_parts(&[b"countersign/job/v1\0", envelope.as_bytes(), &seq.to_be_bytes()]);
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(digest.0) {
+        *to = from;
+    }
+    JobId::from_bytes(bytes)
+}
+
+/// The job that follows from an event, if one does.
+pub fn job_of(tenant: Tenant, event: &Event) -> Option<NewJob> {
+    let envelope = event.envelope;
+    let (work, due_at) = match &event.body {
+        Body::LinkIssued { recipient, link, mail, .. } => {
+            (Work::MailLink { envelope, recipient: *recipient, link: *link, mail: *mail }, event.at)
+        }
+        Body::CodeIssued { recipient, session, code, mail, .. } => {
+            let (recipient, session, code, mail) = (*recipient, *session, *code, *mail);
+            (Work::MailCode { envelope, recipient, session, code, mail }, event.at)
+        }
+        Body::SealingStarted { .. } => (Work::Seal { envelope }, event.at),
+        Body::Sent { expires_at } => (Work::Expire { envelope }, *expires_at),
+        _ => return None,
+    };
+    Some(NewJob { tenant, job: job_id(envelope, event.seq), work, correlation: event.correlation, due_at })
+}
+
+/// The row with the secret that goes with an event: a link's or a code's.
+pub(super) fn row_of(
+    app: &App,
+    tenant: &Tenant,
+    organization: &Organization,
+    opened: &Opened,
+    event: &Event,
+) -> Result<Option<Row>, Fault> {
+    match &event.body {
+        Body::LinkIssued { recipient, link, expires_at, .. } => {
+            let token = PlainToken::new(TokenKind::SigningLink, &app.draw());
+            let key = person_key(opened, *recipient)?;
+            Ok(Some(Row::Link(LinkRow {
+                tenant: *tenant,
+                link: *link,
+                envelope: event.envelope,
+                recipient: *recipient,
+                secret: token.hash(),
+                sealed_secret: key.seal(&*app.random, &link_binding(*link), token.expose().as_bytes())?,
+                expires_at: *expires_at,
+            })))
+        }
+        Body::CodeIssued { recipient, session, code, expires_at, .. } => {
+            let digits = digits(app);
+            let key = person_key(opened, *recipient)?;
+            Ok(Some(Row::Code(CodeRow {
+                tenant: *tenant,
+                code: *code,
+                session: *session,
+                mac: code_mac(organization, *code, &digits),
+                sealed_digits: key.seal(&*app.random, &code_binding(*code), digits.as_bytes())?,
+                expires_at: *expires_at,
+            })))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The person behind a recipient.
+pub(crate) fn person_of(opened: &Opened, recipient: RecipientId) -> Result<PersonId, Fault> {
+    let contents = opened.folded.state.contents();
+    let known = contents.and_then(|contents| contents.recipient(recipient));
+    known.map(|known| known.person).ok_or_else(|| Fault::Missing(format!("the recipient {recipient}")))
+}
+
+fn person_key(opened: &Opened, recipient: RecipientId) -> Result<&WrappingKey, Fault> {
+    opened.persons.of(person_of(opened, recipient)?)
+}
+
+fn link_binding(link: LinkId) -> Binding {
+    Binding::new("link-secret", &[link.as_bytes()])
+}
+
+fn code_binding(code: CodeId) -> Binding {
+    Binding::new("code-digits", &[code.as_bytes()])
+}
+
+/// The secret of a link, for the mail that carries it.
+pub fn link_secret(opened: &Opened, row: &LinkRow) -> Result<PlainToken, Fault> {
+    let plain = person_key(opened, row.recipient)?.open(&link_binding(row.link), &row.sealed_secret)?;
+    let text = std::str::from_utf8(&plain).map_err(|_| Fault::Sealed("a link's secret".to_owned()))?;
+    PlainToken::parse(TokenKind::SigningLink, text).map_err(|_| Fault::Sealed("a link's secret".to_owned()))
+}
+
+/// The digits of a code, for the mail that carries them.
+pub fn code_digits(
+    opened: &Opened,
+    recipient: RecipientId,
+    row: &CodeRow,
+) -> Result<Zeroizing<String>, Fault> {
+    let plain = person_key(opened, recipient)?.open(&code_binding(row.code), &row.sealed_digits)?;
+    let text = std::str::from_utf8(&plain).map_err(|_| Fault::Sealed("a code".to_owned()))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// What a code is stored as: HMAC under a key of the organization, bound to the code's id.
+pub fn code_mac(organization: &Organization, code: CodeId, digits: &str) -> Digest {
+    organization.code_key.mac(&[code.as_bytes(), digits.as_bytes()])
+}
+
+/// Random digits, each equally likely: bytes above 249 are drawn again.
+fn digits(app: &App) -> Zeroizing<String> {
+    let mut digits = Zeroizing::new(String::with_capacity(limits::CODE_DIGITS));
+    while digits.len() < limits::CODE_DIGITS {
+        let [byte] = app.draw::<1>();
+        if byte < 250 {
+            digits.push(char::from(b'0' + byte % 10));
+        }
+    }
+    digits
+}

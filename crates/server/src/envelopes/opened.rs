@@ -1,0 +1,142 @@
+//! An envelope loaded from the store: its chain followed, its personal values opened, its events folded.
+
+use std::collections::HashMap;
+
+use countersign_core::{
+    access::Tenant,
+    digest::Digest,
+    envelope::{Event, Opening, encode::Recorded, state::Folded},
+    id::{EnvelopeId, PersonId},
+    secret::Personal,
+    time::Time,
+};
+use countersign_store::rows::{EnvelopeRow, StoredEvent, Stream};
+
+use crate::{
+    app::{App, Organization},
+    fault::Fault,
+    persons::{self, PersonKeys},
+};
+
+/// An envelope, open.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Which.
+    pub envelope: EnvelopeId,
+    /// Its state and the end of its chain.
+    pub folded: Folded,
+    /// Its events in order, personal values opened where they are not erased.
+    pub events: Vec<Recorded>,
+    /// The same as stored, with their places in the log; new events are not among them.
+    pub stored: Vec<StoredEvent>,
+    /// Keys of the persons in it.
+    pub persons: PersonKeys,
+}
+
+/// Loads an envelope; one that does not exist is `Absent`.
+pub(super) async fn load(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<Opened, Fault> {
+    let stream = app.store.load(tenant, envelope).await?;
+    let Some(stream) = stream else {
+        return Ok(Opened {
+            envelope,
+            folded: Folded::default(),
+            events: Vec::new(),
+            stored: Vec::new(),
+            persons: PersonKeys::default(),
+        });
+    };
+    let organization = app.organization(tenant.organization()).await?;
+    Opened::new(&organization, envelope, stream)
+}
+
+impl Opened {
+    /// Follows and folds a stream.
+    pub fn new(organization: &Organization, envelope: EnvelopeId, stream: Stream) -> Result<Self, Fault> {
+        let mut persons = PersonKeys::default();
+        persons.add(organization, &stream.persons)?;
+        let mut openings: HashMap<Digest, Opening> = HashMap::with_capacity(stream.openings.len());
+        for row in &stream.openings {
+            openings.insert(row.commitment, persons::open(&persons, row)?);
+        }
+        let broken = |reason: String| Fault::Chain { stream: envelope.to_string(), reason };
+        let mut folded = Folded::default();
+        let mut events = Vec::with_capacity(stream.events.len());
+        for stored in &stream.events {
+            let mut recorded = folded.chain.follow(&stored.bytes).map_err(|error| broken(error.to_string()))?;
+            if recorded.hash != stored.hash {
+                return Err(broken(format!("the stored hash of event {} is another one", stored.seq)));
+            }
+            if recorded.event.envelope != envelope {
+                return Err(broken(format!("event {} belongs to another envelope", stored.seq)));
+            }
+            for veiled in recorded.event.veiled_mut() {
+                if let Some(opening) = openings.get(&veiled.sha256) {
+                    veiled.open(opening.clone());
+                }
+            }
+            folded.apply(&recorded.event);
+            events.push(recorded);
+        }
+        Ok(Self { envelope, folded, events, stored: stream.events, persons })
+    }
+
+    /// Loads the keys of persons who appear in `events` for the first time.
+    pub(super) async fn add_missing_keys(
+        &mut self,
+        app: &App,
+        organization: &Organization,
+        tenant: &Tenant,
+        events: &[Event],
+    ) -> Result<(), Fault> {
+        let mut missing: Vec<PersonId> = events
+            .iter()
+            .flat_map(Event::veiled)
+            .map(|veiled| veiled.person)
+            .filter(|person| !self.persons.has(*person))
+            .collect();
+        missing.sort_unstable();
+        missing.dedup();
+        if !missing.is_empty() {
+            let rows = app.store.persons(tenant, &missing).await?;
+            self.persons.add(organization, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// Chains and folds new events.
+    pub(super) fn record(&mut self, events: Vec<Event>) -> Vec<Recorded> {
+        let mut new = Vec::with_capacity(events.len());
+        for event in events {
+            let recorded = self.folded.chain.record(event);
+            self.folded.apply(&recorded.event);
+            self.events.push(recorded.clone());
+            new.push(recorded);
+        }
+        new
+    }
+
+    /// The row for lists.
+    pub fn projection(&self) -> Option<EnvelopeRow> {
+        projection(self.envelope, &self.folded)
+    }
+
+    /// The title, unless it was erased.
+    pub fn title(&self) -> Option<&Personal<String>> {
+        self.folded.state.contents()?.title.value()
+    }
+}
+
+/// The row for lists: a fold of the same events, which `doctor` compares.
+pub fn projection(envelope: EnvelopeId, folded: &Folded) -> Option<EnvelopeRow> {
+    let contents = folded.state.contents()?;
+    let expires_at: Option<Time> = folded.state.underway().map(|underway| underway.expires_at);
+    Some(EnvelopeRow {
+        envelope,
+        status: folded.state.status_text().to_owned(),
+        created_at: contents.created_at,
+        changed_at: folded.last_at.unwrap_or(contents.created_at),
+        expires_at,
+        title: contents.title.sha256,
+        last_seq: folded.chain.next_seq().saturating_sub(1),
+    })
+}

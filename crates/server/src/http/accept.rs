@@ -1,0 +1,155 @@
+//! The accept loop: TLS handshakes in tasks of their own with a deadline, no Nagle delay, a bound on connections, and a
+//! shutdown that lets requests in work end.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use countersign_core::limits;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{
+        conn::auto,
+        graceful::{GracefulShutdown, Watcher},
+    },
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use super::client_ip::Peer;
+use crate::{app::App, fault::Fault, http::router::router, tls::Tls};
+
+/// Time for a TLS handshake, and for the headers of a request.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 128;
+
+/// A server that listens.
+pub struct Serving {
+    /// Where.
+    pub address: SocketAddr,
+    stop: watch::Sender<bool>,
+    loop_task: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Accepts no more, lets requests in work end, and returns when they have or when their time is over.
+    pub async fn stop(self) -> Result<(), Fault> {
+        self.stop.send_replace(true);
+        self.loop_task.await.map_err(|error| Fault::Task(error.to_string()))
+    }
+}
+
+/// Binds and serves in the background.
+pub async fn serve(app: Arc<App>, tls: Option<&Tls>) -> Result<Serving, Fault> {
+    let wanted = app.config.server.listen;
+    let listener = TcpListener::bind(wanted).await.map_err(|error| {
+        let sentence = format!(
+            "cannot listen on {wanted}: {error}. If another server runs there, stop it, or set \
+             COUNTERSIGN_SERVER__LISTEN to another address"
+        );
+        Fault::Unsafe(sentence)
+    })?;
+    let address = listener.local_addr().map_err(|error| Fault::Task(error.to_string()))?;
+    let (stop, stopped) = watch::channel(false);
+    let accepting = Accepting {
+        router: router(Arc::clone(&app)),
+        tls: tls.map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
+        connections: Arc::new(Semaphore::new(app.config.server.connections)),
+        last_words: Duration::from_secs(app.config.server.shutdown_s),
+    };
+    let loop_task = tokio::spawn(accepting.run(listener, stopped));
+    Ok(Serving { address, stop, loop_task })
+}
+
+struct Accepting {
+    router: Router,
+    tls: Option<TlsAcceptor>,
+    connections: Arc<Semaphore>,
+    last_words: Duration,
+}
+
+impl Accepting {
+    async fn run(self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+        let graceful = GracefulShutdown::new();
+        loop {
+            // With all permits taken, new connections wait in the kernel's queue.
+            let accepted = async {
+                let permit = Arc::clone(&self.connections).acquire_owned().await.ok();
+                (listener.accept().await, permit)
+            };
+            tokio::select! {
+                (accepted, permit) = accepted => match (accepted, permit) {
+                    (Ok((stream, peer)), Some(permit)) => self.connected(stream, peer, permit, graceful.watcher()),
+                    (Err(error), _) => {
+                        tracing::warn!(event_type = "accept", event_result = "failed", "{error}");
+                        // Out of file descriptors, most likely: some come back as connections end.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                    (_, None) => return,
+                },
+                _ = stopped.wait_for(|stopped| *stopped) => break,
+            }
+        }
+        drop(listener);
+        let ended = tokio::time::timeout(self.last_words, graceful.shutdown()).await;
+        if ended.is_err() {
+            tracing::warn!(event_type = "shutdown", event_result = "cut", "connections were cut at shutdown");
+        }
+    }
+
+    fn connected(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit, watcher: Watcher) {
+        let (router, tls) = (self.router.clone(), self.tls.clone());
+        tokio::spawn(async move {
+            let _permit = permit;
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(event_type = "accept", event_result = "failed", "{error}");
+                return;
+            }
+            match tls {
+                None => converse(stream, peer, router, watcher).await,
+                Some(tls) => {
+                    // A handshake that fails is the client's affair: most are scanners.
+                    if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+                        converse(stream, peer, router, watcher).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn converse<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        let router = router.clone();
+        async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HANDSHAKE)
+        .max_headers(limits::HEADER_COUNT * 2)
+        .max_buf_size(limits::HEADER_BYTES * 4);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(limits::HEADER_BYTES * 2).unwrap_or(u32::MAX))
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(event_type = "connection", event_result = "ended", "{error}");
+    }
+}

@@ -1,0 +1,133 @@
+//! The edge: what every request meets first and every answer last. Correlation id, client address, bounds, one log
+//! line, problems written out, security headers.
+
+use std::{any::Any, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use countersign_core::{envelope::command::OriginNow, id::CorrelationId, limits, secret::Personal};
+use tokio::sync::Semaphore;
+use tracing::Instrument as _;
+
+use super::{
+    client_ip::{Peer, client_address},
+    headers::secure,
+    limits::{check_headers, overloaded, timed_out},
+    problem::Problem,
+};
+use crate::{app::App, fault::Fault};
+
+/// Names the request in answers; one that a client sends is ignored (L-2).
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What is known about a request before anybody is authenticated.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// The request.
+    pub correlation: CorrelationId,
+    /// From where. The time zone is for pages to fill in.
+    pub origin: OriginNow,
+}
+
+/// State of the edge.
+#[derive(Clone)]
+pub struct Edge {
+    /// The application.
+    pub app: Arc<App>,
+    /// One permit for each request in work.
+    pub permits: Arc<Semaphore>,
+}
+
+/// Takes one request in and its answer out.
+pub async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) -> Response {
+    let app = &edge.app;
+    let correlation = app.new_correlation();
+    let context = context_of(app, &request, correlation);
+    let span = span_of(app, &context);
+    let response = async {
+        let response = match context {
+            Ok(context) => {
+                request.extensions_mut().insert(context);
+                bounded(&edge, request, next).await
+            }
+            Err(fault) => Problem::from(fault).into_response(),
+        };
+        finish(app, correlation, response)
+    };
+    response.instrument(span).await
+}
+
+fn context_of(app: &App, request: &Request, correlation: CorrelationId) -> Result<RequestContext, Fault> {
+    let peer = request.extensions().get::<Peer>().copied();
+    let peer = peer.ok_or_else(|| Fault::Missing("the other end of a connection".to_owned()))?;
+    let address = client_address(peer.0, request.headers(), &app.config.server.trusted_proxies);
+    let user_agent = request.headers().get(header::USER_AGENT);
+    let user_agent = user_agent.map(|value| Personal::new(String::from_utf8_lossy(value.as_bytes()).into_owned()));
+    let origin = OriginNow {
+        ip: Personal::new(address.ip.to_string()),
+        ip_source: address.source,
+        user_agent,
+        time_zone: None,
+    };
+    Ok(RequestContext { correlation, origin })
+}
+
+/// The span that gives every line of a request the fields of L-1. Addresses and agents show as tokens only (L-3).
+fn span_of(app: &App, context: &Result<RequestContext, Fault>) -> tracing::Span {
+    let token = |kind: &str, value: &Personal<String>| {
+        let mac = app.keys.tokens.mac(&[kind.as_bytes(), b"\0", value.disclose().as_bytes()]);
+        hex::encode(mac.0.first_chunk::<8>().copied().unwrap_or_default())
+    };
+    let (ip, ua, correlation) = match context {
+        Ok(context) => (
+            token("ip", &context.origin.ip),
+            context.origin.user_agent.as_ref().map(|agent| token("ua", agent)).unwrap_or_default(),
+            context.correlation.to_string(),
+        ),
+        Err(_) => Default::default(),
+    };
+    tracing::info_span!(
+        "request",
+        user_id = tracing::field::Empty,
+        client_id = tracing::field::Empty,
+        event_type = tracing::field::Empty,
+        ip,
+        ua,
+        correlation_id = correlation,
+    )
+}
+
+async fn bounded(edge: &Edge, request: Request, next: Next) -> Response {
+    if let Err(refusal) = check_headers(request.headers()) {
+        return Problem::from(refusal).into_response();
+    }
+    let Ok(_permit) = edge.permits.try_acquire() else { return Problem::from(overloaded()).into_response() };
+    match tokio::time::timeout(Duration::from_secs(limits::REQUEST_S), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::from(timed_out()).into_response(),
+    }
+}
+
+fn finish(app: &App, correlation: CorrelationId, response: Response) -> Response {
+    let problem = response.extensions().get::<Problem>().cloned();
+    let mut response = match &problem {
+        Some(problem) => problem.render(&app.config.server.public_url, correlation, &response),
+        None => response,
+    };
+    secure(&mut response);
+    if let Ok(id) = HeaderValue::try_from(correlation.to_string()) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let event_result = problem.map_or("ok", |problem| problem.code());
+    tracing::info!(event_result, status = response.status().as_u16(), "answered");
+    response
+}
+
+/// A handler that panicked: a fault like any other, and the server goes on.
+pub fn panicked(_: Box<dyn Any + Send>) -> Response {
+    Problem::from(Fault::Task("a handler panicked".to_owned())).into_response()
+}

@@ -1,0 +1,206 @@
+//! The gate of the API: every endpoint is declared in a table, and every request to it is authenticated, authorized,
+//! bounded and claimed here, before its handler sees it. What is not declared is not reachable (G-8).
+
+use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequestParts as _, Query, RawPathParams, Request},
+    http::{HeaderMap, Uri, header, request::Parts},
+    response::Response,
+};
+use countersign_core::{
+    access::{Identity, Operation, Principal, Tenant, allow},
+    digest::Digest,
+    envelope::command::OriginNow,
+    id::CorrelationId,
+    limits,
+    refusal::{Code, Refusal},
+};
+use countersign_store::rows::IdempotencyClaim;
+use serde::de::DeserializeOwned;
+
+use super::{auth, edge::RequestContext, idempotency, limits::read_body, problem::Problem};
+use crate::{app::App, envelopes::Asking, fault::Fault};
+
+/// A handler's answer in the making.
+pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+/// What a request body must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// No body.
+    Nothing,
+    /// `application/json`.
+    Json,
+    /// `application/pdf`.
+    Pdf,
+}
+
+/// The methods in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Changes something, once for each `Idempotency-Key`.
+    Post,
+}
+
+/// One declared endpoint.
+pub struct Endpoint {
+    /// Method.
+    pub method: Method,
+    /// Path with `{parameters}`.
+    pub path: &'static str,
+    /// What it does: names its scope.
+    pub operation: Operation,
+    /// Its body.
+    pub takes: Takes,
+    /// Its query parameters.
+    pub query: &'static [&'static str],
+    /// Its handler.
+    pub run: fn(Arc<App>, Call) -> Answering,
+}
+
+/// A request that passed the gate.
+pub struct Call {
+    /// Who calls.
+    pub principal: Principal,
+    /// From where, and which request it is.
+    pub context: RequestContext,
+    /// The body.
+    pub body: Bytes,
+    claim: Option<IdempotencyClaim>,
+    path: BTreeMap<String, String>,
+    query: BTreeMap<String, String>,
+}
+
+impl Call {
+    /// The caller's tenant.
+    pub fn tenant(&self) -> &Tenant {
+        self.principal.tenant()
+    }
+
+    /// The caller, for a use case.
+    pub fn asking(&self) -> Asking {
+        Asking::principal(&self.principal, self.context.origin.clone(), self.context.correlation)
+    }
+
+    /// The request.
+    pub fn correlation(&self) -> CorrelationId {
+        self.context.correlation
+    }
+
+    /// The idempotency claim: every POST has one.
+    pub fn claim(&self) -> Result<&IdempotencyClaim, Fault> {
+        self.claim.as_ref().ok_or_else(|| Fault::Missing("the idempotency claim of a POST".to_owned()))
+    }
+
+    /// An id in the path. What is not an id is not found.
+    pub fn id<T: std::str::FromStr>(&self, name: &str) -> Result<T, Refusal> {
+        self.path.get(name).and_then(|text| text.parse().ok()).ok_or_else(Refusal::not_found)
+    }
+
+    /// A query parameter.
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    /// The body as JSON; unknown fields are refused.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            Refusal::new(Code::Malformed, format!("the body is not the JSON that is expected here: {error}"))
+        })
+    }
+}
+
+/// Takes a request through the gate and to its handler.
+pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let context = parts.extensions.get::<RequestContext>().cloned();
+    let context = context.ok_or_else(|| Fault::Missing("the context of a request".to_owned()))?;
+    let operation = endpoint.operation;
+    tracing::Span::current().record("event_type", operation.text());
+    let principal = auth::api_key(&app, &parts.headers).await?;
+    if let Identity::ApiKey { key, person, .. } = principal.identity() {
+        tracing::Span::current().record("client_id", key.to_string()).record("user_id", person.to_string());
+    }
+    allow(&principal, operation, app.now())?;
+    let query = known_query(endpoint, &parts.uri)?;
+    check_content_type(endpoint.takes, &parts.headers)?;
+    let body = read_body(body, limit_of(endpoint.takes)).await?;
+    if endpoint.takes == Takes::Nothing && !body.is_empty() {
+        return Err(Refusal::new(Code::UnsupportedMediaType, "this takes no body").into());
+    }
+    let path = path_parameters(&mut parts).await;
+    let claim = match endpoint.method {
+        Method::Get => None,
+        Method::Post => {
+            let target = parts.uri.path_and_query().map(|target| target.as_str()).unwrap_or_default();
+            let fingerprint = Digest::of_parts(&[b"POST ", target.as_bytes(), b"\n", &body]);
+            match idempotency::claim(&app, &principal, &parts.headers, fingerprint).await? {
+                idempotency::Claimed::Work(claim) => Some(claim),
+                idempotency::Claimed::Replay(answer) => return Ok(idempotency::respond(answer, true)),
+            }
+        }
+    };
+    let call = Call { principal, context, body, claim: claim.clone(), path, query };
+    let answer = (endpoint.run)(Arc::clone(&app), call).await;
+    if let (Err(_), Some(claim)) = (&answer, &claim) {
+        // Nothing was committed under it: the same key may be tried again.
+        app.store.release_idempotency(claim).await.map_err(Fault::from)?;
+    }
+    answer
+}
+
+fn limit_of(takes: Takes) -> usize {
+    match takes {
+        Takes::Nothing => 0,
+        Takes::Json => limits::BODY_BYTES,
+        Takes::Pdf => limits::UPLOAD_BYTES,
+    }
+}
+
+fn known_query(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, String>, Refusal> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|_| Refusal::new(Code::Malformed, "the query cannot be read"))?;
+    let mut known = BTreeMap::new();
+    for (name, value) in pairs {
+        if !endpoint.query.contains(&name.as_str()) {
+            let sentence = match endpoint.query {
+                [] => "this takes no query parameters".to_owned(),
+                names => format!("the query parameters known here are: {}", names.join(", ")),
+            };
+            return Err(Refusal::new(Code::UnknownParameter, sentence));
+        }
+        if known.insert(name, value).is_some() {
+            return Err(Refusal::new(Code::Malformed, "a query parameter is given twice"));
+        }
+    }
+    Ok(known)
+}
+
+fn check_content_type(takes: Takes, headers: &HeaderMap) -> Result<(), Refusal> {
+    let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
+    let plain = given.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let (fits, sentence) = match takes {
+        Takes::Nothing => (plain.is_none(), "this takes no body and no Content-Type"),
+        Takes::Json => (plain.as_deref() == Some("application/json"), "send `Content-Type: application/json`"),
+        Takes::Pdf => (plain.as_deref() == Some("application/pdf"), "send `Content-Type: application/pdf`"),
+    };
+    let encoded = headers.contains_key(header::CONTENT_ENCODING);
+    if fits && !encoded {
+        return Ok(());
+    }
+    let sentence = if encoded { "send the body without a Content-Encoding" } else { sentence };
+    Err(Refusal::new(Code::UnsupportedMediaType, sentence))
+}
+
+async fn path_parameters(parts: &mut Parts) -> BTreeMap<String, String> {
+    match RawPathParams::from_request_parts(parts, &()).await {
+        Ok(parameters) => {
+            parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        }
+        Err(_) => BTreeMap::new(),
+    }
+}

@@ -1,0 +1,49 @@
+//! Security headers: the one place that sets them. Pages ask for theirs by putting a [`Page`] into their answer.
+
+use axum::{
+    http::{HeaderName, HeaderValue, header},
+    response::Response,
+};
+
+/// Marks an answer as a page: it gets the policy of pages instead of the API's.
+#[derive(Clone, Copy, Debug)]
+pub struct Page;
+
+/// Marks an answer that may be cached for ever, because its name holds the hash of its content.
+#[derive(Clone, Copy, Debug)]
+pub struct Immutable;
+
+/// The policy of pages: nothing inline, no other origin, Trusted Types with one policy for the reader's worker.
+pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; \
+    img-src 'self' blob: data:; font-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; \
+    frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types pdf-worker";
+
+/// The policy of everything else: a browser may do nothing with it.
+pub const API_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+const ALWAYS: [(HeaderName, HeaderValue); 7] = [
+    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+];
+
+/// Sets the headers of an answer.
+pub fn secure(response: &mut Response) {
+    let is_page = response.extensions().get::<Page>().is_some();
+    let is_immutable = response.extensions().get::<Immutable>().is_some();
+    let headers = response.headers_mut();
+    for (name, value) in ALWAYS {
+        headers.insert(name, value);
+    }
+    let policy = if is_page { PAGE_POLICY } else { API_POLICY };
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    let caching = if is_immutable { "public, max-age=31536000, immutable" } else { "no-store" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+}

@@ -1,0 +1,45 @@
+//! The bounds of HTTP, enforced: headers, bodies, time, requests at once. The values are in `core/limits.rs`.
+
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    http::HeaderMap,
+};
+use countersign_core::{
+    limits,
+    refusal::{Code, Refusal},
+};
+use http_body_util::LengthLimitError;
+
+/// Refuses too many or too large headers. HTTP/1 and HTTP/2 parsers have bounds of their own above these.
+pub fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
+    let size_bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers.len() > limits::HEADER_COUNT || size_bytes > limits::HEADER_BYTES {
+        let (count, size) = (limits::HEADER_COUNT, limits::HEADER_BYTES);
+        let sentence = format!("send at most {count} headers of {size} bytes together");
+        return Err(Refusal::new(Code::HeadersTooLarge, sentence));
+    }
+    Ok(())
+}
+
+/// Reads a body of at most `limit_bytes`, and no byte more.
+pub async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, Refusal> {
+    to_bytes(body, limit_bytes).await.map_err(|error| {
+        let source = std::error::Error::source(&error);
+        if source.is_some_and(|source| source.downcast_ref::<LengthLimitError>().is_some()) {
+            Refusal::new(Code::TooLarge, format!("the body must have at most {limit_bytes} bytes"))
+        } else {
+            Refusal::new(Code::Malformed, "the body ended before all of it had arrived")
+        }
+    })
+}
+
+/// The refusal for one request too many.
+pub fn overloaded() -> Refusal {
+    Refusal::new(Code::Overloaded, "too many requests are in work; try again in a moment")
+}
+
+/// The refusal for a request that took too long.
+pub fn timed_out() -> Refusal {
+    let seconds = limits::REQUEST_S;
+    Refusal::new(Code::RequestTimeout, format!("the request was not done within {seconds} seconds; try again"))
+}

@@ -1,0 +1,12 @@
+//! HTTP: the accept loop, what every request passes on its way in, and what every answer gets on its way out.
+
+pub mod accept;
+pub mod auth;
+pub mod client_ip;
+pub mod edge;
+pub mod gate;
+pub mod headers;
+pub mod idempotency;
+pub mod limits;
+pub mod problem;
+pub mod router;

@@ -1,0 +1,186 @@
+//! The one form of an error answer (RFC 9457): a refusal is shown as it is, a fault is logged once and shown as an id.
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use countersign_core::{
+    id::CorrelationId,
+    refusal::{Code, Kind, Refusal},
+};
+use serde::Serialize;
+
+use crate::fault::{Failure, Fault};
+
+/// The code of an answer about our own fault; all others are in [`Code::ALL`].
+pub const INTERNAL: (&str, &str) = ("internal_error", "Something broke on our side");
+
+/// An error answer. Handlers return it; the edge writes it out with type URL and request id.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    pointer: Option<String>,
+    reason: Option<&'static str>,
+    retry_after_s: Option<u32>,
+}
+
+/// As it is written (RFC 9457 §3).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ProblemBody<'a> {
+    /// Page about the code.
+    #[schema(format = "uri")]
+    r#type: String,
+    /// Title of the code, always the same.
+    title: &'a str,
+    /// HTTP status.
+    status: u16,
+    /// What is wrong here, and what to do.
+    detail: &'a str,
+    /// Stable code.
+    code: &'a str,
+    /// Names this request in our logs.
+    request_id: String,
+    /// JSON Pointer to the offending part of the request body.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<&'a str>,
+    /// For `pdf_refused`: the inspection's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
+}
+
+/// The status of a kind of refusal.
+pub fn status_of(kind: Kind) -> StatusCode {
+    match kind {
+        Kind::Malformed => StatusCode::BAD_REQUEST,
+        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Kind::Forbidden => StatusCode::FORBIDDEN,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Method => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+        Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
+        Kind::Conflict => StatusCode::CONFLICT,
+        Kind::Gone => StatusCode::GONE,
+        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Kind::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Kind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Headers => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let retry_after_s = match refusal.code {
+            Code::Overloaded | Code::IdempotencyInFlight | Code::Busy => Some(1),
+            Code::NotReady => Some(5),
+            _ => None,
+        };
+        Self {
+            status: status_of(refusal.code.kind()),
+            code: refusal.code.text(),
+            title: refusal.code.title(),
+            detail: refusal.sentence,
+            pointer: refusal.pointer,
+            reason: None,
+            retry_after_s,
+        }
+    }
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        tracing::error!(event_type = "fault", event_result = "failed", "{fault}");
+        Self::internal()
+    }
+}
+
+impl From<countersign_store::Fault> for Problem {
+    fn from(fault: countersign_store::Fault) -> Self {
+        Fault::from(fault).into()
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(refusal) => refusal.into(),
+            Failure::Broken(fault) => fault.into(),
+            Failure::PdfRefused { reason, sentence } => {
+                let mut problem = Self::from(Refusal::new(Code::PdfRefused, sentence));
+                problem.reason = Some(reason);
+                problem
+            }
+        }
+    }
+}
+
+impl Problem {
+    /// Our own fault, which whoever calls this has logged.
+    pub fn internal() -> Self {
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: INTERNAL.0,
+            title: INTERNAL.1,
+            detail: "this is our fault and was logged; name the request id when you report it".to_owned(),
+            pointer: None,
+            reason: None,
+            retry_after_s: None,
+        }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// What is wrong, and what to do: for pages, which show it in words.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Writes it out as `application/problem+json`.
+    pub fn render(&self, public_url: &str, correlation: CorrelationId, from: &Response) -> Response {
+        let body = ProblemBody {
+            r#type: format!("{public_url}/docs/errors#{}", self.code),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            request_id: correlation.to_string(),
+            pointer: self.pointer.as_deref(),
+            reason: self.reason,
+        };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        // What the router knows stays: `Allow` of a 405.
+        if let Some(allow) = from.headers().get(header::ALLOW) {
+            headers.insert(header::ALLOW, allow.clone());
+        }
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}

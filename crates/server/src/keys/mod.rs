@@ -1,0 +1,13 @@
+//! Keys: the root key in a file, what it wraps, and what that wraps (D-2). A person's values go under the person's
+//! key, a document under its own; both are wrapped by the organization's key, which the root key wraps.
+
+mod pkcs11;
+mod root;
+mod server;
+mod wrapping;
+
+pub use pkcs11::TokenKey;
+pub use root::RootKey;
+pub(crate) use server as making;
+pub use server::{ServerKeys, SharedSealKey};
+pub use wrapping::{Binding, WrappingKey};

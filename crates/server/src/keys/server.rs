@@ -1,0 +1,169 @@
+//! Keys of the server itself: one signs the log, one seals, one turns addresses in logs into tokens. Made at the
+//! first start, kept wrapped by the root key.
+
+use std::sync::Arc;
+
+use countersign_core::{digest::Digest, time::Time};
+use countersign_pdf::seal::{KeyFault, SealKey, SoftwareKey};
+use countersign_store::{Batch, CommitError, Store, batch::Row, rows::KeyRow};
+use countersign_tlog::{LogSigner, Verifier};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+
+use super::{
+    pkcs11::TokenKey,
+    wrapping::{Binding, WrappingKey},
+};
+use crate::{app::Randomness, config::Seal, fault::Fault, tls::set_validity};
+
+/// A seal key that jobs share.
+#[derive(Clone)]
+pub struct SharedSealKey(Arc<dyn SealKey + Send + Sync>);
+
+impl SealKey for SharedSealKey {
+    fn certificate_chain(&self) -> &[Vec<u8>] {
+        self.0.certificate_chain()
+    }
+
+    fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyFault> {
+        self.0.sign(digest)
+    }
+}
+
+/// The server's own keys.
+pub struct ServerKeys {
+    /// Signs the log's checkpoints.
+    pub log: LogSigner,
+    /// Seals documents.
+    pub seal: SharedSealKey,
+    /// SHA-256 of the certificate that seals (DER).
+    pub seal_certificate_sha256: Digest,
+    /// Turns personal values in logs into tokens.
+    pub tokens: WrappingKey,
+}
+
+const LOG: &str = "log-1";
+const SEAL: &str = "seal-1";
+const TOKENS: &str = "tokens-1";
+
+fn place(name: &str) -> Binding {
+    Binding::new("server-key", &[name.as_bytes()])
+}
+
+/// What new keys are made of.
+pub(crate) struct Making<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) root: &'a WrappingKey,
+    pub(crate) random: &'a dyn Randomness,
+    pub(crate) now: Time,
+    /// Host name, which names the log.
+    pub(crate) host: &'a str,
+}
+
+impl ServerKeys {
+    /// Reads the keys, and makes those that are not there yet.
+    pub(crate) async fn open(making: &Making<'_>, seal: &Seal) -> Result<Self, Fault> {
+        let rows = making.store.keys().await?;
+        let log = making.existing_or(&rows, LOG, Making::new_log_key).await?;
+        let tokens = making.existing_or(&rows, TOKENS, Making::new_tokens_key).await?;
+        let verifier: Verifier = log.public.parse().map_err(|_| Fault::Key("the log's key is damaged".into()))?;
+        let seed = making.root.unwrap(&place(LOG), &log.wrapped_key)?;
+        let log = LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
+        let tokens = making.root.unwrap(&place(TOKENS), &tokens.wrapped_key)?;
+        let seal = match &seal.pkcs11_module {
+            Some(module) => SharedSealKey(Arc::new(TokenKey::open(module, seal)?)),
+            None => {
+                let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
+                SharedSealKey(Arc::new(software_seal_key(making.root, &row)?))
+            }
+        };
+        let own = seal.certificate_chain().first();
+        let own = own.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
+        let seal_certificate_sha256 = Digest::of(own);
+        Ok(Self { log, seal, seal_certificate_sha256, tokens })
+    }
+}
+
+fn software_seal_key(root: &WrappingKey, row: &KeyRow) -> Result<SoftwareKey, Fault> {
+    let der = root.open(&place(SEAL), &row.wrapped_key)?;
+    let chain = CertificateDer::pem_slice_iter(row.public.as_bytes())
+        .map(|certificate| certificate.map(|certificate| certificate.to_vec()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Fault::Key(format!("the seal's certificates are damaged: {error}")))?;
+    SoftwareKey::from_pkcs8_der(&der, chain).map_err(|fault| Fault::Key(fault.detail))
+}
+
+impl Making<'_> {
+    /// The row of that name, made and committed if there is none. When another server makes the same key at the
+    /// same time, one of the two is kept and both use it.
+    async fn existing_or(
+        &self,
+        rows: &[KeyRow],
+        name: &str,
+        make: fn(&Self) -> Result<KeyRow, Fault>,
+    ) -> Result<KeyRow, Fault> {
+        if let Some(row) = rows.iter().find(|row| row.name == name) {
+            return Ok(row.clone());
+        }
+        let row = make(self)?;
+        let batch = Batch { rows: vec![Row::Key(row.clone())], ..Batch::default() };
+        match self.store.commit(batch).await {
+            Ok(_) => Ok(row),
+            Err(CommitError::Conflict) => {
+                let rows = self.store.keys().await?;
+                let found = rows.into_iter().find(|row| row.name == name);
+                found.ok_or_else(|| Fault::Missing(format!("the server key {name}")))
+            }
+            Err(error) => Err(Fault::of_commit(error)),
+        }
+    }
+
+    fn row(&self, name: &str, purpose: &str, secret: &[u8], public: String) -> Result<KeyRow, Fault> {
+        Ok(KeyRow {
+            name: name.to_owned(),
+            purpose: purpose.to_owned(),
+            wrapped_key: self.root.seal(self.random, &place(name), secret)?,
+            public,
+            created_at: self.now,
+        })
+    }
+
+    fn new_log_key(&self) -> Result<KeyRow, Fault> {
+        let seed = WrappingKey::generate(self.random);
+        let origin = format!("{}/log", self.host);
+        let signer = LogSigner::from_seed(&origin, seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
+        self.row(LOG, "log", seed.expose(), signer.verifier().to_string())
+    }
+
+    fn new_tokens_key(&self) -> Result<KeyRow, Fault> {
+        self.row(TOKENS, "tokens", WrappingKey::generate(self.random).expose(), String::new())
+    }
+
+    /// A P-256 key with a leaf certificate under a development CA whose own key is thrown away.
+    fn new_seal_key(&self) -> Result<KeyRow, Fault> {
+        let failed = |error: rcgen::Error| Fault::Key(error.to_string());
+        let mut ca = CertificateParams::default();
+        ca.distinguished_name.push(DnType::CommonName, format!("Countersign development CA of {}", self.host));
+        ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        set_validity(&mut ca, self.now, 10);
+        let ca_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+        let ca_certificate = ca.self_signed(&ca_key).map_err(failed)?;
+
+        let mut leaf = CertificateParams::default();
+        leaf.distinguished_name.push(DnType::CommonName, format!("Countersign development seal of {}", self.host));
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::ContentCommitment];
+        let document_signing = ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 36]);
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::EmailProtection, document_signing];
+        leaf.use_authority_key_identifier_extension = true;
+        set_validity(&mut leaf, self.now, 9);
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(failed)?;
+        let issuer = Issuer::new(ca, ca_key);
+        let certificate = leaf.signed_by(&key, &issuer).map_err(failed)?;
+        let chain = [certificate.pem(), ca_certificate.pem()].concat();
+        self.row(SEAL, "seal", key.serialized_der(), chain)
+    }
+}

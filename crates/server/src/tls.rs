@@ -1,0 +1,124 @@
+//! TLS: the operator's certificate, or a development CA of our own in the data folder. TLS 1.2 is the least (D-4).
+
+use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc};
+
+use countersign_core::time::Time;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+use rustls::{ServerConfig, crypto::aws_lc_rs};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
+
+use crate::{config::Config, fault::Fault};
+
+/// Years that the development CA lives.
+const CA_YEARS: i16 = 10;
+
+/// Makes a certificate valid from the day before `now` for so many years.
+pub(crate) fn set_validity(params: &mut CertificateParams, now: Time, years: i16) {
+    let day = |time: Time, years: i16| {
+        let calendar = time.calendar();
+        let month = u8::try_from(calendar.month).unwrap_or(1);
+        // 29 February has no counterpart in most years: the 28th is near enough for a validity.
+        let day = u8::try_from(calendar.day).unwrap_or(1).min(28);
+        date_time_ymd(i32::from(calendar.year.saturating_add(years)), month, day)
+    };
+    params.not_before = day(now.plus_s(-24 * 3_600), 0);
+    params.not_after = day(now, years);
+}
+
+/// What the accept loop needs, and what the operator should be told.
+pub struct Tls {
+    /// For `rustls`.
+    pub server: Arc<ServerConfig>,
+    /// The development CA, where there is one.
+    pub announcement: Option<String>,
+}
+
+impl Tls {
+    /// Loads the operator's certificate, or makes one under the development CA.
+    pub fn open(config: &Config, now: Time) -> Result<Self, Fault> {
+        let (chain, key, announcement) = match (&config.server.tls_certificates, &config.server.tls_key) {
+            (Some(certificates), Some(key)) => {
+                let chain = read_certificates(certificates)?;
+                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| Fault::file(key, error))?;
+                (chain, key, None)
+            }
+            _ => development(config, now)?,
+        };
+        let failed = |error: rustls::Error| Fault::Key(format!("TLS: {error}"));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut server = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(failed)?
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .map_err(failed)?;
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(Self { server: Arc::new(server), announcement })
+    }
+}
+
+fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
+    CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| Fault::file(path, error))
+}
+
+type Made = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, Option<String>);
+
+/// A certificate for the public host and this machine, made at each start under a CA that stays.
+fn development(config: &Config, now: Time) -> Result<Made, Fault> {
+    let failed = |error: rcgen::Error| Fault::Key(format!("development certificate: {error}"));
+    let (certificate_file, key_file) = (config.development_ca_file(), config.server.data_dir.join("tls-ca.key"));
+    let mut announcement = None;
+    if !key_file.exists() {
+        let key = KeyPair::generate().map_err(failed)?;
+        let certificate = ca_params(&config.public_host()?, now).self_signed(&key).map_err(failed)?;
+        write_new(&key_file, key.serialize_pem().as_bytes(), 0o600)?;
+        write_new(&certificate_file, certificate.pem().as_bytes(), 0o644)?;
+        announcement = Some(format!(
+            "No TLS certificate is configured: a development CA was made. Trust {} on the machines that call \
+             this server, or set server.tls_certificates and server.tls_key.",
+            certificate_file.display()
+        ));
+    }
+    let pem = fs::read_to_string(&key_file).map_err(|error| Fault::file(&key_file, error))?;
+    let ca_key = KeyPair::from_pem(&pem).map_err(failed)?;
+    let issuer = Issuer::new(ca_params(&config.public_host()?, now), ca_key);
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    let host = config.public_host()?;
+    if !names.contains(&host) {
+        names.push(host);
+    }
+    let mut params = CertificateParams::new(names).map_err(failed)?;
+    params.distinguished_name.push(DnType::CommonName, "Countersign development server");
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    set_validity(&mut params, now, 1);
+    let key = KeyPair::generate().map_err(failed)?;
+    let certificate = params.signed_by(&key, &issuer).map_err(failed)?;
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    Ok((vec![certificate.der().clone()], key, announcement))
+}
+
+fn ca_params(host: &str, now: Time) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, format!("Countersign development TLS CA of {host}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    set_validity(&mut params, now, CA_YEARS);
+    params
+}
+
+/// Writes a file that must not exist yet, synced, with these permissions.
+fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Fault> {
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(|error| Fault::file(path, error))
+}

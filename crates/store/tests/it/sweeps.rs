@@ -1,0 +1,67 @@
+//! What ended goes away with the next look for jobs, and not before its time.
+
+use std::sync::Arc;
+
+use countersign_core::id::{CodeId, SessionId};
+use countersign_store::{
+    Batch, CommitError, Memory, Postgres, Sqlite, Store, rows::IdempotencyState, testing,
+};
+
+use crate::rows;
+
+async fn stores() -> (tempfile::TempDir, Vec<Arc<dyn Store>>) {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join("store.db")).unwrap();
+    let url = testing::cluster().unwrap().database().await.unwrap();
+    let postgres = Postgres::open(&url).await.unwrap();
+    (folder, vec![Arc::new(Memory::new()), Arc::new(sqlite), Arc::new(postgres)])
+}
+
+#[tokio::test]
+async fn sessions_and_codes_stay_for_a_day_after_their_end() {
+    let (_folder, stores) = stores().await;
+    for store in stores {
+        let rows = vec![rows::session(0, 1, 1, rows::at(0)), rows::code(0, 1, rows::at(0))];
+        store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
+        for (after_ms, stays) in [(86_399_999, true), (86_400_000, false)] {
+            store.claim_jobs(rows::at(after_ms), 1, 1).await.unwrap();
+            let session = store.session(&rows::token("cookie", 1)).await.unwrap();
+            let code = store.code(&rows::tenant(0), CodeId::from_bytes(rows::bytes(1))).await.unwrap();
+            assert_eq!((session.is_some(), code.is_some()), (stays, stays), "{after_ms} ms later");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_not_brought_back() {
+    let (_folder, stores) = stores().await;
+    for store in stores {
+        let session = SessionId::from_bytes(rows::bytes(1));
+        let rows = vec![rows::session(0, 1, 1, rows::at(100))];
+        store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
+        let end = async || store.session(&rows::token("cookie", 1)).await.unwrap().unwrap().expires_at;
+        store.touch_session(session, rows::at(99), rows::at(200)).await.unwrap();
+        assert_eq!(end().await, rows::at(200));
+        store.touch_session(session, rows::at(200), rows::at(300)).await.unwrap();
+        assert_eq!(end().await, rows::at(200));
+    }
+}
+
+/// G-6: a key is free again once its answer is no longer kept, and a late answer to the old claim is refused.
+#[tokio::test]
+async fn an_expired_idempotency_key_is_free_again() {
+    let (_folder, stores) = stores().await;
+    for store in stores {
+        let first = rows::claim(0, 1, 1, 1, rows::at(0));
+        store.claim_idempotency(&first).await.unwrap();
+        let mut next = rows::claim(0, 1, 2, 2, first.expires_at.plus_ms(-1));
+        assert_eq!(store.claim_idempotency(&next).await.unwrap(), IdempotencyState::Mismatch);
+        next.now = first.expires_at;
+        assert_eq!(store.claim_idempotency(&next).await.unwrap(), IdempotencyState::Claimed);
+        let late = Batch { answers: Some(rows::answer(&first, 1)), ..Batch::default() };
+        assert!(matches!(store.commit(late).await, Err(CommitError::ClaimLost)));
+        store.claim_jobs(next.expires_at, 1, 1).await.unwrap();
+        let late = Batch { answers: Some(rows::answer(&next, 1)), ..Batch::default() };
+        assert!(matches!(store.commit(late).await, Err(CommitError::ClaimLost)));
+    }
+}

@@ -1,0 +1,98 @@
+//! What the events say, in words, for the questions that are asked of evidence (E-9).
+
+use std::collections::BTreeMap;
+
+use countersign_core::{
+    envelope::{
+        Body, Veiled,
+        event::{Actor, AdoptionMethod, Factor, IpSource, Role},
+    },
+    id::{MailId, RecipientId},
+};
+
+use crate::line::LoggedEvent;
+
+/// One line per answer: who sent it and how, what each recipient did, how each was identified, how the mark was made,
+/// who received the signed copy.
+pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
+    let mut names: BTreeMap<RecipientId, String> = BTreeMap::new();
+    let mut mails: BTreeMap<MailId, &str> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for logged in events {
+        let event = &logged.recorded.event;
+        let at = event.at.in_utc();
+        let who = |recipient: &RecipientId| names.get(recipient).cloned().unwrap_or_else(|| recipient.to_string());
+        match &event.body {
+            Body::Created { organization_name, title, recipients, .. } => {
+                for recipient in recipients {
+                    let name = format!("{} <{}>", shown(&recipient.name), shown(&recipient.email));
+                    names.insert(recipient.id, name);
+                }
+                lines.push(format!("{organization_name} prepared “{}” at {at}, {}.", shown(title), by(&event.actor)));
+            }
+            Body::Sent { .. } => lines.push(format!("It was sent at {at}, {}.", by(&event.actor))),
+            Body::LinkIssued { mail, .. } => {
+                mails.insert(*mail, "the signing link");
+            }
+            Body::Notified { recipient, mail } => {
+                let what = mails.get(mail).copied().unwrap_or("a mail");
+                lines.push(format!("The mail server took {what} for {} at {at}.", who(recipient)));
+            }
+            Body::SignatureAdopted { recipient, method, .. } => {
+                let how = match method {
+                    AdoptionMethod::Typed => "typing their name",
+                    AdoptionMethod::Drawn => "drawing it",
+                };
+                lines.push(format!("{} made their signature by {how}, at {at}.", who(recipient)));
+            }
+            Body::Signed(act) => lines.push(format!("{} signed at {at}, {}.", who(&act.recipient), by(&event.actor))),
+            Body::Approved(act) => {
+                lines.push(format!("{} approved at {at}, {}.", who(&act.recipient), by(&event.actor)));
+            }
+            Body::Read(act) => {
+                lines.push(format!("{} confirmed reading at {at}, {}.", who(&act.recipient), by(&event.actor)));
+            }
+            Body::Sealed { .. } => lines.push(format!("The documents were sealed at {at}.")),
+            Body::Copied { recipient, .. } => {
+                lines.push(format!("The mail server took the mail with the signed copy for {} at {at}.", who(recipient)));
+            }
+            _ => {}
+        }
+    }
+    lines.extend(asked_only_for_a_copy(events, &names));
+    lines
+}
+
+fn asked_only_for_a_copy(events: &[LoggedEvent], names: &BTreeMap<RecipientId, String>) -> Vec<String> {
+    let Some(Body::Created { recipients, .. }) = events.first().map(|first| &first.recorded.event.body) else {
+        return Vec::new();
+    };
+    let copies = recipients.iter().filter(|recipient| recipient.role == Role::Copy);
+    copies.filter_map(|recipient| Some(format!("{} only receives a copy.", names.get(&recipient.id)?))).collect()
+}
+
+fn shown(veiled: &Veiled) -> &str {
+    veiled.value().map_or("(erased)", |value| value.disclose())
+}
+
+/// Who acted, how they were identified, and from where.
+fn by(actor: &Actor) -> String {
+    let from = |ip: &Veiled, source: &IpSource| {
+        let source = match source {
+            IpSource::Connection => "the connection's address",
+            IpSource::TrustedProxy => "as a trusted proxy reported",
+        };
+        format!("from {} ({source})", shown(ip))
+    };
+    match actor {
+        Actor::System => "by the server itself".to_owned(),
+        Actor::ApiKey { key, origin } => format!("with the API key {key} {}", from(&origin.ip, &origin.ip_source)),
+        Actor::Recipient { factors, origin, .. } => {
+            let known = match factors.contains(&Factor::EmailCode) {
+                true => "identified by the mailed link and a mailed code",
+                false => "identified by the mailed link only",
+            };
+            format!("{known}, {}", from(&origin.ip, &origin.ip_source))
+        }
+    }
+}
