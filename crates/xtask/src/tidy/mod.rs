@@ -3,6 +3,7 @@
 mod assets;
 mod documents;
 mod edges;
+mod requirements;
 mod sources;
 
 use std::fs;
@@ -26,6 +27,7 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
     let mut complaints = edges::check(&edges::metadata(root)?);
     complaints.extend(sources::check(&files));
     complaints.extend(assets::check(root)?);
+    complaints.extend(requirements::check(&files));
     complaints.extend(documents::check(root)?);
     if complaints.is_empty() {
         println!("tidy: {} source files keep the rules", files.len());

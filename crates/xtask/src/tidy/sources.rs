@@ -111,11 +111,12 @@ fn is_comment_about_code(line: &str, text: &str) -> bool {
 }
 
 /// The file before its first unit tests, and the rest.
-fn split_tests(text: &str) -> (&str, &str) {
+pub(super) fn split_tests(text: &str) -> (&str, &str) {
     text.find("\n#[cfg(test)]").map_or((text, ""), |position| text.split_at(position))
 }
 
-fn is_test_file(path: &str) -> bool {
+/// Whether all of a file is tests.
+pub(super) fn is_test_file(path: &str) -> bool {
     path.contains("/tests/") || path.ends_with("/tests.rs")
 }
 
