@@ -41,7 +41,7 @@ async fn a_recipient_declines_with_a_reason() {
     scene.test.finish_without_worker().await;
 }
 
-/// S-4: five wrong codes lock the recipient, until the sender sends again; another browser cannot use a code.
+/// S-3, S-4: five wrong codes lock the recipient, until the sender sends again; another browser cannot use a code.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_wrong_codes_lock_and_a_code_works_in_its_own_browser_only() {
     let scene = Scene::sent(Factor::EmailCode, one_signature()).await;
