@@ -16,7 +16,7 @@ use countersign_store::{
 use serde_json::{Value, json};
 use tokio::{runtime, task::JoinSet};
 
-use crate::{Failure, cpu};
+use crate::{Failure, cpu, house::Folder};
 
 const CALLERS: u64 = 64;
 const COMMITS: u64 = 2_000;
@@ -33,7 +33,7 @@ pub(crate) fn measure(postgres: Option<&str>) -> Result<Value, Failure> {
             let stats = store.stats();
             return Ok(figures("postgres", rate, stats.batches, stats.transactions));
         }
-        let folder = tempfile::tempdir()?;
+        let folder = Folder::new()?;
         let store = Arc::new(Sqlite::open(&folder.path().join("bench.sqlite"))?);
         let rate = rate(store.clone()).await?;
         let stats = store.stats();

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
@@ -17,6 +17,30 @@ use countersign_server::{
 };
 
 use crate::Failure;
+
+/// A folder that ends with the measurement. By hand: a library for it would change the features of what ships.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes one, empty, under the system's place for them.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let path = std::env::temp_dir().join(format!("countersign-bench-{}", std::process::id()));
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind lies in the system's place for such things.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
 
 /// A server at work.
 pub(crate) struct House {

@@ -14,7 +14,7 @@ use tokio::{runtime, task::JoinSet};
 
 use crate::{
     Failure, cpu,
-    house::House,
+    house::{Folder, House},
     lifecycle::{Links, Users},
 };
 
@@ -24,7 +24,7 @@ const USERS: &str = "users";
 /// Runs `count` lifecycles, `callers` at a time, after as many to warm up.
 pub(crate) fn measure(pdf: &Path, count: u32, callers: u32) -> Result<Value, Failure> {
     let pdf = std::fs::read(pdf)?;
-    let folder = tempfile::tempdir()?;
+    let folder = Folder::new()?;
     let serving = runtime::Builder::new_multi_thread().enable_all().thread_name("server").build()?;
     let using = runtime::Builder::new_multi_thread().enable_all().thread_name(USERS).build()?;
     let house = serving.block_on(House::open(folder.path()))?;

@@ -15,7 +15,7 @@ use tokio::runtime;
 
 use crate::{
     Failure,
-    house::config,
+    house::{Folder, config},
     lifecycle::{Links, Users},
 };
 
@@ -68,7 +68,7 @@ fn output(command: &mut Command) -> Result<String, Failure> {
 
 /// Measures the server that `program` is.
 pub(crate) fn measure(program: &Path) -> Result<Value, Failure> {
-    let folder = tempfile::tempdir()?;
+    let folder = Folder::new()?;
     let config = config(folder.path())?;
     let organization = output(command(program, &config).args(["organizations", "create", "Bench"]))?;
     let mut create = command(program, &config);

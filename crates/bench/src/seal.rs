@@ -20,7 +20,7 @@ use tokio::runtime;
 
 use crate::{
     Failure, cpu,
-    house::House,
+    house::{Folder, House},
     lifecycle::{Links, Users},
 };
 
@@ -37,7 +37,7 @@ struct Signed {
 /// Measures with `pdf`; leaves `trail.json`, `evidence.zip` and `log.vkey` in `out`.
 pub(crate) fn measure(pdf: &Path, out: &Path, count: u32) -> Result<Value, Failure> {
     let pdf = fs::read(pdf)?;
-    let folder = tempfile::tempdir()?;
+    let folder = Folder::new()?;
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     let house = runtime.block_on(House::open(folder.path()))?;
     let signed = runtime.block_on(signed(&house, pdf))?;
