@@ -127,7 +127,7 @@ async fn secret(
 }
 
 async fn mailed_secret(api: &Api, address: &str, start: &str) -> Result<Option<String>, Failure> {
-    let mail = api.mail(address, start).await?;
+    let mail = api.mail(address, &[start]).await?;
     let end = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
     Ok(mail.and_then(|mail| {
         let (_, rest) = mail.split_once(start)?;
