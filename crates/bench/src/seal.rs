@@ -82,7 +82,7 @@ async fn signed(house: &House, pdf: Vec<u8>) -> Result<Signed, Failure> {
             Ok(package) => break package,
             // The seal is not in the log yet.
             Err(DemoFault::Refused { status: 503, .. }) => {
-                tokio::time::sleep(Duration::from_millis(25)).await
+                tokio::time::sleep(Duration::from_millis(25)).await;
             }
             Err(fault) => return Err(fault.into()),
         }

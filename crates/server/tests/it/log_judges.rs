@@ -10,7 +10,10 @@ use crate::{
     judges::{JudgeInput, aics_tlog, go_sumdb},
 };
 
-const JUDGES: [fn(&JudgeInput<'_>) -> Result<String, String>; 2] = [go_sumdb, aics_tlog];
+/// What a judge says of a log in a folder.
+type Judge = fn(&JudgeInput<'_>) -> Result<String, String>;
+
+const JUDGES: [Judge; 2] = [go_sumdb, aics_tlog];
 const TILE_WIDTH: u64 = 256;
 
 /// An envelope for fifty people, sent: 102 events with their mails.

@@ -17,6 +17,7 @@ mod gate;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+#[expect(dead_code, reason = "a cosignature is asked for by the tests of the log alone")]
 #[path = "../../../tlog/tests/judges/mod.rs"]
 mod judges;
 #[cfg(test)]

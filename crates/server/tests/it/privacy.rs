@@ -98,7 +98,7 @@ impl Program {
 /// Asks until there is an answer.
 async fn eventually<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let mut ticks = tokio::time::interval(LOOK_AGAIN);
-    let found = tokio::time::timeout(Duration::from_secs(60), async {
+    let found = tokio::time::timeout(Duration::from_mins(1), async {
         loop {
             ticks.tick().await;
             if let Some(found) = look().await {
@@ -116,8 +116,8 @@ fn document() -> Vec<u8> {
     assert!(spare.len() > "<< >>".len());
     let file = file.replace("/Resources << >>", &format!("/Resources << /Note ({TEXT}) >>"));
     // The page grew, and with it the place of the table: the tail is written anew.
-    let start = file.find("xref\n").unwrap();
-    let mut body = file[..start].to_owned();
+    let (start, _) = file.split_once("xref\n").unwrap();
+    let mut body = start.to_owned();
     let place = |needle: &str| body.find(needle).unwrap();
     let offsets = [place("1 0 obj"), place("2 0 obj"), place("3 0 obj")];
     let xref = body.len();

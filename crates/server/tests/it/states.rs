@@ -111,7 +111,7 @@ async fn a_code_works_for_ten_minutes() {
         let form = |path: &str| http.post(format!("{base}{path}")).header("Origin", PUBLIC_URL);
         form("/code/send").form(&[("session", session.as_str())]).send().await.unwrap();
         test.work().await;
-        let code = letters(&test, &key, ADA).await.iter().find_map(|letter| letter.code()).unwrap();
+        let code = letters(&test, &key, ADA).await.iter().find_map(crate::people::Letter::code).unwrap();
         test.clock.forward_s(wait_s);
         let typed = [("session", session.as_str()), ("code", code.as_str())];
         let page = form("/code").form(&typed).send().await.unwrap().text().await.unwrap();

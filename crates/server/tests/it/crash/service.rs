@@ -131,7 +131,7 @@ impl Service {
                 break port.parse().unwrap();
             }
             let ended = self.running.as_mut().unwrap().try_wait().unwrap();
-            let in_time = begun.elapsed() < Duration::from_secs(60);
+            let in_time = begun.elapsed() < Duration::from_mins(1);
             assert!(ended.is_none() && in_time, "the server does not start ({ended:?}): {said}");
             tokio::time::sleep(Duration::from_millis(2)).await;
         };
@@ -180,7 +180,7 @@ impl Service {
                 .resolve("localhost", ([127, 0, 0, 1], 0).into())
                 .cookie_store(true)
                 .no_proxy()
-                .timeout(Duration::from_secs(60))
+                .timeout(Duration::from_mins(1))
                 .build()
                 .unwrap()
         }
