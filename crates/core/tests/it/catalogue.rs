@@ -50,11 +50,10 @@ fn e_1_the_catalogue_in_the_docs_is_the_code_s() {
     for (name, meaning) in declared() {
         let event = samples::events().into_iter().find(|event| event.body.type_text() == name).unwrap();
         let json = serde_json::to_value(&event.body).unwrap();
-        let mut content = String::new();
-        for key in json["content"].as_object().into_iter().flatten().map(|(key, _)| key) {
-            let separator = if content.is_empty() { "" } else { ", " };
-            write!(content, "{separator}`{key}`").unwrap();
-        }
+        let mut keys: Vec<&String> =
+            json["content"].as_object().into_iter().flatten().map(|(key, _)| key).collect();
+        keys.sort();
+        let content = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         writeln!(text, "| `{name}` | {meaning} | {content} |").unwrap();
     }
     golden::compare("../../docs/events.md", &text);
