@@ -186,7 +186,7 @@ fn embedded_file(attachment: &Attachment) -> Stream {
     dictionary.set("Type", Object::Name(b"EmbeddedFile".to_vec()));
     dictionary.set("Subtype", Object::Name(attachment.mime_type.clone().into_bytes()));
     dictionary.set("Params", parameters);
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
     let compressed = encoder.write_all(&attachment.bytes).and_then(|()| encoder.finish());
     match compressed {
         Ok(compressed) if compressed.len() < attachment.bytes.len() => {
