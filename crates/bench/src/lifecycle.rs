@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use crate::Failure;
 
 /// Wait between two looks.
-const LOOK_AGAIN: Duration = Duration::from_millis(25);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// Looks before something is wrong.
-const LOOKS: u32 = 2_400;
+const LOOKS: u32 = 300;
 
 const SIGNERS: [(&str, &str); 2] =
     [("Clara Weber", "clara.weber@example.com"), ("Jonas Okafor", "jonas.okafor@example.com")];

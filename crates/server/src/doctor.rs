@@ -8,7 +8,7 @@ use std::{
 
 use countersign_core::{
     access::Tenant,
-    envelope::{State, encode::leaf},
+    envelope::{Chain, State, encode::leaf},
     id::EnvelopeId,
 };
 use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
@@ -115,6 +115,13 @@ async fn examine_envelope(
         report.wrong(format!("{envelope}: the list row is not the fold of the events"));
     }
     seen.event_count += opened.stored.len();
+    let mut chain = Chain::default();
+    for stored in &opened.stored {
+        if let Err(broken) = chain.follow(&stored.bytes) {
+            report.wrong(format!("{envelope}: {broken}"));
+            break;
+        }
+    }
     for stored in &opened.stored {
         let Some(index) = stored.log_index else { continue };
         if seen.leaves.insert(index, leaf_hash(&leaf(&stored.leaf_id, &stored.hash))).is_some() {

@@ -127,9 +127,21 @@ pub async fn act(
     command: Command,
     along: Along<'_>,
 ) -> Result<Acted, Failure> {
+    let opened = opened::load(app, &asking.tenant, envelope).await?;
+    act_on(app, asking, opened, command, along).await
+}
+
+/// The same of an envelope that was loaded before; the commit finds out whether it is still like that.
+pub async fn act_on(
+    app: &App,
+    asking: &Asking,
+    mut opened: Opened,
+    command: Command,
+    along: Along<'_>,
+) -> Result<Acted, Failure> {
+    let envelope = opened.envelope;
     let organization = app.organization(asking.tenant.organization()).await?;
     for _ in 0..limits::CONFLICT_TRIES {
-        let mut opened = opened::load(app, &asking.tenant, envelope).await?;
         let context = Context {
             now: app.now(),
             actor: asking.actor.clone(),
@@ -157,7 +169,7 @@ pub async fn act(
         };
         match commit(app, batch).await? {
             Written::Yes => return Ok(Acted { opened, events, answer }),
-            Written::Conflict => {}
+            Written::Conflict => opened = opened::load(app, &asking.tenant, envelope).await?,
         }
     }
     Err(busy().into())

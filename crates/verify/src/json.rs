@@ -1,10 +1,12 @@
 //! Canonical JSON (RFC 8785) as the only accepted spelling.
 
+use countersign_core::canonical;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Canonical JSON of a value of ours. They hold strings, integers below 2^53, lists and maps: none can fail to encode.
+/// Canonical JSON of a value of ours. They hold strings, integers below 2^53, lists and maps with ASCII names: none can
+/// fail to encode, and what a stranger's file holds beyond that equals no file.
 pub(crate) fn canonical(value: &impl Serialize) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(value).unwrap_or_default()
+    canonical::to_vec(value).unwrap_or_default()
 }
 
 /// Reads canonical JSON; says why where it is not, or where it does not hold a `T`.

@@ -7,6 +7,7 @@ use countersign_core::{
     secret::Personal,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 /// An event with its place in the log. Personal values whose opening is attached are disclosed.
 #[derive(Clone, Debug)]
@@ -19,12 +20,13 @@ pub struct LoggedEvent {
     pub log_index: u64,
 }
 
-/// A line of `events.jsonl`, and an element of a trail's `events`.
+/// A line of `events.jsonl`, and an element of a trail's `events`. Names are declared in canonical order, here and in
+/// [`OpeningLine`], so that serde writes canonical JSON as it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Line {
     /// The event's frame. Canonical JSON inside canonical JSON keeps its bytes.
-    event: serde_json::Value,
+    event: Box<RawValue>,
     /// The leaf id in lowercase hex.
     leaf_id: String,
     /// Number of the leaf, from 0.
@@ -46,25 +48,31 @@ pub(crate) struct OpeningLine {
 }
 
 impl Line {
-    /// The line of an event.
+    /// The line of an event. A recorded event's bytes are JSON because `Chain` wrote or read them; others would give
+    /// `null`, which no reader takes for an event.
     pub(crate) fn of(logged: &LoggedEvent) -> Self {
+        let frame = String::from_utf8(logged.recorded.bytes.clone()).ok();
         let openings = logged.recorded.event.veiled().into_iter().filter_map(|veiled| {
             let opening = veiled.opening.as_ref()?;
             let (salt, value) = (hex::encode(opening.salt), opening.value.disclose().clone());
             Some(OpeningLine { salt, sha256: veiled.sha256, value })
         });
         Self {
-            // A recorded event's bytes are JSON because `Chain` wrote or read them.
-            event: serde_json::from_slice(&logged.recorded.bytes).unwrap_or_default(),
+            event: frame.and_then(|frame| RawValue::from_string(frame).ok()).unwrap_or_default(),
             leaf_id: hex::encode(logged.leaf_id),
             log_index: logged.log_index,
             openings: openings.collect(),
         }
     }
 
-    /// The event's canonical bytes.
-    pub(crate) fn event_bytes(&self) -> Vec<u8> {
-        crate::json::canonical(&self.event)
+    /// The event's bytes.
+    pub(crate) fn event_bytes(&self) -> &[u8] {
+        self.event.get().as_bytes()
+    }
+
+    /// The line in canonical JSON.
+    fn to_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
     }
 
     /// The leaf id; `None` if it is not 16 bytes in lowercase hex.
@@ -90,7 +98,7 @@ fn bytes_16(text: &str) -> Option<[u8; 16]> {
 pub(crate) fn write_lines(events: &[LoggedEvent]) -> Vec<u8> {
     let mut file = Vec::new();
     for logged in events {
-        file.extend_from_slice(&crate::json::canonical(&Line::of(logged)));
+        file.extend_from_slice(&Line::of(logged).to_bytes());
         file.push(b'\n');
     }
     file

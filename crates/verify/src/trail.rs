@@ -1,8 +1,11 @@
 //! The trail that each sealed PDF carries as an attachment, format 1: the events up to the seal, the proof that the
 //! last of them is in the log, which document this is, and the system that made it.
 
+use std::borrow::Cow;
+
 use countersign_core::{digest::Digest, id::DocumentId};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
     line::{Line, LoggedEvent},
@@ -35,29 +38,42 @@ pub enum Subject {
 
 /// A trail as it is written.
 #[derive(Clone, Debug)]
-pub struct Trail {
+pub struct Trail<'a> {
     /// What the PDF is.
     pub subject: Subject,
     /// The events up to and including `envelope.sealing`, each in the log.
-    pub events: Vec<LoggedEvent>,
+    pub events: Cow<'a, [LoggedEvent]>,
     /// The proof file of the last event's leaf (C2SP tlog-proof), which holds the checkpoint.
     pub proof: String,
     /// The system that seals.
-    pub system: System,
+    pub system: Cow<'a, System>,
 }
 
-impl Trail {
+impl Trail<'_> {
     /// The attachment: canonical JSON.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let encoded = Encoded {
-            format: FORMAT.to_owned(),
-            subject: self.subject.clone(),
+        let raw =
+            |json: Vec<u8>| String::from_utf8(json).ok().and_then(|json| RawValue::from_string(json).ok());
+        let written = Written {
             events: self.events.iter().map(Line::of).collect(),
-            proof: self.proof.clone(),
-            system: self.system.clone(),
+            format: FORMAT,
+            proof: &self.proof,
+            subject: raw(crate::json::canonical(&self.subject)),
+            system: raw(crate::json::canonical(&self.system)),
         };
-        crate::json::canonical(&encoded)
+        serde_json::to_vec(&written).unwrap_or_default()
     }
+}
+
+/// A trail with its names in canonical order and the events' bytes as they are, so that serde writes canonical JSON
+/// without encoding every event again. Readers check that it is.
+#[derive(Serialize)]
+struct Written<'a> {
+    events: Vec<Line>,
+    format: &'a str,
+    proof: &'a str,
+    subject: Option<Box<RawValue>>,
+    system: Option<Box<RawValue>>,
 }
 
 /// The system description that a trail carries; the package of the same envelope repeats it. `Err` says why the bytes

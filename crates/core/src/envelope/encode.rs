@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::event::Event;
-use crate::digest::Digest;
+use crate::{canonical, digest::Digest};
 
 /// The version that is written.
 pub const VERSION: u32 = 1;
@@ -93,23 +93,46 @@ impl Chain {
     pub fn record(&mut self, event: Event) -> Recorded {
         assert_eq!(event.seq, self.next_seq(), "decide numbers events from the chain that it was given");
         let frame = Frame { v: VERSION, previous: self.head(), event };
-        let bytes = encode(&frame);
+        let encoded = canonical::to_vec(&frame);
+        assert!(encoded.is_ok(), "events hold strings, integers below 2^53, lists and maps of ids");
+        let bytes = encoded.unwrap_or_default();
         let hash = Digest::of(&bytes);
         self.advance(&frame.event, hash);
         Recorded { event: frame.event, bytes, hash }
     }
 
-    /// Reads the next event and checks that it follows.
+    /// Reads the next event of anybody's stream, and checks that it is in canonical form and follows.
     pub fn follow(&mut self, bytes: &[u8]) -> Result<Recorded, ChainBreak> {
+        let frame = self.read(bytes)?;
         let seq = self.next_seq();
-        let unreadable = |reason: String| ChainBreak::Unreadable { seq, reason };
+        match canonical::to_vec(&frame) {
+            Ok(canonical) if canonical == bytes => self.place(frame, bytes),
+            _ => {
+                let reason = "it is not in canonical form (RFC 8785)".to_owned();
+                Err(ChainBreak::Unreadable { seq, reason })
+            }
+        }
+    }
+
+    /// Reads the next event of a stream that [`Self::record`] wrote, and checks that it follows. To encode it again,
+    /// as [`Self::follow`] does, takes several times as long and would find nothing: another spelling has another hash.
+    pub fn follow_own(&mut self, bytes: &[u8]) -> Result<Recorded, ChainBreak> {
+        let frame = self.read(bytes)?;
+        self.place(frame, bytes)
+    }
+
+    fn read(&self, bytes: &[u8]) -> Result<Frame, ChainBreak> {
+        let unreadable = |reason: String| ChainBreak::Unreadable { seq: self.next_seq(), reason };
         let frame: Frame = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
-        if frame.v != VERSION {
-            return Err(unreadable(format!("version {} is not known", frame.v)));
+        if frame.v == VERSION {
+            Ok(frame)
+        } else {
+            Err(unreadable(format!("version {} is not known", frame.v)))
         }
-        if encode(&frame) != bytes {
-            return Err(unreadable("it is not in canonical form (RFC 8785)".to_owned()));
-        }
+    }
+
+    fn place(&mut self, frame: Frame, bytes: &[u8]) -> Result<Recorded, ChainBreak> {
+        let seq = self.next_seq();
         if frame.previous != self.head() {
             return Err(ChainBreak::Previous { seq });
         }
@@ -125,11 +148,6 @@ impl Chain {
         self.advance(&event, hash);
         Ok(Recorded { event, bytes: bytes.to_vec(), hash })
     }
-}
-
-/// Canonical JSON of a frame. Frames hold strings, integers below 2^53, lists and maps: none can fail to encode.
-fn encode(frame: &Frame) -> Vec<u8> {
-    serde_json_canonicalizer::to_vec(frame).unwrap_or_default()
 }
 
 /// The log's leaf of an event: a random id and the hash, so that the public log tells nothing.

@@ -2,6 +2,7 @@
 //! it was read from.
 
 pub(crate) mod crypt;
+pub(crate) mod deflate;
 pub(crate) mod filters;
 pub(crate) mod syntax;
 pub(crate) mod update;

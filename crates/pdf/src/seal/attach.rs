@@ -2,14 +2,12 @@
 //! (ISO 32000-2 §7.11.4 and §14.13).
 
 use std::collections::HashSet;
-use std::io::Write;
 
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use lopdf::{Dictionary, Object, ObjectId, Stream, StringFormat};
 use md5::{Digest, Md5};
 
 use super::{Attachment, SealError};
+use crate::file::deflate::deflate;
 use crate::file::syntax::Node;
 use crate::file::update::{Update, encryption};
 use crate::file::{File, Loaded, write};
@@ -186,15 +184,12 @@ fn embedded_file(attachment: &Attachment) -> Stream {
     dictionary.set("Type", Object::Name(b"EmbeddedFile".to_vec()));
     dictionary.set("Subtype", Object::Name(attachment.mime_type.clone().into_bytes()));
     dictionary.set("Params", parameters);
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    let compressed = encoder.write_all(&attachment.bytes).and_then(|()| encoder.finish());
-    match compressed {
-        Ok(compressed) if compressed.len() < attachment.bytes.len() => {
-            dictionary.set("Filter", Object::Name(b"FlateDecode".to_vec()));
-            Stream::new(dictionary, compressed)
-        }
-        _ => Stream::new(dictionary, attachment.bytes.clone()),
+    let compressed = deflate(&attachment.bytes);
+    if compressed.len() >= attachment.bytes.len() {
+        return Stream::new(dictionary, attachment.bytes.clone());
     }
+    dictionary.set("Filter", Object::Name(b"FlateDecode".to_vec()));
+    Stream::new(dictionary, compressed)
 }
 
 fn file_specification(attachment: &Attachment, stream: ObjectId) -> Dictionary {

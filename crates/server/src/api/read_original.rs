@@ -52,6 +52,6 @@ pub(super) async fn original(app: Arc<App>, call: Call) -> Result<Response, Prob
     contents.and_then(|contents| contents.document(document)).ok_or_else(Refusal::not_found)?;
     let bytes = crate::documents::original(&app, call.tenant(), document).await?;
     let command = Command::RecordDownload { what: Download::Original { document } };
-    envelopes::act(&app, &call.asking(), envelope, command, Along::default()).await?;
+    envelopes::act_on(&app, &call.asking(), opened, command, Along::default()).await?;
     Ok(pdf_download(&format!("{document}.pdf"), bytes))
 }

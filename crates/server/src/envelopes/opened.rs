@@ -63,7 +63,7 @@ impl Opened {
         let mut events = Vec::with_capacity(stream.events.len());
         for stored in &stream.events {
             let mut recorded =
-                folded.chain.follow(&stored.bytes).map_err(|error| broken(error.to_string()))?;
+                folded.chain.follow_own(&stored.bytes).map_err(|error| broken(error.to_string()))?;
             if recorded.hash != stored.hash {
                 return Err(broken(format!("the stored hash of event {} is another one", stored.seq)));
             }

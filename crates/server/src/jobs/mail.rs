@@ -20,7 +20,7 @@ use super::Ended;
 use crate::{
     api::list_mailbox::mail_binding,
     app::App,
-    envelopes::{self, Along, Asking, Opened, act, code_digits, link_secret},
+    envelopes::{self, Along, Asking, Opened, act_on, code_digits, link_secret},
     fault::{Failure, Fault},
     mail::{About, Addressed, Letter, smtp::SmtpFault, write},
 };
@@ -37,14 +37,14 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             } else {
                 Command::RecordNotified { recipient, mail }
             };
-            deliver(app, job, &opened, recipient, mail, letter, command).await
+            deliver(app, job, opened, recipient, mail, letter, command).await
         }
         Work::MailCode { envelope, recipient, code, mail, .. } => {
             let opened = envelopes::read(app, &job.tenant, *envelope).await?;
             let letter = code_letter(app, job, &opened, *recipient, *code).await?;
             let (recipient, mail) = (*recipient, *mail);
             let command = Command::RecordCodeDelivered { recipient, mail };
-            deliver(app, job, &opened, recipient, mail, letter, command).await
+            deliver(app, job, opened, recipient, mail, letter, command).await
         }
         Work::Seal { .. } | Work::Expire { .. } => {
             Err(Fault::Missing("a mail in this job".to_owned()).into())
@@ -130,7 +130,7 @@ async fn code_letter(
 async fn deliver(
     app: &App,
     job: &JobRow,
-    opened: &Opened,
+    opened: Opened,
     recipient: RecipientId,
     mail: MailId,
     letter: Option<Letter>,
@@ -138,10 +138,10 @@ async fn deliver(
 ) -> Result<Ended, Failure> {
     let mut along = Along { finishes: Some(job.clone()), ..Along::default() };
     let asking = Asking::job(job);
-    let address = recipient_of(opened, recipient)?.email.value().cloned();
-    let name = recipient_of(opened, recipient)?.name.value().cloned();
+    let address = recipient_of(&opened, recipient)?.email.value().cloned();
+    let name = recipient_of(&opened, recipient)?.name.value().cloned();
     let (Some(letter), Some(address), Some(name)) = (letter, address, name) else {
-        act(app, &asking, opened.envelope, Command::Expire, along).await?;
+        act_on(app, &asking, opened, Command::Expire, along).await?;
         return Ok(Ended::Done);
     };
     let message = message(app, job, mail, (name, address), &letter)?;
@@ -149,15 +149,15 @@ async fn deliver(
         let organization = app.organization(job.tenant.organization()).await?;
         let sealed = organization.key.seal(&*app.random, &mail_binding(mail), &message.formatted())?;
         along.rows.push(Row::Mailbox(MailboxRow { tenant: job.tenant, mail, at: app.now(), sealed }));
-        act(app, &asking, opened.envelope, accepted, along).await?;
+        act_on(app, &asking, opened, accepted, along).await?;
         return Ok(Ended::Done);
     }
     let smtp = app.smtp.as_ref().ok_or_else(|| Fault::Unsafe("no mail server is configured".to_owned()))?;
     match smtp.send(message).await {
-        Ok(()) => act(app, &asking, opened.envelope, accepted, along).await?,
+        Ok(()) => act_on(app, &asking, opened, accepted, along).await?,
         Err(SmtpFault::Permanent(smtp_status)) => {
             let bounced = Command::RecordBounced { recipient, mail, smtp_status };
-            act(app, &asking, opened.envelope, bounced, along).await?
+            act_on(app, &asking, opened, bounced, along).await?
         }
         Err(fault) => return Err(Fault::mail(fault).into()),
     };

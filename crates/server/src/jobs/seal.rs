@@ -19,7 +19,7 @@ use super::{Ended, published};
 use crate::{
     app::App,
     documents,
-    envelopes::{self, Along, Asking, Opened, act},
+    envelopes::{self, Along, Asking, Opened, act_on},
     fault::{Failure, Fault},
     sealing::{SealedFile, Sealing, system},
     vault::on_blocking_thread,
@@ -37,16 +37,16 @@ pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> R
     if !matches!(opened.folded.state, State::Sealing(..)) {
         // Somebody sealed it before this lease: only the job is left to finish.
         let along = Along { finishes: Some(job.clone()), ..Along::default() };
-        act(app, &Asking::job(job), envelope, Command::Expire, along).await?;
+        act_on(app, &Asking::job(job), opened, Command::Expire, along).await?;
         return Ok(Ended::Done);
     }
     let Some((events, proof)) = covered(app, &opened).await? else {
         return Ok(Ended::Later(CHECKPOINT_WAIT_MS, "no checkpoint covers the last act yet"));
     };
-    let files = seal(app, job, opened, events, proof).await?;
+    let files = seal(app, job, &opened, events, proof).await?;
     let (rows, command) = keep(app, job, envelope, files.files, files.checkpoint_size).await?;
     let along = Along { rows, finishes: Some(job.clone()), ..Along::default() };
-    act(app, &Asking::job(job), envelope, command, along).await?;
+    act_on(app, &Asking::job(job), opened, command, along).await?;
     Ok(Ended::Done)
 }
 
@@ -85,11 +85,11 @@ struct Sealed {
 async fn seal(
     app: &Arc<App>,
     job: &JobRow,
-    opened: Opened,
+    opened: &Opened,
     events: Vec<LoggedEvent>,
     proof: ProofFile,
 ) -> Result<Sealed, Failure> {
-    let State::Sealing(underway, _) = opened.folded.state else {
+    let State::Sealing(underway, _) = &opened.folded.state else {
         return Err(Fault::Missing("the envelope in sealing".to_owned()).into());
     };
     let mut originals: Vec<(DocumentId, Vec<u8>)> = Vec::new();
@@ -97,6 +97,7 @@ async fn seal(
         let bytes = documents::original(app, &job.tenant, document.id).await?;
         originals.push((document.id, bytes));
     }
+    let underway = underway.clone();
     let started = events.last().map_or_else(|| app.now(), |last| last.recorded.event.at);
     let (app, environment, envelope) = (Arc::clone(app), job.tenant.environment(), opened.envelope);
     let sealed = on_blocking_thread(move || {

@@ -7,12 +7,12 @@ pub mod fonts;
 pub mod stamps;
 pub mod story;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use countersign_core::{
     access::Environment,
     digest::Digest,
-    envelope::state::Underway,
+    envelope::{Recorded, state::Underway},
     id::{DocumentId, EnvelopeId},
     time::Time,
 };
@@ -157,8 +157,11 @@ impl Sealing<'_> {
             },
             public_url: self.public_url.to_owned(),
         };
-        let recorded: Vec<_> = self.events.iter().map(|logged| logged.recorded.clone()).collect();
-        Ok(story::certificate(self.underway, &self.envelope.to_string(), &recorded, &circumstances))
+        Ok(story::certificate(self.underway, &self.envelope.to_string(), &self.recorded(), &circumstances))
+    }
+
+    fn recorded(&self) -> Vec<&Recorded> {
+        self.events.iter().map(|logged| &logged.recorded).collect()
     }
 
     /// Seals one document: its stamps, the certificate's pages, the trail, the signature.
@@ -171,8 +174,7 @@ impl Sealing<'_> {
         let original = Original::open(bytes, &Limits::default())?;
         let mut objects = NewObjects::new(original.first_free_object());
         let mut subsets = FontSubsets::new(self.fonts);
-        let recorded: Vec<_> = self.events.iter().map(|logged| logged.recorded.clone()).collect();
-        let stamps = stamps::stamps(self.underway, self.envelope, &recorded, document);
+        let stamps = stamps::stamps(self.underway, self.envelope, &self.recorded(), document);
         let overlays = place(&stamps, &original.structure().pages, &mut subsets, &mut objects)?;
         let pages = certify(certificate, &mut subsets, &mut objects);
         let _missing = subsets.finish(&mut objects)?;
@@ -195,9 +197,9 @@ impl Sealing<'_> {
         let signed_at = utc(self.sealed_at);
         let trail = Trail {
             subject,
-            events: self.events.clone(),
+            events: Cow::Borrowed(&self.events),
             proof: self.proof.to_string(),
-            system: self.system.clone(),
+            system: Cow::Borrowed(&self.system),
         };
         let attachment = Attachment {
             file_name: trail::FILE_NAME.to_owned(),

@@ -20,7 +20,7 @@ use super::story::handwriting;
 pub fn stamps(
     underway: &Underway,
     envelope: EnvelopeId,
-    events: &[Recorded],
+    events: &[&Recorded],
     document: DocumentId,
 ) -> Vec<Stamp> {
     let acts: Vec<(&Act, Time)> =

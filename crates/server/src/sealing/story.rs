@@ -37,7 +37,7 @@ pub struct Circumstances {
 pub fn certificate(
     underway: &Underway,
     envelope: &str,
-    events: &[Recorded],
+    events: &[&Recorded],
     circumstances: &Circumstances,
 ) -> Certificate {
     let contents = &underway.contents;
@@ -85,20 +85,20 @@ fn moment(at: Time, zone: Option<&str>) -> Moment {
     Moment { utc: at.in_utc(), local: zone.and_then(|zone| at.in_zone(zone)).unwrap_or_default() }
 }
 
-fn sender(contents: &Contents, events: &[Recorded]) -> String {
+fn sender(contents: &Contents, events: &[&Recorded]) -> String {
     match events.first().map(|first| &first.event.actor) {
         Some(Actor::ApiKey { key, .. }) => format!("{} through API key {key}", contents.organization_name),
         _ => contents.organization_name.clone(),
     }
 }
 
-fn recipients(underway: &Underway, events: &[Recorded]) -> Vec<CertifiedRecipient> {
+fn recipients(underway: &Underway, events: &[&Recorded]) -> Vec<CertifiedRecipient> {
     let mut ordered: Vec<&Recipient> = underway.contents.recipients.iter().collect();
     ordered.sort_by_key(|recipient| recipient.order);
     ordered.into_iter().map(|recipient| certified(underway, recipient, events)).collect()
 }
 
-fn certified(underway: &Underway, recipient: &Recipient, events: &[Recorded]) -> CertifiedRecipient {
+fn certified(underway: &Underway, recipient: &Recipient, events: &[&Recorded]) -> CertifiedRecipient {
     let mut certified = CertifiedRecipient {
         name: shown(&recipient.name),
         email: shown(&recipient.email),
@@ -148,7 +148,7 @@ fn identified(factors: &[Factor]) -> String {
     .to_owned()
 }
 
-fn consent(act: &Act, events: &[Recorded]) -> String {
+fn consent(act: &Act, events: &[&Recorded]) -> String {
     let given = events.iter().find(|recorded| {
         matches!(&recorded.event.body, Body::ConsentGiven { recipient, session, .. }
             if *recipient == act.recipient && *session == act.session)

@@ -2,7 +2,7 @@
 
 use countersign_core::{
     envelope::{
-        Command,
+        Command, Event,
         event::{Recipient, Role},
         state::{Contents, Progress, Session},
     },
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     app::App,
-    envelopes::{self, Acted, Along, Asking, Opened},
+    envelopes::{self, Along, Asking, Opened},
     fault::{Failure, Fault},
     http::auth,
 };
@@ -68,13 +68,13 @@ impl Ceremony {
         if ceremony.session.session == session { Ok(ceremony) } else { Err(ended().into()) }
     }
 
-    /// Asks something of the envelope; afterwards this is the ceremony as it then is.
-    pub async fn act(&mut self, app: &App, command: Command) -> Result<Acted, Failure> {
-        let acted =
-            envelopes::act(app, &self.asking, self.session.envelope, command, Along::default()).await?;
-        self.opened = acted.opened.clone();
+    /// Asks something of the envelope; gives the new events, and is the ceremony as it then is.
+    pub async fn act(&mut self, app: &App, command: Command) -> Result<Vec<Event>, Failure> {
+        let opened = self.opened.clone();
+        let acted = envelopes::act_on(app, &self.asking, opened, command, Along::default()).await?;
+        self.opened = acted.opened;
         self.step = step_of(app, &self.opened, &self.session);
-        Ok(acted)
+        Ok(acted.events)
     }
 
     /// Address of the ceremony.

@@ -174,7 +174,7 @@ pub async fn enter(
     caller: Caller,
     strict::Json(key): strict::Json<Key>,
 ) -> Result<Response, Problem> {
-    let Found { link, opened: _ } = find(&app, envelope, &key).await?;
+    let Found { link, opened } = find(&app, envelope, &key).await?;
     if let Ok(ceremony) = Ceremony::enter(&app, &caller, envelope).await
         && ceremony.session.recipient == link.recipient
     {
@@ -194,7 +194,7 @@ pub async fn enter(
     };
     let asking = asking(&caller, &key, &link, session);
     let along = Along { rows: vec![Row::Session(row)], ..Along::default() };
-    envelopes::act(&app, &asking, envelope, opening(&link, session), along).await?;
+    envelopes::act_on(&app, &asking, opened, opening(&link, session), along).await?;
     let mut answer = Json(Next { next: Some(format!("/s/{envelope}/code")) }).into_response();
     answer.headers_mut().insert(header::SET_COOKIE, set_cookie(envelope, &token)?);
     Ok(answer)

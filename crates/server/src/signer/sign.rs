@@ -153,8 +153,8 @@ pub async fn document(
 async fn open(app: &App, ceremony: &mut Ceremony, document: DocumentId) -> Result<Vec<u8>, Failure> {
     let (bytes, sha256) = documents::original_as_found(app, &ceremony.asking.tenant, document).await?;
     let (recipient, session) = (ceremony.session.recipient, ceremony.session.session);
-    let acted = ceremony.act(app, Command::OpenDocument { recipient, session, document, sha256 }).await?;
-    if acted.events.iter().any(|event| matches!(event.body, Body::DocumentMismatched { .. })) {
+    let events = ceremony.act(app, Command::OpenDocument { recipient, session, document, sha256 }).await?;
+    if events.iter().any(|event| matches!(event.body, Body::DocumentMismatched { .. })) {
         let sentence = "a document is not the one that the sender uploaded; nothing can be signed";
         return Err(Refusal::new(Code::DocumentChanged, sentence).into());
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{row::fault, sql};
 use crate::fault::Fault;
@@ -54,6 +54,8 @@ fn connect(path: &Path, access: OpenFlags) -> Result<Connection, Fault> {
     let connection =
         Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(fault)?;
     connection.busy_timeout(BUSY).map_err(fault)?;
+    // Without it SQLite plans a cached statement anew whenever a bound that it compares with has changed.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(fault)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     Ok(connection)
 }

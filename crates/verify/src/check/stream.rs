@@ -64,7 +64,7 @@ pub(super) fn follow(checks: &mut Checks, lines: Result<Vec<Line>, String>) -> O
 }
 
 fn follow_one(chain: &mut Chain, line: &Line) -> Result<LoggedEvent, (Check, String)> {
-    let recorded: Recorded = chain.follow(&line.event_bytes()).map_err(|broken| match broken {
+    let recorded: Recorded = chain.follow(line.event_bytes()).map_err(|broken| match broken {
         ChainBreak::Unreadable { .. } => (Check::Events, broken.to_string()),
         _ => (Check::Chain, broken.to_string()),
     })?;

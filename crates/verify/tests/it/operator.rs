@@ -248,11 +248,14 @@ fn first_failure(
 fn e_4_a_trail_that_is_not_this_envelope_s_is_named() {
     let first = Some(format!("sealed/{}.pdf", document_ids()[0]));
     let trail = |change: fn(&mut countersign_verify::Trail)| first_failure(change, |_| {});
-    assert_eq!(trail(|t| drop(t.events.pop())), Some((Check::TrailEvents, first.clone())));
-    assert_eq!(trail(|t| t.events[3].leaf_id = [0; 16]), Some((Check::TrailEvents, first.clone())));
-    assert_eq!(trail(|t| t.events[3].log_index += 1), Some((Check::TrailEvents, first.clone())));
-    assert_eq!(trail(|t| t.events.swap(1, 2)), Some((Check::TrailEvents, first.clone())));
-    assert_eq!(trail(|t| t.system.version = "9".to_owned()), Some((Check::TrailSubject, first.clone())));
+    assert_eq!(trail(|t| drop(t.events.to_mut().pop())), Some((Check::TrailEvents, first.clone())));
+    assert_eq!(trail(|t| t.events.to_mut()[3].leaf_id = [0; 16]), Some((Check::TrailEvents, first.clone())));
+    assert_eq!(trail(|t| t.events.to_mut()[3].log_index += 1), Some((Check::TrailEvents, first.clone())));
+    assert_eq!(trail(|t| t.events.to_mut().swap(1, 2)), Some((Check::TrailEvents, first.clone())));
+    assert_eq!(
+        trail(|t| t.system.to_mut().version = "9".to_owned()),
+        Some((Check::TrailSubject, first.clone()))
+    );
     assert_eq!(trail(|t| t.subject = Subject::Certificate), Some((Check::TrailSubject, first.clone())));
     assert_eq!(
         trail(|t| t.proof = t.proof.replacen("index ", "index 1", 1)),
@@ -265,7 +268,7 @@ fn e_4_a_trail_that_is_not_this_envelope_s_is_named() {
     );
     let certificate = trail(|t| {
         if t.subject == Subject::Certificate {
-            t.events[0].leaf_id = [0; 16];
+            t.events.to_mut()[0].leaf_id = [0; 16];
         }
     });
     assert_eq!(certificate, Some((Check::TrailEvents, Some("certificate.pdf".to_owned()))));
@@ -289,11 +292,11 @@ fn e_4_a_sealed_pdf_alone_names_what_is_wrong_with_its_trail() {
         let report = verify_sealed_pdf(&package.documents[0].sealed, &keys());
         report.first_failure().map(|item| item.check)
     };
-    assert_eq!(alone(|t| t.events.truncate(9)), Some(Check::Inclusion));
-    assert_eq!(alone(|t| t.events.clear()), Some(Check::Events));
-    assert_eq!(alone(|t| t.events.swap(1, 2)), Some(Check::Chain));
-    assert_eq!(alone(|t| t.events[3].log_index = 0), Some(Check::Positions));
-    assert_eq!(alone(|t| t.system.log_origin.push('x')), Some(Check::TrailSubject));
+    assert_eq!(alone(|t| t.events.to_mut().truncate(9)), Some(Check::Inclusion));
+    assert_eq!(alone(|t| t.events.to_mut().clear()), Some(Check::Events));
+    assert_eq!(alone(|t| t.events.to_mut().swap(1, 2)), Some(Check::Chain));
+    assert_eq!(alone(|t| t.events.to_mut()[3].log_index = 0), Some(Check::Positions));
+    assert_eq!(alone(|t| t.system.to_mut().log_origin.push('x')), Some(Check::TrailSubject));
     assert_eq!(alone(|t| t.proof = t.proof.replacen("\n\nlog.", "\n\nlag.", 1)), Some(Check::Checkpoint));
     assert_eq!(alone(|t| t.subject = other_document(t, 1)), Some(Check::Prefix));
     assert_eq!(alone(|t| t.subject = other_document(t, 7)), Some(Check::Prefix));

@@ -1,7 +1,7 @@
 //! An envelope from its creation to its package, with fixed keys, dice and clock: two documents, a signer, then an
 //! approver and a viewer, and somebody who gets a copy.
 
-use std::{fmt::Write as _, sync::OnceLock};
+use std::{borrow::Cow, fmt::Write as _, sync::OnceLock};
 
 use countersign_core::{
     digest::Digest,
@@ -402,7 +402,7 @@ pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
 }
 
 /// A trail of a few events, which needs no seal.
-pub(crate) fn short_trail() -> Trail {
+pub(crate) fn short_trail() -> Trail<'static> {
     let mut log = Log::new(log_signer());
     let recorded = record(until_sealing().into_iter().take(3).collect());
     let events: Vec<LoggedEvent> = recorded.iter().map(|one| log.log(one)).collect();
@@ -413,7 +413,7 @@ pub(crate) fn short_trail() -> Trail {
         original_sha256: Digest::of(original),
         original_size_bytes: original.len() as u64,
     };
-    Trail { subject, events, proof, system: system() }
+    Trail { subject, events: events.into(), proof, system: Cow::Owned(system()) }
 }
 
 /// Logs, seals and packs an envelope whose events end in `envelope.sealing`, as the server does, whatever they say.
@@ -442,7 +442,12 @@ pub(crate) fn assemble_with(
     let sealing_size = log.size();
     let proof = log.proof(logged.last().expect("events").log_index);
     let sealed = |original: &[u8], subject| {
-        let mut trail = Trail { subject, events: logged.clone(), proof: proof.clone(), system: system() };
+        let mut trail = Trail {
+            subject,
+            events: Cow::Borrowed(&logged),
+            proof: proof.clone(),
+            system: Cow::Owned(system()),
+        };
         change(&mut trail);
         seal_pdf(original, &trail.to_bytes())
     };
