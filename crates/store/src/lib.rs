@@ -51,9 +51,13 @@ pub trait Store: Send + Sync {
     /// A page of envelopes, newest first.
     async fn find_envelopes(&self, tenant: &Tenant, query: &EnvelopeQuery) -> Result<EnvelopePage, Fault>;
 
-    /// Openings by their commitments, for list views, in order of the commitments; unknown or erased ones are left
+    /// Openings by their envelopes and commitments, for list views, in that order; unknown or erased ones are left
     /// out.
-    async fn openings(&self, tenant: &Tenant, commitments: &[Digest]) -> Result<Vec<OpeningRow>, Fault>;
+    async fn openings(
+        &self,
+        tenant: &Tenant,
+        commitments: &[(EnvelopeId, Digest)],
+    ) -> Result<Vec<OpeningRow>, Fault>;
 
     /// A document's row.
     async fn document(&self, tenant: &Tenant, document: DocumentId) -> Result<Option<DocumentRow>, Fault>;

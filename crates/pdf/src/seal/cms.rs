@@ -92,16 +92,19 @@ impl Signer {
         ])
     }
 
-    /// The CMS around a signature, which is checked against the certificate first: a key that does not belong to
-    /// its certificate must never give a file that looks sealed.
+    /// Checks a signature against the certificate.
+    pub(crate) fn check(&self, attributes_digest: &[u8; 32], signature_der: &[u8]) -> Result<(), SealError> {
+        let signature = Signature::from_der(signature_der).map_err(|_| SealError::SignatureInvalid)?;
+        self.key.verify_prehash(attributes_digest, &signature).map_err(|_| SealError::SignatureInvalid)
+    }
+
+    /// The CMS around a signature that was checked.
     pub(crate) fn signed_data(
         &self,
         attributes: &Attributes,
-        attributes_digest: &[u8; 32],
         signature_der: &[u8],
     ) -> Result<Vec<u8>, SealError> {
         let signature = Signature::from_der(signature_der).map_err(|_| SealError::SignatureInvalid)?;
-        self.key.verify_prehash(attributes_digest, &signature).map_err(|_| SealError::SignatureInvalid)?;
         // One of the two equivalent forms, so that nobody can turn a seal into another valid one.
         let signature = signature.normalize_s().to_der();
         self.encode(attributes, signature.as_bytes()).map_err(|_| SealError::Certificate)

@@ -189,9 +189,15 @@ impl Prepared {
         Sha256::digest(&self.to_sign).into()
     }
 
-    /// Puts in the signature (DER, ECDSA on P-256 over [`Self::digest`]): the sealed document.
-    pub fn embed(mut self, signature_der: &[u8]) -> Result<Vec<u8>, SealError> {
-        let cms = self.signer.signed_data(&self.attributes, &self.digest(), signature_der)?;
+    /// Puts in the signature (DER, ECDSA on P-256 over [`Self::digest`]) after a check against the certificate: a key
+    /// that does not belong to its certificate must never give a file that looks sealed.
+    pub fn embed(self, signature_der: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.signer.check(&self.digest(), signature_der)?;
+        self.embed_checked(signature_der)
+    }
+
+    fn embed_checked(mut self, signature_der: &[u8]) -> Result<Vec<u8>, SealError> {
+        let cms = self.signer.signed_data(&self.attributes, signature_der)?;
         let digits = hex::encode(cms);
         if digits.len() > self.digits.len() || !self.appended.patch(self.digits.start, digits.as_bytes()) {
             return Err(SealError::SignatureTooLarge);
@@ -206,9 +212,14 @@ pub fn seal(
     request: SealRequest<'_>,
     key: &dyn SealKey,
 ) -> Result<Vec<u8>, SealError> {
+    let same_leaf = request.certificate_chain.first() == key.certificate_chain().first();
     let prepared = prepare(original, request)?;
-    let signature = key.sign(&prepared.digest())?;
-    prepared.embed(&signature)
+    let digest = prepared.digest();
+    let signature = key.sign(&digest)?;
+    if !same_leaf || !key.verifies(&digest, &signature) {
+        return Err(SealError::SignatureInvalid);
+    }
+    prepared.embed_checked(&signature)
 }
 
 /// Writes everything but the signature. The result begins with the original, byte by byte (D-5).

@@ -118,7 +118,7 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
 
 /// The titles by their commitments, where they are not erased.
 async fn titles(app: &App, tenant: &Tenant, rows: &[EnvelopeRow]) -> Result<HashMap<Digest, String>, Fault> {
-    let commitments: Vec<Digest> = rows.iter().map(|row| row.title).collect();
+    let commitments: Vec<_> = rows.iter().map(|row| (row.envelope, row.title)).collect();
     let openings = app.store.openings(tenant, &commitments).await?;
     let mut senders: Vec<PersonId> = openings.iter().map(|opening| opening.person).collect();
     senders.sort_unstable();

@@ -3,15 +3,21 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::{
+    digest,
+    signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey},
+};
 use countersign_core::{digest::Digest, time::Time};
 use countersign_pdf::seal::{KeyFault, SealKey, SoftwareKey};
 use countersign_store::{Batch, CommitError, Store, batch::Row, rows::KeyRow};
 use countersign_tlog::{LogSigner, Verifier};
+use der::Decode as _;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+use x509_cert::Certificate;
 
 use super::{
     pkcs11::TokenKey,
@@ -19,17 +25,38 @@ use super::{
 };
 use crate::{app::Randomness, config::Seal, fault::Fault, tls::set_validity};
 
-/// A seal key that jobs share.
+/// A seal key that jobs share. What it signs is checked with the public key of its certificate, wherever it lives.
 #[derive(Clone)]
-pub struct SharedSealKey(Arc<dyn SealKey + Send + Sync>);
+pub struct SharedSealKey {
+    key: Arc<dyn SealKey + Send + Sync>,
+    certified: Arc<ParsedPublicKey>,
+}
+
+impl SharedSealKey {
+    fn new(key: Arc<dyn SealKey + Send + Sync>) -> Result<Self, Fault> {
+        let unusable = |_| Fault::Key("the seal's certificate has no P-256 key".to_owned());
+        let leaf = key.certificate_chain().first();
+        let leaf = leaf.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
+        let leaf = Certificate::from_der(leaf)
+            .map_err(|error| Fault::Key(format!("the seal's certificate cannot be read: {error}")))?;
+        let public = leaf.tbs_certificate().subject_public_key_info().subject_public_key.raw_bytes();
+        let certified = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public.to_vec()).map_err(unusable)?;
+        Ok(Self { key, certified: Arc::new(certified) })
+    }
+}
 
 impl SealKey for SharedSealKey {
     fn certificate_chain(&self) -> &[Vec<u8>] {
-        self.0.certificate_chain()
+        self.key.certificate_chain()
     }
 
     fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyFault> {
-        self.0.sign(digest)
+        self.key.sign(digest)
+    }
+
+    fn verifies(&self, digest: &[u8; 32], signature_der: &[u8]) -> bool {
+        let digest = digest::Digest::import_less_safe(digest, &digest::SHA256);
+        digest.is_ok_and(|digest| self.certified.verify_digest_sig(&digest, signature_der).is_ok())
     }
 }
 
@@ -76,10 +103,10 @@ impl ServerKeys {
             LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
         let tokens = making.root.unwrap(&place(TOKENS), &tokens.wrapped_key)?;
         let seal = if let Some(module) = &seal.pkcs11_module {
-            SharedSealKey(Arc::new(TokenKey::open(module, seal)?))
+            SharedSealKey::new(Arc::new(TokenKey::open(module, seal)?))?
         } else {
             let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
-            SharedSealKey(Arc::new(software_seal_key(making.root, &row)?))
+            SharedSealKey::new(Arc::new(software_seal_key(making.root, &row)?))?
         };
         let own = seal.certificate_chain().first();
         let own = own.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;

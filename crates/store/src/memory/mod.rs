@@ -89,9 +89,15 @@ impl Store for Memory {
         Ok(EnvelopePage { rows, more })
     }
 
-    async fn openings(&self, tenant: &Tenant, commitments: &[Digest]) -> Result<Vec<OpeningRow>, Fault> {
+    async fn openings(
+        &self,
+        tenant: &Tenant,
+        commitments: &[(EnvelopeId, Digest)],
+    ) -> Result<Vec<OpeningRow>, Fault> {
         let state = self.state();
-        let asked = |row: &&OpeningRow| row.tenant == *tenant && commitments.contains(&row.commitment);
+        let asked = |row: &&OpeningRow| {
+            row.tenant == *tenant && commitments.contains(&(row.envelope, row.commitment))
+        };
         Ok(state.openings.values().filter(asked).cloned().collect())
     }
 

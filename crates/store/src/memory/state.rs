@@ -58,7 +58,7 @@ fn place(claim: &IdempotencyClaim) -> ClaimPlace {
 pub(super) struct State {
     pub(super) organizations: BTreeMap<OrganizationId, OrganizationRow>,
     pub(super) persons: BTreeMap<PersonId, PersonRow>,
-    pub(super) openings: BTreeMap<(Tenant, Digest), OpeningRow>,
+    pub(super) openings: BTreeMap<(Tenant, EnvelopeId, Digest), OpeningRow>,
     pub(super) documents: BTreeMap<DocumentId, DocumentRow>,
     pub(super) api_keys: BTreeMap<ApiKeyId, ApiKeyRow>,
     pub(super) links: BTreeMap<LinkId, LinkRow>,
@@ -183,7 +183,7 @@ impl State {
         match row {
             Row::Organization(row) => drop(self.organizations.insert(row.organization, row)),
             Row::Person(row) => drop(self.persons.insert(row.person, row)),
-            Row::Opening(row) => drop(self.openings.insert((row.tenant, row.commitment), row)),
+            Row::Opening(row) => drop(self.openings.insert((row.tenant, row.envelope, row.commitment), row)),
             Row::Document(row) => drop(self.documents.insert(row.document, row)),
             Row::ApiKey(row) => drop(self.api_keys.insert(row.key, row)),
             Row::Link(row) => drop(self.links.insert(row.link, row)),
@@ -204,7 +204,7 @@ impl State {
         match row {
             Row::Organization(row) => self.organizations.contains_key(&row.organization),
             Row::Person(row) => self.persons.contains_key(&row.person),
-            Row::Opening(row) => self.openings.contains_key(&(row.tenant, row.commitment)),
+            Row::Opening(row) => self.openings.contains_key(&(row.tenant, row.envelope, row.commitment)),
             Row::Document(row) => self.documents.contains_key(&row.document),
             Row::ApiKey(row) => self.api_keys.values().any(|old| old.key == row.key || old.hash == row.hash),
             Row::Link(row) => self.links.values().any(|old| old.link == row.link || old.secret == row.secret),

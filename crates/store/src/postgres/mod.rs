@@ -161,10 +161,17 @@ impl Store for Postgres {
         Ok(EnvelopePage { rows, more })
     }
 
-    async fn openings(&self, tenant: &Tenant, commitments: &[Digest]) -> Result<Vec<OpeningRow>, Fault> {
+    async fn openings(
+        &self,
+        tenant: &Tenant,
+        commitments: &[(EnvelopeId, Digest)],
+    ) -> Result<Vec<OpeningRow>, Fault> {
         let (organization, environment) = owner(tenant);
-        let asked: Vec<_> = commitments.iter().map(|commitment| commitment.0.to_vec()).collect();
-        let call = call!(sql::OPENINGS, organization, environment, asked);
+        let (envelopes, asked): (Vec<_>, Vec<_>) = commitments
+            .iter()
+            .map(|(envelope, commitment)| (envelope.as_bytes().to_vec(), commitment.0.to_vec()))
+            .unzip();
+        let call = call!(sql::OPENINGS, organization, environment, envelopes, asked);
         self.rows("openings", call, |row| cells::opening(row)).await
     }
 

@@ -30,7 +30,9 @@ statements! {
     FIND_ENVELOPES_BY_STATUS = "SELECT * FROM envelopes WHERE organization = $1 AND environment = $2
         AND status = $5 AND ($3::bytea IS NULL OR envelope < $3) ORDER BY envelope DESC LIMIT $4";
     OPENINGS = "SELECT * FROM openings
-        WHERE organization = $1 AND environment = $2 AND commitment = ANY($3) ORDER BY commitment";
+        WHERE organization = $1 AND environment = $2
+        AND (envelope, commitment) IN (SELECT * FROM unnest($3::bytea[], $4::bytea[]))
+        ORDER BY envelope, commitment";
     DOCUMENT = "SELECT * FROM documents WHERE organization = $1 AND environment = $2 AND document = $3";
     ARTIFACTS = "SELECT * FROM artifacts WHERE organization = $1 AND environment = $2 AND envelope = $3
         ORDER BY document IS NULL, document";

@@ -161,12 +161,16 @@ impl Store for Sqlite {
         .await
     }
 
-    async fn openings(&self, tenant: &Tenant, commitments: &[Digest]) -> Result<Vec<OpeningRow>, Fault> {
+    async fn openings(
+        &self,
+        tenant: &Tenant,
+        commitments: &[(EnvelopeId, Digest)],
+    ) -> Result<Vec<OpeningRow>, Fault> {
         let (organization, environment) = owner(tenant);
         let commitments: BTreeSet<_> = commitments.iter().copied().collect();
         self.read(move |connection| {
-            let one = |commitment: Digest| {
-                let of = params![organization, environment, commitment.0];
+            let one = |(envelope, commitment): (EnvelopeId, Digest)| {
+                let of = params![organization, environment, envelope.as_bytes(), commitment.0];
                 first(connection, "openings", sql::OPENING, of, |row| cells::opening(row)).transpose()
             };
             commitments.into_iter().filter_map(one).collect()

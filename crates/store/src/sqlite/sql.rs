@@ -17,10 +17,9 @@ statements! {
         LEFT JOIN leaves l ON l.organization = e.organization AND l.environment = e.environment
             AND l.envelope = e.envelope AND l.seq = e.seq
         WHERE e.organization = ?1 AND e.environment = ?2 AND e.envelope = ?3 ORDER BY e.seq";
-    /// The plus signs keep SQLite from the index that gives the order, or the tenant, at the price of reading all that
-    /// the tenant has.
+    /// The plus signs in the second keep SQLite from the index of the tenant, at the price of reading all that it has.
     LOAD_OPENINGS = "SELECT * FROM openings WHERE organization = ?1 AND environment = ?2 AND envelope = ?3
-        ORDER BY +commitment";
+        ORDER BY commitment";
     LOAD_PERSONS = "SELECT * FROM persons WHERE +organization = ?1 AND +environment = ?2 AND person IN
         (SELECT person FROM openings WHERE organization = ?1 AND environment = ?2 AND envelope = ?3)
         ORDER BY person";
@@ -29,7 +28,8 @@ statements! {
     FIND_ENVELOPES_BY_STATUS = "SELECT * FROM envelopes WHERE organization = ?1 AND environment = ?2
         AND status = ?5 AND envelope < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff')
         ORDER BY envelope DESC LIMIT ?4";
-    OPENING = "SELECT * FROM openings WHERE organization = ?1 AND environment = ?2 AND commitment = ?3";
+    OPENING = "SELECT * FROM openings WHERE organization = ?1 AND environment = ?2 AND envelope = ?3
+        AND commitment = ?4";
     DOCUMENT = "SELECT * FROM documents WHERE organization = ?1 AND environment = ?2 AND document = ?3";
     ARTIFACTS = "SELECT * FROM artifacts WHERE organization = ?1 AND environment = ?2 AND envelope = ?3
         ORDER BY document IS NULL, document";

@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Commit { batch: Box<Batch>, goes_on: bool, finishes: Option<u64>, answers: Option<u64> },
     Load { of: u64, stream: u64 },
     Find { of: u64, query: EnvelopeQuery },
-    Openings { of: u64, numbers: Vec<u64> },
+    Openings { of: u64, stream: u64, numbers: Vec<u64> },
     Rows { of: u64, number: u64 },
     Persons { of: u64, numbers: Vec<u64> },
     Secrets { number: u64, stream: u64 },
@@ -54,7 +54,7 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
         0..=13 => commit(dice, of, stream, step),
         14..=16 => Command::Load { of, stream },
         17..=18 => Command::Find { of, query: envelope_query(dice) },
-        19 => Command::Openings { of, numbers: dice.some_of(8) },
+        19 => Command::Openings { of, stream, numbers: dice.some_of(8) },
         20..=21 => Command::Rows { of, number: dice.below(FEW) },
         22 => Command::Persons { of, numbers: dice.some_of(FEW) },
         23 => Command::Secrets { number: dice.below(FEW), stream },
@@ -184,8 +184,11 @@ impl Runner {
             }
             Command::Load { of, stream } => told(store.load(&rows::tenant(of), rows::envelope(stream)).await),
             Command::Find { of, query } => told(store.find_envelopes(&rows::tenant(of), &query).await),
-            Command::Openings { of, numbers } => {
-                let asked: Vec<_> = numbers.iter().map(|n| rows::digest("commitment", *n)).collect();
+            Command::Openings { of, stream, numbers } => {
+                let asked: Vec<_> = numbers
+                    .iter()
+                    .map(|n| (rows::envelope(stream), rows::digest("commitment", *n)))
+                    .collect();
                 told(store.openings(&rows::tenant(of), &asked).await)
             }
             Command::Rows { of, number } => {

@@ -46,7 +46,7 @@ async fn seen(store: &dyn Store, tenant: &Tenant) -> Vec<usize> {
         stream.as_ref().map_or(0, |stream| stream.events.len()),
         stream.map_or(0, |stream| stream.openings.len() + stream.persons.len()),
         store.find_envelopes(tenant, &query).await.unwrap().rows.len(),
-        store.openings(tenant, &[rows::digest("commitment", 1)]).await.unwrap().len(),
+        store.openings(tenant, &[(rows::envelope(1), rows::digest("commitment", 1))]).await.unwrap().len(),
         usize::from(store.document(tenant, DocumentId::from_bytes(bytes)).await.unwrap().is_some()),
         store.artifacts(tenant, rows::envelope(1)).await.unwrap().len(),
         store.persons_by_lookup(tenant, &[rows::digest("lookup", 1)]).await.unwrap().len(),

@@ -90,9 +90,8 @@ CREATE TABLE openings (
     envelope     BYTEA NOT NULL,
     person       BYTEA NOT NULL,
     sealed       BYTEA NOT NULL,
-    PRIMARY KEY (organization, environment, commitment)
+    PRIMARY KEY (organization, environment, envelope, commitment)
 );
-CREATE INDEX openings_by_envelope ON openings (organization, environment, envelope);
 
 CREATE TABLE documents (
     document     BYTEA NOT NULL PRIMARY KEY,

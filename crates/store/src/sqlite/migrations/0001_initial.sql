@@ -93,9 +93,8 @@ CREATE TABLE openings (
     envelope     BLOB NOT NULL,
     person       BLOB NOT NULL,
     sealed       BLOB NOT NULL,
-    PRIMARY KEY (organization, environment, commitment)
+    PRIMARY KEY (organization, environment, envelope, commitment)
 ) STRICT;
-CREATE INDEX openings_by_envelope ON openings (organization, environment, envelope);
 
 CREATE TABLE documents (
     document     BLOB NOT NULL PRIMARY KEY,
