@@ -68,6 +68,9 @@ impl Log {
             added += leaves.len();
             self.published.send_replace(edge.size());
             *cached = Some(edge);
+            if leaves.len() < LEAVES_PER_CHECKPOINT {
+                return Ok(added);
+            }
         }
     }
 

@@ -315,9 +315,10 @@ pub enum Download {
     Certificate,
 }
 
-/// What happened.
+/// What happened. In canonical JSON the name `type` comes before `value`, so that a reader knows the type when it meets
+/// the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", content = "content", deny_unknown_fields)]
+#[serde(tag = "type", content = "value", deny_unknown_fields)]
 #[expect(missing_docs, reason = "the fields of the variants are named after the types that document them")]
 pub enum Body {
     /// The envelope was created.

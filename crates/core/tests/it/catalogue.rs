@@ -45,13 +45,13 @@ fn e_1_the_catalogue_in_the_docs_is_the_code_s() {
          zone), `correlation`, and a `body` of one of these types. It is encoded as canonical JSON (RFC 8785) with a\n\
          version and the SHA-256 of the event before it. Personal values are not in it: their place holds whose they\n\
          are and a salted SHA-256.\n\n\
-         | type | meaning | content |\n|---|---|---|\n",
+         | type | meaning | value |\n|---|---|---|\n",
     );
     for (name, meaning) in declared() {
         let event = samples::events().into_iter().find(|event| event.body.type_text() == name).unwrap();
         let json = serde_json::to_value(&event.body).unwrap();
         let mut keys: Vec<&String> =
-            json["content"].as_object().into_iter().flatten().map(|(key, _)| key).collect();
+            json["value"].as_object().into_iter().flatten().map(|(key, _)| key).collect();
         keys.sort();
         let content = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         writeln!(text, "| `{name}` | {meaning} | {content} |").unwrap();

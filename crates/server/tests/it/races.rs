@@ -77,7 +77,7 @@ async fn a_person_who_is_new_to_ten_envelopes_at_once_is_one_person() {
     for task in tasks {
         let path = format!("/v1/envelopes/{}/events", task.await.unwrap());
         let events = test.get_json(&key, &path).await;
-        let created = &events["events"][0]["chained"]["event"]["body"]["content"];
+        let created = &events["events"][0]["chained"]["event"]["body"]["value"];
         persons.insert(created["recipients"][0]["person"].to_string());
     }
     assert_eq!(persons.len(), 1, "{persons:?}");

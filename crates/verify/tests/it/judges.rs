@@ -51,7 +51,7 @@ fn d_5_three_lines_of_shell_find_the_original_in_the_sealed_pdf() {
     for (id, original) in document_ids().into_iter().zip(originals()) {
         let script = format!(
             "head -c {} sealed/{id}.pdf | sha256sum | cut -d' ' -f1\nsha256sum originals/{id}.pdf | cut -d' ' -f1\n\
-             jq -r '.event.event.body.content.documents[]? | select(.id == \"{id}\") | .sha256' events.jsonl",
+             jq -r '.event.event.body.value.documents[]? | select(.id == \"{id}\") | .sha256' events.jsonl",
             original.len()
         );
         let printed = prints(folder.path(), &script);

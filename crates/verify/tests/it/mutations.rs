@@ -291,17 +291,17 @@ fn edit_lines(files: &mut Files, edit: impl FnOnce(&mut Vec<Value>)) {
 const OF_EVENTS: &[(&str, Check, OfFiles)] = &[
     ("an act's nonce", Check::Chain, |f| {
         f.change_event("recipient.signed", |l| {
-            l["event"]["event"]["body"]["content"]["nonce"] = json!("1".repeat(64));
+            l["event"]["event"]["body"]["value"]["nonce"] = json!("1".repeat(64));
         });
     }),
     ("a date", Check::Chain, |f| {
         f.change_event("envelope.sent", |l| {
-            l["event"]["event"]["body"]["content"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
+            l["event"]["event"]["body"]["value"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
         });
     }),
     ("the same, chained again", Check::Inclusion, |f| {
         f.change_event("envelope.sent", |l| {
-            l["event"]["event"]["body"]["content"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
+            l["event"]["event"]["body"]["value"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
         });
         f.fit_chain();
     }),
@@ -366,11 +366,11 @@ const OF_EVENTS: &[(&str, Check, OfFiles)] = &[
         });
     }),
     ("a word more", Check::Events, |f| {
-        f.change_event("document.opened", |l| l["event"]["event"]["body"]["content"]["note"] = json!(1));
+        f.change_event("document.opened", |l| l["event"]["event"]["body"]["value"]["note"] = json!(1));
     }),
     ("a word less", Check::Events, |f| {
         f.change_event("document.opened", |l| {
-            l["event"]["event"]["body"]["content"].as_object_mut().expect("an object").remove("sha256");
+            l["event"]["event"]["body"]["value"].as_object_mut().expect("an object").remove("sha256");
         });
     }),
     ("another version", Check::Events, |f| {
@@ -499,8 +499,10 @@ const OF_LOG: &[(&str, Check, OfFiles)] = &[
     ("signature", Check::Checkpoint, |f| {
         change_proof(f, |l| {
             let at = checkpoint_line(l, 4);
-            let changed = l[at].replace(|c: char| c.is_ascii_digit(), "a");
-            l[at] = changed;
+            // In the middle, where every character stands for six whole bits.
+            let middle = l[at].rfind(' ').expect("a name and a signature") + 20;
+            let other = if l[at].as_bytes()[middle] == b'A' { "B" } else { "A" };
+            l[at].replace_range(middle..=middle, other);
         });
     }),
     ("signed by another key of the same name", Check::Checkpoint, |f| {
