@@ -1,12 +1,14 @@
 //! What the sealing update may change of the original: it extends named dictionaries and arrays and wraps the content
 //! of pages; everything else is as it was.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use lopdf::ObjectId;
 
 use super::{SealFailure, same};
-use crate::file::syntax::{Dictionary, Node, Value};
+use crate::file::syntax::{Dictionary, Entry, Node, Value};
+use crate::file::update::OF_ONE_SECTION;
 use crate::file::{File, Loaded};
 use crate::inspect::{Original, Page, Parts};
 use crate::seal::stamp::content_streams;
@@ -52,6 +54,7 @@ pub(super) fn check<'a>(
     sealed: &File<'a>,
     parts: &Parts<'a>,
 ) -> Result<(), SealFailure> {
+    check_trailer(&original.file, sealed)?;
     let comparison = Comparison { original, sealed, first_new: original.first_free_object() };
     let rules = rules(original)?;
     let pages: HashMap<ObjectId, &Page<'a>> =
@@ -81,6 +84,31 @@ pub(super) fn check<'a>(
     }
 }
 
+/// The newest trailer is the original's but for what belongs to its section, in the same kind of cross-references, and
+/// its permanent identifier, from which the key of an encrypted file is derived, stays.
+fn check_trailer(original: &File<'_>, sealed: &File<'_>) -> Result<(), SealFailure> {
+    fn kept<'f>(file: &File<'f>) -> Result<BTreeMap<Vec<u8>, &'f [u8]>, SealFailure> {
+        let entries = file.trailer()?.entries().iter();
+        let kept = entries.filter(|entry| !OF_ONE_SECTION.contains(&entry.key.as_slice()));
+        let source = |entry: &Entry| file.bytes.get(entry.node.span.clone()).unwrap_or_default();
+        Ok(kept.map(|entry| (entry.key.clone(), source(entry))).collect())
+    }
+    fn permanent<'f>(file: &File<'f>) -> Result<Option<&'f [u8]>, SealFailure> {
+        let identifiers = file.trailer()?.get(b"ID").and_then(Node::as_array);
+        Ok(identifiers.and_then(<[Node]>::first).and_then(|first| file.bytes.get(first.span.clone())))
+    }
+    let same_identifier = match (permanent(original)?, permanent(sealed)?) {
+        (None, Some(_)) => original.crypt.is_none(),
+        (before, after) => before == after,
+    };
+    let same_kind = original.xref_kind()? == sealed.xref_kind()?;
+    if same_identifier && same_kind && kept(original)? == kept(sealed)? {
+        Ok(())
+    } else {
+        Err(SealFailure::UnexpectedChange { detail: "the trailer" })
+    }
+}
+
 /// The objects that a seal may extend, by number, each with its rule.
 fn rules(original: &Original<'_>) -> Result<HashMap<u32, (ObjectId, Rule)>, SealFailure> {
     let mut rules = HashMap::new();
@@ -91,7 +119,7 @@ fn rules(original: &Original<'_>) -> Result<HashMap<u32, (ObjectId, Rule)>, Seal
     };
     let file = &original.file;
     let catalog = original.catalog.dictionary();
-    let child = |dictionary: Option<&Dictionary>, key: &[u8]| -> Result<Option<Node>, SealFailure> {
+    let child = |dictionary: Option<&Dictionary>, key: &[u8]| -> Result<Option<Rc<Node>>, SealFailure> {
         match dictionary.and_then(|dictionary| dictionary.get(key)) {
             Some(node) => Ok(file.resolve_in_place(node)?),
             None => Ok(None),
@@ -101,21 +129,22 @@ fn rules(original: &Original<'_>) -> Result<HashMap<u32, (ObjectId, Rule)>, Seal
     for page in &original.pages {
         let dictionary = page.object.dictionary();
         add(reference(dictionary, b"Annots"), Rule::Appended);
-        let resources = page.resources.as_ref().map(|resources| &resources.node);
-        add(resources.and_then(Node::as_reference), Rule::Resources);
-        let resources = match resources {
-            Some(node) => file.resolve_in_place(node)?,
-            None => None,
+        let resources = page.resources.as_ref().map(|resources| Rc::clone(&resources.node));
+        let elsewhere = resources.as_deref().and_then(Node::as_reference);
+        add(elsewhere, Rule::Resources);
+        let resources = match elsewhere {
+            Some(id) => file.follow(id)?.map(|object| object.node),
+            None => resources,
         };
-        add(reference(resources.as_ref().and_then(Node::as_dictionary), b"XObject"), Rule::Forms);
+        add(reference(resources.as_deref().and_then(Node::as_dictionary), b"XObject"), Rule::Forms);
     }
     for (key, rule) in [(&b"AcroForm"[..], Rule::Form), (b"Names", Rule::Names), (b"AF", Rule::Appended)] {
         add(reference(catalog, key), rule);
     }
     let form = child(catalog, b"AcroForm")?;
-    add(reference(form.as_ref().and_then(Node::as_dictionary), b"Fields"), Rule::Appended);
+    add(reference(form.as_deref().and_then(Node::as_dictionary), b"Fields"), Rule::Appended);
     let root = child(catalog, b"Pages")?;
-    add(reference(root.as_ref().and_then(Node::as_dictionary), b"Kids"), Rule::Appended);
+    add(reference(root.as_deref().and_then(Node::as_dictionary), b"Kids"), Rule::Appended);
     add(reference(catalog, b"Pages"), Rule::Root);
     for page in &original.pages {
         add(Some(page.object.id), Rule::Page);

@@ -169,13 +169,13 @@ fn in_the_update(sealed: &[u8]) -> Vec<Mutation> {
         ),
         (
             "the catalog's permission entry",
-            "seal-several-signatures",
+            "seal-not-certifying",
             replaced(sealed, b"/Perms << /DocMDP", b"/Perms << /DocMDQ"),
         ),
-        ("the kind of the signature field", "seal-missing", replaced(sealed, b"/FT /Sig", b"/FT /Btn")),
+        ("the kind of the signature field", "seal-unexpected-form", replaced(sealed, b"/FT /Sig", b"/FT /Btn")),
         (
             "the value of the signature field",
-            "seal-missing",
+            "seal-unexpected-form",
             replaced(sealed, b"/T (Seal) /V ", b"/T (Seal) /W "),
         ),
     ]
