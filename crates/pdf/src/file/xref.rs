@@ -120,7 +120,8 @@ impl Section {
     fn check_size(&self, budget: &Budget) -> Result<(), Refusal> {
         let size = self.trailer.integer(b"Size").and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
         check_numbers(0, size, budget)?;
-        let within = self.places.iter().all(|(number, place)| u64::from(*number) < size || *place == Place::Free);
+        let within =
+            self.places.iter().all(|(number, place)| u64::from(*number) < size || *place == Place::Free);
         if within {
             Ok(())
         } else {

@@ -210,7 +210,8 @@ impl<'a> Walk<'a, '_> {
             Some(node) => self.file.resolve_in_place(node)?,
             None => None,
         };
-        for entry in permissions.as_deref().and_then(Node::as_dictionary).map_or(&[][..], Dictionary::entries) {
+        for entry in permissions.as_deref().and_then(Node::as_dictionary).map_or(&[][..], Dictionary::entries)
+        {
             let value = self.file.resolve_in_place(&entry.node)?;
             if let Some(value) = value.as_deref().and_then(Node::as_dictionary)
                 && value.get(b"Contents").is_some()

@@ -22,8 +22,8 @@ use crate::file::update::{Appended, Update, encryption};
 use crate::file::{Loaded, write};
 use crate::inspect::{Original, Refusal, damaged, effective_version};
 use crate::objects::NewObjects;
-use crate::verify::{self, SealFailure};
 pub use crate::place::PageOverlay;
+use crate::verify::{self, SealFailure};
 use attach::target;
 use cms::Signer;
 

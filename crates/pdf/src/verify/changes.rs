@@ -234,9 +234,14 @@ impl<'a> Comparison<'a, '_> {
         after: (&Loaded<'a>, &Dictionary),
         rule: Rule,
     ) -> Result<(), SealFailure> {
+        let by_key = |dictionary: &Dictionary| -> HashMap<Vec<u8>, usize> {
+            dictionary.entries().iter().map(|entry| entry.key.clone()).zip(0..).collect()
+        };
+        let (keys_before, keys_after) = (by_key(before.1), by_key(after.1));
         for entry in before.1.entries() {
             let (inner, detail) = rule.of(&entry.key);
-            match after.1.entry(&entry.key) {
+            let other = keys_after.get(&entry.key).and_then(|place| after.1.entries().get(*place));
+            match other {
                 Some(other) => {
                     let compared = self.node((before.0, &entry.node), (after.0, &other.node), inner);
                     compared.map_err(|_| SealFailure::UnexpectedChange { detail })?;
@@ -246,7 +251,7 @@ impl<'a> Comparison<'a, '_> {
             }
         }
         for entry in after.1.entries() {
-            if before.1.entry(&entry.key).is_some() {
+            if keys_before.contains_key(&entry.key) {
                 continue;
             }
             let (inner, detail) = rule.of(&entry.key);

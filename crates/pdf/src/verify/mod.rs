@@ -137,7 +137,8 @@ fn the_signature<'a>(file: &File<'a>, parts: &Parts<'a>) -> Result<Loaded<'a>, S
         1 => {}
         count => return Err(SealFailure::SeveralSignatures { count }),
     }
-    let id = parts.form.signature_objects.first().ok_or(form("no field of the form refers to the signature"))?;
+    let id =
+        parts.form.signature_objects.first().ok_or(form("no field of the form refers to the signature"))?;
     file.load(*id)?.ok_or(SealFailure::NotSealed)
 }
 

@@ -172,7 +172,11 @@ fn in_the_update(sealed: &[u8]) -> Vec<Mutation> {
             "seal-not-certifying",
             replaced(sealed, b"/Perms << /DocMDP", b"/Perms << /DocMDQ"),
         ),
-        ("the kind of the signature field", "seal-unexpected-form", replaced(sealed, b"/FT /Sig", b"/FT /Btn")),
+        (
+            "the kind of the signature field",
+            "seal-unexpected-form",
+            replaced(sealed, b"/FT /Sig", b"/FT /Btn"),
+        ),
         (
             "the value of the signature field",
             "seal-unexpected-form",
