@@ -323,7 +323,7 @@ mod tests {
         let start = file.len();
         let size = OBJECTS.len() + 1;
         file.extend(
-            format!("{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n")
+            format!("{table}trailer\n<< /Size {size} /Root 1 0 R /Info 5 0 R /ID [<61> <62>] >>\nstartxref\n{start}\n%%EOF\n")
                 .into_bytes(),
         );
         file
@@ -331,11 +331,22 @@ mod tests {
 
     /// The verdict on an update that writes these objects over the original's.
     fn verdict(replaced: &[(u32, &str)]) -> Result<(), SealFailure> {
+        verdict_with(replaced, "", "")
+    }
+
+    /// The same, with one piece of the update's trailer replaced by another of the same length.
+    fn verdict_with(replaced: &[(u32, &str)], old: &str, new: &str) -> Result<(), SealFailure> {
+        assert_eq!(old.len(), new.len());
         let bytes = original();
         let original = Original::open(&bytes, &Limits::default()).expect("accepted");
         let objects =
             replaced.iter().map(|(number, body)| ((*number, 0), body.as_bytes().to_vec())).collect();
-        let sealed = Update::new(&original.file, 20).append(objects).expect("written").bytes;
+        let mut sealed = Update::new(&original.file, 20).append(objects).expect("written").bytes;
+        let at = sealed.windows(old.len().max(1)).rposition(|piece| piece == old.as_bytes());
+        assert!(at.is_some() || old.is_empty(), "{old} is not in the file");
+        if let Some(at) = at {
+            sealed.splice(at..at + old.len(), new.bytes());
+        }
         let file = File::open(&sealed, &Limits::default()).expect("it parses");
         check(&original, &file, &Parts::read(&file)?)
     }
@@ -355,6 +366,26 @@ mod tests {
             (9, "<< /Anything true >>"),
         ];
         assert_eq!(verdict(&sealed), Ok(()));
+    }
+
+    #[test]
+    fn the_trailer_of_an_update_names_what_that_of_the_original_names() {
+        let catalog = [(1, OBJECTS[0])];
+        assert_eq!(verdict(&catalog), Ok(()));
+        for (old, new) in [
+            ("/Info 5 0 R", "/Info 6 0 R"),
+            ("/Info 5 0 R", "/Infx 5 0 R"),
+            ("/Info 5 0 R", "           "),
+            ("/ID [<61>", "/ID [<63>"),
+            ("/ID [<61>", "/IX [<61>"),
+        ] {
+            let code = verdict_with(&catalog, old, new).err().map(|failure| failure.code());
+            assert_eq!(code, Some("seal-unexpected-change"), "{old} becomes {new}");
+        }
+        // The other catalog is one that would be accepted as an extension of the first.
+        let other = [(1, OBJECTS[0]), (9, OBJECTS[0])];
+        let code = verdict_with(&other, "/Root 1 0 R", "/Root 9 0 R").err().map(|failure| failure.code());
+        assert_eq!(code, Some("seal-unexpected-change"));
     }
 
     #[test]

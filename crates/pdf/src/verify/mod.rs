@@ -281,3 +281,49 @@ fn same(one: (&File<'_>, &Loaded<'_>, &Node), other: (&File<'_>, &Loaded<'_>, &N
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::file::syntax::Parser;
+    use crate::inspect::Budget;
+
+    /// The verdict on a signature dictionary that stands at the start of `bytes`, in a file or in an object stream.
+    fn verdict(bytes: &[u8], in_file: bool) -> Result<Range<usize>, SealFailure> {
+        let budget = Budget::new(&Limits::default());
+        let node = Rc::new(Parser::new(bytes, 0, &budget).object().expect("it parses"));
+        let source =
+            if in_file { Source::File(bytes) } else { Source::ObjectStream(Rc::new(bytes.to_vec())) };
+        let value = Loaded { id: (1, 0), node, source, stream: None, value_count: 0 };
+        covered(bytes, &value).map(|(range, _)| range)
+    }
+
+    #[test]
+    fn the_covered_bytes_are_those_of_the_file_around_the_signature() {
+        let dictionary = |range: &str| format!("<< /Contents <3000> /ByteRange [{range}] >> rest");
+        let rest = dictionary("0 13 19 30").len() - 19;
+        assert_eq!(rest, 32, "as the ranges below say");
+        let good = dictionary("0 13 19 32");
+        assert_eq!(verdict(good.as_bytes(), true), Ok(13..19));
+        let code = |verdict: Result<Range<usize>, SealFailure>| verdict.err().map(|failure| failure.code());
+        assert_eq!(code(verdict(good.as_bytes(), false)), Some("seal-unexpected-form"));
+        for range in
+            ["0 13 19 32 /X", "0 13 19 34 1.5", "0 13 (a) 19 34", "-1 0 13 19 33", "0 13 19", "0 13 19 30 30"]
+        {
+            assert_eq!(
+                code(verdict(dictionary(range).as_bytes(), true)),
+                Some("seal-unexpected-form"),
+                "{range}"
+            );
+        }
+        for range in ["1 13 19 32", "0 12 19 32", "0 13 20 31", "0 13 19 33"] {
+            assert_eq!(
+                code(verdict(dictionary(range).as_bytes(), true)),
+                Some("seal-not-covered"),
+                "{range}"
+            );
+        }
+    }
+}

@@ -9,7 +9,7 @@ fn squeezed(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-/// E-3: every value of the certificate is on its pages.
+/// E-4: every value of the certificate is on its pages.
 #[test]
 fn everything_that_is_certified_can_be_read() {
     let sample = certificate(24);

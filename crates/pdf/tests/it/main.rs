@@ -23,6 +23,8 @@ mod refusals;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
+mod sealed_pages;
+#[cfg(test)]
 mod shaped;
 #[cfg(test)]
 mod shapes;
