@@ -128,11 +128,7 @@ impl Sweep<'_, '_> {
             Value::Reference(id) if id.0 >= self.first_free => {
                 return Err(Refusal::DanglingReference { number: id.0 });
             }
-            Value::Reference(id) => {
-                if self.seen.insert(*id) {
-                    self.pending.push(*id);
-                }
-            }
+            Value::Reference(id) if self.seen.insert(*id) => self.pending.push(*id),
             Value::Array(items) => {
                 for item in items {
                     self.node(owner, item)?;

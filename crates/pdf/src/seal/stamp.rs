@@ -218,15 +218,11 @@ fn wrap<'a>(
     let saves = missing_saves + 1;
     // What the content leaves open is closed on each page that shows it.
     file.budget.copied(b"q\nQ\n".len().saturating_mul(saves + missing_restores))?;
-    let first = match shared.openings.get(&saves) {
-        Some(id) => *id,
-        None => {
-            let id = update.reserve();
-            new.push((id, content(file, id, &"q\n".repeat(saves))));
-            shared.openings.insert(saves, id);
-            id
-        }
-    };
+    let first = *shared.openings.entry(saves).or_insert_with(|| {
+        let id = update.reserve();
+        new.push((id, content(file, id, &"q\n".repeat(saves))));
+        id
+    });
     let mut text = "\n".to_owned() + &"Q\n".repeat(missing_restores + 1);
     for (name, _, matrix) in stamps {
         let matrix = matrix.map(coordinate).join(" ");

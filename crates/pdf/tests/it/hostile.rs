@@ -220,7 +220,8 @@ fn embedded_files_under_a_name_of_the_evidence_are_refused_e_4() {
         let file = vec![(6, stream("/Type /EmbeddedFile", b"{}")), (7, b"(countersign-trail.json)".to_vec())];
         with_table(&extended(one_page("", &page), file), "")
     };
-    let utf16: String = "countersign-trail.json".encode_utf16().map(|unit| format!("{unit:04x}")).collect();
+    let utf16 =
+        hex::encode("countersign-trail.json".encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>());
     for key in ["(countersign-trail.json)", "(Countersign-Trail.json)", &format!("<feff{utf16}>")] {
         assert_eq!(code(&with_names(key)), Some("pdf-reserved-file-name"), "{key}");
     }

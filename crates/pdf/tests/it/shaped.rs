@@ -43,13 +43,14 @@ pub(crate) fn with_table(objects: &Objects, trailer: &str) -> Vec<u8> {
     let start = bytes.len();
     let mut table = "xref\n0 1\n0000000000 65535 f \n".to_owned();
     for (number, offset) in &offsets {
-        table += &format!("{number} 1\n{offset:010} 00000 n \n");
+        table.extend([format!("{number} 1\n{offset:010} 00000 n \n")]);
     }
-    let stated = match trailer.contains("/Size") {
-        true => String::new(),
-        false => format!("/Size {} ", size(objects.iter().map(|(number, _)| *number))),
+    let stated = if trailer.contains("/Size") {
+        String::new()
+    } else {
+        format!("/Size {} ", size(objects.iter().map(|(number, _)| *number)))
     };
-    table += &format!("trailer\n<< {stated}/Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n");
+    table.extend([format!("trailer\n<< {stated}/Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n")]);
     bytes.extend(table.into_bytes());
     bytes
 }
@@ -60,7 +61,7 @@ pub(crate) fn with_object_stream(objects: &Objects, packed: &Objects) -> Vec<u8>
     let (holder, table) = (size(all.clone()), size(all) + 1);
     let (mut index, mut bodies) = (String::new(), Vec::new());
     for (number, body) in packed {
-        index += &format!("{number} {} ", bodies.len());
+        index.extend([format!("{number} {} ", bodies.len())]);
         bodies.extend([body.as_slice(), b"\n"].concat());
     }
     let entries = format!("/Type /ObjStm /N {} /First {} /Filter /FlateDecode", packed.len(), index.len());
