@@ -1,5 +1,8 @@
-//! An upload: inspected within bounds, refused or ready to be sealed; never a panic.
+//! An upload: inspected within bounds, refused, or sealed so that the seal verifies; never a panic.
 #![no_main]
+
+#[path = "../throwaway.rs"]
+mod throwaway;
 
 use countersign_pdf::inspect::{Limits, inspect};
 
@@ -9,7 +12,10 @@ libfuzzer_sys::fuzz_target!(|pdf: &[u8]| {
         work: 20_000_000,
         total_stream_bytes: 8 << 20,
         structure_bytes: 4 << 20,
+        copied_bytes: 2 << 20,
         ..Limits::default()
     };
-    let _ = inspect(pdf, &limits);
+    if inspect(pdf, &limits).is_ok() {
+        throwaway::assert_sealable(pdf, &limits);
+    }
 });

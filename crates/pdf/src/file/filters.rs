@@ -1,6 +1,7 @@
 //! Stream filters: decoding what the structure needs, and measuring what everything else would expand to, without
 //! holding it (ISO 32000-2 §7.4).
 
+use std::cell::RefCell;
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
@@ -88,13 +89,13 @@ impl Chain {
 impl Predictor {
     fn read(options: &Dictionary) -> Option<Self> {
         let kind = options.integer(b"Predictor").filter(|kind| *kind > 1)?;
+        // What is no positive number gives a row that no stream has.
         let positive = |key: &[u8], default: i64| {
-            usize::try_from(options.integer(key).unwrap_or(default))
-                .ok()
-                .filter(|n| (1..=1 << 20).contains(n))
+            let stated = usize::try_from(options.integer(key).unwrap_or(default)).ok();
+            stated.filter(|number| *number > 0).unwrap_or(usize::MAX)
         };
-        let bits_per_pixel = positive(b"Colors", 1)?.checked_mul(positive(b"BitsPerComponent", 8)?)?;
-        let bits_per_row = bits_per_pixel.checked_mul(positive(b"Columns", 1)?)?;
+        let bits_per_pixel = positive(b"Colors", 1).saturating_mul(positive(b"BitsPerComponent", 8));
+        let bits_per_row = bits_per_pixel.saturating_mul(positive(b"Columns", 1));
         Some(Self {
             kind,
             bytes_per_pixel: bits_per_pixel.div_ceil(8),
@@ -106,11 +107,18 @@ impl Predictor {
         if self.kind < 10 {
             return Err(damaged("a structural stream uses a TIFF predictor"));
         }
+        if encoded.is_empty() {
+            return Ok(Vec::new());
+        }
+        // The file states the width of a row: nothing is set aside for one that is not there.
+        if self.bytes_per_row >= encoded.len() {
+            return Err(damaged("a predicted stream is shorter than one of its rows"));
+        }
         let mut decoded: Vec<u8> = Vec::with_capacity(encoded.len());
         let mut above = vec![0_u8; self.bytes_per_row];
+        let mut current = vec![0_u8; self.bytes_per_row];
         for row in encoded.chunks(self.bytes_per_row + 1) {
             let (filter, values) = row.split_first().ok_or(damaged("a predicted stream has an empty row"))?;
-            let mut current = vec![0_u8; self.bytes_per_row];
             for (index, value) in values.iter().enumerate() {
                 let left_index = index.checked_sub(self.bytes_per_pixel);
                 let at = |row: &[u8], index: Option<usize>| {
@@ -130,7 +138,7 @@ impl Predictor {
                 }
             }
             decoded.extend(current.iter().take(values.len()));
-            above = current;
+            std::mem::swap(&mut above, &mut current);
         }
         Ok(decoded)
     }
@@ -156,13 +164,15 @@ pub(crate) fn decode(
     budget: &Budget,
 ) -> Result<Option<Vec<u8>>, Refusal> {
     let limit = limit.min(budget.limits.stream_bytes);
+    // A stream may be named a thousand times, and need not be compressed to cost something each time.
+    budget.handled(raw.len() as u64)?;
     let mut bytes: Option<Vec<u8>> = None;
     for filter in &chain.filters {
         let input = bytes.as_deref().unwrap_or(raw);
         let output = match filter {
             Filter::Flate => inflate(input, limit)?,
-            Filter::AsciiHex => ascii_hex(input)?,
-            Filter::Ascii85 => ascii_85(input)?,
+            Filter::AsciiHex => ascii_hex(input, limit)?,
+            Filter::Ascii85 => ascii_85(input, limit)?,
             Filter::RunLength => run_length(input, limit)?,
             Filter::Lzw { early_change } => lzw(input, *early_change, limit)?,
             Filter::Other => return Ok(None),
@@ -186,8 +196,33 @@ fn inflate(input: &[u8], limit: u64) -> Result<Vec<u8>, Refusal> {
     if output.len() as u64 > limit { Err(Refusal::ExpansionBomb) } else { Ok(output) }
 }
 
-/// Counts what a stream expands to, holding nothing where it is deflated once or twice. Returns whether it
-/// expanded without an error.
+/// A decoder whose output is charged as it is read. Each one of a chain has its own: an inner one may expand what the
+/// outer one shrinks to nothing.
+struct Counted<'c, R> {
+    reader: R,
+    expanded: u64,
+    budget: &'c Budget,
+    refusal: &'c RefCell<Option<Refusal>>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.expanded += count as u64;
+        let charged = if self.expanded > self.budget.limits.stream_bytes {
+            Err(Refusal::ExpansionBomb)
+        } else {
+            self.budget.expanded(count as u64)
+        };
+        charged.map(|()| count).map_err(|refusal| {
+            self.refusal.replace(Some(refusal));
+            std::io::Error::other("beyond the budget")
+        })
+    }
+}
+
+/// Counts what a stream expands to, holding nothing where it is deflated only. Returns whether it expanded without an
+/// error.
 pub(crate) fn measure(raw: &[u8], chain: &Chain, budget: &Budget) -> Result<bool, Refusal> {
     let deflated = chain.filters.iter().take_while(|filter| **filter == Filter::Flate).count();
     let rest = chain.filters.get(deflated..).unwrap_or_default();
@@ -202,32 +237,32 @@ pub(crate) fn measure(raw: &[u8], chain: &Chain, budget: &Budget) -> Result<bool
             Err(refusal) => Err(refusal),
         };
     }
+    budget.handled(raw.len() as u64)?;
+    let refusal = RefCell::new(None);
     let mut reader: Box<dyn Read + '_> = Box::new(raw);
     for _ in 0..deflated {
-        reader = Box::new(ZlibDecoder::new(reader));
+        let decoder = ZlibDecoder::new(reader);
+        reader = Box::new(Counted { reader: decoder, expanded: 0, budget, refusal: &refusal });
     }
     if deflated == 0 {
         return Ok(true);
     }
     let mut piece = vec![0_u8; PIECE_BYTES];
-    let mut expanded = 0_u64;
-    loop {
+    let expands = loop {
         match reader.read(&mut piece) {
-            Ok(0) => return Ok(true),
-            Ok(count) => {
-                expanded += count as u64;
-                // A chain is charged for each decoder, since an inner one may expand what the outer one shrinks.
-                budget.expanded(count as u64 * deflated as u64)?;
-                if expanded > budget.limits.stream_bytes {
-                    return Err(Refusal::ExpansionBomb);
-                }
-            }
-            Err(_) => return Ok(false),
+            Ok(0) => break true,
+            Ok(_) => {}
+            Err(_) => break false,
         }
-    }
+    };
+    drop(reader);
+    refusal.into_inner().map_or(Ok(expands), Err)
 }
 
-fn ascii_hex(input: &[u8]) -> Result<Vec<u8>, Refusal> {
+fn ascii_hex(input: &[u8], limit: u64) -> Result<Vec<u8>, Refusal> {
+    if input.len() as u64 / 2 > limit {
+        return Err(Refusal::ExpansionBomb);
+    }
     let mut output = Vec::with_capacity(input.len() / 2);
     let mut pending = None;
     for byte in input.iter().copied().take_while(|byte| *byte != b'>') {
@@ -244,10 +279,13 @@ fn ascii_hex(input: &[u8]) -> Result<Vec<u8>, Refusal> {
     Ok(output)
 }
 
-fn ascii_85(input: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let mut output = Vec::with_capacity(input.len());
+fn ascii_85(input: &[u8], limit: u64) -> Result<Vec<u8>, Refusal> {
+    let mut output = Vec::new();
     let mut group: Vec<u32> = Vec::with_capacity(5);
     for byte in input.iter().copied().take_while(|byte| *byte != b'~') {
+        if output.len() as u64 > limit {
+            return Err(Refusal::ExpansionBomb);
+        }
         match byte {
             b'z' if group.is_empty() => output.extend([0; 4]),
             b'!'..=b'u' => {

@@ -33,7 +33,7 @@ pub(crate) enum Source<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Loaded<'a> {
     pub(crate) id: ObjectId,
-    pub(crate) node: Node,
+    pub(crate) node: Rc<Node>,
     pub(crate) source: Source<'a>,
     /// Where its stream stands in the file, if it is one.
     pub(crate) stream: Option<Range<usize>>,
@@ -121,10 +121,11 @@ impl<'a> File<'a> {
         Ok(self.xref.newest()?.kind)
     }
 
-    /// The first number that no object of the file uses.
+    /// The first number that no object of the file uses and, in an accepted file, that nothing refers to. It does not
+    /// depend on the limits: whoever verifies a seal computes the same.
     pub(crate) fn first_free(&self) -> u32 {
         let size = self.trailer().ok().and_then(|trailer| trailer.integer(b"Size")).unwrap_or(0);
-        u32::try_from(size).unwrap_or(0).min(self.budget.limits.objects).max(self.xref.highest_number + 1)
+        u32::try_from(size).unwrap_or(0).max(self.xref.highest_number + 1)
     }
 
     /// Loads an object; `None` where the file has none, which is the null object (§7.3.10).
@@ -141,7 +142,7 @@ impl<'a> File<'a> {
         if parser.object_header() != Some(id) {
             return Err(damaged("an object does not stand where the cross-references say"));
         }
-        let node = parser.object()?;
+        let node = Rc::new(parser.object()?);
         let source = Source::File(self.bytes);
         let value_count = parser.value_count();
         if parser.keyword(b"endobj") {
@@ -190,7 +191,7 @@ impl<'a> File<'a> {
             return Err(damaged("an object does not stand where the cross-references say"));
         }
         let mut parser = Parser::new(&stream.bytes, offset, &self.budget);
-        let node = parser.object()?;
+        let node = Rc::new(parser.object()?);
         let (source, value_count) = (Source::ObjectStream(Rc::clone(&stream.bytes)), parser.value_count());
         Ok(Loaded { id, node, source, stream: None, value_count })
     }
@@ -206,7 +207,7 @@ impl<'a> File<'a> {
         if parser.object_header() != Some(id) {
             return Err(damaged("an object does not stand where the cross-references say"));
         }
-        let node = parser.object()?;
+        let node = Rc::new(parser.object()?);
         let dictionary = node.as_dictionary().ok_or_else(broken)?;
         let length = match dictionary.get(b"Length").map(|node| &node.value) {
             Some(Value::Integer(length)) => Some(*length),
@@ -218,7 +219,7 @@ impl<'a> File<'a> {
         let length = length.and_then(|length| usize::try_from(length).ok()).ok_or_else(broken)?;
         let stream = stream_range(&mut parser, length)?;
         let (source, value_count) = (Source::File(self.bytes), parser.value_count());
-        let loaded = Loaded { id, node: node.clone(), source, stream: Some(stream), value_count };
+        let loaded = Loaded { id, node: Rc::clone(&node), source, stream: Some(stream), value_count };
         let bytes = self.decoded(&loaded, self.budget.holdable_bytes())?.ok_or_else(broken)?;
         self.budget.held(bytes.len() as u64)?;
         let stream = Rc::new(self.index_object_stream(dictionary, bytes)?);
@@ -290,26 +291,33 @@ impl<'a> File<'a> {
             None => Ok(None),
         };
         let (filter, parameters) = (direct(b"Filter")?, direct(b"DecodeParms")?);
-        Chain::read(filter.as_ref(), parameters.as_ref())
+        Chain::read(filter.as_deref(), parameters.as_deref())
     }
 
     /// The node itself, or the object that it refers to, through at most a few references; null is `None`.
-    pub(crate) fn resolve_in_place(&self, node: &Node) -> Result<Option<Node>, Refusal> {
+    pub(crate) fn resolve_in_place(&self, node: &Node) -> Result<Option<Rc<Node>>, Refusal> {
         match node.value {
             Value::Reference(id) => Ok(self.follow(id)?.map(|loaded| loaded.node)),
             Value::Null => Ok(None),
-            _ => Ok(Some(node.clone())),
+            _ => self.copied(node).map(Some),
         }
+    }
+
+    /// A node of an object that is not kept, at the price of reading it again.
+    pub(crate) fn copied(&self, node: &Node) -> Result<Rc<Node>, Refusal> {
+        self.budget.parsed(node.span.len())?;
+        Ok(Rc::new(node.clone()))
     }
 
     /// The object at the end of a chain of references.
     pub(crate) fn follow(&self, id: ObjectId) -> Result<Option<Loaded<'a>>, Refusal> {
         let mut id = id;
         for _ in 0..4 {
-            match self.load(id)? {
-                Some(Loaded { node: Node { value: Value::Reference(next), .. }, .. }) => id = next,
-                Some(Loaded { node: Node { value: Value::Null, .. }, .. }) => return Ok(None),
-                other => return Ok(other),
+            let Some(loaded) = self.load(id)? else { return Ok(None) };
+            match loaded.node.value {
+                Value::Reference(next) => id = next,
+                Value::Null => return Ok(None),
+                _ => return Ok(Some(loaded)),
             }
         }
         Err(damaged("an object refers to another through too many references"))

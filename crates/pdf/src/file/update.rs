@@ -14,6 +14,10 @@ use super::xref::XrefKind;
 use super::{File, Loaded};
 use crate::inspect::{Refusal, damaged};
 
+/// Entries of a trailer, or of a cross-reference stream, that belong to one section. An update keeps all others.
+pub(crate) const OF_ONE_SECTION: [&[u8]; 10] =
+    [b"Size", b"Prev", b"ID", b"Type", b"W", b"Index", b"Length", b"Filter", b"DecodeParms", b"XRefStm"];
+
 /// A piece of an object's source and what stands there instead.
 #[derive(Clone, Debug)]
 pub(crate) struct Splice {
@@ -115,8 +119,9 @@ impl<'a, 'f> Update<'a, 'f> {
         splices: &[Splice],
         target: ObjectId,
     ) -> Result<Vec<u8>, Refusal> {
+        self.file.budget.copied(node.span.len())?;
         let mut splices = splices.to_vec();
-        self.recrypt(object, node, target, &mut splices)?;
+        splices.extend(self.recrypted(object, node, target, &splices)?);
         splices.sort_by_key(|splice| (splice.span.start, splice.span.end));
         let mut bytes = Vec::with_capacity(node.span.len() + 64);
         let mut position = node.span.start;
@@ -134,16 +139,17 @@ impl<'a, 'f> Update<'a, 'f> {
 
     /// In an encrypted file a string belongs to the object that holds it: one that moves, or that leaves an object
     /// stream, is encrypted anew (§7.6.3).
-    fn recrypt(
+    fn recrypted(
         &self,
         object: &Loaded<'_>,
         node: &Node,
         target: ObjectId,
-        splices: &mut Vec<Splice>,
-    ) -> Result<(), Refusal> {
-        let Some(crypt) = &self.file.crypt else { return Ok(()) };
+        splices: &[Splice],
+    ) -> Result<Vec<Splice>, Refusal> {
+        let mut recrypted = Vec::new();
+        let Some(crypt) = &self.file.crypt else { return Ok(recrypted) };
         if object.id == target && !object.is_compressed() {
-            return Ok(());
+            return Ok(recrypted);
         }
         let mut strings = Vec::new();
         strings_of(node, &mut strings);
@@ -152,10 +158,10 @@ impl<'a, 'f> Update<'a, 'f> {
                 splices.iter().any(|splice| splice.span.start <= span.start && span.end <= splice.span.end);
             if !replaced {
                 let plain = self.file.string(object, raw)?;
-                splices.push(Splice { span, bytes: hex_string(&crypt.encrypt_string(target, &plain)) });
+                recrypted.push(Splice { span, bytes: hex_string(&crypt.encrypt_string(target, &plain)) });
             }
         }
-        Ok(())
+        Ok(recrypted)
     }
 
     /// The file followed by the extended objects and `new` objects, already written out. One line feed parts the
@@ -273,21 +279,9 @@ impl Appended {
 
     /// The entries of the newest trailer, continued.
     fn trailer(&mut self, file: &File<'_>, start: usize, size: u32) -> Result<(), Refusal> {
-        const REPLACED: [&[u8]; 10] = [
-            b"Size",
-            b"Prev",
-            b"ID",
-            b"Type",
-            b"W",
-            b"Index",
-            b"Length",
-            b"Filter",
-            b"DecodeParms",
-            b"XRefStm",
-        ];
         let previous = file.xref.newest()?;
         for entry in previous.trailer.entries() {
-            if !REPLACED.contains(&entry.key.as_slice()) {
+            if !OF_ONE_SECTION.contains(&entry.key.as_slice()) {
                 let source = file.bytes.get(entry.key_span.start..entry.node.span.end).unwrap_or_default();
                 self.bytes.push(b' ');
                 self.bytes.extend_from_slice(source);

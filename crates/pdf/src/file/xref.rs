@@ -70,7 +70,7 @@ impl Xref {
         }
         let mut places = HashMap::new();
         for section in &sections {
-            section.check_size()?;
+            section.check_size(budget)?;
             for (number, place) in &section.places {
                 places.entry(*number).or_insert(*place);
             }
@@ -117,9 +117,11 @@ impl Section {
     }
 
     /// Strict validators refuse a file whose trailer states fewer objects than its section lists.
-    fn check_size(&self) -> Result<(), Refusal> {
-        let size = self.trailer.integer(b"Size").and_then(|size| u32::try_from(size).ok()).unwrap_or(0);
-        let within = self.places.iter().all(|(number, place)| *number < size || *place == Place::Free);
+    fn check_size(&self, budget: &Budget) -> Result<(), Refusal> {
+        let size = self.trailer.integer(b"Size").and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        check_numbers(0, size, budget)?;
+        let within =
+            self.places.iter().all(|(number, place)| u64::from(*number) < size || *place == Place::Free);
         if within {
             Ok(())
         } else {
@@ -134,6 +136,7 @@ impl Section {
             let first = parser.unsigned().ok_or_else(broken)?;
             let count = parser.unsigned().ok_or_else(broken)?;
             check_numbers(first, count, budget)?;
+            budget.listed(count)?;
             for number in first..first + count {
                 let offset = parser.unsigned().ok_or_else(broken)?;
                 let generation = parser.unsigned().and_then(|number| u16::try_from(number).ok());
@@ -185,8 +188,11 @@ impl Section {
             .map(|items| items.iter().filter_map(|item| usize::try_from(item.as_integer()?).ok()).collect())
             .ok_or_else(broken)?;
         let [kind_width, first_width, second_width] = widths.try_into().map_err(|_| broken())?;
+        if [kind_width, first_width, second_width].iter().any(|width| *width > 8) {
+            return Err(broken());
+        }
         let row = kind_width + first_width + second_width;
-        if kind_width > 8 || first_width > 8 || second_width > 8 || row == 0 {
+        if row == 0 {
             return Err(broken());
         }
         let size = trailer.integer(b"Size").and_then(|size| u64::try_from(size).ok()).ok_or_else(broken)?;
@@ -199,10 +205,11 @@ impl Section {
         for pair in index.chunks(2) {
             let [first, count] = pair else { return Err(broken()) };
             check_numbers(*first, *count, budget)?;
+            budget.listed(*count)?;
             for number in *first..*first + *count {
                 let fields = rows.next().ok_or_else(broken)?;
                 let number = u32::try_from(number).map_err(|_| broken())?;
-                places.extend(place(fields, kind_width, first_width)?.map(|place| (number, place)));
+                places.push((number, place(fields, kind_width, first_width)?));
             }
         }
         budget.parsed(table.len())?;
@@ -214,7 +221,7 @@ impl Section {
     }
 }
 
-fn place(fields: &[u8], kind_width: usize, first_width: usize) -> Result<Option<Place>, Refusal> {
+fn place(fields: &[u8], kind_width: usize, first_width: usize) -> Result<Place, Refusal> {
     let broken = || damaged("a cross-reference stream does not parse");
     let (kind, rest) = fields.split_at_checked(kind_width).ok_or_else(broken)?;
     let (first, second) = rest.split_at_checked(first_width).ok_or_else(broken)?;
@@ -222,17 +229,16 @@ fn place(fields: &[u8], kind_width: usize, first_width: usize) -> Result<Option<
     let kind = if kind_width == 0 { 1 } else { number(kind) };
     let (first, second) = (number(first), number(second));
     Ok(match kind {
-        0 => Some(Place::Free),
-        1 => Some(Place::At {
+        1 => Place::At {
             offset: usize::try_from(first).map_err(|_| broken())?,
             generation: u16::try_from(second).map_err(|_| broken())?,
-        }),
-        2 => Some(Place::In {
+        },
+        2 => Place::In {
             stream: u32::try_from(first).map_err(|_| broken())?,
             index: usize::try_from(second).map_err(|_| broken())?,
-        }),
-        // Unknown kinds are references to the null object (§7.5.8.3).
-        _ => None,
+        },
+        // Unknown kinds are references to the null object, as free entries are (§7.5.8.3).
+        _ => Place::Free,
     })
 }
 

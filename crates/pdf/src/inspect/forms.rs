@@ -74,35 +74,40 @@ pub(super) fn read<'a>(file: &File<'a>, catalog: &Loaded<'a>, pages: &[Page<'a>]
     let catalog_dictionary = catalog.dictionary().ok_or(damaged("there is no document catalog"))?;
     let mut walk =
         Walk { file, pages, page_of_widget: HashMap::new(), seen: HashSet::new(), form: Form::default() };
-    walk.usage_rights(catalog_dictionary)?;
-    let form = match catalog_dictionary.get(b"AcroForm") {
-        Some(node) => file.resolve_in_place(node)?,
-        None => None,
-    };
-    let Some(form) = form.as_ref().and_then(Node::as_dictionary) else { return Ok(walk.form) };
-    let fields = match form.get(b"Fields") {
-        Some(node) => file.resolve_in_place(node)?,
-        None => None,
-    };
-    let fields = fields.as_ref().and_then(Node::as_array).unwrap_or_default();
-    if !fields.is_empty() {
-        walk.map_widgets()?;
-    }
-    for field in fields {
-        // A field written directly into the array cannot be referred to; readers ignore it.
-        if let Some(id) = field.as_reference() {
-            walk.field(id, &Inherited::default(), 0)?;
-        }
-    }
-    walk.form.has_xfa = form.get(b"XFA").is_some();
-    let needs_rendering = catalog_dictionary
-        .get(b"NeedsRendering")
-        .is_some_and(|node| matches!(node.value, Value::Boolean(true)));
-    walk.form.xfa_only = walk.form.has_xfa && (needs_rendering || fields.is_empty());
+    walk.fields(catalog_dictionary)?;
+    walk.permissions(catalog_dictionary)?;
     Ok(walk.form)
 }
 
 impl<'a> Walk<'a, '_> {
+    fn fields(&mut self, catalog: &Dictionary) -> Result<(), Refusal> {
+        let file = self.file;
+        let form = match catalog.get(b"AcroForm") {
+            Some(node) => file.resolve_in_place(node)?,
+            None => None,
+        };
+        let Some(form) = form.as_deref().and_then(Node::as_dictionary) else { return Ok(()) };
+        let fields = match form.get(b"Fields") {
+            Some(node) => file.resolve_in_place(node)?,
+            None => None,
+        };
+        let fields = fields.as_deref().and_then(Node::as_array).unwrap_or_default();
+        if !fields.is_empty() {
+            self.map_widgets()?;
+        }
+        for field in fields {
+            // A field written directly into the array cannot be referred to; readers ignore it.
+            if let Some(id) = field.as_reference() {
+                self.field(id, &Inherited::default(), 0)?;
+            }
+        }
+        self.form.has_xfa = form.get(b"XFA").is_some();
+        let needs_rendering =
+            catalog.get(b"NeedsRendering").is_some_and(|node| matches!(node.value, Value::Boolean(true)));
+        self.form.xfa_only = self.form.has_xfa && (needs_rendering || fields.is_empty());
+        Ok(())
+    }
+
     fn map_widgets(&mut self) -> Result<(), Refusal> {
         for (index, page) in self.pages.iter().enumerate() {
             let annotations = match page.object.dictionary().and_then(|dictionary| dictionary.get(b"Annots"))
@@ -110,7 +115,7 @@ impl<'a> Walk<'a, '_> {
                 Some(node) => self.file.resolve_in_place(node)?,
                 None => None,
             };
-            for annotation in annotations.as_ref().and_then(Node::as_array).unwrap_or_default() {
+            for annotation in annotations.as_deref().and_then(Node::as_array).unwrap_or_default() {
                 if let Some(id) = annotation.as_reference() {
                     self.page_of_widget.insert(id, index);
                 }
@@ -128,6 +133,7 @@ impl<'a> Walk<'a, '_> {
         }
         let Some(object) = self.file.load(id)? else { return Ok(()) };
         let Some(dictionary) = object.dictionary() else { return Ok(()) };
+        self.file.budget.handled((above.name.len() + above.kind.as_ref().map_or(0, Vec::len)) as u64)?;
         let mut own = above.clone();
         if let Some(partial) = self.text(&object, dictionary, b"T")? {
             own.name = if above.name.is_empty() { partial } else { format!("{}.{partial}", above.name) };
@@ -141,7 +147,7 @@ impl<'a> Walk<'a, '_> {
             Some(node) => self.file.resolve_in_place(node)?,
             None => None,
         };
-        let kids = kids.as_ref().and_then(Node::as_array).unwrap_or_default();
+        let kids = kids.as_deref().and_then(Node::as_array).unwrap_or_default();
         if kids.is_empty() {
             return self.show(&object, dictionary, &own);
         }
@@ -164,6 +170,7 @@ impl<'a> Walk<'a, '_> {
             None => None,
         };
         let geometry = page.and_then(|index| self.pages.get(index)).map(|page| page.geometry);
+        self.file.budget.copied(own.name.len())?;
         self.form.fields.push(FormField {
             name: own.name.clone(),
             kind: kind(own),
@@ -186,7 +193,7 @@ impl<'a> Walk<'a, '_> {
             Some(node) => self.file.resolve_in_place(node)?,
             None => None,
         };
-        if let Some(value) = value.as_ref().and_then(Node::as_dictionary) {
+        if let Some(value) = value.as_deref().and_then(Node::as_dictionary) {
             let found = existing(self.file, value, own.name.clone())?;
             self.form.signatures.push(found);
             self.form.signature_objects.extend(dictionary.reference(b"V"));
@@ -196,17 +203,19 @@ impl<'a> Walk<'a, '_> {
         Ok(())
     }
 
-    /// Usage rights and a certification named by the catalog break like any other signature (§12.8.6).
-    fn usage_rights(&mut self, catalog: &Dictionary) -> Result<(), Refusal> {
+    /// Usage rights and a certification that the catalog names break like any other signature (§12.8.6), even where
+    /// no field of the form holds them.
+    fn permissions(&mut self, catalog: &Dictionary) -> Result<(), Refusal> {
         let permissions = match catalog.get(b"Perms") {
             Some(node) => self.file.resolve_in_place(node)?,
             None => None,
         };
-        for entry in permissions.as_ref().and_then(Node::as_dictionary).map_or(&[][..], Dictionary::entries) {
+        for entry in permissions.as_deref().and_then(Node::as_dictionary).map_or(&[][..], Dictionary::entries)
+        {
             let value = self.file.resolve_in_place(&entry.node)?;
-            if let Some(value) = value.as_ref().and_then(Node::as_dictionary)
+            if let Some(value) = value.as_deref().and_then(Node::as_dictionary)
                 && value.get(b"Contents").is_some()
-                && entry.key != b"DocMDP"
+                && !entry.node.as_reference().is_some_and(|id| self.form.signature_objects.contains(&id))
             {
                 let found = existing(self.file, value, String::new())?;
                 self.form.signatures.push(found);
@@ -234,7 +243,7 @@ fn existing(file: &File<'_>, value: &Dictionary, field_name: String) -> Result<E
         None => None,
     };
     let range: Vec<i64> = range
-        .as_ref()
+        .as_deref()
         .and_then(Node::as_array)
         .unwrap_or_default()
         .iter()
@@ -249,9 +258,9 @@ fn existing(file: &File<'_>, value: &Dictionary, field_name: String) -> Result<E
         Some(node) => file.resolve_in_place(node)?,
         None => None,
     };
-    for reference in references.as_ref().and_then(Node::as_array).unwrap_or_default() {
+    for reference in references.as_deref().and_then(Node::as_array).unwrap_or_default() {
         let reference = file.resolve_in_place(reference)?;
-        let Some(reference) = reference.as_ref().and_then(Node::as_dictionary) else { continue };
+        let Some(reference) = reference.as_deref().and_then(Node::as_dictionary) else { continue };
         if reference.name(b"TransformMethod") != Some(b"DocMDP") {
             continue;
         }
@@ -260,7 +269,7 @@ fn existing(file: &File<'_>, value: &Dictionary, field_name: String) -> Result<E
             None => None,
         };
         let level =
-            parameters.as_ref().and_then(Node::as_dictionary).and_then(|p| p.integer(b"P")).unwrap_or(2);
+            parameters.as_deref().and_then(Node::as_dictionary).and_then(|p| p.integer(b"P")).unwrap_or(2);
         doc_mdp = u8::try_from(level).ok();
     }
     let covers_whole_file = covers_bytes == file.bytes.len() as u64;

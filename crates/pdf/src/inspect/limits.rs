@@ -25,9 +25,13 @@ pub struct Limits {
     pub total_stream_bytes: u64,
     /// What object streams and cross-reference streams, which are held in memory, may expand to together, bytes.
     pub structure_bytes: u64,
+    /// What a seal may copy from the file into its update, and names of fields, bytes: a part that a thousand pages
+    /// share is copied for each of them. An upload is refused that takes more than half, which leaves the other half
+    /// to what the rehearsal of its seal does not know.
+    pub copied_bytes: u64,
     /// Width times height of an image.
     pub image_pixels: u64,
-    /// Steps: a byte parsed costs 8, a byte expanded 1. Two thousand million take seconds, not minutes.
+    /// Steps: a byte parsed costs 8, a byte expanded or copied 1. Two thousand million take seconds, not minutes.
     pub work: u64,
 }
 
@@ -43,6 +47,7 @@ impl Default for Limits {
             stream_bytes: 256 << 20,
             total_stream_bytes: 1 << 30,
             structure_bytes: 48 << 20,
+            copied_bytes: 50 << 20,
             image_pixels: 256 << 20,
             work: 2_000_000_000,
         }
@@ -52,12 +57,25 @@ impl Default for Limits {
 impl Limits {
     /// Bounds for verifying a sealed file, which is an accepted original with pages and attachments added.
     pub fn for_sealed() -> Self {
-        let upload = Self::default();
+        Self::default().sealed()
+    }
+
+    /// Bounds for the sealed file of an original that was accepted within these. Each is larger, since a seal adds a
+    /// revision, objects, and values to objects that may have been as large as they could be.
+    pub(crate) fn sealed(&self) -> Self {
         Self {
-            size_bytes: 3 * upload.size_bytes,
-            pages: 2 * upload.pages,
-            objects: 2 * upload.objects,
-            ..upload
+            size_bytes: self.size_bytes.saturating_mul(3),
+            pages: self.pages.saturating_mul(2),
+            objects: self.objects.saturating_add(self.objects.max(100_000)),
+            values_per_object: self.values_per_object.saturating_add(self.values_per_object.max(100_000)),
+            depth: self.depth.saturating_add(8),
+            revisions: self.revisions.saturating_add(1),
+            stream_bytes: self.stream_bytes.saturating_mul(2),
+            total_stream_bytes: self.total_stream_bytes.saturating_mul(2),
+            structure_bytes: self.structure_bytes.saturating_mul(2),
+            copied_bytes: self.copied_bytes.saturating_mul(2),
+            image_pixels: self.image_pixels,
+            work: self.work.saturating_mul(2),
         }
     }
 }
@@ -71,6 +89,7 @@ pub(crate) struct Budget {
     structure: Cell<u64>,
     listed: Cell<u64>,
     kept_values: Cell<u64>,
+    copies: Cell<u64>,
 }
 
 /// Steps for one byte that is parsed.
@@ -85,6 +104,7 @@ impl Budget {
             // Every revision may list every object again; three full listings are more than real files have.
             listed: Cell::new(3 * u64::from(limits.objects)),
             kept_values: Cell::new(4 * u64::from(limits.values_per_object)),
+            copies: Cell::new(limits.copied_bytes),
             limits: limits.clone(),
         }
     }
@@ -98,6 +118,22 @@ impl Budget {
     pub(crate) fn expanded(&self, bytes: u64) -> Result<(), Refusal> {
         take(&self.expansion, bytes, Refusal::ExpansionBomb)?;
         take(&self.work, bytes, Refusal::TooComplex)
+    }
+
+    /// Counts `bytes` that are read, compared or copied and dropped again.
+    pub(crate) fn handled(&self, bytes: u64) -> Result<(), Refusal> {
+        take(&self.work, bytes, Refusal::TooComplex)
+    }
+
+    /// Counts `bytes` of the file that are copied and stay: into a seal, or as the name of a field.
+    pub(crate) fn copied(&self, bytes: usize) -> Result<(), Refusal> {
+        take(&self.copies, bytes as u64, Refusal::TooComplex)?;
+        self.handled(bytes as u64)
+    }
+
+    /// What was copied so far.
+    pub(crate) fn copied_bytes(&self) -> u64 {
+        self.limits.copied_bytes.saturating_sub(self.copies.get())
     }
 
     /// Counts `bytes` that came out of a decoder and stay in memory.

@@ -20,6 +20,7 @@ pub(crate) use forms::text_string;
 pub(crate) use limits::Budget;
 pub(crate) use pages::{Page, Resources};
 pub(crate) use refusal::damaged;
+pub(crate) use sweep::check_file_name;
 
 use crate::file::syntax::Node;
 use crate::file::{File, Loaded};

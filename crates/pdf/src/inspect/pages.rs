@@ -23,7 +23,7 @@ pub(crate) struct Page<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Resources<'a> {
     pub(crate) owner: Rc<Loaded<'a>>,
-    pub(crate) node: Node,
+    pub(crate) node: Rc<Node>,
 }
 
 #[derive(Clone, Default)]
@@ -78,7 +78,7 @@ impl<'a> Walk<'a, '_> {
             return Ok(None);
         };
         let kids = self.file.resolve_in_place(kids)?;
-        for kid in kids.as_ref().and_then(Node::as_array).ok_or_else(broken)? {
+        for kid in kids.as_deref().and_then(Node::as_array).ok_or_else(broken)? {
             self.node(kid.as_reference().ok_or_else(broken)?, &attributes, depth + 1)?;
         }
         let count = match dictionary.get(b"Count") {
@@ -109,7 +109,7 @@ impl<'a> Walk<'a, '_> {
             attributes.rotate = Some(rotation.unwrap_or(1));
         }
         if let Some(node) = dictionary.get(b"Resources") {
-            attributes.resources = Some(Resources { owner: Rc::clone(object), node: node.clone() });
+            attributes.resources = Some(Resources { owner: Rc::clone(object), node: Rc::new(node.clone()) });
         }
         Ok(attributes)
     }

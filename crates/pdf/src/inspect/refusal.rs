@@ -75,6 +75,19 @@ pub enum Refusal {
         /// What does not parse, for whoever made the file.
         detail: &'static str,
     },
+    /// A reference to a number beyond the last object: an object of the seal would stand there.
+    #[error(
+        "The file refers to an object ({number}) beyond its last one, where a seal would write. Save it again with a current PDF program."
+    )]
+    DanglingReference {
+        /// Number of the object that does not exist.
+        number: u32,
+    },
+    /// An embedded file whose name begins as those of the evidence do that a seal attaches.
+    #[error(
+        "The file holds another file whose name begins with \"countersign-\", as the evidence in a sealed file does. Remove or rename that file and upload the document again."
+    )]
+    ReservedFileName,
     /// Cross-reference tables and streams side by side: strict validators refuse signatures in such files.
     #[error(
         "The file mixes two kinds of cross-references, which signature validators refuse. Save it again with a current PDF program."
@@ -116,6 +129,8 @@ impl Refusal {
             Self::PasswordNeeded => "pdf-password-needed",
             Self::UnsupportedEncryption => "pdf-unsupported-encryption",
             Self::Damaged { .. } => "pdf-damaged",
+            Self::DanglingReference { .. } => "pdf-dangling-reference",
+            Self::ReservedFileName => "pdf-reserved-file-name",
             Self::HybridReferences => "pdf-hybrid-references",
             Self::AlreadySigned { .. } => "pdf-already-signed",
             Self::XfaOnly => "pdf-xfa-only",
@@ -142,6 +157,8 @@ impl Refusal {
             Self::PasswordNeeded,
             Self::UnsupportedEncryption,
             Self::Damaged { detail: "no cross-reference section at the offset that startxref names" },
+            Self::DanglingReference { number: 42 },
+            Self::ReservedFileName,
             Self::HybridReferences,
             Self::AlreadySigned { signatures: Vec::new() },
             Self::XfaOnly,

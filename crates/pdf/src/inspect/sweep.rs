@@ -6,7 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 use lopdf::ObjectId;
 use serde::Serialize;
 
-use super::{Page, Refusal, damaged};
+use super::{Page, Refusal, damaged, text_string};
 use crate::file::syntax::{Dictionary, Node, Value};
 use crate::file::{File, Loaded};
 
@@ -63,25 +63,46 @@ impl Notice {
     }
 }
 
+/// How the names of files begin that a seal attaches as evidence.
+const RESERVED_START: &str = "countersign-";
+
 struct Sweep<'a, 'f> {
     file: &'f File<'a>,
-    seen: HashSet<u32>,
+    first_free: u32,
+    seen: HashSet<ObjectId>,
     pending: Vec<ObjectId>,
     notices: BTreeSet<Notice>,
 }
 
 pub(super) fn read<'a>(file: &File<'a>, pages: &[Page<'a>]) -> Result<BTreeSet<Notice>, Refusal> {
-    let mut sweep = Sweep { file, seen: HashSet::new(), pending: Vec::new(), notices: BTreeSet::new() };
+    let mut sweep = Sweep {
+        file,
+        first_free: file.first_free(),
+        seen: HashSet::new(),
+        pending: Vec::new(),
+        notices: BTreeSet::new(),
+    };
     let contents = content_streams(file, pages)?;
-    sweep.dictionary(file.trailer()?);
+    for entry in file.trailer()?.entries() {
+        sweep.node(None, &entry.node)?;
+    }
     while let Some(id) = sweep.pending.pop() {
         let Some(object) = file.load(id)? else { continue };
-        sweep.node(&object.node);
+        sweep.node(Some(&object), &object.node)?;
         if object.stream.is_some() {
             sweep.stream(&object, contents.contains(&id))?;
         }
     }
     Ok(sweep.notices)
+}
+
+/// Refuses the name of an embedded file that could be taken for the evidence that a seal attaches.
+pub(crate) fn check_file_name(raw: &[u8]) -> Result<(), Refusal> {
+    let name = text_string(raw);
+    let last = name.rsplit(['/', '\\', ':']).next().unwrap_or_default();
+    let last = last.trim_matches(|letter: char| letter.is_whitespace() || letter.is_control());
+    let start: String = last.chars().take(RESERVED_START.len()).collect();
+    if start.eq_ignore_ascii_case(RESERVED_START) { Err(Refusal::ReservedFileName) } else { Ok(()) }
 }
 
 fn content_streams(file: &File<'_>, pages: &[Page<'_>]) -> Result<HashSet<ObjectId>, Refusal> {
@@ -99,21 +120,38 @@ fn content_streams(file: &File<'_>, pages: &[Page<'_>]) -> Result<HashSet<Object
 }
 
 impl Sweep<'_, '_> {
-    fn node(&mut self, node: &Node) {
+    /// Visits a node of `owner`, or of the trailer.
+    fn node(&mut self, owner: Option<&Loaded<'_>>, node: &Node) -> Result<(), Refusal> {
         match &node.value {
-            Value::Reference(id) if self.seen.insert(id.0) => self.pending.push(*id),
-            Value::Array(items) => items.iter().for_each(|item| self.node(item)),
-            Value::Dictionary(dictionary) => self.dictionary(dictionary),
+            // The objects of a seal take these numbers: a page could have their stamps drawn where nobody placed them,
+            // or have the form name them as its fields.
+            Value::Reference(id) if id.0 >= self.first_free => {
+                return Err(Refusal::DanglingReference { number: id.0 });
+            }
+            Value::Reference(id) if self.seen.insert(*id) => self.pending.push(*id),
+            Value::Array(items) => {
+                for item in items {
+                    self.node(owner, item)?;
+                }
+            }
+            Value::Dictionary(dictionary) => {
+                self.dictionary(owner, dictionary)?;
+                for entry in dictionary.entries() {
+                    self.node(owner, &entry.node)?;
+                }
+            }
             _ => {}
         }
+        Ok(())
     }
 
-    fn dictionary(&mut self, dictionary: &Dictionary) {
+    fn dictionary(&mut self, owner: Option<&Loaded<'_>>, dictionary: &Dictionary) -> Result<(), Refusal> {
         if dictionary.get(b"JS").is_some() || dictionary.name(b"S") == Some(b"JavaScript") {
             self.notices.insert(Notice::JavaScript);
         }
         if dictionary.get(b"EF").is_some() {
             self.notices.insert(Notice::EmbeddedFiles);
+            self.file_names(owner, dictionary)?;
         }
         if dictionary.get(b"OCProperties").is_some() {
             self.notices.insert(Notice::OptionalContent);
@@ -124,7 +162,23 @@ impl Sweep<'_, '_> {
         if let Some(b"3D" | b"RichMedia" | b"Movie" | b"Sound" | b"Screen") = dictionary.name(b"Subtype") {
             self.notices.insert(Notice::Multimedia);
         }
-        dictionary.entries().iter().for_each(|entry| self.node(&entry.node));
+        Ok(())
+    }
+
+    /// The names that a file specification gives its file (§7.11.3).
+    fn file_names(&self, owner: Option<&Loaded<'_>>, specification: &Dictionary) -> Result<(), Refusal> {
+        for key in [&b"F"[..], b"UF", b"DOS", b"Mac", b"Unix"] {
+            let Some(node) = specification.get(key) else { continue };
+            let elsewhere = node.as_reference().map(|id| self.file.follow(id)).transpose()?.flatten();
+            let (owner, node) = match &elsewhere {
+                Some(object) => (Some(object), &*object.node),
+                None => (owner, node),
+            };
+            if let (Some(owner), Some(raw)) = (owner, node.as_string()) {
+                check_file_name(&self.file.string(owner, raw)?)?;
+            }
+        }
+        Ok(())
     }
 
     fn stream(&mut self, object: &Loaded<'_>, is_page_content: bool) -> Result<(), Refusal> {

@@ -2,6 +2,7 @@
 //! (ISO 32000-2 §7.11.4 and §14.13).
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use lopdf::{Dictionary, Object, ObjectId, Stream, StringFormat};
 use md5::{Digest, Md5};
@@ -11,7 +12,7 @@ use crate::file::deflate::deflate;
 use crate::file::syntax::Node;
 use crate::file::update::{Update, encryption};
 use crate::file::{File, Loaded, write};
-use crate::inspect::{Refusal, damaged};
+use crate::inspect::{Refusal, check_file_name, damaged};
 
 /// Name trees deeper or with more names than this are no part of a document that people sign.
 const NAMES_MAX: usize = 10_000;
@@ -99,11 +100,11 @@ pub(super) fn target<'a>(
     file: &File<'a>,
     owner: &Loaded<'a>,
     node: &Node,
-) -> Result<Option<(Loaded<'a>, Node)>, Refusal> {
+) -> Result<Option<(Loaded<'a>, Rc<Node>)>, Refusal> {
     Ok(match node.as_reference() {
-        None => Some((owner.clone(), node.clone())),
+        None => Some((owner.clone(), file.copied(node)?)),
         Some(id) => file.follow(id)?.map(|object| {
-            let node = object.node.clone();
+            let node = Rc::clone(&object.node);
             (object, node)
         }),
     })
@@ -134,8 +135,10 @@ fn collect<'a>(
             if names.len() >= NAMES_MAX {
                 return Err(Refusal::TooComplex);
             }
+            let plain = file.string(&owner, raw)?;
+            check_file_name(&plain)?;
             names.push(Name {
-                key: file.string(&owner, raw)?,
+                key: plain,
                 written_key: update.render(&owner, key, &[], tree_id)?,
                 written_value: update.render(&owner, value, &[], tree_id)?,
             });

@@ -13,8 +13,18 @@ pub(crate) struct Balance {
 }
 
 impl Balance {
-    /// Counts `q` and `Q` of the next decoded content stream, outside strings, comments and inline images.
-    pub(crate) fn count(&mut self, content: &[u8]) {
+    /// What a content has to stand between that is followed by another.
+    pub(crate) fn then(self, next: Self) -> Self {
+        let restored_later = self.missing_restores.min(next.missing_saves);
+        Self {
+            missing_saves: self.missing_saves + next.missing_saves - restored_later,
+            missing_restores: self.missing_restores + next.missing_restores - restored_later,
+        }
+    }
+
+    /// Counts `q` and `Q` of a decoded content stream, outside strings, comments and inline images.
+    pub(crate) fn of(content: &[u8]) -> Self {
+        let mut balance = Self::default();
         let mut rest = content;
         while let Some((byte, after)) = rest.split_first() {
             rest = match byte {
@@ -22,9 +32,10 @@ impl Balance {
                 b'%' => skip_to(after, |byte| byte == b'\n' || byte == b'\r'),
                 b'/' => skip_to(after, |byte| is_whitespace(byte) || is_delimiter(byte)),
                 byte if is_whitespace(*byte) || is_delimiter(*byte) => after,
-                _ => self.operator(rest),
+                _ => balance.operator(rest),
             };
         }
+        balance
     }
 
     fn operator<'c>(&mut self, content: &'c [u8]) -> &'c [u8] {
@@ -81,9 +92,8 @@ mod tests {
     #[test]
     fn saves_and_restores_are_counted_outside_strings_comments_names_and_images() {
         let balance = |content: &[u8]| {
-            let mut balance = Balance::default();
-            balance.count(content);
-            (balance.missing_saves, balance.missing_restores)
+            let Balance { missing_saves, missing_restores } = Balance::of(content);
+            (missing_saves, missing_restores)
         };
         assert_eq!(balance(b"q 1 0 0 1 0 0 cm Q"), (0, 0));
         assert_eq!(balance(b"q q Q"), (0, 1));
@@ -91,5 +101,16 @@ mod tests {
         assert_eq!(balance(b"(q \\) q (q) q) Tj % q q\n/q gs [q]"), (0, 1));
         assert_eq!(balance(b"BI /W 1 ID q q q EI Q q"), (1, 1));
         assert_eq!(balance(b"(never closed q"), (0, 0));
+    }
+
+    #[test]
+    fn the_balance_of_streams_in_a_row_is_that_of_their_contents_in_one() {
+        let parts: [&[u8]; 6] = [b"q q", b"Q", b"Q Q Q", b"", b"q Q q", b"Q q q"];
+        for one in parts {
+            for other in parts {
+                let whole = [one, b"\n", other].concat();
+                assert_eq!(Balance::of(one).then(Balance::of(other)), Balance::of(&whole));
+            }
+        }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod cms;
 mod key;
 pub(crate) mod stamp;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use der::Encode;
@@ -22,6 +23,7 @@ use crate::file::{Loaded, write};
 use crate::inspect::{Original, Refusal, damaged, effective_version};
 use crate::objects::NewObjects;
 pub use crate::place::PageOverlay;
+use crate::verify::{self, SealFailure};
 use attach::target;
 use cms::Signer;
 
@@ -242,14 +244,14 @@ pub fn prepare(original: &Original<'_>, request: SealRequest<'_>) -> Result<Prep
         signed_at: request.signed_at,
         reserved,
     };
-    let (appended, value) = parts.append(original, objects, next)?;
-    let lost = || damaged("the signature was not written");
-    let body = appended.body_offset(value).ok_or_else(lost)?;
-    finish(original, appended, body, reserved, signer)
+    let (mut appended, value) = parts.append(original, objects, next)?;
+    let digits = fill_in_range(&mut appended, value, reserved)?;
+    finish(original, appended, digits, signer)
 }
 
-/// Writes the update that any seal writes, without keeping it: whoever accepts a file knows then that it can be
-/// sealed, and no envelope waits for a seal that cannot come.
+/// Writes the update that any seal writes, and has it checked as the verification of a seal does, but for the signature:
+/// whoever accepts a file knows then that it can be sealed and that the seal verifies, and no envelope waits for a seal
+/// that cannot come.
 pub(crate) fn rehearse(original: &Original<'_>) -> Result<(), Refusal> {
     let mut objects = NewObjects::new(original.first_free_object());
     let form = objects.add(Stream::new(dictionary! { "Type" => "XObject", "Subtype" => "Form" }, Vec::new()));
@@ -274,14 +276,22 @@ pub(crate) fn rehearse(original: &Original<'_>) -> Result<(), Refusal> {
         attachments: &[attachment],
         signer: &nobody,
         signed_at,
-        reserved: 0,
+        reserved: 8,
     };
     let (objects, next) = objects.into_parts();
-    match addition.append(original, objects, next) {
-        Ok(_) => Ok(()),
-        Err(SealError::Original(refusal)) => Err(refusal),
-        Err(_) => Err(damaged("its parts do not fit together")),
+    let sealed = addition.append_unsigned(original, objects, next).map_err(|error| match error {
+        SealError::Original(refusal) => refusal,
+        _ => damaged("its parts do not fit together"),
+    })?;
+    // The other half is room for what the seal to come holds beside this.
+    let budget = &original.file.budget;
+    if budget.copied_bytes() > budget.limits.copied_bytes / 2 {
+        return Err(Refusal::TooComplex);
     }
+    verify::check_rehearsal(original, &sealed).map_err(|failure| match failure {
+        SealFailure::Unreadable(refusal) => refusal,
+        _ => damaged("a seal of it would not verify"),
+    })
 }
 
 /// What one update adds.
@@ -315,17 +325,25 @@ impl Addition<'_> {
         new.push((value, body));
         Ok((update.append(new)?, value))
     }
+
+    /// The whole file with the shortest DER in place of the signature.
+    fn append_unsigned(
+        &self,
+        original: &Original<'_>,
+        objects: Vec<(ObjectId, Object)>,
+        next: u32,
+    ) -> Result<Vec<u8>, SealError> {
+        let (mut appended, value) = self.append(original, objects, next)?;
+        let digits = fill_in_range(&mut appended, value, self.reserved)?;
+        let is_written = appended.patch(digits.start, b"3000");
+        if is_written { Ok(appended.bytes) } else { Err(SealError::SignatureTooLarge) }
+    }
 }
 
-/// Fills in `/ByteRange` and computes what is to be signed.
-fn finish(
-    original: &Original<'_>,
-    mut appended: Appended,
-    body: usize,
-    reserved: usize,
-    signer: Signer,
-) -> Result<Prepared, SealError> {
+/// Fills in `/ByteRange`; where the digits of the signature stand.
+fn fill_in_range(appended: &mut Appended, value: ObjectId, reserved: usize) -> Result<Range<usize>, Refusal> {
     let lost = || damaged("the signature was not written");
+    let body = appended.body_offset(value).ok_or_else(lost)?;
     let find = |bytes: &[u8], word: &[u8]| {
         let tail = bytes.get(body..)?;
         Some(body + tail.windows(word.len()).position(|window| window == word)? + word.len())
@@ -335,10 +353,18 @@ fn finish(
     let digits = contents..contents + 2 * reserved;
     let (before, after) = (digits.start - 1, digits.end + 1);
     let numbers = format!("{before:<10} {after:<10} {:<10}", appended.bytes.len() - after);
-    if !appended.patch(range, numbers.as_bytes()) {
-        return Err(lost().into());
-    }
+    if appended.patch(range, numbers.as_bytes()) { Ok(digits) } else { Err(lost()) }
+}
+
+/// Computes what is to be signed.
+fn finish(
+    original: &Original<'_>,
+    appended: Appended,
+    digits: Range<usize>,
+    signer: Signer,
+) -> Result<Prepared, SealError> {
     let mut digest = original.digest.clone();
+    let (before, after) = (digits.start - 1, digits.end + 1);
     digest.update(appended.bytes.get(original.file.bytes.len()..before).unwrap_or_default());
     digest.update(appended.bytes.get(after..).unwrap_or_default());
     let attributes =
@@ -443,13 +469,11 @@ fn append_to<'a>(
 
 /// `Seal`, or with a number if the document has such a field.
 fn field_name(original: &Original<'_>) -> String {
-    let taken = |name: &str| {
-        let fields = &original.structure().fields;
-        fields.iter().any(|field| field.name == name || field.name.starts_with(&format!("{name}.")))
-    };
+    let fields = &original.structure().fields;
+    let taken: HashSet<&str> = fields.iter().filter_map(|field| field.name.split('.').next()).collect();
     let mut name = "Seal".to_owned();
     let mut number = 2_u32;
-    while taken(&name) {
+    while taken.contains(name.as_str()) {
         name = format!("Seal{number}");
         number += 1;
     }

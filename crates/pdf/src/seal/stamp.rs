@@ -1,8 +1,9 @@
 //! Pages of the sealed document: the content of a stamped page is wrapped and followed by its stamps, and new pages
 //! are appended to the page tree.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
+use std::rc::Rc;
 
 use lopdf::{Dictionary, Object, ObjectId, Stream};
 
@@ -18,18 +19,57 @@ use crate::place::PageOverlay;
 /// What is drawn on one page: name in the resources, form and matrix.
 type Stamps = Vec<(String, ObjectId, [f64; 6])>;
 
-/// What pages share: the balance of the same content, and the stream that opens it.
+/// What pages share: content streams and the streams that open them, and dictionaries that name forms.
 #[derive(Default)]
-struct Contents {
-    balances: HashMap<Vec<ObjectId>, Balance>,
+struct Shared<'a> {
+    balances: HashMap<ObjectId, Balance>,
     openings: BTreeMap<usize, ObjectId>,
+    containers: BTreeMap<Place, Container<'a>>,
+    names: HashMap<Place, Names>,
+}
+
+/// A dictionary of the file: its object, and where it begins there.
+type Place = (ObjectId, usize);
+
+/// The names that forms get in one dictionary.
+#[derive(Debug, Default)]
+struct Names {
+    taken: HashSet<Vec<u8>>,
+    given: HashMap<ObjectId, String>,
+}
+
+/// How the names of our forms begin.
+const NAME_START: &str = "Countersign";
+
+impl Names {
+    fn beside(existing: &Node) -> Self {
+        let entries = existing.as_dictionary().map_or(&[][..], |dictionary| dictionary.entries());
+        let ours = entries.iter().filter(|entry| entry.key.starts_with(NAME_START.as_bytes()));
+        Self { taken: ours.map(|entry| entry.key.clone()).collect(), given: HashMap::new() }
+    }
+
+    /// The name of a form: with its number, and with another if the document has such a name.
+    fn give(&mut self, form: ObjectId) -> String {
+        let Self { taken, given } = self;
+        let name = given.entry(form).or_insert_with(|| {
+            let plain = format!("{NAME_START}{}", form.0);
+            let mut name = plain.clone();
+            let mut number = 2_u32;
+            while taken.contains(name.as_bytes()) {
+                name = format!("{plain}-{number}");
+                number += 1;
+            }
+            name
+        });
+        name.clone()
+    }
 }
 
 /// A dictionary of the file that gets names of forms.
 #[derive(Debug)]
 struct Container<'a> {
     owner: Loaded<'a>,
-    node: Node,
+    node: Rc<Node>,
     /// Whether it is the resource dictionary, without `/XObject`, or the `/XObject` dictionary itself.
     is_resources: bool,
     names: BTreeSet<(String, ObjectId)>,
@@ -46,15 +86,14 @@ pub(super) fn stamp<'a>(
     for overlay in overlays {
         by_page.entry(overlay.page).or_default().push(overlay);
     }
-    let mut containers: BTreeMap<(ObjectId, usize), Container<'a>> = BTreeMap::new();
-    let mut contents = Contents::default();
+    let mut shared = Shared::default();
     for (number, overlays) in by_page {
         let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
         let page = index.and_then(|index| original.pages.get(index)).ok_or(SealError::UnknownPage(number))?;
-        let stamps = name_forms(update, original, page, &overlays, &mut containers)?;
-        wrap(update, original, page, &stamps, &mut contents, new)?;
+        let stamps = name_forms(update, original, page, &overlays, &mut shared)?;
+        wrap(update, original, page, &stamps, &mut shared, new)?;
     }
-    for container in containers.into_values() {
+    for container in shared.containers.into_values() {
         let entries = form_entries(container.names.iter().map(|(name, form)| (name, *form)));
         if container.is_resources {
             update.set(&container.owner, &container.node, "XObject", format!("<<{entries} >>").as_bytes())?;
@@ -81,15 +120,16 @@ fn name_forms<'a>(
     original: &Original<'a>,
     page: &Page<'a>,
     overlays: &[&PageOverlay],
-    containers: &mut BTreeMap<(ObjectId, usize), Container<'a>>,
+    shared: &mut Shared<'a>,
 ) -> Result<Stamps, SealError> {
     let file = &original.file;
     let resources = match &page.resources {
-        Some(Resources { owner, node }) => target(file, owner, node)?,
+        Some(Resources { owner, node }) if node.as_reference().is_some() => target(file, owner, node)?,
+        Some(Resources { owner, node }) => Some((Loaded::clone(owner), Rc::clone(node))),
         None => None,
     };
     let Some((owner, node)) = resources.filter(|(_, node)| node.as_dictionary().is_some()) else {
-        let stamps = named(overlays, None);
+        let stamps = named(overlays, &mut Names::default());
         let entries = form_entries(stamps.iter().map(|(name, form, _)| (name, *form)));
         let value = format!("<< /XObject <<{entries} >> >>");
         update.set(&page.object, &page.object.node, "Resources", value.as_bytes())?;
@@ -100,7 +140,13 @@ fn name_forms<'a>(
         None => None,
     };
     let forms = forms.filter(|(_, node)| node.as_dictionary().is_some());
-    let stamps = named(overlays, forms.as_ref().map(|(_, node)| node));
+    let stamps = match &forms {
+        None => named(overlays, &mut Names::default()),
+        Some((owner, forms)) => {
+            let place = (owner.id, forms.span.start);
+            named(overlays, shared.names.entry(place).or_insert_with(|| Names::beside(forms)))
+        }
+    };
     let inherited_in_place = page.resources.as_ref().is_some_and(|resources| {
         resources.node.as_reference().is_none() && resources.owner.id != page.object.id
     });
@@ -112,7 +158,7 @@ fn name_forms<'a>(
     }
     let is_resources = forms.is_none();
     let (owner, node) = forms.unwrap_or((owner, node));
-    let container = containers.entry((owner.id, node.span.start)).or_insert_with(|| Container {
+    let container = shared.containers.entry((owner.id, node.span.start)).or_insert_with(|| Container {
         owner,
         node,
         is_resources,
@@ -122,18 +168,8 @@ fn name_forms<'a>(
     Ok(stamps)
 }
 
-fn named(overlays: &[&PageOverlay], existing: Option<&Node>) -> Stamps {
-    let existing = existing.and_then(Node::as_dictionary);
-    overlays
-        .iter()
-        .map(|overlay| {
-            let mut name = format!("Countersign{}", overlay.form.0);
-            while existing.is_some_and(|dictionary| dictionary.entry(name.as_bytes()).is_some()) {
-                name.push('x');
-            }
-            (name, overlay.form, overlay.matrix)
-        })
-        .collect()
+fn named(overlays: &[&PageOverlay], names: &mut Names) -> Stamps {
+    overlays.iter().map(|overlay| (names.give(overlay.form), overlay.form, overlay.matrix)).collect()
 }
 
 /// The resources of an ancestor with the forms added, to stand in the page: other pages keep theirs.
@@ -141,7 +177,7 @@ fn copy_resources<'a>(
     update: &Update<'a, '_>,
     owner: &Loaded<'a>,
     node: &Node,
-    forms: Option<&(Loaded<'a>, Node)>,
+    forms: Option<&(Loaded<'a>, Rc<Node>)>,
     stamps: &Stamps,
     page: ObjectId,
 ) -> Result<Vec<u8>, Refusal> {
@@ -164,19 +200,25 @@ fn wrap<'a>(
     original: &Original<'a>,
     page: &Page<'a>,
     stamps: &Stamps,
-    contents: &mut Contents,
+    shared: &mut Shared<'a>,
     new: &mut Vec<(ObjectId, Vec<u8>)>,
 ) -> Result<(), SealError> {
     let file = &original.file;
     let streams = content_streams(file, page)?;
-    let balance = match contents.balances.get(&streams) {
-        Some(balance) => *balance,
-        None => content_balance(file, &streams)?,
-    };
-    contents.balances.insert(streams.clone(), balance);
+    let mut balance = Balance::default();
+    for id in &streams {
+        let of_stream = match shared.balances.get(id) {
+            Some(balance) => *balance,
+            None => content_balance(file, *id)?,
+        };
+        shared.balances.insert(*id, of_stream);
+        balance = balance.then(of_stream);
+    }
     let Balance { missing_saves, missing_restores } = balance;
     let saves = missing_saves + 1;
-    let first = *contents.openings.entry(saves).or_insert_with(|| {
+    // What the content leaves open is closed on each page that shows it.
+    file.budget.copied(b"q\nQ\n".len().saturating_mul(saves + missing_restores))?;
+    let first = *shared.openings.entry(saves).or_insert_with(|| {
         let id = update.reserve();
         new.push((id, content(file, id, &"q\n".repeat(saves))));
         id
@@ -191,6 +233,7 @@ fn wrap<'a>(
     new.push((last, content(file, last, &text)));
     let parts: Vec<String> = [first].into_iter().chain(streams).chain([last]).map(write::reference).collect();
     let value = format!("[{}]", parts.join(" "));
+    file.budget.copied(value.len())?;
     update.set(&page.object, &page.object.node, "Contents", value.as_bytes())?;
     Ok(())
 }
@@ -213,7 +256,7 @@ pub(crate) fn content_streams(file: &File<'_>, page: &Page<'_>) -> Result<Vec<Ob
         return Ok(Vec::new());
     };
     let array = match node.as_reference() {
-        None => node.clone(),
+        None => file.copied(node)?,
         Some(id) => match file.load(id)? {
             None => return Ok(Vec::new()),
             Some(object) if object.stream.is_some() => return Ok(vec![id]),
@@ -229,14 +272,12 @@ pub(crate) fn content_streams(file: &File<'_>, page: &Page<'_>) -> Result<Vec<Ob
         .collect()
 }
 
-fn content_balance(file: &File<'_>, streams: &[ObjectId]) -> Result<Balance, Refusal> {
-    let mut balance = Balance::default();
-    for id in streams {
-        let Some(object) = file.load(*id)? else { continue };
-        let decoded = file.decoded(&object, file.budget.limits.structure_bytes)?;
-        balance.count(&decoded.ok_or(damaged("the content of a page is compressed by no known method"))?);
-    }
-    Ok(balance)
+fn content_balance(file: &File<'_>, stream: ObjectId) -> Result<Balance, Refusal> {
+    let Some(object) = file.load(stream)? else { return Ok(Balance::default()) };
+    let decoded = file.decoded(&object, file.budget.limits.structure_bytes)?;
+    let decoded = decoded.ok_or(damaged("the content of a page is compressed by no known method"))?;
+    file.budget.handled(2 * decoded.len() as u64)?;
+    Ok(Balance::of(&decoded))
 }
 
 /// Appends pages to the root of the page tree. What the root would hand down is set aside in each page.

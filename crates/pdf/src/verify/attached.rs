@@ -35,7 +35,7 @@ pub(super) fn read(
         Some(node) => file.resolve_in_place(node)?,
         None => None,
     };
-    if let Some(tree) = names.as_ref().and_then(Node::as_dictionary).and_then(|n| n.get(b"EmbeddedFiles")) {
+    if let Some(tree) = names.as_deref().and_then(Node::as_dictionary).and_then(|n| n.get(b"EmbeddedFiles")) {
         collect(file, tree, &mut specifications, &mut HashSet::new(), 0)?;
     }
     specifications.retain(|id| id.0 >= first_new);
@@ -59,12 +59,13 @@ fn collect(
     let Some(dictionary) = tree.as_dictionary() else { return Ok(()) };
     if let Some(names) = dictionary.get(b"Names") {
         let names = file.resolve_in_place(names)?;
-        let pairs = names.as_ref().and_then(Node::as_array).unwrap_or_default().chunks_exact(2);
+        let pairs = names.as_deref().and_then(Node::as_array).unwrap_or_default().chunks_exact(2);
+        file.budget.copied(pairs.len() * size_of::<ObjectId>())?;
         found.extend(pairs.filter_map(|pair| pair.last()?.as_reference()));
     }
     if let Some(kids) = dictionary.get(b"Kids") {
         let kids = file.resolve_in_place(kids)?;
-        for kid in kids.as_ref().and_then(Node::as_array).unwrap_or_default() {
+        for kid in kids.as_deref().and_then(Node::as_array).unwrap_or_default() {
             collect(file, kid, found, seen, depth + 1)?;
         }
     }
@@ -81,12 +82,14 @@ fn attachment(file: &File<'_>, id: ObjectId) -> Result<SealedAttachment, SealFai
     };
     let stream = dictionary.get(b"EF").and_then(Node::as_dictionary).and_then(|files| files.reference(b"F"));
     let stream = file.load(stream.ok_or_else(broken)?)?.ok_or_else(broken)?;
+    let bytes = file.decoded(&stream, file.budget.holdable_bytes())?.ok_or_else(broken)?;
+    file.budget.held(bytes.len() as u64)?;
     let mime_type =
         stream.dictionary().and_then(|dictionary| dictionary.name(b"Subtype")).unwrap_or_default();
     Ok(SealedAttachment {
         file_name: text(b"UF")?,
         mime_type: String::from_utf8_lossy(mime_type).into_owned(),
         description: text(b"Desc")?,
-        bytes: file.decoded(&stream, file.budget.limits.structure_bytes)?.ok_or_else(broken)?,
+        bytes,
     })
 }

@@ -1,12 +1,14 @@
 //! What the sealing update may change of the original: it extends named dictionaries and arrays and wraps the content
 //! of pages; everything else is as it was.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use lopdf::ObjectId;
 
 use super::{SealFailure, same};
-use crate::file::syntax::{Dictionary, Node, Value};
+use crate::file::syntax::{Dictionary, Entry, Node, Value};
+use crate::file::update::OF_ONE_SECTION;
 use crate::file::{File, Loaded};
 use crate::inspect::{Original, Page, Parts};
 use crate::seal::stamp::content_streams;
@@ -52,6 +54,7 @@ pub(super) fn check<'a>(
     sealed: &File<'a>,
     parts: &Parts<'a>,
 ) -> Result<(), SealFailure> {
+    check_trailer(&original.file, sealed)?;
     let comparison = Comparison { original, sealed, first_new: original.first_free_object() };
     let rules = rules(original)?;
     let pages: HashMap<ObjectId, &Page<'a>> =
@@ -81,6 +84,31 @@ pub(super) fn check<'a>(
     }
 }
 
+/// The newest trailer is the original's but for what belongs to its section, in the same kind of cross-references, and
+/// its permanent identifier, from which the key of an encrypted file is derived, stays.
+fn check_trailer(original: &File<'_>, sealed: &File<'_>) -> Result<(), SealFailure> {
+    fn kept<'f>(file: &File<'f>) -> Result<BTreeMap<Vec<u8>, &'f [u8]>, SealFailure> {
+        let entries = file.trailer()?.entries().iter();
+        let kept = entries.filter(|entry| !OF_ONE_SECTION.contains(&entry.key.as_slice()));
+        let source = |entry: &Entry| file.bytes.get(entry.node.span.clone()).unwrap_or_default();
+        Ok(kept.map(|entry| (entry.key.clone(), source(entry))).collect())
+    }
+    fn permanent<'f>(file: &File<'f>) -> Result<Option<&'f [u8]>, SealFailure> {
+        let identifiers = file.trailer()?.get(b"ID").and_then(Node::as_array);
+        Ok(identifiers.and_then(<[Node]>::first).and_then(|first| file.bytes.get(first.span.clone())))
+    }
+    let same_identifier = match (permanent(original)?, permanent(sealed)?) {
+        (None, Some(_)) => original.crypt.is_none(),
+        (before, after) => before == after,
+    };
+    let same_kind = original.xref_kind()? == sealed.xref_kind()?;
+    if same_identifier && same_kind && kept(original)? == kept(sealed)? {
+        Ok(())
+    } else {
+        Err(SealFailure::UnexpectedChange { detail: "the trailer" })
+    }
+}
+
 /// The objects that a seal may extend, by number, each with its rule.
 fn rules(original: &Original<'_>) -> Result<HashMap<u32, (ObjectId, Rule)>, SealFailure> {
     let mut rules = HashMap::new();
@@ -91,7 +119,7 @@ fn rules(original: &Original<'_>) -> Result<HashMap<u32, (ObjectId, Rule)>, Seal
     };
     let file = &original.file;
     let catalog = original.catalog.dictionary();
-    let child = |dictionary: Option<&Dictionary>, key: &[u8]| -> Result<Option<Node>, SealFailure> {
+    let child = |dictionary: Option<&Dictionary>, key: &[u8]| -> Result<Option<Rc<Node>>, SealFailure> {
         match dictionary.and_then(|dictionary| dictionary.get(key)) {
             Some(node) => Ok(file.resolve_in_place(node)?),
             None => Ok(None),
@@ -101,21 +129,22 @@ fn rules(original: &Original<'_>) -> Result<HashMap<u32, (ObjectId, Rule)>, Seal
     for page in &original.pages {
         let dictionary = page.object.dictionary();
         add(reference(dictionary, b"Annots"), Rule::Appended);
-        let resources = page.resources.as_ref().map(|resources| &resources.node);
-        add(resources.and_then(Node::as_reference), Rule::Resources);
-        let resources = match resources {
-            Some(node) => file.resolve_in_place(node)?,
-            None => None,
+        let resources = page.resources.as_ref().map(|resources| Rc::clone(&resources.node));
+        let elsewhere = resources.as_deref().and_then(Node::as_reference);
+        add(elsewhere, Rule::Resources);
+        let resources = match elsewhere {
+            Some(id) => file.follow(id)?.map(|object| object.node),
+            None => resources,
         };
-        add(reference(resources.as_ref().and_then(Node::as_dictionary), b"XObject"), Rule::Forms);
+        add(reference(resources.as_deref().and_then(Node::as_dictionary), b"XObject"), Rule::Forms);
     }
     for (key, rule) in [(&b"AcroForm"[..], Rule::Form), (b"Names", Rule::Names), (b"AF", Rule::Appended)] {
         add(reference(catalog, key), rule);
     }
     let form = child(catalog, b"AcroForm")?;
-    add(reference(form.as_ref().and_then(Node::as_dictionary), b"Fields"), Rule::Appended);
+    add(reference(form.as_deref().and_then(Node::as_dictionary), b"Fields"), Rule::Appended);
     let root = child(catalog, b"Pages")?;
-    add(reference(root.as_ref().and_then(Node::as_dictionary), b"Kids"), Rule::Appended);
+    add(reference(root.as_deref().and_then(Node::as_dictionary), b"Kids"), Rule::Appended);
     add(reference(catalog, b"Pages"), Rule::Root);
     for page in &original.pages {
         add(Some(page.object.id), Rule::Page);
@@ -205,9 +234,14 @@ impl<'a> Comparison<'a, '_> {
         after: (&Loaded<'a>, &Dictionary),
         rule: Rule,
     ) -> Result<(), SealFailure> {
+        let by_key = |dictionary: &Dictionary| -> HashMap<Vec<u8>, usize> {
+            dictionary.entries().iter().map(|entry| entry.key.clone()).zip(0..).collect()
+        };
+        let (keys_before, keys_after) = (by_key(before.1), by_key(after.1));
         for entry in before.1.entries() {
             let (inner, detail) = rule.of(&entry.key);
-            match after.1.entry(&entry.key) {
+            let other = keys_after.get(&entry.key).and_then(|place| after.1.entries().get(*place));
+            match other {
                 Some(other) => {
                     let compared = self.node((before.0, &entry.node), (after.0, &other.node), inner);
                     compared.map_err(|_| SealFailure::UnexpectedChange { detail })?;
@@ -217,7 +251,7 @@ impl<'a> Comparison<'a, '_> {
             }
         }
         for entry in after.1.entries() {
-            if before.1.entry(&entry.key).is_some() {
+            if keys_before.contains_key(&entry.key) {
                 continue;
             }
             let (inner, detail) = rule.of(&entry.key);
@@ -289,7 +323,7 @@ mod tests {
         let start = file.len();
         let size = OBJECTS.len() + 1;
         file.extend(
-            format!("{table}trailer\n<< /Size {size} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n")
+            format!("{table}trailer\n<< /Size {size} /Root 1 0 R /Info 5 0 R /ID [<61> <62>] >>\nstartxref\n{start}\n%%EOF\n")
                 .into_bytes(),
         );
         file
@@ -297,11 +331,22 @@ mod tests {
 
     /// The verdict on an update that writes these objects over the original's.
     fn verdict(replaced: &[(u32, &str)]) -> Result<(), SealFailure> {
+        verdict_with(replaced, "", "")
+    }
+
+    /// The same, with one piece of the update's trailer replaced by another of the same length.
+    fn verdict_with(replaced: &[(u32, &str)], old: &str, new: &str) -> Result<(), SealFailure> {
+        assert_eq!(old.len(), new.len());
         let bytes = original();
         let original = Original::open(&bytes, &Limits::default()).expect("accepted");
         let objects =
             replaced.iter().map(|(number, body)| ((*number, 0), body.as_bytes().to_vec())).collect();
-        let sealed = Update::new(&original.file, 20).append(objects).expect("written").bytes;
+        let mut sealed = Update::new(&original.file, 20).append(objects).expect("written").bytes;
+        let at = sealed.windows(old.len().max(1)).rposition(|piece| piece == old.as_bytes());
+        assert!(at.is_some() || old.is_empty(), "{old} is not in the file");
+        if let Some(at) = at {
+            sealed.splice(at..at + old.len(), new.bytes());
+        }
         let file = File::open(&sealed, &Limits::default()).expect("it parses");
         check(&original, &file, &Parts::read(&file)?)
     }
@@ -321,6 +366,26 @@ mod tests {
             (9, "<< /Anything true >>"),
         ];
         assert_eq!(verdict(&sealed), Ok(()));
+    }
+
+    #[test]
+    fn the_trailer_of_an_update_names_what_that_of_the_original_names() {
+        let catalog = [(1, OBJECTS[0])];
+        assert_eq!(verdict(&catalog), Ok(()));
+        for (old, new) in [
+            ("/Info 5 0 R", "/Info 6 0 R"),
+            ("/Info 5 0 R", "/Infx 5 0 R"),
+            ("/Info 5 0 R", "           "),
+            ("/ID [<61>", "/ID [<63>"),
+            ("/ID [<61>", "/IX [<61>"),
+        ] {
+            let code = verdict_with(&catalog, old, new).err().map(|failure| failure.code());
+            assert_eq!(code, Some("seal-unexpected-change"), "{old} becomes {new}");
+        }
+        // The other catalog is one that would be accepted as an extension of the first.
+        let other = [(1, OBJECTS[0]), (9, OBJECTS[0])];
+        let code = verdict_with(&other, "/Root 1 0 R", "/Root 9 0 R").err().map(|failure| failure.code());
+        assert_eq!(code, Some("seal-unexpected-change"));
     }
 
     #[test]

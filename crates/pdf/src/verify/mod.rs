@@ -18,7 +18,7 @@ pub use failure::SealFailure;
 
 use crate::file::syntax::{Dictionary, Node, Value, hex_digit};
 use crate::file::xref::Place;
-use crate::file::{File, Loaded};
+use crate::file::{File, Loaded, Source};
 use crate::inspect::{Limits, Original, Parts, text_string};
 use crate::seal::UtcTime;
 
@@ -58,7 +58,7 @@ pub fn verify(sealed: &[u8], limits: &Limits) -> Result<Verified, SealFailure> {
     let value = the_signature(&file, &parts)?;
     let dictionary = value.dictionary().ok_or(form("the signature is no dictionary"))?;
     check_form(&file, &parts, &value, dictionary)?;
-    let (covered, cms) = covered(sealed, dictionary)?;
+    let (covered, cms) = covered(sealed, &value)?;
     let mut digest = Sha256::new();
     digest.update(sealed.get(..covered.start).unwrap_or_default());
     digest.update(sealed.get(covered.end..).unwrap_or_default());
@@ -66,10 +66,7 @@ pub fn verify(sealed: &[u8], limits: &Limits) -> Result<Verified, SealFailure> {
 
     let original_bytes = original_prefix(&file)?;
     let original = Original::open(original_bytes, limits).map_err(|_| SealFailure::OriginalIncomplete)?;
-    if Some(original.file.xref.newest()?.offset) != file.xref.sections.get(1).map(|section| section.offset) {
-        return Err(SealFailure::OriginalIncomplete);
-    }
-    changes::check(&original, &file, &parts)?;
+    check_update(&original, &file, &parts)?;
     let text = |key: &[u8]| -> Result<String, SealFailure> {
         let raw = dictionary.get(key).and_then(Node::as_string).unwrap_or_default();
         Ok(text_string(&file.string(&value, raw)?))
@@ -90,6 +87,42 @@ pub fn verify(sealed: &[u8], limits: &Limits) -> Result<Verified, SealFailure> {
     })
 }
 
+/// Whether a rehearsed seal of `original`, which carries no signature, would be accepted but for that.
+pub(crate) fn check_rehearsal(original: &Original<'_>, sealed: &[u8]) -> Result<(), SealFailure> {
+    let upload = &original.file.budget.limits;
+    // Half of the work and of the memory of the verification to come: the seal to come is larger than this one.
+    let limits = Limits {
+        work: upload.work,
+        total_stream_bytes: upload.total_stream_bytes,
+        structure_bytes: upload.structure_bytes,
+        copied_bytes: upload.copied_bytes,
+        ..upload.sealed()
+    };
+    let file = File::open(sealed, &limits)?;
+    let parts = Parts::read(&file)?;
+    let value = the_signature(&file, &parts)?;
+    let dictionary = value.dictionary().ok_or(form("the signature is no dictionary"))?;
+    check_form(&file, &parts, &value, dictionary)?;
+    covered(sealed, &value)?;
+    if original_prefix(&file)?.len() != original.file.bytes.len() {
+        return Err(SealFailure::OriginalIncomplete);
+    }
+    check_update(original, &file, &parts)?;
+    match attached::read(&file, &parts.catalog, original.first_free_object())?.as_slice() {
+        [_] => Ok(()),
+        _ => Err(form("the attachment is not found")),
+    }
+}
+
+/// The update follows the newest revision of the original and changes what a seal may change.
+fn check_update<'a>(original: &Original<'a>, file: &File<'a>, parts: &Parts<'a>) -> Result<(), SealFailure> {
+    let follows = file.xref.sections.get(1).map(|section| section.offset);
+    if Some(original.file.xref.newest()?.offset) != follows {
+        return Err(SealFailure::OriginalIncomplete);
+    }
+    changes::check(original, file, parts)
+}
+
 fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
@@ -104,7 +137,8 @@ fn the_signature<'a>(file: &File<'a>, parts: &Parts<'a>) -> Result<Loaded<'a>, S
         1 => {}
         count => return Err(SealFailure::SeveralSignatures { count }),
     }
-    let id = parts.form.signature_objects.first().ok_or(form("the signature stands in its field"))?;
+    let id =
+        parts.form.signature_objects.first().ok_or(form("no field of the form refers to the signature"))?;
     file.load(*id)?.ok_or(SealFailure::NotSealed)
 }
 
@@ -132,20 +166,26 @@ fn check_form(
         Some(node) => file.resolve_in_place(node)?,
         None => None,
     };
-    let named = permissions.as_ref().and_then(Node::as_dictionary).and_then(|p| p.reference(b"DocMDP"));
+    let named = permissions.as_deref().and_then(Node::as_dictionary).and_then(|p| p.reference(b"DocMDP"));
     if named == Some(value.id) { Ok(()) } else { Err(SealFailure::NotCertifying) }
 }
 
 /// The bytes that the signature leaves out, which must be itself and nothing else, and the CMS in them.
-fn covered(sealed: &[u8], dictionary: &Dictionary) -> Result<(Range<usize>, Vec<u8>), SealFailure> {
+fn covered(sealed: &[u8], value: &Loaded<'_>) -> Result<(Range<usize>, Vec<u8>), SealFailure> {
+    // Elsewhere the places of its values would be places in something else than the file.
+    if !matches!(value.source, Source::File(_)) {
+        return Err(form("the signature does not stand in the file itself"));
+    }
+    let dictionary = value.dictionary().ok_or(form("the signature is no dictionary"))?;
     let contents = dictionary.get(b"Contents").ok_or(form("no signature value"))?;
-    let ranges: Vec<usize> = dictionary
+    let ranges: Option<Vec<usize>> = dictionary
         .get(b"ByteRange")
         .and_then(Node::as_array)
         .unwrap_or_default()
         .iter()
-        .filter_map(|item| usize::try_from(item.as_integer()?).ok())
+        .map(|item| item.as_integer().and_then(|number| usize::try_from(number).ok()))
         .collect();
+    let ranges = ranges.unwrap_or_default();
     let [start, before, after, rest] = ranges.as_slice() else { return Err(form("no usable byte range")) };
     let end = after.checked_add(*rest).ok_or(SealFailure::NotCovered)?;
     if *start != 0 || *before != contents.span.start || *after != contents.span.end || end > sealed.len() {
@@ -239,5 +279,51 @@ fn same(one: (&File<'_>, &Loaded<'_>, &Node), other: (&File<'_>, &Loaded<'_>, &N
                 })
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::file::syntax::Parser;
+    use crate::inspect::Budget;
+
+    /// The verdict on a signature dictionary that stands at the start of `bytes`, in a file or in an object stream.
+    fn verdict(bytes: &[u8], in_file: bool) -> Result<Range<usize>, SealFailure> {
+        let budget = Budget::new(&Limits::default());
+        let node = Rc::new(Parser::new(bytes, 0, &budget).object().expect("it parses"));
+        let source =
+            if in_file { Source::File(bytes) } else { Source::ObjectStream(Rc::new(bytes.to_vec())) };
+        let value = Loaded { id: (1, 0), node, source, stream: None, value_count: 0 };
+        covered(bytes, &value).map(|(range, _)| range)
+    }
+
+    #[test]
+    fn the_covered_bytes_are_those_of_the_file_around_the_signature() {
+        let dictionary = |range: &str| format!("<< /Contents <3000> /ByteRange [{range}] >> rest");
+        let rest = dictionary("0 13 19 30").len() - 19;
+        assert_eq!(rest, 32, "as the ranges below say");
+        let good = dictionary("0 13 19 32");
+        assert_eq!(verdict(good.as_bytes(), true), Ok(13..19));
+        let code = |verdict: Result<Range<usize>, SealFailure>| verdict.err().map(|failure| failure.code());
+        assert_eq!(code(verdict(good.as_bytes(), false)), Some("seal-unexpected-form"));
+        for range in
+            ["0 13 19 32 /X", "0 13 19 34 1.5", "0 13 (a) 19 34", "-1 0 13 19 33", "0 13 19", "0 13 19 30 30"]
+        {
+            assert_eq!(
+                code(verdict(dictionary(range).as_bytes(), true)),
+                Some("seal-unexpected-form"),
+                "{range}"
+            );
+        }
+        for range in ["1 13 19 32", "0 12 19 32", "0 13 20 31", "0 13 19 33"] {
+            assert_eq!(
+                code(verdict(dictionary(range).as_bytes(), true)),
+                Some("seal-not-covered"),
+                "{range}"
+            );
+        }
     }
 }

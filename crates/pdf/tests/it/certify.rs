@@ -9,7 +9,7 @@ fn squeezed(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-/// E-3: every value of the certificate is on its pages.
+/// E-4: every value of the certificate is on its pages.
 #[test]
 fn everything_that_is_certified_can_be_read() {
     let sample = certificate(24);
@@ -60,7 +60,8 @@ fn everything_that_is_certified_can_be_read() {
 
 #[test]
 fn a_long_timeline_breaks_across_pages_under_repeated_headings() {
-    let (file, _) = standalone(&certificate(200), &FontBook::new()).unwrap();
+    let (file, missing) = standalone(&certificate(200), &FontBook::new()).unwrap();
+    assert!(missing.characters.is_empty());
     let text = extracted_text(&file);
     let pages: Vec<_> = text.split('\u{c}').filter(|page| !page.trim().is_empty()).collect();
     assert!(pages.len() > 8, "{}", pages.len());
@@ -82,7 +83,8 @@ fn text_of_any_length_is_kept() {
     sample.recipients[1].user_agent = "Ж".repeat(20_000);
     sample.recipients[0].name = "Wolfeschlegelsteinhausenbergerdorff".repeat(6);
     sample.documents[0].name = format!("{}.pdf", "very_long-file.name".repeat(12));
-    let (file, _) = standalone(&sample, &FontBook::new()).unwrap();
+    let (file, missing) = standalone(&sample, &FontBook::new()).unwrap();
+    assert!(missing.characters.is_empty());
     let raw = squeezed(&judge("pdftotext", &["-raw", "FILE", "-"], &file, "poppler-utils"));
     assert_eq!(raw.matches('Ж').count(), 20_000);
     for value in words.iter().chain([
@@ -112,7 +114,8 @@ fn names_in_other_scripts_are_certified_in_logical_order() {
 #[test]
 fn the_file_is_deterministic_titled_and_names_its_language() {
     let sample = certificate(5);
-    let (file, _) = standalone(&sample, &FontBook::new()).unwrap();
+    let (file, missing) = standalone(&sample, &FontBook::new()).unwrap();
+    assert!(missing.characters.is_empty());
     assert_eq!(file, standalone(&sample, &FontBook::new()).unwrap().0);
     let said = judge("pdfinfo", &["FILE"], &file, "poppler-utils");
     assert!(said.contains(&format!("Certificate of completion: {}", sample.title)), "{said}");

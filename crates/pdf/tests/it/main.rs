@@ -11,6 +11,8 @@ mod drawing;
 #[cfg(test)]
 mod font;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod mutations;
 #[cfg(test)]
 mod place;
@@ -20,6 +22,10 @@ mod prefix;
 mod refusals;
 #[cfg(test)]
 mod sample;
+#[cfg(test)]
+mod sealed_pages;
+#[cfg(test)]
+mod shaped;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]

@@ -169,13 +169,17 @@ fn in_the_update(sealed: &[u8]) -> Vec<Mutation> {
         ),
         (
             "the catalog's permission entry",
-            "seal-several-signatures",
+            "seal-not-certifying",
             replaced(sealed, b"/Perms << /DocMDP", b"/Perms << /DocMDQ"),
         ),
-        ("the kind of the signature field", "seal-missing", replaced(sealed, b"/FT /Sig", b"/FT /Btn")),
+        (
+            "the kind of the signature field",
+            "seal-unexpected-form",
+            replaced(sealed, b"/FT /Sig", b"/FT /Btn"),
+        ),
         (
             "the value of the signature field",
-            "seal-missing",
+            "seal-unexpected-form",
             replaced(sealed, b"/T (Seal) /V ", b"/T (Seal) /W "),
         ),
     ]
@@ -196,6 +200,11 @@ fn in_the_coverage(sealed: &[u8]) -> Vec<Mutation> {
     let digits = digits(sealed);
     let padding = digits.end - 9;
     vec![
+        ("a word among the covered ranges", "seal-unexpected-form", {
+            let mut bytes = sealed.to_vec();
+            bytes[range + 30..range + 32].copy_from_slice(b"/X");
+            bytes
+        }),
         ("the covered start ends early", "seal-not-covered", ranged(before - 1, after, rest)),
         ("the covered end begins late", "seal-not-covered", ranged(before, after + 1, rest - 1)),
         ("the covered end stops early", "seal-later-revision", ranged(before, after, rest - 1)),

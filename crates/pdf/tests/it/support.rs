@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use countersign_pdf::font::{FontBook, FontSubsets};
 use countersign_pdf::inspect::{Limits, Original};
 use countersign_pdf::objects::NewObjects;
+use countersign_pdf::place::{Stamp, place};
 use countersign_pdf::seal::{
     Attachment, PageOverlay, SealError, SealRequest, SignerText, SoftwareKey, UtcTime, seal,
 };
@@ -138,6 +140,29 @@ pub(crate) fn seal_whole(bytes: &[u8]) -> Result<Vec<u8>, SealError> {
         extra_pages: &extra_pages,
         objects,
         attachments: &attachments(),
+        signer: &signer_text(),
+        signed_at: SIGNED_AT,
+        certificate_chain: &chain,
+    };
+    seal(&original, request, &key())
+}
+
+/// Seals with these stamps, drawn as an envelope's are.
+pub(crate) fn seal_stamped(bytes: &[u8], stamps: &[Stamp]) -> Result<Vec<u8>, SealError> {
+    let original = Original::open(bytes, &Limits::default())?;
+    let mut objects = NewObjects::new(original.first_free_object());
+    let book = FontBook::new();
+    let mut subsets = FontSubsets::new(&book);
+    let overlays = place(stamps, &original.structure().pages, &mut subsets, &mut objects);
+    let overlays = overlays.expect("the stamps are placed");
+    let missing = subsets.finish(&mut objects).expect("the fonts are embedded");
+    assert!(missing.characters.is_empty(), "the fonts lack {:?}", missing.characters);
+    let chain = chain();
+    let request = SealRequest {
+        overlays: &overlays,
+        extra_pages: &[],
+        objects,
+        attachments: &[],
         signer: &signer_text(),
         signed_at: SIGNED_AT,
         certificate_chain: &chain,

@@ -6,6 +6,27 @@ use proptest::prelude::*;
 
 use crate::support::{fixture, seal_whole};
 
+#[path = "../../../../fuzz/throwaway.rs"]
+mod throwaway;
+
+/// The fuzz target begins with files of every kind that is read: all but the sealed one are accepted, and what it
+/// checks of an accepted one holds.
+#[test]
+fn the_seeds_of_the_fuzz_target_are_sealed_and_verify() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds/pdf_inspect");
+    let mut sealed = 0;
+    for entry in std::fs::read_dir(folder).expect("the seeds are there") {
+        let path = entry.expect("a seed").path();
+        let bytes = std::fs::read(&path).expect("a seed is readable");
+        match inspect(&bytes, &limits()) {
+            Ok(_) => throwaway::assert_sealable(&bytes, &limits()),
+            Err(refusal) => assert_eq!(refusal.code(), "pdf-already-signed", "{}", path.display()),
+        }
+        sealed += 1;
+    }
+    assert!(sealed >= 8, "{sealed} seeds");
+}
+
 const SEEDS: [&str; 7] = [
     "reportlab-form.pdf",
     "object-streams.pdf",
