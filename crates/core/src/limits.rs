@@ -52,8 +52,12 @@ pub const CODE_DIGITS: usize = 6;
 pub const CODE_TRIES: u32 = 5;
 /// Codes that one session may ask for.
 pub const CODES_PER_SESSION: u32 = 5;
-/// Sessions that one recipient may open in one envelope.
-pub const SESSIONS_PER_RECIPIENT: usize = 200;
+/// Sessions that one link may open.
+pub const SESSIONS_PER_LINK: usize = 50;
+/// Events that a recipient may cause with one link, before what is not needed to act is refused.
+pub const EVENTS_PER_LINK: u32 = 1_000;
+/// Events of one envelope, before what neither ends it nor brings it to its end is refused.
+pub const EVENTS_PER_ENVELOPE: u64 = 20_000;
 /// Default and longest life of an envelope after it was sent.
 pub const ENVELOPE_DEFAULT_S: i64 = 30 * 24 * 3_600;
 /// Longest life of an envelope after it was sent.

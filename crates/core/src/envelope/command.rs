@@ -200,7 +200,8 @@ pub enum Command {
     Create(Box<NewEnvelope>),
     /// Send it.
     Send,
-    /// Issue new links to those whose turn it is, or to one of them.
+    /// Issue new links: to those whose turn it is, and once all have acted to everybody; or to one recipient, who may
+    /// also have acted already.
     Resend { recipient: Option<RecipientId> },
     /// End it as the sender. Voiding twice changes nothing.
     Void { reason: Option<Personal<String>> },
