@@ -207,7 +207,7 @@ pub enum Command {
     Void { reason: Option<Personal<String>> },
     /// End it because its time is over; nothing happens before.
     Expire,
-    /// The mail with a link was accepted.
+    /// The mail with a link, or that the envelope was voided or declined, was accepted.
     RecordNotified { recipient: RecipientId, mail: MailId },
     /// A mail was refused for good.
     RecordBounced { recipient: RecipientId, mail: MailId, smtp_status: u16 },

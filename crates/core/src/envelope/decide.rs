@@ -290,7 +290,12 @@ impl<'a> Deciding<'a> {
     }
 
     fn record_notified(&mut self, recipient: RecipientId, mail: MailId) {
-        if matches!(self.state, State::Sent(_) | State::Sealing(..)) && self.is_underway_with(recipient) {
+        let is_told = match &self.state {
+            State::Sent(_) | State::Sealing(..) | State::Declined(..) => true,
+            State::Voided(before, _) => matches!(**before, State::Sent(_)),
+            _ => false,
+        };
+        if is_told && self.is_underway_with(recipient) {
             self.push(Body::Notified { recipient, mail });
         }
     }

@@ -263,6 +263,12 @@ impl Progress {
         self.sessions.iter().filter(|open| open.link == link).count()
     }
 
+    /// Whether the recipient has been asked: its mail arrived, or it used its link.
+    pub fn was_reached(&self) -> bool {
+        !self.sessions.is_empty()
+            || !matches!(self.status, RecipientStatus::Pending | RecipientStatus::Bounced)
+    }
+
     /// The session with this id.
     pub fn session(&self, session: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|open| open.session == session)
