@@ -24,6 +24,10 @@ pub const UPLOAD_BYTES: usize = 25 * 1024 * 1024;
 pub const UPLOAD_PAGES: usize = 1_000;
 /// Bytes of any other request body.
 pub const BODY_BYTES: usize = 512 * 1024;
+/// Bytes of a form of a signer's page: they are read before a session is looked for.
+pub const FORM_BYTES: usize = 8 * 1024;
+/// Bytes of the form with a reason, where every character may be four bytes, each written as `%xx`.
+pub const REASON_FORM_BYTES: usize = FORM_BYTES + 12 * TEXT_CHARS;
 /// Bytes of all request headers.
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Request headers.

@@ -171,10 +171,14 @@ fn lines_texts_and_addresses_have_a_shape() {
     }
     let long = format!("{}@example.com", "x".repeat(65));
     let long_label = format!("a@{}.example", "x".repeat(64));
-    for bad in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b..c", "a@-b", "a@b.", "<a@b>", "a@b\r\nBcc: c@d", &long] {
+    for bad in
+        ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b..c", "a@-b", "a@b.", "<a@b>", "a@b\r\nBcc: c@d", &long]
+    {
         assert_eq!(code(check_email("", bad)), Code::Invalid, "{bad:?}");
     }
-    for bad in ["a..b@example.com", ".a@x.com", "a.@x.com", "é@x.com", "a@é.com", "a@b-.c", "\"a\"@b", &long_label] {
+    for bad in
+        ["a..b@example.com", ".a@x.com", "a.@x.com", "é@x.com", "a@é.com", "a@b-.c", "\"a\"@b", &long_label]
+    {
         assert_eq!(code(check_email("", bad)), Code::Invalid, "{bad:?}");
     }
 }

@@ -130,11 +130,7 @@ fn has_acted(underway: &Underway, recipient: RecipientId) -> bool {
 }
 
 /// The letter that tells of the end; `None` where the personal values are gone.
-async fn ended_letter(
-    app: &App,
-    opened: &Opened,
-    recipient: RecipientId,
-) -> Result<Option<Letter>, Failure> {
+async fn ended_letter(app: &App, opened: &Opened, recipient: RecipientId) -> Result<Option<Letter>, Failure> {
     let recipient = recipient_of(opened, recipient)?;
     let Some(about) = about(app, opened, recipient).await? else { return Ok(None) };
     let letter = match &opened.folded.state {

@@ -226,8 +226,11 @@ impl Letter {
         expires_at: Time,
     ) -> Result<Self, MailFault> {
         let title = about.title.disclose();
-        let subject =
-            if is_complete { format!("“{title}” is complete") } else { format!("Your receipt of “{title}”") };
+        let subject = if is_complete {
+            format!("“{title}” is complete")
+        } else {
+            format!("Your receipt of “{title}”")
+        };
         let (to_name, organization, title) =
             (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, checkpoint, link) =
@@ -269,12 +272,7 @@ impl Letter {
         Self::ended(about, &subject, false, None)
     }
 
-    fn ended(
-        about: &About,
-        subject: &str,
-        is_voided: bool,
-        reason: Option<&str>,
-    ) -> Result<Self, MailFault> {
+    fn ended(about: &About, subject: &str, is_voided: bool, reason: Option<&str>) -> Result<Self, MailFault> {
         let (to_name, organization, title) =
             (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, checkpoint) = (about.envelope.to_string(), about.checkpoint.as_deref());

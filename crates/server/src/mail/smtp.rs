@@ -105,7 +105,9 @@ impl Unsent {
     fn fault(&self) -> SmtpFault {
         let status = self.error.status().map(u16::from);
         match status {
-            Some(status) if self.is_about_mail && self.error.is_permanent() && !ABOUT_US.contains(&status) => {
+            Some(status)
+                if self.is_about_mail && self.error.is_permanent() && !ABOUT_US.contains(&status) =>
+            {
                 SmtpFault::Permanent(status)
             }
             // The text of an answer may quote the address: only its kind is kept.

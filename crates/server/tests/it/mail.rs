@@ -264,6 +264,66 @@ async fn a_mail_refused_for_good_shows_as_bounced_and_resending_recovers() {
     live.test.finish().await;
 }
 
+/// What the mail server says of us, and not of the recipient, bounces nobody: the mail goes out when it is put right.
+#[tokio::test]
+async fn a_mail_server_that_refuses_us_bounces_nobody() {
+    for (answers, told, seed) in [
+        (["from 550 5.7.1 Sender rejected"].as_slice(), "from", 28),
+        (&["ehlo 550 5.7.1 Go away"], "ehlo", 29),
+        (&["530 5.7.0 Authentication required"], "from", 30),
+    ] {
+        let mut server = MailServer::start("tls", answers);
+        let live = sent(server.settings(SmtpSecurity::Tls), seed).await;
+        assert_eq!(live.test.work().await, 1);
+        server.next(told);
+        if seed == 30 {
+            server.next("rcpt");
+        }
+        assert_eq!(live.recipient_status().await, "pending", "{answers:?}");
+        live.test.clock.forward_s(10);
+        live.test.work().await;
+        server.mail();
+        assert_eq!(live.recipient_status().await, "notified");
+        assert!(!live.types().await.contains(&"recipient.bounced".to_owned()));
+        live.test.finish().await;
+    }
+}
+
+/// A wrong password is our fault: mails wait until it is right.
+#[tokio::test]
+async fn a_wrong_password_for_the_mail_server_bounces_nobody() {
+    let mut server = MailServer::start("starttls", &["auth open sesame"]);
+    let mut settings = server.settings(SmtpSecurity::Starttls);
+    let password = server.folder.path().join("password");
+    std::fs::write(&password, "open barley").unwrap();
+    (settings.smtp_user, settings.smtp_password_file) = (Some("mills".to_owned()), Some(password.clone()));
+    let mut live = sent(settings, 31).await;
+    for _ in 0..2 {
+        assert_eq!(live.test.work().await, 1, "it is tried");
+        assert_eq!(server.next("auth")["right"], false);
+        assert_eq!(live.recipient_status().await, "pending");
+        live.test.clock.forward_s(10);
+    }
+    std::fs::write(&password, "open sesame").unwrap();
+    live.test = live.test.restart().await;
+    live.test.work().await;
+    assert_eq!(server.next("auth")["right"], true);
+    server.mail();
+    assert_eq!(live.recipient_status().await, "notified");
+    live.test.finish().await;
+}
+
+/// A permanent answer to DATA is about the mail.
+#[tokio::test]
+async fn a_mail_whose_content_is_refused_for_good_shows_as_bounced() {
+    let mut server = MailServer::start("tls", &["data 554 5.7.1 Looks like spam"]);
+    let live = sent(server.settings(SmtpSecurity::Tls), 32).await;
+    live.test.work().await;
+    server.mail();
+    assert_eq!(live.recipient_status().await, "bounced");
+    live.test.finish().await;
+}
+
 /// Nothing is sent where TLS fails: not to a server with a certificate of another CA, and not to one without TLS.
 #[tokio::test]
 async fn nothing_is_sent_to_a_mail_server_without_trusted_tls() {
