@@ -146,7 +146,7 @@ impl Smtp {
         if let Some(dkim) = &self.dkim {
             message.sign(dkim);
         }
-        match tokio::time::timeout(self.timeout, self.converse(&message)).await {
+        match tokio::time::timeout(self.timeout, Box::pin(self.converse(&message))).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(unsent)) => Err(unsent.fault()),
             Err(_) => Err(SmtpFault::Transient("timeout".to_owned())),
