@@ -144,7 +144,7 @@ async fn work(app: Arc<App>, job: JobRow) {
     async {
         let ended = match &job.work {
             Work::MailLink { .. } | Work::MailCode { .. } | Work::MailEnded { .. } => {
-                mail::run(&app, &job).await
+                Box::pin(mail::run(&app, &job)).await
             }
             Work::Seal { envelope } => seal::run(&app, &job, *envelope).await,
             Work::Expire { envelope } => expire::run(&app, &job, *envelope).await,
