@@ -58,9 +58,9 @@ pub const CODE_TRIES: u32 = 5;
 pub const CODES_PER_SESSION: u32 = 5;
 /// Sessions that one link may open.
 pub const SESSIONS_PER_LINK: usize = 50;
-/// Events that a recipient may cause with one link, before what is not needed to act is refused.
+/// Events that a recipient may cause with one link, before downloads and reports of pages are refused.
 pub const EVENTS_PER_LINK: u32 = 1_000;
-/// Events of one envelope, before what neither ends it nor brings it to its end is refused.
+/// Events of one envelope, before the sender's downloads, exports and new links are refused.
 pub const EVENTS_PER_ENVELOPE: u64 = 20_000;
 /// Default and longest life of an envelope after it was sent.
 pub const ENVELOPE_DEFAULT_S: i64 = 30 * 24 * 3_600;

@@ -231,24 +231,24 @@ impl<'a> Deciding<'a> {
         Ok(())
     }
 
-    /// Refuses what is asked again and again (G-8). What ends the envelope, and what brings it to its end, never
-    /// comes here.
+    /// Refuses what is asked again and again (G-8): of a recipient by what it did with its link, so that none takes
+    /// the room of another; of all others by what there is. What ends the envelope, and what brings it to its end,
+    /// never comes here.
     fn check_room(&self) -> Result<(), Refusal> {
-        if self.next_seq > limits::EVENTS_PER_ENVELOPE {
-            return Err(Refusal::new(
-                Code::TooMany,
-                "too much was asked of this envelope; keep what you have, and create a new envelope for more",
-            ));
-        }
-        let ActorNow::Recipient { recipient, .. } = &self.context.actor else { return Ok(()) };
-        let progress = self.state.underway().and_then(|underway| underway.progress_of(*recipient));
-        if progress.is_some_and(|progress| progress.events_with_link >= limits::EVENTS_PER_LINK) {
-            return Err(Refusal::new(
-                Code::TooMany,
-                "too much was asked with this link; ask the sender for a new one",
-            ));
-        }
-        Ok(())
+        let (is_full, sentence) = match &self.context.actor {
+            ActorNow::Recipient { recipient, .. } => {
+                let progress = self.state.underway().and_then(|underway| underway.progress_of(*recipient));
+                let count = progress.map_or(0, |progress| progress.events_with_link);
+                let sentence = "too much was asked with this link; ask the sender for a new one";
+                (count >= limits::EVENTS_PER_LINK, sentence)
+            }
+            ActorNow::ApiKey { .. } | ActorNow::System => {
+                let sentence =
+                    "too much was asked of this envelope; keep what you have, and create a new one for more";
+                (self.next_seq > limits::EVENTS_PER_ENVELOPE, sentence)
+            }
+        };
+        if is_full { Err(Refusal::new(Code::TooMany, sentence)) } else { Ok(()) }
     }
 
     fn push_if_room(&mut self, body: Body) -> Result<(), Refusal> {

@@ -210,8 +210,8 @@ fn full() -> (World, [RecipientId; 3]) {
 }
 
 #[test]
-fn g_8_a_full_envelope_takes_nothing_more_but_what_ends_it() {
-    let (mut world, [signer, approver, _]) = full();
+fn g_8_a_full_envelope_takes_nothing_more_of_its_sender_but_its_end_and_all_of_its_recipients() {
+    let (mut world, [signer, approver, copy]) = full();
     let voided = Command::Void { reason: None };
     for again in [
         Command::RecordExport,
@@ -239,4 +239,6 @@ fn g_8_a_full_envelope_takes_nothing_more_but_what_ends_it() {
     world.act(approver);
     seal(&mut world);
     assert!(matches!(world.state(), State::Completed(..)));
+    let session = world.identified(copy);
+    world.by(copy, session, Command::RecordDownload { what: Download::Certificate }).unwrap();
 }
