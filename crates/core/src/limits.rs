@@ -24,6 +24,10 @@ pub const UPLOAD_BYTES: usize = 25 * 1024 * 1024;
 pub const UPLOAD_PAGES: usize = 1_000;
 /// Bytes of any other request body.
 pub const BODY_BYTES: usize = 512 * 1024;
+/// Bytes of a form of a signer's page: they are read before a session is looked for.
+pub const FORM_BYTES: usize = 8 * 1024;
+/// Bytes of the form with a reason, where every character may be four bytes, each written as `%xx`.
+pub const REASON_FORM_BYTES: usize = FORM_BYTES + 12 * TEXT_CHARS;
 /// Bytes of all request headers.
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Request headers.
@@ -52,8 +56,12 @@ pub const CODE_DIGITS: usize = 6;
 pub const CODE_TRIES: u32 = 5;
 /// Codes that one session may ask for.
 pub const CODES_PER_SESSION: u32 = 5;
-/// Sessions that one recipient may open in one envelope.
-pub const SESSIONS_PER_RECIPIENT: usize = 200;
+/// Sessions that one link may open.
+pub const SESSIONS_PER_LINK: usize = 50;
+/// Events that a recipient may cause with one link, before downloads and reports of pages are refused.
+pub const EVENTS_PER_LINK: u32 = 1_000;
+/// Events of one envelope, before the sender's downloads, exports and new links are refused.
+pub const EVENTS_PER_ENVELOPE: u64 = 20_000;
 /// Default and longest life of an envelope after it was sent.
 pub const ENVELOPE_DEFAULT_S: i64 = 30 * 24 * 3_600;
 /// Longest life of an envelope after it was sent.

@@ -128,7 +128,6 @@ codes! {
     IdempotencyMismatch = "idempotency_mismatch", Unprocessable, "The Idempotency-Key was used for another request";
     ConsentMissing = "consent_missing", Conflict, "Consent has not been given";
     FactorMissing = "factor_missing", Forbidden, "The recipient has not been identified in this session";
-    FactorWrong = "factor_wrong", Unprocessable, "The code is wrong";
     FactorLocked = "factor_locked", Forbidden, "Too many wrong codes";
     CodeExpired = "code_expired", Gone, "The code has expired";
     TooMany = "too_many", TooMany, "Too often";

@@ -248,6 +248,7 @@ fn made_of(
         }
         made.rows.extend(effects::row_of(app, &asking.tenant, organization, opened, &one.event)?);
         made.jobs.extend(job_of(asking.tenant, &one.event));
+        made.jobs.extend(effects::notices_of(asking.tenant, &one.event, &opened.folded.state));
     }
     Ok(made)
 }

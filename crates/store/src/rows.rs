@@ -303,6 +303,15 @@ pub enum Work {
         /// As which mail.
         mail: MailId,
     },
+    /// Mail that an envelope was voided or declined, to a recipient who was asked before.
+    MailEnded {
+        /// Which envelope.
+        envelope: EnvelopeId,
+        /// To whom.
+        recipient: RecipientId,
+        /// As which mail.
+        mail: MailId,
+    },
     /// Seal an envelope.
     Seal {
         /// Which.

@@ -200,13 +200,14 @@ pub enum Command {
     Create(Box<NewEnvelope>),
     /// Send it.
     Send,
-    /// Issue new links to those whose turn it is, or to one of them.
+    /// Issue new links: to those whose turn it is, and once all have acted to everybody; or to one recipient, who may
+    /// also have acted already.
     Resend { recipient: Option<RecipientId> },
     /// End it as the sender. Voiding twice changes nothing.
     Void { reason: Option<Personal<String>> },
     /// End it because its time is over; nothing happens before.
     Expire,
-    /// The mail with a link was accepted.
+    /// The mail with a link, or that the envelope was voided or declined, was accepted.
     RecordNotified { recipient: RecipientId, mail: MailId },
     /// A mail was refused for good.
     RecordBounced { recipient: RecipientId, mail: MailId, smtp_status: u16 },

@@ -205,21 +205,55 @@ impl<'a> Deciding<'a> {
     }
 
     fn resend(&mut self, only: Option<RecipientId>) -> Result<(), Refusal> {
-        let underway = self.in_progress()?;
-        let due: Vec<RecipientId> = underway
-            .progress
-            .iter()
-            .filter(|progress| underway.is_turn_of(progress.recipient) && !progress.status.is_done())
-            .map(|progress| progress.recipient)
-            .collect();
-        match only {
-            None => due.into_iter().for_each(|recipient| self.issue_link(recipient)),
-            Some(recipient) if due.contains(&recipient) => self.issue_link(recipient),
-            Some(recipient) if underway.contents.recipient(recipient).is_none() => {
-                return Err(Refusal::not_found());
+        let underway = self.visible()?;
+        let are_acting = matches!(self.state, State::Sent(_));
+        let is_to_act =
+            |one: &Progress| are_acting && underway.is_turn_of(one.recipient) && !one.status.is_done();
+        // A receipt can be opened by who has acted, and once all have acted by everybody.
+        let has_receipt = |one: &Progress| !are_acting || one.status.is_done();
+        let due: Vec<RecipientId> = match only {
+            None => {
+                let due = |one: &&Progress| is_to_act(one) || !are_acting;
+                underway.progress.iter().filter(due).map(|one| one.recipient).collect()
             }
-            Some(_) => return Err(not_turn()),
+            Some(recipient) => {
+                let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
+                if !is_to_act(progress) && !has_receipt(progress) {
+                    return Err(not_turn());
+                }
+                vec![recipient]
+            }
+        };
+        for recipient in due {
+            self.check_room()?;
+            self.issue_link(recipient);
         }
+        Ok(())
+    }
+
+    /// Refuses what is asked again and again (G-8): of a recipient by what it did with its link, so that none takes
+    /// the room of another; of all others by what there is. What ends the envelope, and what brings it to its end,
+    /// never comes here.
+    fn check_room(&self) -> Result<(), Refusal> {
+        let (is_full, sentence) = match &self.context.actor {
+            ActorNow::Recipient { recipient, .. } => {
+                let progress = self.state.underway().and_then(|underway| underway.progress_of(*recipient));
+                let count = progress.map_or(0, |progress| progress.events_with_link);
+                let sentence = "too much was asked with this link; ask the sender for a new one";
+                (count >= limits::EVENTS_PER_LINK, sentence)
+            }
+            ActorNow::ApiKey { .. } | ActorNow::System => {
+                let sentence =
+                    "too much was asked of this envelope; keep what you have, and create a new one for more";
+                (self.next_seq > limits::EVENTS_PER_ENVELOPE, sentence)
+            }
+        };
+        if is_full { Err(Refusal::new(Code::TooMany, sentence)) } else { Ok(()) }
+    }
+
+    fn push_if_room(&mut self, body: Body) -> Result<(), Refusal> {
+        self.check_room()?;
+        self.push(body);
         Ok(())
     }
 
@@ -256,7 +290,12 @@ impl<'a> Deciding<'a> {
     }
 
     fn record_notified(&mut self, recipient: RecipientId, mail: MailId) {
-        if matches!(self.state, State::Sent(_)) && self.is_underway_with(recipient) {
+        let is_told = match &self.state {
+            State::Sent(_) | State::Sealing(..) | State::Declined(..) => true,
+            State::Voided(before, _) => matches!(**before, State::Sent(_)),
+            _ => false,
+        };
+        if is_told && self.is_underway_with(recipient) {
             self.push(Body::Notified { recipient, mail });
         }
     }
@@ -278,9 +317,9 @@ impl<'a> Deciding<'a> {
     }
 
     fn record_copied(&mut self, recipient: RecipientId, mail: MailId) {
-        let copied =
-            self.state.underway().and_then(|underway| underway.progress_of(recipient)).map(|one| one.copied);
-        if matches!(self.state, State::Completed(..)) && copied == Some(false) {
+        let progress = self.state.underway().and_then(|underway| underway.progress_of(recipient));
+        let is_new = progress.is_some_and(|progress| progress.copied != Some(mail));
+        if matches!(self.state, State::Completed(..)) && is_new {
             self.push(Body::Copied { recipient, mail });
         }
     }
@@ -322,13 +361,12 @@ impl<'a> Deciding<'a> {
         Ok(())
     }
 
-    /// Records something that is possible in every state once the envelope exists.
+    /// Records something that is possible in every state once the envelope exists, as long as there is room.
     fn record(&mut self, body: Body) -> Result<(), Refusal> {
         if self.state == State::Absent {
             return Err(Refusal::not_found());
         }
-        self.push(body);
-        Ok(())
+        self.push_if_room(body)
     }
 
     /// After an act: links for the next in order, or the seal when all have acted.
@@ -435,5 +473,8 @@ fn expired() -> Refusal {
 }
 
 fn not_turn() -> Refusal {
-    Refusal::new(Code::NotYourTurn, "others act first; a mail will follow when it is this recipient's turn")
+    Refusal::new(
+        Code::NotYourTurn,
+        "others act first; a mail with a link follows when it is this recipient's turn",
+    )
 }

@@ -342,7 +342,8 @@ pub enum Body {
     /// A signing link was issued; an earlier one of the same recipient ends.
     #[serde(rename = "link.issued")]
     LinkIssued { recipient: RecipientId, link: LinkId, mail: MailId, expires_at: Time },
-    /// The mail with the link was accepted by the mail server (or put into the sandbox mailbox).
+    /// The mail with the link, or that the envelope was voided or declined, was accepted by the mail server (or put into
+    /// the sandbox mailbox).
     #[serde(rename = "recipient.notified")]
     Notified { recipient: RecipientId, mail: MailId },
     /// The mail was refused for good.

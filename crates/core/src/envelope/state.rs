@@ -1,14 +1,17 @@
 //! What an envelope is: the fold of its events. `apply` is total; an event that does not fit leaves the state as it
 //! is, and `decide` never makes such an event.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::{
     encode::Chain,
-    event::{AdoptionMethod, Body, Document, Event, Factor, Field, Recipient, Role, SealedDocument},
+    event::{Actor, AdoptionMethod, Body, Document, Event, Factor, Field, Recipient, Role, SealedDocument},
     veil::Veiled,
 };
 use crate::{
     digest::Digest,
     id::{CodeId, DocumentId, LinkId, MailId, OrganizationId, RecipientId, SessionId},
+    limits,
     time::Time,
 };
 
@@ -83,14 +86,16 @@ pub struct Progress {
     pub sessions: Vec<Session>,
     /// Wrong codes since the last right one or the last link.
     pub wrong_codes: u32,
+    /// Events that it caused since the last link.
+    pub events_with_link: u32,
     /// How the mark was adopted, and the mark.
     pub adopted: Option<(AdoptionMethod, Veiled)>,
     /// The nonce of the act, once it has acted.
     pub nonce: Option<Digest>,
     /// When it acted.
     pub acted_at: Option<Time>,
-    /// Whether the completed envelope was mailed.
-    pub copied: bool,
+    /// The newest accepted mail about the completed envelope.
+    pub copied: Option<MailId>,
 }
 
 /// A link as issued; its secret is elsewhere.
@@ -109,6 +114,8 @@ pub struct IssuedLink {
 pub struct Session {
     /// Which.
     pub session: SessionId,
+    /// The link that opened it.
+    pub link: LinkId,
     /// Factors passed, the link first.
     pub factors: Vec<Factor>,
     /// The newest code.
@@ -121,6 +128,8 @@ pub struct Session {
     pub consent: Option<super::event::ConsentText>,
     /// Documents opened, with the digest served.
     pub opened: Vec<(DocumentId, Digest)>,
+    /// Pages that came into view.
+    pub shown: BTreeMap<DocumentId, BTreeSet<u32>>,
 }
 
 /// Where a recipient is.
@@ -243,6 +252,23 @@ impl Underway {
 }
 
 impl Progress {
+    /// Whether too many wrong codes were typed since the last link: then none is taken or made, whatever the
+    /// recipient has done before (S-4).
+    pub fn is_locked(&self) -> bool {
+        self.wrong_codes >= limits::CODE_TRIES
+    }
+
+    /// Sessions that this link has opened.
+    pub fn session_count(&self, link: LinkId) -> usize {
+        self.sessions.iter().filter(|open| open.link == link).count()
+    }
+
+    /// Whether the recipient has been asked: its mail arrived, or it used its link.
+    pub fn was_reached(&self) -> bool {
+        !self.sessions.is_empty()
+            || !matches!(self.status, RecipientStatus::Pending | RecipientStatus::Bounced)
+    }
+
     /// The session with this id.
     pub fn session(&self, session: SessionId) -> Option<&Session> {
         self.sessions.iter().find(|open| open.session == session)
@@ -404,10 +430,11 @@ impl Progress {
             link: None,
             sessions: Vec::new(),
             wrong_codes: 0,
+            events_with_link: 0,
             adopted: None,
             nonce: None,
             acted_at: None,
-            copied: false,
+            copied: None,
         }
     }
 
@@ -419,26 +446,34 @@ impl Progress {
 }
 
 impl Session {
-    fn new(session: SessionId) -> Self {
+    fn new(session: SessionId, link: LinkId) -> Self {
         Self {
             session,
+            link,
             factors: vec![Factor::Link],
             code: None,
             code_count: 0,
             disclosure_shown: false,
             consent: None,
             opened: Vec::new(),
+            shown: BTreeMap::new(),
         }
     }
 }
 
 impl Underway {
     fn apply(&mut self, event: &Event) {
+        if let Actor::Recipient { recipient, .. } = &event.actor
+            && let Some(progress) = self.progress_mut(*recipient)
+        {
+            progress.events_with_link += 1;
+        }
         match &event.body {
             Body::LinkIssued { recipient, link, mail, expires_at } => {
                 if let Some(progress) = self.progress_mut(*recipient) {
                     progress.link = Some(IssuedLink { link: *link, mail: *mail, expires_at: *expires_at });
                     progress.wrong_codes = 0;
+                    progress.events_with_link = 0;
                     if matches!(progress.status, RecipientStatus::FactorLocked | RecipientStatus::Bounced) {
                         progress.status = RecipientStatus::Pending;
                     }
@@ -452,9 +487,9 @@ impl Underway {
                 self.step(*recipient, RecipientStatus::Pending, RecipientStatus::Bounced);
                 self.step(*recipient, RecipientStatus::Notified, RecipientStatus::Bounced);
             }
-            Body::SessionOpened { recipient, session, .. } => {
+            Body::SessionOpened { recipient, link, session } => {
                 if let Some(progress) = self.progress_mut(*recipient) {
-                    progress.sessions.push(Session::new(*session));
+                    progress.sessions.push(Session::new(*session, *link));
                 }
             }
             Body::FactorLocked { recipient, .. } => {
@@ -472,9 +507,9 @@ impl Underway {
             Body::Signed(act) => self.act(act, RecipientStatus::Signed, event.at),
             Body::Approved(act) => self.act(act, RecipientStatus::Approved, event.at),
             Body::Read(act) => self.act(act, RecipientStatus::Read, event.at),
-            Body::Copied { recipient, .. } => {
+            Body::Copied { recipient, mail } => {
                 if let Some(progress) = self.progress_mut(*recipient) {
-                    progress.copied = true;
+                    progress.copied = Some(*mail);
                 }
             }
             _ => self.apply_to_session(event),
@@ -520,6 +555,11 @@ impl Underway {
                 self.step(*recipient, RecipientStatus::Pending, RecipientStatus::Viewed);
                 self.step(*recipient, RecipientStatus::Notified, RecipientStatus::Viewed);
                 self.step(*recipient, RecipientStatus::Bounced, RecipientStatus::Viewed);
+            }
+            Body::PagesShown { recipient, session, document, pages, .. } => {
+                if let Some(open) = self.session_mut(*recipient, *session) {
+                    open.shown.entry(*document).or_default().extend(pages);
+                }
             }
             _ => {}
         }

@@ -13,6 +13,8 @@ mod golden;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod receipts;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod samples;

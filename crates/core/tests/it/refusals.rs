@@ -179,7 +179,7 @@ fn sessions_and_codes_are_counted() {
         world.issue_code(signer, session).unwrap();
     }
     assert_eq!(code(world.issue_code(signer, session)), Code::TooMany);
-    for _ in 1..limits::SESSIONS_PER_RECIPIENT {
+    for _ in 1..limits::SESSIONS_PER_LINK {
         world.open_session(signer).unwrap();
     }
     assert_eq!(code(world.open_session(signer)), Code::TooMany);

@@ -166,12 +166,18 @@ fn lines_texts_and_addresses_have_a_shape() {
     for bad in ["a\u{7}", "\u{202e}", &"x".repeat(limits::TEXT_CHARS + 1)] {
         assert_eq!(code(check_text("", bad)), Code::Invalid);
     }
-    for good in ["a@b", "first.last+tag@mail.example.com"] {
+    for good in ["a@b", "first.last+tag@mail.example.com", "o'hara/x=y@x-y.example", "{a}|b~@1.example"] {
         assert_eq!(check_email("", good), Ok(()));
     }
     let long = format!("{}@example.com", "x".repeat(65));
+    let long_label = format!("a@{}.example", "x".repeat(64));
     for bad in
         ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b..c", "a@-b", "a@b.", "<a@b>", "a@b\r\nBcc: c@d", &long]
+    {
+        assert_eq!(code(check_email("", bad)), Code::Invalid, "{bad:?}");
+    }
+    for bad in
+        ["a..b@example.com", ".a@x.com", "a.@x.com", "é@x.com", "a@é.com", "a@b-.c", "\"a\"@b", &long_label]
     {
         assert_eq!(code(check_email("", bad)), Code::Invalid, "{bad:?}");
     }

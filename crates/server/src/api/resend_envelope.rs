@@ -31,13 +31,13 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ResendBody {
-    /// One recipient; all whose turn it is by default.
+    /// One recipient, who may have acted already; by default all whose turn it is, and all once everybody has acted.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^rcp_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
     recipient: Option<RecipientId>,
 }
 
-/// Issue new links to those whose turn it is, or to one of them; earlier links of the same recipients end.
+/// Issue new links, to act or to the receipt of what was done; earlier links of the same recipients end.
 #[utoipa::path(
     post,
     path = "/v1/envelopes/{envelope}/resend",

@@ -31,7 +31,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct VoidBody {
-    /// Shown to the recipients.
+    /// Told to the recipients who were asked: in a mail, and on the page that they have open.
     #[serde(default)]
     #[schema(value_type = Option<String>, max_length = 4000)]
     reason: Option<Personal<String>>,

@@ -3,8 +3,8 @@
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    envelope::{Body, Event},
-    id::{CodeId, EnvelopeId, JobId, LinkId, PersonId, RecipientId},
+    envelope::{Body, Event, State, state::Progress},
+    id::{CodeId, EnvelopeId, JobId, LinkId, MailId, PersonId, RecipientId},
     limits,
     secret::{PlainToken, TokenKind},
 };
@@ -23,12 +23,8 @@ use crate::{
 
 /// The one id that the job of an event can have: deciding the same event again adds no second job.
 pub fn job_id(envelope: EnvelopeId, seq: u64) -> JobId {
-    let digest = Digest::of_parts(&[b"countersign/job/v1\0", envelope.as_bytes(), &seq.to_be_bytes()]);
-    let mut bytes = [0; 16];
-    for (to, from) in bytes.iter_mut().zip(digest.0) {
-        *to = from;
-    }
-    JobId::from_bytes(bytes)
+    let parts: [&[u8]; 3] = [b"countersign/job/v1\0", envelope.as_bytes(), &seq.to_be_bytes()];
+    JobId::from_bytes(leading(Digest::of_parts(&parts)))
 }
 
 /// The job that follows from an event, if one does.
@@ -47,6 +43,39 @@ pub fn job_of(tenant: Tenant, event: &Event) -> Option<NewJob> {
         _ => return None,
     };
     Some(NewJob { tenant, job: job_id(envelope, event.seq), work, correlation: event.correlation, due_at })
+}
+
+/// Whether a recipient is told by mail that the envelope was ended by `event`: who was asked is, unless it was the one
+/// who declined.
+fn is_told(event: &Event, progress: &Progress) -> bool {
+    match &event.body {
+        Body::Voided { .. } => progress.was_reached(),
+        Body::Declined { recipient, .. } => progress.was_reached() && progress.recipient != *recipient,
+        _ => false,
+    }
+}
+
+/// The jobs that tell the recipients of the end of an envelope, given the state that the event led to.
+pub(super) fn notices_of(tenant: Tenant, event: &Event, state: &State) -> Vec<NewJob> {
+    let progress = state.underway().map(|underway| underway.progress.as_slice()).unwrap_or_default();
+    let told = progress.iter().filter(|progress| is_told(event, progress));
+    told.map(|progress| {
+        let (envelope, recipient) = (event.envelope, progress.recipient);
+        let seed = [envelope.as_bytes().as_slice(), &event.seq.to_be_bytes(), recipient.as_bytes()].concat();
+        let job = JobId::from_bytes(leading(Digest::of_parts(&[b"countersign/job/v1\0", &seed])));
+        let random = leading(Digest::of_parts(&[b"countersign/mail/v1\0", &seed]));
+        let work = Work::MailEnded { envelope, recipient, mail: MailId::new(event.at, random) };
+        NewJob { tenant, job, work, correlation: event.correlation, due_at: event.at }
+    })
+    .collect()
+}
+
+fn leading<const N: usize>(digest: Digest) -> [u8; N] {
+    let mut bytes = [0; N];
+    for (to, from) in bytes.iter_mut().zip(digest.0) {
+        *to = from;
+    }
+    bytes
 }
 
 /// The row with the secret that goes with an event: a link's or a code's.

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 use axum::{
     body::Bytes,
     extract::{FromRequestParts as _, Query, RawPathParams, Request},
-    http::{HeaderMap, Uri, header, request::Parts, uri::PathAndQuery},
+    http::{Uri, request::Parts, uri::PathAndQuery},
     response::Response,
 };
 use countersign_core::{
@@ -19,7 +19,14 @@ use countersign_core::{
 use countersign_store::rows::IdempotencyClaim;
 use serde::de::DeserializeOwned;
 
-use super::{auth, edge::RequestContext, idempotency, limits::read_body, problem::Problem};
+use super::{
+    auth,
+    edge::RequestContext,
+    idempotency,
+    limits::read_body,
+    media_type::{check_accept, check_content_type},
+    problem::Problem,
+};
 use crate::{app::App, envelopes::Asking, fault::Fault};
 
 /// A handler's answer in the making.
@@ -126,7 +133,8 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     }
     allow(&principal, operation, app.now())?;
     let query = known_query(endpoint, &parts.uri)?;
-    check_content_type(endpoint.takes, &parts.headers)?;
+    check_content_type(&parts.headers, media_type_of(endpoint.takes))?;
+    check_accept(&parts.headers, given_by(operation))?;
     let body = read_body(body, limit_of(endpoint.takes)).await?;
     if endpoint.takes == Takes::Nothing && !body.is_empty() {
         return Err(Refusal::new(Code::UnsupportedMediaType, "this takes no body").into());
@@ -160,6 +168,14 @@ fn limit_of(takes: Takes) -> usize {
     }
 }
 
+fn media_type_of(takes: Takes) -> Option<&'static str> {
+    match takes {
+        Takes::Nothing => None,
+        Takes::Json => Some("application/json"),
+        Takes::Pdf => Some("application/pdf"),
+    }
+}
+
 fn known_query(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, String>, Refusal> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| Refusal::new(Code::Malformed, "the query cannot be read"))?;
@@ -179,22 +195,13 @@ fn known_query(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, String
     Ok(known)
 }
 
-fn check_content_type(takes: Takes, headers: &HeaderMap) -> Result<(), Refusal> {
-    let given = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap_or("?"));
-    let plain = given.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    let (fits, sentence) = match takes {
-        Takes::Nothing => (plain.is_none(), "this takes no body and no Content-Type"),
-        Takes::Json => {
-            (plain.as_deref() == Some("application/json"), "send `Content-Type: application/json`")
-        }
-        Takes::Pdf => (plain.as_deref() == Some("application/pdf"), "send `Content-Type: application/pdf`"),
-    };
-    let encoded = headers.contains_key(header::CONTENT_ENCODING);
-    if fits && !encoded {
-        return Ok(());
+/// What is answered where nothing is refused.
+fn given_by(operation: Operation) -> &'static str {
+    match operation {
+        Operation::ReadOriginal | Operation::ReadSealed | Operation::ReadCertificate => "application/pdf",
+        Operation::ReadEvidence => "application/zip",
+        _ => "application/json",
     }
-    let sentence = if encoded { "send the body without a Content-Encoding" } else { sentence };
-    Err(Refusal::new(Code::UnsupportedMediaType, sentence))
 }
 
 async fn path_parameters(parts: &mut Parts) -> BTreeMap<String, String> {

@@ -1,4 +1,4 @@
-//! Mails a link, a code, or word of completion: to the mail server, or into the mailbox of a sandbox. The event that
+//! Mails a link, a code, or word of the end: to the mail server, or into the mailbox of a sandbox. The event that
 //! says so, the mailbox row and the end of the job are one commit; a crash before it sends the same mail again, with
 //! the same Message-ID.
 
@@ -6,6 +6,7 @@ use countersign_core::{
     envelope::{
         Command, State,
         event::{Recipient, Role},
+        state::Underway,
     },
     id::{CodeId, LinkId, MailId, RecipientId},
     secret::{Personal, Secret},
@@ -16,14 +17,18 @@ use countersign_store::{
 };
 use lettre::message::Mailbox;
 
-use super::Ended;
+use super::{Ended, finish};
 use crate::{
     api::list_mailbox::mail_binding,
     app::App,
     envelopes::{self, Along, Asking, Opened, act_on, code_digits, link_secret},
     fault::{Failure, Fault},
-    mail::{About, Addressed, Letter, smtp::SmtpFault, write},
+    mail::{About, Addressed, Letter, MailFault, smtp::SmtpFault, write},
 };
+
+/// What a mail server says of a mailbox whose name cannot be (RFC 5321 §4.2.3): recorded where an address cannot even
+/// be written.
+const NO_SUCH_NAME: u16 = 553;
 
 pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
     match &job.work {
@@ -44,6 +49,13 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             let letter = code_letter(app, job, &opened, *recipient, *code).await?;
             let (recipient, mail) = (*recipient, *mail);
             let command = Command::RecordCodeDelivered { recipient, mail };
+            deliver(app, job, opened, recipient, mail, letter, command).await
+        }
+        Work::MailEnded { envelope, recipient, mail } => {
+            let opened = envelopes::read(app, &job.tenant, *envelope).await?;
+            let letter = ended_letter(app, &opened, *recipient).await?;
+            let (recipient, mail) = (*recipient, *mail);
+            let command = Command::RecordNotified { recipient, mail };
             deliver(app, job, opened, recipient, mail, letter, command).await
         }
         Work::Seal { .. } | Work::Expire { .. } => {
@@ -94,7 +106,11 @@ async fn link_letter(
     let public_url = app.config.server.public_url.trim_end_matches('/');
     let url = Secret::new(format!("{public_url}/s/{}#{}", opened.envelope, secret.expose()));
     let letter = match &opened.folded.state {
-        State::Completed(..) => Letter::completed(&about, &url, row.expires_at),
+        State::Completed(..) => Letter::receipt(&about, true, &url, row.expires_at),
+        State::Sealing(..) => Letter::receipt(&about, false, &url, row.expires_at),
+        State::Sent(underway) if has_acted(underway, recipient.id) => {
+            Letter::receipt(&about, false, &url, row.expires_at)
+        }
         State::Sent(underway) => {
             let verb = match recipient.role {
                 Role::Signer => "sign",
@@ -104,6 +120,22 @@ async fn link_letter(
             let message = underway.contents.message.as_ref().and_then(|message| message.value());
             Letter::link(&about, verb, message, &url, row.expires_at)
         }
+        _ => return Ok(None),
+    };
+    Ok(Some(letter.map_err(Fault::mail)?))
+}
+
+fn has_acted(underway: &Underway, recipient: RecipientId) -> bool {
+    underway.progress_of(recipient).is_some_and(|progress| progress.status.is_done())
+}
+
+/// The letter that tells of the end; `None` where the personal values are gone.
+async fn ended_letter(app: &App, opened: &Opened, recipient: RecipientId) -> Result<Option<Letter>, Failure> {
+    let recipient = recipient_of(opened, recipient)?;
+    let Some(about) = about(app, opened, recipient).await? else { return Ok(None) };
+    let letter = match &opened.folded.state {
+        State::Voided(_, reason) => Letter::voided(&about, reason.as_ref().and_then(|reason| reason.value())),
+        State::Declined(..) => Letter::declined(&about),
         _ => return Ok(None),
     };
     Ok(Some(letter.map_err(Fault::mail)?))
@@ -141,10 +173,17 @@ async fn deliver(
     let address = recipient_of(&opened, recipient)?.email.value().cloned();
     let name = recipient_of(&opened, recipient)?.name.value().cloned();
     let (Some(letter), Some(address), Some(name)) = (letter, address, name) else {
-        act_on(app, &asking, opened, Command::Expire, along).await?;
-        return Ok(Ended::Done);
+        return finish(app, job).await;
     };
-    let message = message(app, job, mail, (name, address), &letter)?;
+    let bounced = |smtp_status| Command::RecordBounced { recipient, mail, smtp_status };
+    let message = match message(app, job, mail, (name, address), &letter)? {
+        Ok(message) => message,
+        Err(MailFault::Address) => {
+            act_on(app, &asking, opened, bounced(NO_SUCH_NAME), along).await?;
+            return Ok(Ended::Done);
+        }
+        Err(fault) => return Err(Fault::mail(fault).into()),
+    };
     if app.mails_to_mailbox(&job.tenant) {
         let organization = app.organization(job.tenant.organization()).await?;
         let sealed = organization.key.seal(&*app.random, &mail_binding(mail), &message.formatted())?;
@@ -156,8 +195,7 @@ async fn deliver(
     match smtp.send(message).await {
         Ok(()) => act_on(app, &asking, opened, accepted, along).await?,
         Err(SmtpFault::Permanent(smtp_status)) => {
-            let bounced = Command::RecordBounced { recipient, mail, smtp_status };
-            act_on(app, &asking, opened, bounced, along).await?
+            act_on(app, &asking, opened, bounced(smtp_status), along).await?
         }
         Err(fault) => return Err(Fault::mail(fault).into()),
     };
@@ -170,7 +208,7 @@ fn message(
     mail: MailId,
     to: (Personal<String>, Personal<String>),
     letter: &Letter,
-) -> Result<lettre::Message, Fault> {
+) -> Result<Result<lettre::Message, MailFault>, Fault> {
     let host = app.config.public_host()?;
     let from: Mailbox = app.config.mail.from.parse().map_err(|_| {
         Fault::Unsafe("mail.from must be an address like `Name <mail@example.com>`".to_owned())
@@ -178,5 +216,5 @@ fn message(
     // The date is that of the mail's id, so that the same mail looks the same however often it is sent.
     let at = countersign_core::time::Time::from_unix_ms(mail.unix_ms());
     let addressed = Addressed { mail, to, at, correlation: job.correlation };
-    write(letter, &addressed, &from, &host).map_err(Fault::mail)
+    Ok(write(letter, &addressed, &from, &host))
 }

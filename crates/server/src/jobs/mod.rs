@@ -8,7 +8,10 @@ mod seal;
 use std::{sync::Arc, time::Duration};
 
 use countersign_core::time::Time;
-use countersign_store::rows::{JobRow, Work};
+use countersign_store::{
+    Batch,
+    rows::{JobRow, Work},
+};
 use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
@@ -35,6 +38,13 @@ enum Ended {
     Done,
     /// To be tried again after so many milliseconds, for a reason that is no failure.
     Later(i64, &'static str),
+}
+
+/// Ends a job that has nothing left to do.
+async fn finish(app: &App, job: &JobRow) -> Result<Ended, Failure> {
+    let batch = Batch { finishes: Some(job.clone()), ..Batch::default() };
+    app.store.commit(batch).await.map_err(Fault::of_commit)?;
+    Ok(Ended::Done)
 }
 
 /// The dispatcher at work.
@@ -133,7 +143,9 @@ async fn work(app: Arc<App>, job: JobRow) {
     );
     async {
         let ended = match &job.work {
-            Work::MailLink { .. } | Work::MailCode { .. } => mail::run(&app, &job).await,
+            Work::MailLink { .. } | Work::MailCode { .. } | Work::MailEnded { .. } => {
+                Box::pin(mail::run(&app, &job)).await
+            }
             Work::Seal { envelope } => seal::run(&app, &job, *envelope).await,
             Work::Expire { envelope } => expire::run(&app, &job, *envelope).await,
         };
@@ -175,6 +187,7 @@ fn kind(work: &Work) -> &'static str {
     match work {
         Work::MailLink { .. } => "mail_link",
         Work::MailCode { .. } => "mail_code",
+        Work::MailEnded { .. } => "mail_ended",
         Work::Seal { .. } => "seal",
         Work::Expire { .. } => "expire",
     }

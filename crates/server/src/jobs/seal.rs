@@ -15,7 +15,7 @@ use countersign_store::{
 use countersign_tlog::ProofFile;
 use countersign_verify::LoggedEvent;
 
-use super::{Ended, published};
+use super::{Ended, finish, published};
 use crate::{
     app::App,
     documents,
@@ -36,9 +36,7 @@ pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> R
     }
     if !matches!(opened.folded.state, State::Sealing(..)) {
         // Somebody sealed it before this lease: only the job is left to finish.
-        let along = Along { finishes: Some(job.clone()), ..Along::default() };
-        act_on(app, &Asking::job(job), opened, Command::Expire, along).await?;
-        return Ok(Ended::Done);
+        return finish(app, job).await;
     }
     let Some((events, proof)) = covered(app, &opened).await? else {
         return Ok(Ended::Later(CHECKPOINT_WAIT_MS, "no checkpoint covers the last act yet"));

@@ -96,28 +96,55 @@ struct CodeHtml<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "mail/completed.txt")]
-struct CompletedText<'a> {
+#[template(path = "mail/receipt.txt")]
+struct ReceiptText<'a> {
     to_name: &'a str,
     organization: &'a str,
     title: &'a str,
     envelope: String,
     checkpoint: Option<&'a str>,
+    is_complete: bool,
     link: &'a str,
     expires: String,
 }
 
 #[derive(Template)]
-#[template(path = "mail/completed.html")]
-struct CompletedHtml<'a> {
+#[template(path = "mail/receipt.html")]
+struct ReceiptHtml<'a> {
     subject: &'a str,
     to_name: &'a str,
     organization: &'a str,
     title: &'a str,
     envelope: String,
     checkpoint: Option<&'a str>,
+    is_complete: bool,
     link: &'a str,
     expires: String,
+}
+
+#[derive(Template)]
+#[template(path = "mail/ended.txt")]
+struct EndedText<'a> {
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    is_voided: bool,
+    reason: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "mail/ended.html")]
+struct EndedHtml<'a> {
+    subject: &'a str,
+    to_name: &'a str,
+    organization: &'a str,
+    title: &'a str,
+    envelope: String,
+    checkpoint: Option<&'a str>,
+    is_voided: bool,
+    reason: Option<&'a str>,
 }
 
 /// Why a mail could not be written.
@@ -191,34 +218,76 @@ impl Letter {
         Self::from_templates(&subject, &text, &html)
     }
 
-    /// Tells that all is done.
-    pub fn completed(about: &About, link: &Secret<String>, expires_at: Time) -> Result<Self, MailFault> {
-        let subject = format!("“{}” is complete", about.title.disclose());
+    /// Brings a link to the receipt, and tells that all is done where it is.
+    pub fn receipt(
+        about: &About,
+        is_complete: bool,
+        link: &Secret<String>,
+        expires_at: Time,
+    ) -> Result<Self, MailFault> {
+        let title = about.title.disclose();
+        let subject = if is_complete {
+            format!("“{title}” is complete")
+        } else {
+            format!("Your receipt of “{title}”")
+        };
         let (to_name, organization, title) =
             (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, checkpoint, link) =
             (about.envelope.to_string(), about.checkpoint.as_deref(), link.expose());
         let expires = expires_at.in_utc();
-        let text = CompletedText {
+        let text = ReceiptText {
             to_name,
             organization,
             title,
             envelope: envelope.clone(),
             checkpoint,
+            is_complete,
             link,
             expires: expires.clone(),
         };
-        let html = CompletedHtml {
+        let html = ReceiptHtml {
             subject: &subject,
             to_name,
             organization,
             title,
             envelope,
             checkpoint,
+            is_complete,
             link,
             expires,
         };
         Self::from_templates(&subject, &text, &html)
+    }
+
+    /// Tells that the sender withdrew what it had asked, and why if it said so.
+    pub fn voided(about: &About, reason: Option<&Personal<String>>) -> Result<Self, MailFault> {
+        let subject = format!("{} withdrew “{}”", about.organization, about.title.disclose());
+        Self::ended(about, &subject, true, reason.map(|reason| reason.disclose().as_str()))
+    }
+
+    /// Tells that a recipient declined, which closed the envelope for all. The reason is for the sender.
+    pub fn declined(about: &About) -> Result<Self, MailFault> {
+        let subject = format!("“{}” was declined", about.title.disclose());
+        Self::ended(about, &subject, false, None)
+    }
+
+    fn ended(about: &About, subject: &str, is_voided: bool, reason: Option<&str>) -> Result<Self, MailFault> {
+        let (to_name, organization, title) =
+            (about.to_name.disclose(), &about.organization, about.title.disclose());
+        let (envelope, checkpoint) = (about.envelope.to_string(), about.checkpoint.as_deref());
+        let text = EndedText {
+            to_name,
+            organization,
+            title,
+            envelope: envelope.clone(),
+            checkpoint,
+            is_voided,
+            reason,
+        };
+        let html =
+            EndedHtml { subject, to_name, organization, title, envelope, checkpoint, is_voided, reason };
+        Self::from_templates(subject, &text, &html)
     }
 
     fn from_templates(subject: &str, text: &impl Template, html: &impl Template) -> Result<Self, MailFault> {

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_core::refusal::Code;
+use countersign_core::{envelope::State, refusal::Code};
 
 use super::{
     assets::Assets,
@@ -34,7 +34,7 @@ impl From<Failure> for Unshown {
     fn from(failure: Failure) -> Self {
         // Making the problem logs what broke, once; its words are for programs, and people get a notice.
         let problem = Problem::from(failure);
-        Self(Box::new(notice(problem.code(), problem.status(), None)))
+        Self(Box::new(notice(problem.code(), problem.status(), None, None)))
     }
 }
 
@@ -53,8 +53,8 @@ pub fn page(template: &impl Template, status: StatusCode) -> Result<Response, Fa
     Ok(response)
 }
 
-fn notice(code: &str, status: StatusCode, title: Option<String>) -> Response {
-    let template = NoticePage { assets: Assets, notice: Notice::named(code), title };
+fn notice(code: &str, status: StatusCode, title: Option<String>, reason: Option<String>) -> Response {
+    let template = NoticePage { assets: Assets, notice: Notice::named(code), title, reason };
     page(&template, status).unwrap_or_else(|_| status.into_response())
 }
 
@@ -71,7 +71,11 @@ pub fn elsewhere(ceremony: &Ceremony) -> Response {
     match ceremony.step {
         Step::Notice(code) => {
             let title = (code != Code::FactorLocked && code != Code::NotFound).then(|| ceremony.title());
-            notice(code.text(), status_of(code.kind()), title)
+            let reason = match &ceremony.opened.folded.state {
+                State::Voided(_, Some(reason)) => reason.value().map(|reason| reason.disclose().clone()),
+                _ => None,
+            };
+            notice(code.text(), status_of(code.kind()), title, reason)
         }
         step => go(&format!("{}/{}", ceremony.base(), step.path())),
     }

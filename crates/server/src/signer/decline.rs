@@ -7,6 +7,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use countersign_core::{
     envelope::{Command, event::Role},
     id::{EnvelopeId, SessionId},
+    limits,
     refusal::Code,
     secret::Personal,
 };
@@ -69,7 +70,7 @@ pub async fn take(
     State(app): State<Arc<App>>,
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
-    strict::Form(form): strict::Form<Declining>,
+    strict::Form(form): strict::Form<Declining, { limits::REASON_FORM_BYTES }>,
 ) -> Result<Response, Unshown> {
     let mut ceremony = Ceremony::enter_as(&app, &caller, envelope, form.session).await?;
     if !may_decline(&ceremony)? {

@@ -37,6 +37,7 @@ use super::{
     ceremony::Ceremony,
     frame::{masked_email, request},
     notice::{self, Notice},
+    step::Step,
     strict::{self, Caller, Id},
 };
 use crate::{
@@ -167,7 +168,17 @@ fn preview(state: &Envelope, underway: &Underway, recipient: &Recipient, link_ex
     }
 }
 
-/// `POST /s/{envelope}/session`: opens a session, or goes on in the one that this browser has for the same recipient.
+/// Whether the session that this browser has is of this link, and can still be gone on in.
+fn goes_on(ceremony: &Ceremony, link: &LinkRow) -> Result<bool, Fault> {
+    if ceremony.session.recipient != link.recipient {
+        return Ok(false);
+    }
+    let open = ceremony.open()?;
+    let has_codes = open.code_count < limits::CODES_PER_SESSION || ceremony.step != Step::Code;
+    Ok(open.link == link.link && has_codes)
+}
+
+/// `POST /s/{envelope}/session`: opens a session, or goes on in the one that this browser opened with the same link.
 pub async fn enter(
     State(app): State<Arc<App>>,
     Id(envelope): Id<EnvelopeId>,
@@ -176,7 +187,7 @@ pub async fn enter(
 ) -> Result<Response, Problem> {
     let Found { link, opened } = find(&app, envelope, &key).await?;
     if let Ok(ceremony) = Ceremony::enter(&app, &caller, envelope).await
-        && ceremony.session.recipient == link.recipient
+        && goes_on(&ceremony, &link)?
     {
         return Ok(Json(next(&ceremony)).into_response());
     }

@@ -31,6 +31,8 @@ pub struct NoticePage<'a> {
     pub notice: &'a Notice,
     /// The title of the envelope, for a recipient who is in a session.
     pub title: Option<String>,
+    /// Why the sender withdrew it, for the same.
+    pub reason: Option<String>,
 }
 
 /// All notices; the landing page holds every one of them, so that it is the same for every envelope.
@@ -80,7 +82,7 @@ pub const ALL: &[Notice] = &[
         tone: "bad",
         sign: "×",
         heading: "This request was declined",
-        text: "A recipient declined, which closed the request for everybody. The sender was told.",
+        text: "A recipient declined, which closed the request for everybody. The sender can see that.",
         advice: "There is nothing more for you to do.",
     },
     Notice {
@@ -120,8 +122,8 @@ pub const ALL: &[Notice] = &[
         tone: "wait",
         sign: "!",
         heading: "Too often",
-        text: "This link was opened, or a code was asked for, too many times.",
-        advice: "Ask the sender to send the request again.",
+        text: "This link was opened, or something was asked for with it, too many times.",
+        advice: "Ask the sender for a new link. It comes to the same e-mail address.",
     },
     Notice {
         code: "document_changed",

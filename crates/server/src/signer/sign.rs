@@ -19,6 +19,7 @@ use countersign_core::{
         fields,
     },
     id::{DocumentId, EnvelopeId, FieldId, SessionId},
+    limits,
     refusal::{Code, Refusal},
     secret::Personal,
 };
@@ -212,7 +213,7 @@ pub async fn act(
     State(app): State<Arc<App>>,
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
-    strict::Json(act): strict::Json<Act>,
+    strict::Json(act): strict::Json<Act, { limits::BODY_BYTES }>,
 ) -> Result<Response, Problem> {
     let mut ceremony = Ceremony::enter_as(&app, &caller, envelope, act.session).await?;
     if act.nonce != ceremony.session.nonce {

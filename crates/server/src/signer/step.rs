@@ -5,7 +5,7 @@ use countersign_core::{
     digest::Digest,
     envelope::{
         fields,
-        state::{RecipientStatus, Session, State},
+        state::{Session, State},
     },
     id::{RecipientId, SessionId},
     refusal::Code,
@@ -52,7 +52,7 @@ pub fn step(state: &State, recipient: RecipientId, session: SessionId, consent: 
     let known = underway.contents.recipient(recipient).zip(underway.progress_of(recipient));
     let Some((person, progress)) = known else { return Step::Notice(Code::NotFound) };
     let Some(open) = progress.session(session) else { return Step::Notice(Code::SessionEnded) };
-    if progress.status == RecipientStatus::FactorLocked {
+    if progress.is_locked() {
         return Step::Notice(Code::FactorLocked);
     }
     if !fields::is_identified(person.factor, &open.factors) {

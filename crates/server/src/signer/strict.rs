@@ -4,7 +4,7 @@
 use axum::{
     body::Body,
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
 use countersign_core::{
     envelope::command::OriginNow,
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     fault::Fault,
-    http::{edge::RequestContext, limits::read_body, problem::Problem},
+    http::{edge::RequestContext, limits::read_body, media_type::check_content_type, problem::Problem},
 };
 
 /// Who calls, before the session is known.
@@ -56,43 +56,34 @@ impl<S: Send + Sync, T: std::str::FromStr> FromRequestParts<S> for Id<T> {
     }
 }
 
-fn check_content_type(headers: &HeaderMap, wanted: &str) -> Result<(), Refusal> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let plain = given.split(';').next().unwrap_or_default().trim();
-    if plain.eq_ignore_ascii_case(wanted) && !headers.contains_key(header::CONTENT_ENCODING) {
-        return Ok(());
-    }
-    Err(Refusal::new(Code::UnsupportedMediaType, format!("send `Content-Type: {wanted}`")))
-}
-
-/// A JSON body.
+/// A JSON body of at most `BYTES`.
 #[derive(Debug)]
-pub struct Json<T>(pub T);
+pub struct Json<T, const BYTES: usize = { limits::FORM_BYTES }>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+impl<S: Send + Sync, T: DeserializeOwned, const BYTES: usize> FromRequest<S> for Json<T, BYTES> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        check_content_type(&parts.headers, "application/json")?;
-        let body = read_body(body, limits::BODY_BYTES).await?;
+        check_content_type(&parts.headers, Some("application/json"))?;
+        let body = read_body(body, BYTES).await?;
         // The error is not told: it may quote what was sent.
         let read = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         Ok(Self(read))
     }
 }
 
-/// A form's body.
+/// A form's body of at most `BYTES`.
 #[derive(Debug)]
-pub struct Form<T>(pub T);
+pub struct Form<T, const BYTES: usize = { limits::FORM_BYTES }>(pub T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
+impl<S: Send + Sync, T: DeserializeOwned, const BYTES: usize> FromRequest<S> for Form<T, BYTES> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        check_content_type(&parts.headers, "application/x-www-form-urlencoded")?;
-        let body = read_body(body, limits::BODY_BYTES).await?;
+        check_content_type(&parts.headers, Some("application/x-www-form-urlencoded"))?;
+        let body = read_body(body, BYTES).await?;
         let request = Request::from_parts(parts, Body::from(body));
         let axum::Form(read) = axum::Form::from_request(request, state).await.map_err(|_| unreadable())?;
         Ok(Self(read))

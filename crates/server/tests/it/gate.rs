@@ -220,6 +220,8 @@ async fn undeclared_methods_parameters_types_and_fields_are_refused() {
             request.bearer_auth(&key.token)
         };
         assert_eq!(refusal(odd("surprise=1")).await.1, "unknown_parameter", "{path}");
+        let picky = request(&test, endpoint, &ids, Some(&key.token), "picky").header("Accept", "text/html");
+        assert_eq!(refusal(picky).await, (StatusCode::NOT_ACCEPTABLE, "not_acceptable".to_owned()), "{path}");
         let typed = odd("").header("Content-Type", "text/plain").body("x");
         assert_eq!(refusal(typed).await.1, "unsupported_media_type", "{path}");
     }

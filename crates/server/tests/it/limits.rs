@@ -26,6 +26,45 @@ async fn a_body_over_its_limit_is_refused_before_all_of_it_is_read() {
     test.finish_without_worker().await;
 }
 
+/// Nobody who has no session makes the server read much.
+#[tokio::test]
+async fn the_forms_of_signers_pages_are_small() {
+    let test = TestApp::start().await;
+    let envelope = "env_00000000000000000000000000";
+    let session = "ses_00000000000000000000000000";
+    let answer = async |path: &str, kind: &str, body: String| {
+        let request = test.request(Method::POST, &format!("/s/{envelope}{path}"));
+        let request = request.header("Origin", "https://sign.test").header("Content-Type", kind);
+        request.body(body).send().await.unwrap().status()
+    };
+    let (json, form) = ("application/json", "application/x-www-form-urlencoded");
+    let padded = |bytes: usize| format!("{{\"session\":\"{session}\"}}{}", " ".repeat(bytes));
+    for path in ["/open", "/session", "/consent/shown", "/pages"] {
+        let large = answer(path, json, padded(limits::FORM_BYTES)).await;
+        assert_eq!(large, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+    for path in ["/code", "/code/send", "/consent", "/certificate"] {
+        let large =
+            answer(path, form, format!("session={session}&x={}", "x".repeat(limits::FORM_BYTES))).await;
+        assert_eq!(large, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+    let longest = "%F0%9F%96%8B".repeat(limits::TEXT_CHARS);
+    let longest = format!("session={session}&reason={longest}");
+    assert_eq!(
+        answer("/decline", form, longest.clone()).await,
+        StatusCode::UNAUTHORIZED,
+        "it has no session"
+    );
+    let larger = format!("{longest}{}", "x".repeat(limits::FORM_BYTES));
+    assert_eq!(answer("/decline", form, larger).await, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(
+        answer("/sign", json, padded(limits::FORM_BYTES)).await,
+        StatusCode::BAD_REQUEST,
+        "it is read"
+    );
+    test.finish().await;
+}
+
 #[tokio::test]
 async fn too_many_or_too_large_headers_are_refused() {
     let test = TestApp::start().await;

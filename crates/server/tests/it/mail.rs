@@ -7,8 +7,22 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use countersign_core::access::{Environment, Scope};
-use countersign_server::config::{Mail, SmtpSecurity};
+use countersign_core::{
+    access::{Environment, Scope},
+    envelope::{Body, Veiled, state::Folded},
+    id::EnvelopeId,
+    secret::Personal,
+};
+use countersign_server::{
+    config::{Mail, SmtpSecurity},
+    envelopes,
+    keys::Binding,
+};
+use countersign_store::{
+    Batch,
+    batch::{Append, NewEvent, Row},
+    rows::OpeningRow,
+};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -262,6 +276,130 @@ async fn a_mail_refused_for_good_shows_as_bounced_and_resending_recovers() {
     server.mail();
     assert_eq!(live.recipient_status().await, "notified");
     live.test.finish().await;
+}
+
+/// What the mail server says of us, and not of the recipient, bounces nobody: the mail goes out when it is put right.
+#[tokio::test]
+async fn a_mail_server_that_refuses_us_bounces_nobody() {
+    for (answers, told, seed) in [
+        (["from 550 5.7.1 Sender rejected"].as_slice(), "from", 28),
+        (&["ehlo 550 5.7.1 Go away"], "ehlo", 29),
+        (&["530 5.7.0 Authentication required"], "from", 30),
+    ] {
+        let mut server = MailServer::start("tls", answers);
+        let live = sent(server.settings(SmtpSecurity::Tls), seed).await;
+        assert_eq!(live.test.work().await, 1);
+        server.next(told);
+        if seed == 30 {
+            server.next("rcpt");
+        }
+        assert_eq!(live.recipient_status().await, "pending", "{answers:?}");
+        live.test.clock.forward_s(10);
+        live.test.work().await;
+        server.mail();
+        assert_eq!(live.recipient_status().await, "notified");
+        assert!(!live.types().await.contains(&"recipient.bounced".to_owned()));
+        live.test.finish().await;
+    }
+}
+
+/// A wrong password is our fault: mails wait until it is right.
+#[tokio::test]
+async fn a_wrong_password_for_the_mail_server_bounces_nobody() {
+    let mut server = MailServer::start("starttls", &["auth open sesame"]);
+    let mut settings = server.settings(SmtpSecurity::Starttls);
+    let password = server.folder.path().join("password");
+    std::fs::write(&password, "open barley").unwrap();
+    (settings.smtp_user, settings.smtp_password_file) = (Some("mills".to_owned()), Some(password.clone()));
+    let mut live = sent(settings, 31).await;
+    for _ in 0..2 {
+        assert_eq!(live.test.work().await, 1, "it is tried");
+        assert_eq!(server.next("auth")["right"], false);
+        assert_eq!(live.recipient_status().await, "pending");
+        live.test.clock.forward_s(10);
+    }
+    std::fs::write(&password, "open sesame").unwrap();
+    live.test = live.test.restart().await;
+    live.test.work().await;
+    assert_eq!(server.next("auth")["right"], true);
+    server.mail();
+    assert_eq!(live.recipient_status().await, "notified");
+    live.test.finish().await;
+}
+
+/// A permanent answer to DATA is about the mail.
+#[tokio::test]
+async fn a_mail_whose_content_is_refused_for_good_shows_as_bounced() {
+    let mut server = MailServer::start("tls", &["data 554 5.7.1 Looks like spam"]);
+    let live = sent(server.settings(SmtpSecurity::Tls), 32).await;
+    live.test.work().await;
+    server.mail();
+    assert_eq!(live.recipient_status().await, "bounced");
+    live.test.finish().await;
+}
+
+/// Whatever the rules take for an address can be written into a mail.
+#[test]
+fn every_address_that_is_taken_can_be_written() {
+    let mut runner = proptest::test_runner::TestRunner::default();
+    let address = "[a-z0-9.!#$%&'*+/=?^_`{|}~\\-@é\"(]{1,12}@[a-zA-Z0-9.\\-é\\[\\]]{1,12}";
+    runner
+        .run(&address, |address| {
+            let is_taken = countersign_core::envelope::fields::check_email("", &address).is_ok();
+            let is_written = address.parse::<lettre::Address>().is_ok();
+            proptest::prop_assert!(is_written || !is_taken, "{address}");
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// An envelope whose recipient has an address that no mail can be written to, as no request makes one: it is stored
+/// without asking the rules.
+async fn with_unwritable_address(test: &TestApp, key: &Key) -> EnvelopeId {
+    let document = test.upload(key, "lease.pdf", pdf(1)).await;
+    let good = test.create(key, &envelope_of(&document)).await.parse().unwrap();
+    let opened = envelopes::read(&test.app, &key.tenant, good).await.unwrap();
+    let mut event = opened.events[0].event.clone();
+    event.envelope = EnvelopeId::from_bytes([7; 16]);
+    for veiled in event.veiled_mut() {
+        *veiled = Veiled::new(veiled.person, [7; 16], veiled.value().unwrap().clone());
+    }
+    let Body::Created { recipients, .. } = &mut event.body else { panic!("{event:?}") };
+    let unwritable = Personal::new("a..b@example.com".to_owned());
+    recipients[0].email = Veiled::new(recipients[0].person, [7; 16], unwritable);
+    let mut folded = Folded::default();
+    let recorded = folded.chain.record(event);
+    folded.apply(&recorded.event);
+    let envelope = recorded.event.envelope;
+    let rows = recorded.event.veiled().into_iter().map(|veiled| {
+        let binding = Binding::new("opening", &[veiled.person.as_bytes(), &veiled.sha256.0]);
+        let plain = veiled.opening.as_ref().unwrap().to_bytes();
+        let sealed = opened.persons.of(veiled.person).unwrap().seal(&*test.app.random, &binding, &plain);
+        let (tenant, commitment, person) = (key.tenant, veiled.sha256, veiled.person);
+        Row::Opening(OpeningRow { tenant, envelope, commitment, person, sealed: sealed.unwrap() })
+    });
+    let append = Append {
+        tenant: key.tenant,
+        envelope,
+        expected_seq: 1,
+        events: vec![NewEvent { bytes: recorded.bytes.clone(), hash: recorded.hash, leaf_id: [7; 16] }],
+        projection: envelopes::projection(envelope, &folded).unwrap(),
+    };
+    let batch = Batch { rows: rows.collect(), append: Some(append), ..Batch::default() };
+    test.app.store.commit(batch).await.unwrap();
+    envelope
+}
+
+#[tokio::test]
+async fn a_mail_to_an_address_that_cannot_be_written_shows_as_bounced() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let envelope = with_unwritable_address(&test, &key).await.to_string();
+    test.send(&key, &envelope).await;
+    test.work().await;
+    let told = types(&test, &key, &envelope).await;
+    assert_eq!(told, ["envelope.created", "envelope.sent", "link.issued", "recipient.bounced"]);
+    test.finish().await;
 }
 
 /// Nothing is sent where TLS fails: not to a server with a certificate of another CA, and not to one without TLS.

@@ -41,6 +41,8 @@ mod privacy;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
+mod receipts;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod sealing;

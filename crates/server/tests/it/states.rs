@@ -154,7 +154,7 @@ async fn an_api_key_ends_after_ninety_days() {
 }
 
 #[tokio::test]
-async fn a_voided_envelope_says_so_to_who_opens_its_link_and_mails_nothing_more() {
+async fn a_voided_envelope_says_so_to_who_opens_its_link_and_mails_the_reason_to_who_was_asked() {
     let (test, key, envelope) = sent("link", json!({})).await;
     let path = format!("/v1/envelopes/{envelope}");
     let old = link(&test, &key, &envelope, ADA).await;
@@ -164,7 +164,18 @@ async fn a_voided_envelope_says_so_to_who_opens_its_link_and_mails_nothing_more(
     let (answered, _) = test.post_json(&key, &format!("{path}/void"), &json!({ "reason": "A typo" })).await;
     assert_eq!(answered, StatusCode::OK);
     test.work().await;
-    assert_eq!(letters(&test, &key, ADA).await.len(), 1, "the mail that was waiting is not sent");
+    let letters = letters(&test, &key, ADA).await;
+    assert_eq!(
+        letters.len(),
+        2,
+        "the mail that was waiting is not sent, and nobody is told of what was not asked"
+    );
+    assert_eq!(letters[0].link(&envelope), None);
+    for form in [&letters[0].text, &letters[0].html] {
+        assert!(form.contains("Acme") && form.contains("withdrawn") && form.contains("A typo"), "{form}");
+    }
+    let told = types(&test, &key, &envelope).await;
+    assert_eq!(told.last().unwrap(), "recipient.notified", "and the record shows that the mail was taken");
     assert_eq!(look(&test, &old).await.1["code"], "voided");
     let landing = test.browser().get(format!("{}/s/{envelope}", test.url)).send().await.unwrap();
     assert!(landing.text().await.unwrap().contains("The sender withdrew this request"));

@@ -7,7 +7,7 @@ use crate::{
         command::{ActorNow, Submission},
         event::{Act, Body, ConsentText, Factor, FieldValue, Recipient, Role},
         fields,
-        state::{Contents, Progress, RecipientStatus, Session, State, Underway},
+        state::{Contents, Progress, Session, State, Underway},
     },
     id::{CodeId, DocumentId, LinkId, MailId, RecipientId, SessionId},
     limits,
@@ -31,7 +31,7 @@ impl Deciding<'_> {
                 "this link has expired; ask the sender for a new one",
             ));
         }
-        if progress.sessions.len() >= limits::SESSIONS_PER_RECIPIENT {
+        if progress.session_count(link) >= limits::SESSIONS_PER_LINK {
             return Err(Refusal::new(
                 Code::TooMany,
                 "this link was opened too often; ask the sender for a new one",
@@ -54,7 +54,7 @@ impl Deciding<'_> {
     ) -> Result<(), Refusal> {
         let underway = self.visible()?;
         let (progress, open) = in_session(underway, recipient, session)?;
-        if progress.status == RecipientStatus::FactorLocked {
+        if progress.is_locked() {
             return Err(locked());
         }
         if open.code_count >= limits::CODES_PER_SESSION {
@@ -78,7 +78,7 @@ impl Deciding<'_> {
     ) -> Result<(), Refusal> {
         let underway = self.visible()?;
         let (progress, open) = in_session(underway, recipient, session)?;
-        if progress.status == RecipientStatus::FactorLocked {
+        if progress.is_locked() {
             return Err(locked());
         }
         if open.code.is_none_or(|(current, expires_at)| current != code || expires_at <= self.now) {
@@ -142,7 +142,7 @@ impl Deciding<'_> {
         let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
         let expected = contents.document(document).ok_or_else(Refusal::not_found)?.sha256;
         if expected != found {
-            self.push(Body::DocumentMismatched { document, expected, found });
+            self.push_if_room(Body::DocumentMismatched { document, expected, found })?;
         } else if !already {
             self.push(Body::DocumentOpened { recipient, session, document, sha256: found });
         }
@@ -161,13 +161,14 @@ impl Deciding<'_> {
         if !open.opened.contains(&(document, sha256)) {
             return Err(document_changed());
         }
+        let reported = open.shown.get(&document).cloned().unwrap_or_default();
         let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
         let page_count = contents.document(document).map_or(0, |document| document.page_count);
-        pages.retain(|page| (1..=page_count).contains(page));
+        pages.retain(|page| (1..=page_count).contains(page) && !reported.contains(page));
         pages.sort_unstable();
         pages.dedup();
         if !pages.is_empty() {
-            self.push(Body::PagesShown { recipient, session, document, sha256, pages });
+            self.push_if_room(Body::PagesShown { recipient, session, document, sha256, pages })?;
         }
         Ok(())
     }
@@ -276,7 +277,7 @@ impl Deciding<'_> {
         }
         let underway = self.in_progress()?;
         let (progress, open) = in_session(underway, recipient, session)?;
-        if progress.status == RecipientStatus::FactorLocked {
+        if progress.is_locked() {
             return Err(locked());
         }
         if !underway.is_turn_of(recipient) {

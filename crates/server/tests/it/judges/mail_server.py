@@ -2,9 +2,10 @@
 
 Usage: mail_server.py FOLDER starttls|tls|plain ANSWER...
 
-FOLDER holds cert.pem and key.pem; dkim.pem is made there. Each ANSWER is what the next RCPT gets, or the next DATA if it
-begins with `data `; the rest are taken.
-Prints a line of JSON for each thing that happens: listening, rcpt, mail.
+FOLDER holds cert.pem and key.pem; dkim.pem is made there. Each ANSWER is what the next RCPT gets, or the next DATA, MAIL
+or EHLO if it begins with `data `, `from ` or `ehlo `; the rest are taken. `auth PASSWORD` is the only password that is
+taken, and makes one needed.
+Prints a line of JSON for each thing that happens: listening, ehlo, auth, from, rcpt, mail.
 """
 
 import asyncio
@@ -15,13 +16,16 @@ import ssl
 import sys
 
 import dkim
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, AuthResult
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 FOLDER, MODE = pathlib.Path(sys.argv[1]), sys.argv[2]
-TO_RCPT = [answer for answer in sys.argv[3:] if not answer.startswith("data ")]
-TO_DATA = [answer.removeprefix("data ") for answer in sys.argv[3:] if answer.startswith("data ")]
+KINDS = ("data ", "from ", "ehlo ", "auth ")
+TO_RCPT = [answer for answer in sys.argv[3:] if not answer.startswith(KINDS)]
+TO_DATA, TO_MAIL, TO_EHLO, PASSWORDS = (
+    [answer.removeprefix(kind) for answer in sys.argv[3:] if answer.startswith(kind)] for kind in KINDS
+)
 
 
 def say(**what):
@@ -53,11 +57,26 @@ def verifies(message):
         return False
 
 
+def check_password(server, session, envelope, mechanism, data):
+    right = data.password.decode() in PASSWORDS
+    say(event="auth", right=right)
+    return AuthResult(success=right, handled=False)
+
+
 class Handler:
+    async def handle_EHLO(self, server, session, envelope, hostname, responses):
+        session.host_name = hostname
+        if TO_EHLO:
+            say(event="ehlo", answer=TO_EHLO[0])
+            return [TO_EHLO.pop(0)]
+        return responses
+
     async def handle_MAIL(self, server, session, envelope, address, options):
-        say(event="from", tls=session.ssl is not None, address=address)
-        envelope.mail_from = address
-        return "250 OK"
+        answer = TO_MAIL.pop(0) if TO_MAIL else "250 OK"
+        say(event="from", tls=session.ssl is not None, address=address, answer=answer)
+        if answer.startswith("250"):
+            envelope.mail_from = address
+        return answer
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         answer = TO_RCPT.pop(0) if TO_RCPT else "250 OK"
@@ -87,8 +106,10 @@ async def main():
     context.load_cert_chain(FOLDER / "cert.pem", FOLDER / "key.pem")
     loop = asyncio.get_running_loop()
     starttls = dict(tls_context=context, require_starttls=True) if MODE == "starttls" else {}
+    # aiosmtpd does not notice TLS that was there before it.
+    auth = dict(authenticator=check_password, auth_required=True, auth_require_tls=False) if PASSWORDS else {}
     server = await loop.create_server(
-        lambda: SMTP(Handler(), loop=loop, hostname="mail.test", **starttls),
+        lambda: SMTP(Handler(), loop=loop, hostname="mail.test", **starttls, **auth),
         "127.0.0.1",
         0,
         ssl=context if MODE == "tls" else None,
