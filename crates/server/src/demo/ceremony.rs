@@ -65,8 +65,9 @@ pub async fn prepare<'a>(
     let step = Step { person, base: base.to_owned() };
     let key = json!({ "secret": secret, "time_zone": "Europe/Zurich" });
     step.post_json("/open", &json!({ "secret": secret })).await?;
-    step.post_json("/session", &key).await?;
-    let mut page = step.get("/code").await?;
+    let entered = step.post_json("/session", &key).await?;
+    let (_, next) = text(&entered, "next")?.rsplit_once('/').ok_or_else(|| missing("next"))?;
+    let mut page = step.get(&format!("/{next}")).await?;
     if let Some(session) = code_is_asked(&page) {
         step.post_form("/code/send", &[("session", &session)]).await?;
         let code = read_code().await?;

@@ -138,6 +138,7 @@ impl Ceremony {
     }
 }
 
-fn step_of(app: &App, opened: &Opened, session: &SessionRow) -> Step {
+/// The page that is right for a session in an envelope as it is.
+pub(super) fn step_of(app: &App, opened: &Opened, session: &SessionRow) -> Step {
     step(&opened.folded.state, session.recipient, session.session, &consent::sha256(), app.now())
 }

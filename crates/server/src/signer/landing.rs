@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     answer::{Unshown, page},
     assets::Assets,
-    ceremony::Ceremony,
+    ceremony::{Ceremony, step_of},
     frame::{masked_email, request},
     notice::{self, Notice},
     step::Step,
@@ -204,9 +204,10 @@ pub async fn enter(
         expires_at: app.now().plus_s(limits::SESSION_IDLE_S),
     };
     let asking = asking(&caller, &key, &link, session);
-    let along = Along { rows: vec![Row::Session(row)], ..Along::default() };
-    envelopes::act_on(&app, &asking, opened, opening(&link, session), along).await?;
-    let mut answer = Json(Next { next: Some(format!("/s/{envelope}/code")) }).into_response();
+    let along = Along { rows: vec![Row::Session(row.clone())], ..Along::default() };
+    let acted = envelopes::act_on(&app, &asking, opened, opening(&link, session), along).await?;
+    let step = step_of(&app, &acted.opened, &row);
+    let mut answer = Json(Next { next: Some(format!("/s/{envelope}/{}", step.path())) }).into_response();
     answer.headers_mut().insert(header::SET_COOKIE, set_cookie(envelope, &token)?);
     Ok(answer)
 }
