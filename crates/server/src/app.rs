@@ -246,7 +246,7 @@ fn open_data_folder(folder: &Path) -> Result<(), Fault> {
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Fault> {
     if let Some(url) = config.database_url()? {
-        return Ok(Arc::new(Postgres::open(url.expose()).await?));
+        return Ok(Arc::new(Postgres::open(url.expose(), config.server.database_ca_file.as_deref()).await?));
     }
     let path = config.server.data_dir.join("countersign.sqlite");
     let store = on_blocking_thread(move || Sqlite::open(&path)).await??;

@@ -38,6 +38,8 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// File with a PostgreSQL URL; without one the database is a SQLite file in the data folder.
     pub database_url_file: Option<PathBuf>,
+    /// PEM of the CA that the database's certificate comes from, if it is not one of the system's.
+    pub database_ca_file: Option<PathBuf>,
     /// The root key's file; `root.key` in the data folder if it is not set.
     pub root_key_file: Option<PathBuf>,
     /// PEM chain of the server's certificate.
@@ -67,6 +69,7 @@ impl Default for Server {
             public_url: "https://localhost:8443".to_owned(),
             data_dir: PathBuf::from("data"),
             database_url_file: None,
+            database_ca_file: None,
             root_key_file: None,
             tls_certificates: None,
             tls_key: None,

@@ -41,7 +41,7 @@ mod tests {
     #[tokio::test]
     async fn every_statement_fits_the_schema() {
         let url = testing::cluster().unwrap().database().await.unwrap();
-        let store = Postgres::open(&url).await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
         let client = connection::connection(&store.readers).await.unwrap();
         for (name, statement) in sql::ALL {
             if let Err(error) = client.prepare(statement).await {
@@ -53,11 +53,11 @@ mod tests {
     #[tokio::test]
     async fn a_schema_of_a_newer_program_is_refused() {
         let url = testing::cluster().unwrap().database().await.unwrap();
-        let store = Postgres::open(&url).await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
         let client = connection::connection(&store.readers).await.unwrap();
         client.execute(sql::ADD_VERSION, &[&99_i64]).await.unwrap();
         let known = u32::try_from(sql::MIGRATIONS.len()).unwrap();
-        match Postgres::open(&url).await.map(drop) {
+        match Postgres::open(&url, None).await.map(drop) {
             Err(Fault::Schema { found: 99, known: told }) => assert_eq!(told, known),
             other => panic!("{other:?}"),
         }
@@ -66,7 +66,7 @@ mod tests {
     #[tokio::test]
     async fn servers_that_start_together_migrate_once() {
         let url = testing::cluster().unwrap().database().await.unwrap();
-        let opened = futures_util::future::join_all((0..5).map(|_| Postgres::open(&url))).await;
+        let opened = futures_util::future::join_all((0..5).map(|_| Postgres::open(&url, None))).await;
         assert!(opened.iter().all(Result::is_ok));
     }
 }

@@ -5,9 +5,10 @@ mod connection;
 mod listen;
 mod migrate;
 mod sql;
+mod tls;
 mod writer;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use countersign_core::{
@@ -61,16 +62,19 @@ pub struct Postgres {
 impl Postgres {
     /// Connects to the database at `url` (`postgres://user@host:port/database` or `host=… dbname=…`), brings its schema
     /// up to date and begins to listen for work. A schema of a newer program is refused with [`Fault::Schema`].
-    pub async fn open(url: &str) -> Result<Self, Fault> {
-        let config = connection::configured(url)?;
-        let readers = connection::pool(&config, READERS)?;
+    ///
+    /// Whatever leaves this machine is under TLS, with a server whose certificate names the host and comes from a CA of
+    /// the file `ca` (PEM) or, without one, of the system; [`Fault::Address`] refuses what asks for less.
+    pub async fn open(url: &str, ca: Option<&Path>) -> Result<Self, Fault> {
+        let access = connection::configured(url, ca)?;
+        let readers = connection::pool(&access, READERS)?;
         migrate::migrate(connection::connection(&readers).await?).await?;
         let work = Arc::<Work>::default();
         let mut tasks = JoinSet::new();
         let (listening, heard) = oneshot::channel();
-        tasks.spawn(listen::listen(config.clone(), Arc::clone(&work), listening));
+        tasks.spawn(listen::listen(access.clone(), Arc::clone(&work), listening));
         heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
-        let writers = connection::pool(&connection::by_index(&config), Writer::connections())?;
+        let writers = connection::pool(&connection::by_index(&access), Writer::connections())?;
         let writer = Writer::start(&writers, &work, &mut tasks);
         Ok(Self { readers, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }
