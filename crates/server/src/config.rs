@@ -54,8 +54,10 @@ pub struct Server {
     pub connections: usize,
     /// Requests in work at the same time.
     pub requests: usize,
-    /// Seconds for a request from its headers to the end of its answer.
+    /// Seconds for a request from its headers until its answer begins; its body must have arrived by then.
     pub request_s: u32,
+    /// Seconds that a connection may be without a request, and that a client may take for 256 KiB of an answer.
+    pub idle_s: u32,
     /// Seconds that a job may take before another worker may have it; so long it rests after a crash.
     pub job_lease_s: u32,
     /// Seconds that requests in work get to end at a shutdown.
@@ -78,6 +80,7 @@ impl Default for Server {
             connections: 4_096,
             requests: limits::CONCURRENT_REQUESTS,
             request_s: limits::REQUEST_S,
+            idle_s: 60,
             job_lease_s: 120,
             shutdown_s: 20,
         }
@@ -292,10 +295,11 @@ impl Config {
             );
         }
         if [server.connections, server.requests].contains(&0)
-            || [server.request_s, server.job_lease_s].contains(&0)
+            || [server.request_s, server.idle_s, server.job_lease_s].contains(&0)
         {
             return refuse(
-                "server.connections, server.requests, server.request_s and server.job_lease_s must be at least 1",
+                "server.connections, server.requests, server.request_s, server.idle_s and server.job_lease_s must \
+                 be at least 1",
             );
         }
         if self.mail.smtp_security == SmtpSecurity::None {

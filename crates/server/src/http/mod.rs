@@ -9,5 +9,6 @@ pub mod headers;
 pub mod idempotency;
 pub mod limits;
 mod log_files;
+mod presence;
 pub mod problem;
 pub mod router;

@@ -317,6 +317,11 @@ pub(crate) struct Key {
 
 /// A PDF with so many empty A4 pages.
 pub(crate) fn pdf(page_count: usize) -> Vec<u8> {
+    heavy_pdf(page_count, 0)
+}
+
+/// The same with a comment of so many bytes in it.
+pub(crate) fn heavy_pdf(page_count: usize, comment_bytes: usize) -> Vec<u8> {
     let kids: Vec<String> = (0..page_count).map(|page| format!("{} 0 R", page + 3)).collect();
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
@@ -324,7 +329,7 @@ pub(crate) fn pdf(page_count: usize) -> Vec<u8> {
     ];
     let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << >> >>";
     objects.extend((0..page_count).map(|_| page.to_owned()));
-    let mut file = "%PDF-1.7\n".to_owned();
+    let mut file = format!("%PDF-1.7\n%{}\n", "x".repeat(comment_bytes));
     let mut offsets = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         offsets.push(file.len());

@@ -7,6 +7,8 @@ mod browser;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod documents_of_the_api;
