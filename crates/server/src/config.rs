@@ -7,10 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use axum::http::{Uri, uri::Authority};
 use countersign_core::{limits, secret::Secret};
+use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::{fault::Fault, keys::secret_file};
+
+/// Variables with our prefix that set no key: where the configuration is, and what tests and tools of the house read.
+const NO_KEYS: [&str; 6] = [
+    "COUNTERSIGN_CONFIG",
+    "COUNTERSIGN_PYTHON",
+    "COUNTERSIGN_NODE_MODULES",
+    "COUNTERSIGN_PDF_CORPUS",
+    "COUNTERSIGN_SOAK_KILLS",
+    "COUNTERSIGN_CRASHING_CHILD",
+];
 
 /// All that an operator can set.
 #[derive(Clone, Debug, Deserialize, Serialize, Default)]
@@ -227,7 +239,10 @@ impl Config {
         };
         for (name, value) in environment {
             let Some(path) = name.strip_prefix("COUNTERSIGN_") else { continue };
-            let Some((section, key)) = path.split_once("__") else { continue };
+            if NO_KEYS.contains(&name.as_str()) {
+                continue;
+            }
+            let Some((section, key)) = path.split_once("__") else { return Err(unknown_variable(&name)) };
             let section = table
                 .entry(section.to_ascii_lowercase())
                 .or_insert_with(|| toml::Value::Table(toml::Table::new()));
@@ -250,8 +265,7 @@ impl Config {
     /// The PostgreSQL URL, where one is configured.
     pub fn database_url(&self) -> Result<Option<Secret<String>>, Fault> {
         let Some(path) = &self.server.database_url_file else { return Ok(None) };
-        let text = fs::read_to_string(path).map_err(|error| Fault::file(path, error))?;
-        Ok(Some(Secret::new(text.trim_end().to_owned())))
+        Ok(Some(Secret::new(secret_file::read(path)?.trim_end().to_owned())))
     }
 
     /// Where the development CA's certificate is.
@@ -261,11 +275,15 @@ impl Config {
 
     /// The host in the public URL.
     pub fn public_host(&self) -> Result<String, Fault> {
-        let uri: axum::http::Uri = self.server.public_url.parse().map_err(|_| {
+        Ok(self.public_authority()?.host().trim_matches(['[', ']']).to_owned())
+    }
+
+    fn public_authority(&self) -> Result<Authority, Fault> {
+        let uri: Uri = self.server.public_url.parse().map_err(|_| {
             Fault::Unsafe(format!("server.public_url `{}` is not a URL", self.server.public_url))
         })?;
-        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned());
-        host.ok_or_else(|| Fault::Unsafe("server.public_url has no host".to_owned()))
+        let authority = uri.authority().cloned();
+        authority.ok_or_else(|| Fault::Unsafe("server.public_url has no host".to_owned()))
     }
 
     /// Refuses what is unsafe, with a sentence that says how to mend it.
@@ -275,7 +293,15 @@ impl Config {
         if !server.public_url.starts_with("https://") || server.public_url.ends_with('/') {
             return refuse("server.public_url must begin with https:// and have no slash at its end");
         }
-        self.public_host()?;
+        let authority = self.public_authority()?;
+        if server.public_url.strip_prefix("https://") != Some(authority.as_str())
+            || authority.as_str().contains('@')
+        {
+            return refuse(
+                "server.public_url is https://, a host and perhaps a port, and nothing else: the pages live at the \
+                 root of a host of their own",
+            );
+        }
         if server.plain_http && !server.listen.ip().is_loopback() {
             return refuse(
                 "server.plain_http is set, but server.listen is not a loopback address: listen on 127.0.0.1 \
@@ -311,6 +337,9 @@ impl Config {
         if self.mail.smtp_host.is_some() && self.mail.from.ends_with("@localhost") {
             return refuse("mail.smtp_host is set: set mail.from to an address that the mail server accepts");
         }
+        if self.mail.from.parse::<Mailbox>().is_err() {
+            return refuse("mail.from must be an address like `Name <mail@example.com>`");
+        }
         let dkim = [
             self.mail.dkim_domain.is_some(),
             self.mail.dkim_selector.is_some(),
@@ -323,6 +352,13 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn unknown_variable(name: &str) -> Fault {
+    Fault::Unsafe(format!(
+        "{name} sets no key: section and key are joined by two underscores, as in COUNTERSIGN_SERVER__LISTEN. Mend \
+         or unset it (Kubernetes sets such variables for a service of this name: `enableServiceLinks: false`)"
+    ))
 }
 
 /// A value from the environment: TOML where it reads as such (`true`, `5`, `["10.0.0.0/8"]`), else text.

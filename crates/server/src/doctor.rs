@@ -14,7 +14,12 @@ use countersign_core::{
 use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
 use countersign_tlog::{Edge, Hash, TileSet, leaf_hash, open, root, root_tiles};
 
-use crate::{app::App, envelopes::Opened, fault::Fault, vault::Kept};
+use crate::{
+    app::App,
+    envelopes::Opened,
+    fault::Fault,
+    vault::{Kept, folder::FOLDER_ID},
+};
 
 /// Rows of one read.
 const PAGE: usize = 500;
@@ -339,7 +344,7 @@ async fn examine_blobs(app: &App, report: &mut Report) -> Result<(), Fault> {
     for name in named.difference(&stored) {
         report.wrong(format!("the blob {name} is missing"));
     }
-    let spare_count = stored.difference(&named).count();
+    let spare_count = stored.difference(&named).filter(|name| *name != FOLDER_ID).count();
     report
         .examined
         .push(format!("{} blobs; {spare_count} more are left from uploads that were cut off", named.len()));

@@ -47,4 +47,6 @@ mod schema;
 #[cfg(test)]
 mod sealing;
 #[cfg(test)]
+mod start;
+#[cfg(test)]
 mod states;

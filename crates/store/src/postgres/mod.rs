@@ -35,7 +35,7 @@ use crate::{
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, StoredEvent, Stream, TileRow,
+        SessionRow, Stream, TileRow,
     },
     work::Work,
 };
@@ -211,6 +211,11 @@ impl Store for Postgres {
         self.first("api_keys", call!(sql::API_KEY, tokens(hash)), |row| cells::api_key(row)).await
     }
 
+    async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {
+        let found = self.first("api_keys", call!(sql::LIVE_KEYS, now.unix_ms()), |_| Ok(())).await?;
+        Ok(found.is_some())
+    }
+
     async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault> {
         let call = call!(sql::LINK, envelope.as_bytes().to_vec(), tokens(secret));
         self.first("links", call, |row| cells::link(row)).await
@@ -376,19 +381,14 @@ impl Store for Postgres {
         .await
     }
 
-    async fn logged_event(&self, index: u64) -> Result<Option<StoredEvent>, Fault> {
-        // No log gets longer than 63 bits can count.
-        let Ok(index) = i64::try_from(index) else { return Ok(None) };
-        self.first("events", call!(sql::LOGGED_EVENT, index), |row| cells::event(row)).await
-    }
-
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         let call = call!(sql::BLOB_NAMES, after.map(str::to_owned), cells::limit(limit));
         self.rows("documents", call, |row| row.text("blob")).await
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        connection::repeat(&self.readers, &call!(sql::PING), query).await.map(drop)
+        connection::repeat(&self.readers, &call!(sql::PING), query).await?;
+        self.writer.ping().await
     }
 }
 
