@@ -50,6 +50,47 @@ mod tests {
         }
     }
 
+    /// One tenant with thousands of openings and persons: an envelope's own are found by its index, with and without
+    /// statistics, whatever the parameters are.
+    #[tokio::test]
+    async fn loading_an_envelope_reads_by_the_envelopes_index() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.readers).await.unwrap();
+        let fill = "INSERT INTO persons (person, organization, environment, lookup, wrapped_key)
+                SELECT int4send(i), '\\x01', 'sandbox', int4send(i), '\\x02' FROM generate_series(1, 8000) i;
+            INSERT INTO openings (commitment, organization, environment, envelope, person, sealed)
+                SELECT int4send(i), '\\x01', 'sandbox', int4send(i / 8), int4send(i), '\\x03'
+                FROM generate_series(1, 8000) i;";
+        client.batch_execute(fill).await.unwrap();
+        for statistics in ["SELECT 1", "ANALYZE"] {
+            client.batch_execute(statistics).await.unwrap();
+            for statement in [sql::LOAD_OPENINGS, sql::LOAD_PERSONS] {
+                for mode in ["force_generic_plan", "force_custom_plan"] {
+                    let prepare = format!(
+                        "SET plan_cache_mode = {mode}; PREPARE loading (bytea, text, bytea) AS {statement}"
+                    );
+                    client.batch_execute(&prepare).await.unwrap();
+                    let explain = "EXPLAIN EXECUTE loading ('\\x01', 'sandbox', int4send(7))";
+                    let plan: Vec<String> = client
+                        .simple_query(explain)
+                        .await
+                        .unwrap()
+                        .iter()
+                        .filter_map(|message| match message {
+                            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                            _ => None,
+                        })
+                        .collect();
+                    client.batch_execute("DEALLOCATE loading").await.unwrap();
+                    let text = plan.join("\n");
+                    assert!(text.contains("openings_by_envelope"), "{statistics} {mode}\n{text}");
+                    assert!(!text.contains("Seq Scan"), "{statistics} {mode}\n{text}");
+                }
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_schema_of_a_newer_program_is_refused() {
         let url = testing::cluster().unwrap().database().await.unwrap();
