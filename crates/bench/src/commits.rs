@@ -28,7 +28,7 @@ pub(crate) fn measure(postgres: Option<&str>) -> Result<Value, Failure> {
     let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         if let Some(url) = postgres {
-            let store = Arc::new(Postgres::open(url).await?);
+            let store = Arc::new(Postgres::open(url, None).await?);
             let rate = rate(store.clone()).await?;
             let stats = store.stats();
             return Ok(figures("postgres", rate, stats.batches, stats.transactions));

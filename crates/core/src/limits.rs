@@ -32,7 +32,7 @@ pub const REASON_FORM_BYTES: usize = FORM_BYTES + 12 * TEXT_CHARS;
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Request headers.
 pub const HEADER_COUNT: usize = 64;
-/// Default time for a request from its headers to the end of its answer.
+/// Default time for a request from its headers until its answer begins.
 pub const REQUEST_S: u32 = 30;
 /// Requests in work at the same time; more are answered 503 with `Retry-After`.
 pub const CONCURRENT_REQUESTS: usize = 512;

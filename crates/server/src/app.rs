@@ -20,6 +20,8 @@ use countersign_store::{
     blob::{Blobs, DiskBlobs},
 };
 
+use tokio::sync::Semaphore;
+
 use crate::{
     config::Config,
     egress,
@@ -28,8 +30,13 @@ use crate::{
     log::Log,
     mail::smtp::Smtp,
     sealing::fonts::SystemFonts,
-    vault::on_blocking_thread,
+    vault::{folder, on_blocking_thread},
 };
+
+/// Evidence packages made at the same time.
+const EXPORTS: usize = 3;
+/// Envelopes sealed at the same time.
+const SEALS: usize = 3;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -118,6 +125,10 @@ pub struct App {
     pub fonts: FontBook,
     /// The mail server, when one is configured; sandboxes do without.
     pub smtp: Option<Smtp>,
+    /// One permit for each evidence package in the making: each holds all files of an envelope in memory.
+    pub exports: Semaphore,
+    /// One permit for each envelope that is being sealed, for the same reason.
+    pub seals: Semaphore,
     root: RootKey,
     organizations: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
 }
@@ -145,6 +156,26 @@ impl App {
         Self::with_store(config, store, Arc::new(blobs), clock, random).await
     }
 
+    /// The same, but refuses a data folder that no server was started on: for what only looks.
+    pub async fn open_existing(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Randomness>,
+    ) -> Result<Started, Fault> {
+        let database = config.server.data_dir.join("countersign.sqlite");
+        let needed =
+            [Some(config.root_key_file()), config.server.database_url_file.is_none().then_some(database)];
+        if let Some(missing) = needed.into_iter().flatten().find(|path| !path.exists()) {
+            let sentence = format!(
+                "there is nothing to look at: {} does not exist. Name the configuration of the server with --config, \
+                 or its folder with COUNTERSIGN_SERVER__DATA_DIR",
+                missing.display()
+            );
+            return Err(Fault::Unsafe(sentence));
+        }
+        Self::open(config, clock, random).await
+    }
+
     /// The same over a store that is already open.
     pub async fn with_store(
         config: Config,
@@ -159,11 +190,32 @@ impl App {
         let making =
             Making { store: &*store, root: root.wrapping(), random: &*random, now: clock.now(), host: &host };
         let keys = ServerKeys::open(&making, &config.seal).await?;
+        folder::check(&making, &*blobs).await?;
         let log = Log::new(Arc::clone(&store), keys.log.clone());
         let fonts = FontBook::new().with_fallback(Arc::new(SystemFonts::list()));
         let smtp = egress::smtp(&config.mail)?;
+        if smtp.is_none() && store.has_live_keys(clock.now()).await? {
+            let sentence = "there are API keys of live environments, and no mail server: nobody would get a link. Set \
+                            mail.smtp_host";
+            return Err(Fault::Unsafe(sentence.to_owned()));
+        }
         let organizations = RwLock::default();
-        let app = Self { config, store, blobs, clock, random, keys, log, fonts, smtp, root, organizations };
+        let (exports, seals) = (Semaphore::new(EXPORTS), Semaphore::new(SEALS));
+        let app = Self {
+            config,
+            store,
+            blobs,
+            clock,
+            random,
+            keys,
+            log,
+            fonts,
+            smtp,
+            exports,
+            seals,
+            root,
+            organizations,
+        };
         let app = Arc::new(app);
         app.check_organizations().await?;
         Ok(Started { app, announcements })
@@ -246,7 +298,7 @@ fn open_data_folder(folder: &Path) -> Result<(), Fault> {
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Fault> {
     if let Some(url) = config.database_url()? {
-        return Ok(Arc::new(Postgres::open(url.expose()).await?));
+        return Ok(Arc::new(Postgres::open(url.expose(), config.server.database_ca_file.as_deref()).await?));
     }
     let path = config.server.data_dir.join("countersign.sqlite");
     let store = on_blocking_thread(move || Sqlite::open(&path)).await??;
@@ -273,7 +325,8 @@ async fn open_root_key(
         }
         let root = RootKey::create(&path, random)?;
         announcements.push(format!(
-            "A new root key is in {}. Back it up apart from the data: without it nothing can be read.",
+            "A new root key is in {}. Back it up apart from the data, and leave it out of the data folder's backup: \
+             without it nothing can be read, and whoever has both can read everything.",
             path.display()
         ));
         return Ok(root);

@@ -7,10 +7,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use axum::http::{Uri, uri::Authority};
 use countersign_core::{limits, secret::Secret};
+use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::{fault::Fault, keys::secret_file};
+
+/// Variables with our prefix that set no key: where the configuration is, and what tests and tools of the house read.
+const NO_KEYS: [&str; 6] = [
+    "COUNTERSIGN_CONFIG",
+    "COUNTERSIGN_PYTHON",
+    "COUNTERSIGN_NODE_MODULES",
+    "COUNTERSIGN_PDF_CORPUS",
+    "COUNTERSIGN_SOAK_KILLS",
+    "COUNTERSIGN_CRASHING_CHILD",
+];
 
 /// All that an operator can set.
 #[derive(Clone, Debug, Deserialize, Serialize, Default)]
@@ -38,6 +50,8 @@ pub struct Server {
     pub data_dir: PathBuf,
     /// File with a PostgreSQL URL; without one the database is a SQLite file in the data folder.
     pub database_url_file: Option<PathBuf>,
+    /// PEM of the CA that the database's certificate comes from, if it is not one of the system's.
+    pub database_ca_file: Option<PathBuf>,
     /// The root key's file; `root.key` in the data folder if it is not set.
     pub root_key_file: Option<PathBuf>,
     /// PEM chain of the server's certificate.
@@ -52,8 +66,10 @@ pub struct Server {
     pub connections: usize,
     /// Requests in work at the same time.
     pub requests: usize,
-    /// Seconds for a request from its headers to the end of its answer.
+    /// Seconds for a request from its headers until its answer begins; its body must have arrived by then.
     pub request_s: u32,
+    /// Seconds that a connection may be without a request, and that a client may take for 256 KiB of an answer.
+    pub idle_s: u32,
     /// Seconds that a job may take before another worker may have it; so long it rests after a crash.
     pub job_lease_s: u32,
     /// Seconds that requests in work get to end at a shutdown.
@@ -67,6 +83,7 @@ impl Default for Server {
             public_url: "https://localhost:8443".to_owned(),
             data_dir: PathBuf::from("data"),
             database_url_file: None,
+            database_ca_file: None,
             root_key_file: None,
             tls_certificates: None,
             tls_key: None,
@@ -75,6 +92,7 @@ impl Default for Server {
             connections: 4_096,
             requests: limits::CONCURRENT_REQUESTS,
             request_s: limits::REQUEST_S,
+            idle_s: 60,
             job_lease_s: 120,
             shutdown_s: 20,
         }
@@ -221,7 +239,10 @@ impl Config {
         };
         for (name, value) in environment {
             let Some(path) = name.strip_prefix("COUNTERSIGN_") else { continue };
-            let Some((section, key)) = path.split_once("__") else { continue };
+            if NO_KEYS.contains(&name.as_str()) {
+                continue;
+            }
+            let Some((section, key)) = path.split_once("__") else { return Err(unknown_variable(&name)) };
             let section = table
                 .entry(section.to_ascii_lowercase())
                 .or_insert_with(|| toml::Value::Table(toml::Table::new()));
@@ -244,8 +265,7 @@ impl Config {
     /// The PostgreSQL URL, where one is configured.
     pub fn database_url(&self) -> Result<Option<Secret<String>>, Fault> {
         let Some(path) = &self.server.database_url_file else { return Ok(None) };
-        let text = fs::read_to_string(path).map_err(|error| Fault::file(path, error))?;
-        Ok(Some(Secret::new(text.trim_end().to_owned())))
+        Ok(Some(Secret::new(secret_file::read(path)?.trim_end().to_owned())))
     }
 
     /// Where the development CA's certificate is.
@@ -255,11 +275,15 @@ impl Config {
 
     /// The host in the public URL.
     pub fn public_host(&self) -> Result<String, Fault> {
-        let uri: axum::http::Uri = self.server.public_url.parse().map_err(|_| {
+        Ok(self.public_authority()?.host().trim_matches(['[', ']']).to_owned())
+    }
+
+    fn public_authority(&self) -> Result<Authority, Fault> {
+        let uri: Uri = self.server.public_url.parse().map_err(|_| {
             Fault::Unsafe(format!("server.public_url `{}` is not a URL", self.server.public_url))
         })?;
-        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned());
-        host.ok_or_else(|| Fault::Unsafe("server.public_url has no host".to_owned()))
+        let authority = uri.authority().cloned();
+        authority.ok_or_else(|| Fault::Unsafe("server.public_url has no host".to_owned()))
     }
 
     /// Refuses what is unsafe, with a sentence that says how to mend it.
@@ -269,7 +293,15 @@ impl Config {
         if !server.public_url.starts_with("https://") || server.public_url.ends_with('/') {
             return refuse("server.public_url must begin with https:// and have no slash at its end");
         }
-        self.public_host()?;
+        let authority = self.public_authority()?;
+        if server.public_url.strip_prefix("https://") != Some(authority.as_str())
+            || authority.as_str().contains('@')
+        {
+            return refuse(
+                "server.public_url is https://, a host and perhaps a port, and nothing else: the pages live at the \
+                 root of a host of their own",
+            );
+        }
         if server.plain_http && !server.listen.ip().is_loopback() {
             return refuse(
                 "server.plain_http is set, but server.listen is not a loopback address: listen on 127.0.0.1 \
@@ -289,10 +321,11 @@ impl Config {
             );
         }
         if [server.connections, server.requests].contains(&0)
-            || [server.request_s, server.job_lease_s].contains(&0)
+            || [server.request_s, server.idle_s, server.job_lease_s].contains(&0)
         {
             return refuse(
-                "server.connections, server.requests, server.request_s and server.job_lease_s must be at least 1",
+                "server.connections, server.requests, server.request_s, server.idle_s and server.job_lease_s must \
+                 be at least 1",
             );
         }
         if self.mail.smtp_security == SmtpSecurity::None {
@@ -303,6 +336,9 @@ impl Config {
         }
         if self.mail.smtp_host.is_some() && self.mail.from.ends_with("@localhost") {
             return refuse("mail.smtp_host is set: set mail.from to an address that the mail server accepts");
+        }
+        if self.mail.from.parse::<Mailbox>().is_err() {
+            return refuse("mail.from must be an address like `Name <mail@example.com>`");
         }
         let dkim = [
             self.mail.dkim_domain.is_some(),
@@ -316,6 +352,13 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn unknown_variable(name: &str) -> Fault {
+    Fault::Unsafe(format!(
+        "{name} sets no key: section and key are joined by two underscores, as in COUNTERSIGN_SERVER__LISTEN. Mend \
+         or unset it (Kubernetes sets such variables for a service of this name: `enableServiceLinks: false`)"
+    ))
 }
 
 /// A value from the environment: TOML where it reads as such (`true`, `5`, `["10.0.0.0/8"]`), else text.

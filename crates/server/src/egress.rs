@@ -8,6 +8,7 @@ use crate::{
     app::App,
     config::{Mail, SmtpSecurity},
     fault::Fault,
+    keys::secret_file,
     mail::smtp::{DkimSettings, Smtp, SmtpSettings},
 };
 
@@ -39,7 +40,9 @@ pub fn own_client(app: &App) -> Result<reqwest::Client, Fault> {
 pub fn smtp(mail: &Mail) -> Result<Option<Smtp>, Fault> {
     let Some(host) = &mail.smtp_host else { return Ok(None) };
     let credentials = match (&mail.smtp_user, &mail.smtp_password_file) {
-        (Some(user), Some(file)) => Some((user.clone(), Secret::new(read(file)?.trim_end().to_owned()))),
+        (Some(user), Some(file)) => {
+            Some((user.clone(), Secret::new(secret_file::read(file)?.trim_end().to_owned())))
+        }
         (None, None) => None,
         _ => {
             let sentence = "set both mail.smtp_user and mail.smtp_password_file, or neither";
@@ -50,7 +53,7 @@ pub fn smtp(mail: &Mail) -> Result<Option<Smtp>, Fault> {
         (Some(selector), Some(domain), Some(file)) => Some(DkimSettings {
             selector: selector.clone(),
             domain: domain.clone(),
-            private_key_pem: Secret::new(read(file)?),
+            private_key_pem: Secret::new(secret_file::read(file)?.to_string()),
         }),
         _ => None,
     };

@@ -27,6 +27,7 @@ pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result
     let opened = envelopes::read(app, tenant, envelope).await?;
     let State::Completed(underway, _) = &opened.folded.state else { return Err(not_completed().into()) };
     let (events, proof) = logged(app, &opened).await?;
+    let _permit = app.exports.acquire().await.map_err(|error| Fault::Task(error.to_string()))?;
     let mut files = Vec::new();
     for document in &underway.contents.documents {
         let original = documents::original(app, tenant, document.id).await?;

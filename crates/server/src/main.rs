@@ -149,7 +149,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
     let config = Config::read(cli.config.as_deref(), std::env::vars())?;
     logs::start(&config.log.level)?;
-    let started = App::open(config, Arc::new(SystemClock), Arc::new(SystemRandomness)).await?;
+    let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
+    let started = match cli.command {
+        Command::Doctor => App::open_existing(config, clock, random).await?,
+        _ => App::open(config, clock, random).await?,
+    };
     let Started { app, announcements } = started;
     for announcement in announcements {
         eprintln!("{announcement}");

@@ -80,7 +80,7 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
     let ca_key = KeyPair::from_pem(&pem).map_err(failed)?;
     // A start that was killed may have left the key alone.
     if !certificate_file.exists() {
-        let certificate = ca_params(&config.public_host()?, now).self_signed(&ca_key).map_err(failed)?;
+        let certificate = ca_params(now).self_signed(&ca_key).map_err(failed)?;
         write_new(&certificate_file, certificate.pem().as_bytes(), 0o644)?;
         announcement = Some(format!(
             "No TLS certificate is configured: a development CA was made. Trust {} on the machines that call \
@@ -88,7 +88,7 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
             certificate_file.display()
         ));
     }
-    let issuer = Issuer::new(ca_params(&config.public_host()?, now), ca_key);
+    let issuer = Issuer::new(ca_params(now), ca_key);
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
     let host = config.public_host()?;
     if !names.contains(&host) {
@@ -105,10 +105,11 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
     Ok((vec![certificate.der().clone()], key, announcement))
 }
 
-fn ca_params(host: &str, now: Time) -> CertificateParams {
+/// The name is always the same: the public host may change, and the CA in people's trust stores stays.
+fn ca_params(now: Time) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, format!("Countersign development TLS CA of {host}"));
+    params.distinguished_name.push(DnType::CommonName, "Countersign development TLS CA");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, now, CA_YEARS);

@@ -8,6 +8,9 @@ pub enum Fault {
     /// The database cannot be reached, or gave up: worth another try.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database cannot be addressed like this; the sentence says how to mend it.
+    #[error("the address of the database: {0}")]
+    Address(String),
     /// The database refused a statement: a defect of ours or of its set-up.
     #[error("the database refused a statement: {0}")]
     Database(String),

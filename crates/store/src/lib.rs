@@ -30,7 +30,7 @@ pub use postgres::{GroupStats, Postgres};
 use rows::{
     ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
     IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-    SessionRow, StoredEvent, Stream, TileRow,
+    SessionRow, Stream, TileRow,
 };
 pub use sqlite::{Sqlite, Stats};
 
@@ -81,6 +81,9 @@ pub trait Store: Send + Sync {
 
     /// The API key with this hash, of whatever tenant: this look-up gives the tenant.
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault>;
+
+    /// Whether there is an API key of a live environment that has not ended by `now`.
+    async fn has_live_keys(&self, now: Time) -> Result<bool, Fault>;
 
     /// The signing link of `envelope` with this secret: this look-up gives the tenant.
     async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault>;
@@ -169,12 +172,9 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> Result<Vec<(Tenant, EnvelopeId)>, Fault>;
 
-    /// Event with this index in the log.
-    async fn logged_event(&self, index: u64) -> Result<Option<StoredEvent>, Fault>;
-
     /// Blob names that rows refer to, for `doctor`, in order, after `after`.
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
 
-    /// Ends with an error when the database does not answer.
+    /// Ends with an error when the database does not answer, or takes no writes.
     async fn ping(&self) -> Result<(), Fault>;
 }

@@ -13,13 +13,17 @@ pub async fn alive() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// The database answers.
+/// The database answers and takes writes, and so does the folder of the blobs.
 pub async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    match app.store.ping().await {
-        Ok(()) => Ok(Json(json!({ "status": "ok" }))),
-        Err(fault) => {
+    let pinged = [
+        (app.store.ping().await, "the database does not answer, or takes no writes"),
+        (app.blobs.ping().await, "the folder of the documents cannot be written to"),
+    ];
+    for (ping, sentence) in pinged {
+        if let Err(fault) = ping {
             tracing::warn!(event_type = "ready", event_result = "failed", "{fault}");
-            Err(Refusal::new(Code::NotReady, "the database does not answer").into())
+            return Err(Refusal::new(Code::NotReady, sentence).into());
         }
     }
+    Ok(Json(json!({ "status": "ok" })))
 }

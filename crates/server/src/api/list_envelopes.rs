@@ -71,6 +71,21 @@ pub(super) fn limit_of(call: &Call) -> Result<usize, Refusal> {
     })
 }
 
+/// The digits of the largest position that a cursor may name: more would not fit into the database's numbers.
+const POSITION_DIGITS: usize = 18;
+
+/// The position that the cursor of a list names, where there is one.
+pub(super) fn position_of(call: &Call) -> Result<Option<u64>, Refusal> {
+    let Some(text) = call.query("cursor") else { return Ok(None) };
+    let is_number = text.len() <= POSITION_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
+    let position = text.parse().ok().filter(|_| is_number);
+    position.map(Some).ok_or_else(wrong_cursor)
+}
+
+fn wrong_cursor() -> Refusal {
+    Refusal::new(Code::Malformed, "`cursor` is the `next_cursor` of the page before")
+}
+
 /// List envelopes with their states, without people or fields.
 #[utoipa::path(
     get,
@@ -95,8 +110,7 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
         return Err(Refusal::new(Code::Malformed, sentence).into());
     }
     let cursor = call.query("cursor").map(str::parse).transpose();
-    let before = cursor
-        .map_err(|_| Refusal::new(Code::Malformed, "`cursor` is the `next_cursor` of the page before"))?;
+    let before = cursor.map_err(|_| wrong_cursor())?;
     let query = EnvelopeQuery { status, before, limit: limit_of(&call)? };
     let page = app.store.find_envelopes(call.tenant(), &query).await?;
     let titles = titles(&app, call.tenant(), &page.rows).await?;

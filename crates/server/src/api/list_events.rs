@@ -3,14 +3,15 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::response::Response;
-use countersign_core::{
-    access::Operation,
-    refusal::{Code, Refusal},
-};
+use countersign_core::access::Operation;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{json, list_envelopes::limit_of, shapes::shown};
+use super::{
+    json,
+    list_envelopes::{limit_of, position_of},
+    shapes::shown,
+};
 use crate::{
     app::App,
     envelopes,
@@ -77,10 +78,7 @@ pub(super) struct EventBody {
     security(("api_key" = ["events:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
-    let cursor = call.query("cursor").map(str::parse::<u64>).transpose();
-    let after = cursor
-        .map_err(|_| Refusal::new(Code::Malformed, "`cursor` is the `next_cursor` of the page before"))?
-        .unwrap_or(0);
+    let after = position_of(&call)?.unwrap_or(0);
     let limit = limit_of(&call)?;
     let opened = envelopes::read(&app, call.tenant(), call.id("envelope")?).await?;
     let mut events = Vec::new();

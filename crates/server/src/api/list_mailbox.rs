@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{
-    access::Operation,
-    id::MailId,
-    refusal::{Code, Refusal},
-};
+use countersign_core::{access::Operation, id::MailId, refusal::Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{json, list_envelopes::limit_of};
+use super::{
+    json,
+    list_envelopes::{limit_of, position_of},
+};
 use crate::{
     app::App,
     fault::Fault,
@@ -76,10 +75,7 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
     if !app.mails_to_mailbox(call.tenant()) {
         return Err(Refusal::not_found().into());
     }
-    let cursor = call.query("cursor").map(str::parse::<u64>).transpose();
-    let before = cursor
-        .map_err(|_| Refusal::new(Code::Malformed, "`cursor` is the `next_cursor` of the page before"))?;
-    let page = app.store.mailbox(call.tenant(), before, limit_of(&call)?).await?;
+    let page = app.store.mailbox(call.tenant(), position_of(&call)?, limit_of(&call)?).await?;
     let organization = app.organization(call.tenant().organization()).await?;
     let next_cursor = page.rows.last().filter(|_| page.more).map(|(position, _)| position.to_string());
     let mail = |row: &countersign_store::rows::MailboxRow| {

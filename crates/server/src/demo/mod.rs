@@ -109,7 +109,7 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
     }
     let app = started.app;
     let tls = Tls::open(&app.config, app.now())?;
-    let serving = serve(Arc::clone(&app), Some(&tls)).await.map_err(|fault| busy_port(&wish, fault))?;
+    let serving = serve(Arc::clone(&app), Some(&tls)).await.map_err(|_| busy_port(&wish))?;
     let dispatcher = Dispatcher::start(Arc::clone(&app));
     let token = api_key(&app, Scope::ALL).await?;
     let running = Running { api: Api::new(egress::own_client(&app)?, &url, &token), app, url };
@@ -131,11 +131,11 @@ fn say(sentence: &str) {
     eprintln!("· {sentence}");
 }
 
-fn busy_port(wish: &Wish, fault: Fault) -> DemoFault {
+fn busy_port(wish: &Wish) -> DemoFault {
     let port = wish.port;
     let other = port.checked_add(1).unwrap_or(8443);
     DemoFault::Unexpected(format!(
-        "port {port} cannot be used ({fault}). If another program has it, choose another port: \
+        "port {port} cannot be used, most likely because another program has it. Choose another one: \
          cargo run --release -- demo --port {other}"
     ))
 }

@@ -1,5 +1,5 @@
-//! The accept loop: TLS handshakes in tasks of their own with a deadline, no Nagle delay, a bound on connections, and a
-//! shutdown that lets requests in work end.
+//! The accept loop: TLS handshakes in tasks of their own with a deadline, no Nagle delay, a bound on connections, an end
+//! to those that are not used, and a shutdown that lets requests in work end.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,10 +22,10 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::client_ip::Peer;
+use super::{client_ip::Peer, presence::Presence};
 use crate::{app::App, fault::Fault, http::router::router, tls::Tls};
 
-/// Time for a TLS handshake, and for the headers of a request.
+/// Time for a TLS handshake, for the first request after it, and for the headers of a request.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 128;
@@ -62,6 +62,7 @@ pub async fn serve(app: Arc<App>, tls: Option<&Tls>) -> Result<Serving, Fault> {
         router: router(Arc::clone(&app)),
         tls: tls.map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
         connections: Arc::new(Semaphore::new(app.config.server.connections)),
+        idle: Duration::from_secs(app.config.server.idle_s.into()),
         last_words: Duration::from_secs(app.config.server.shutdown_s),
     };
     let loop_task = tokio::spawn(accepting.run(listener, stopped));
@@ -72,6 +73,7 @@ struct Accepting {
     router: Router,
     tls: Option<TlsAcceptor>,
     connections: Arc<Semaphore>,
+    idle: Duration,
     last_words: Duration,
 }
 
@@ -106,6 +108,7 @@ impl Accepting {
 
     fn connected(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit, watcher: Watcher) {
         let (router, tls) = (self.router.clone(), self.tls.clone());
+        let presence = Presence::new(self.idle);
         tokio::spawn(async move {
             let _permit = permit;
             if let Err(error) = stream.set_nodelay(true) {
@@ -113,11 +116,11 @@ impl Accepting {
                 return;
             }
             match tls {
-                None => converse(stream, peer, router, watcher).await,
+                None => converse(stream, peer, router, presence, watcher).await,
                 Some(tls) => {
                     // A handshake that fails is the client's affair: most are scanners.
                     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                        converse(stream, peer, router, watcher).await;
+                        converse(stream, peer, router, presence, watcher).await;
                     }
                 }
             }
@@ -131,17 +134,19 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await.map(|_| ());
 }
 
-async fn converse<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher)
+async fn converse<S>(stream: S, peer: SocketAddr, router: Router, presence: Arc<Presence>, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let of_requests = Arc::clone(&presence);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        let router = router.clone();
+        let (router, presence) = (router.clone(), Arc::clone(&of_requests));
         async move {
-            Ok::<_, Infallible>(
-                router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {}),
-            )
+            let _in_work = presence.request();
+            let answered = router.oneshot(request.map(Body::new)).await;
+            let response = answered.unwrap_or_else(|never| match never {});
+            Ok::<_, Infallible>(response.map(|body| presence.answer(body)))
         }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
@@ -159,7 +164,12 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(Duration::from_secs(20));
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(event_type = "connection", event_result = "ended", "{error}");
+    tokio::select! {
+        ended = watcher.watch(connection) => if let Err(error) = ended {
+            tracing::debug!(event_type = "connection", event_result = "ended", "{error}");
+        },
+        () = presence.left(HANDSHAKE) => {
+            tracing::debug!(event_type = "connection", event_result = "cut", "its client did not use it");
+        }
     }
 }

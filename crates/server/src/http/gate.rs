@@ -7,7 +7,8 @@ use axum::{
     body::Bytes,
     extract::{FromRequestParts as _, Query, RawPathParams, Request},
     http::{Uri, request::Parts, uri::PathAndQuery},
-    response::Response,
+    middleware::Next,
+    response::{IntoResponse as _, Response},
 };
 use countersign_core::{
     access::{Identity, Operation, Principal, Tenant, allow},
@@ -50,6 +51,16 @@ pub enum Method {
     Get,
     /// Changes something, once for each `Idempotency-Key`.
     Post,
+}
+
+impl Method {
+    /// As HTTP writes it.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
 }
 
 /// One declared endpoint.
@@ -132,7 +143,7 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         tracing::Span::current().record("client_id", key.to_string()).record("user_id", person.to_string());
     }
     allow(&principal, operation, app.now())?;
-    let query = known_query(endpoint, &parts.uri)?;
+    let query = known_query(endpoint.query, &parts.uri)?;
     check_content_type(&parts.headers, media_type_of(endpoint.takes))?;
     check_accept(&parts.headers, given_by(operation))?;
     let body = read_body(body, limit_of(endpoint.takes)).await?;
@@ -154,8 +165,10 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     let call = Call { principal, context, body, claim: claim.clone(), path, query };
     let answer = (endpoint.run)(Arc::clone(&app), call).await;
     if let (Err(_), Some(claim)) = (&answer, &claim) {
-        // Nothing was committed under it: the same key may be tried again.
-        app.store.release_idempotency(claim).await.map_err(Fault::from)?;
+        // Nothing was committed under it: the same key may be tried again, at once or when the claim is stale.
+        if let Err(fault) = app.store.release_idempotency(claim).await {
+            tracing::warn!(event_type = "idempotency", event_result = "failed", "a claim is kept: {fault}");
+        }
     }
     answer
 }
@@ -176,13 +189,21 @@ fn media_type_of(takes: Takes) -> Option<&'static str> {
     }
 }
 
-fn known_query(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, String>, Refusal> {
+/// Refuses every query.
+pub async fn without_query(request: Request, next: Next) -> Response {
+    match known_query(&[], request.uri()) {
+        Ok(_) => next.run(request).await,
+        Err(refusal) => Problem::from(refusal).into_response(),
+    }
+}
+
+fn known_query(names: &[&str], uri: &Uri) -> Result<BTreeMap<String, String>, Refusal> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| Refusal::new(Code::Malformed, "the query cannot be read"))?;
     let mut known = BTreeMap::new();
     for (name, value) in pairs {
-        if !endpoint.query.contains(&name.as_str()) {
-            let sentence = match endpoint.query {
+        if !names.contains(&name.as_str()) {
+            let sentence = match names {
                 [] => "this takes no query parameters".to_owned(),
                 names => format!("the query parameters known here are: {}", names.join(", ")),
             };

@@ -9,7 +9,7 @@ use axum::{
 #[derive(Clone, Copy, Debug)]
 pub struct Page;
 
-/// Marks an answer that may be cached for ever, because its name holds the hash of its content.
+/// Marks an answer that may be cached for ever, because what it is called never means anything else.
 #[derive(Clone, Copy, Debug)]
 pub struct Immutable;
 

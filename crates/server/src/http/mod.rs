@@ -10,5 +10,6 @@ pub mod idempotency;
 pub mod limits;
 mod log_files;
 pub mod media_type;
+mod presence;
 pub mod problem;
 pub mod router;

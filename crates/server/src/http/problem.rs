@@ -95,7 +95,14 @@ impl From<Refusal> for Problem {
 impl From<Fault> for Problem {
     fn from(fault: Fault) -> Self {
         tracing::error!(event_type = "fault", event_result = "failed", "{fault}");
-        Self::internal()
+        match fault {
+            // It comes back by itself, or somebody sees to it: the same request may be sent again.
+            Fault::Store(countersign_store::Fault::Unavailable(_)) => {
+                Refusal::new(Code::NotReady, "the database does not answer; try again in a few seconds")
+                    .into()
+            }
+            _ => Self::internal(),
+        }
     }
 }
 

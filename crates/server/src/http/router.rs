@@ -1,13 +1,14 @@
 //! The router: everything that is reachable, and nothing else (G-8).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Router,
     extract::{Request, State},
+    http::{HeaderValue, header},
     middleware,
     response::{IntoResponse as _, Response},
-    routing::{MethodFilter, MethodRouter, get, on},
+    routing::{MethodRouter, get},
 };
 use countersign_core::refusal::{Code, Refusal};
 use tokio::sync::Semaphore;
@@ -26,16 +27,16 @@ pub fn router(app: Arc<App>) -> Router {
     let permits = Arc::new(Semaphore::new(app.config.server.requests));
     let edge = Edge { app: Arc::clone(&app), permits };
     let mut router = Router::new();
+    let mut paths: BTreeMap<&str, Vec<&'static Endpoint>> = BTreeMap::new();
     for endpoint in api::ENDPOINTS {
-        router = router.route(endpoint.path, gated(endpoint));
+        paths.entry(endpoint.path).or_default().push(endpoint);
+    }
+    for (path, endpoints) in &paths {
+        router = router.route(path, gated(endpoints));
     }
     router
         .merge(signer::routes(&app))
-        .route("/v1/openapi.json", get(api::openapi::serve))
-        .route("/docs/errors", get(api::errors_page::serve))
-        .route("/health", get(api::health::alive))
-        .route("/ready", get(api::health::ready))
-        .merge(log_files::routes())
+        .merge(open())
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)
         .with_state(app)
@@ -43,15 +44,39 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(middleware::from_fn_with_state(edge, edge::pass))
 }
 
-fn gated(endpoint: &'static Endpoint) -> MethodRouter<Arc<App>> {
-    let filter = match endpoint.method {
-        Method::Get => MethodFilter::GET,
-        Method::Post => MethodFilter::POST,
+/// What needs no credential.
+fn open() -> Router<Arc<App>> {
+    Router::new()
+        .route("/v1/openapi.json", get(api::openapi::serve))
+        .route("/docs/errors", get(api::errors_page::serve))
+        .route("/health", get(api::health::alive))
+        .route("/ready", get(api::health::ready))
+        .merge(log_files::routes())
+        .route_layer(middleware::from_fn(gate::without_query))
+}
+
+/// The declared methods of a path, and no other: a HEAD that the handler of GET answered would leave its traces.
+fn gated(endpoints: &[&'static Endpoint]) -> MethodRouter<Arc<App>> {
+    let allowed: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.method.text()).collect();
+    let allowed = HeaderValue::try_from(allowed.join(", ")).ok();
+    let refuse = move || async move {
+        let mut response = unknown_method().await;
+        if let Some(allowed) = allowed {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        response
     };
-    let handler = move |State(app): State<Arc<App>>, request: Request| async move {
-        gate::pass(app, endpoint, request).await
-    };
-    on(filter, handler)
+    let mut routes = MethodRouter::new().head(refuse.clone()).fallback(refuse);
+    for endpoint in endpoints.iter().copied() {
+        let handler = move |State(app): State<Arc<App>>, request: Request| async move {
+            gate::pass(app, endpoint, request).await
+        };
+        routes = match endpoint.method {
+            Method::Get => routes.get(handler),
+            Method::Post => routes.post(handler),
+        };
+    }
+    routes
 }
 
 async fn unknown_route() -> Response {

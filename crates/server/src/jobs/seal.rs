@@ -41,6 +41,7 @@ pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> R
     let Some((events, proof)) = covered(app, &opened).await? else {
         return Ok(Ended::Later(CHECKPOINT_WAIT_MS, "no checkpoint covers the last act yet"));
     };
+    let _permit = app.seals.acquire().await.map_err(|error| Fault::Task(error.to_string()))?;
     let files = seal(app, job, &opened, events, proof).await?;
     let (rows, command) = keep(app, job, envelope, files.files, files.checkpoint_size).await?;
     let along = Along { rows, finishes: Some(job.clone()), ..Along::default() };

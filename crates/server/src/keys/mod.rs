@@ -3,6 +3,7 @@
 
 mod pkcs11;
 mod root;
+pub(crate) mod secret_file;
 mod server;
 mod wrapping;
 

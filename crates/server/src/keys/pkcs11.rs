@@ -1,6 +1,6 @@
 //! A seal key on a PKCS#11 token (HSM, smart card, SoftHSM): it never leaves the token, we send it digests.
 
-use std::{fs, path::Path, sync::Mutex};
+use std::{path::Path, sync::Mutex};
 
 use countersign_pdf::seal::{KeyFault, SealKey};
 use cryptoki::{
@@ -37,7 +37,7 @@ impl TokenKey {
         let chain = CertificateDer::pem_file_iter(chain_file)
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| Fault::file(chain_file, error))?;
-        let pin = fs::read_to_string(pin_file).map_err(|error| Fault::file(pin_file, error))?;
+        let pin = super::secret_file::read(pin_file)?;
 
         let pkcs11 = Pkcs11::new(module).map_err(token)?;
         let flags = CInitializeFlags::OS_LOCKING_OK;

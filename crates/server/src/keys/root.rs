@@ -1,8 +1,8 @@
 //! The root key: 256 bits in a file that only its owner may read. Everything else that is secret hangs on it.
 
-use std::{fs, io::ErrorKind, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, io::ErrorKind, path::Path};
 
-use super::wrapping::WrappingKey;
+use super::{secret_file, wrapping::WrappingKey};
 use crate::{app::Randomness, fault::Fault, vault::write_new};
 
 const HEADER: &str = "countersign-root-key-v1:";
@@ -24,11 +24,7 @@ impl RootKey {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Fault::file(path, error)),
         };
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            let reason = format!("others may read the root key (mode {mode:03o}); run `chmod 600` on it");
-            return Err(Fault::file(path, reason));
-        }
+        secret_file::check_mode(path, &metadata)?;
         let text = zeroize::Zeroizing::new(fs::read_to_string(path).map_err(|e| Fault::file(path, e))?);
         let wrong = || {
             Fault::file(

@@ -75,6 +75,8 @@ pub struct ServerKeys {
 const LOG: &str = "log-1";
 const SEAL: &str = "seal-1";
 const TOKENS: &str = "tokens-1";
+/// No key, but a name that the database and the folder of blobs share.
+const BLOB_FOLDER: &str = "blob-folder-1";
 
 fn place(name: &str) -> Binding {
     Binding::new("server-key", &[name.as_bytes()])
@@ -136,14 +138,30 @@ impl Making<'_> {
         if let Some(row) = rows.iter().find(|row| row.name == name) {
             return Ok(row.clone());
         }
-        let row = make(self)?;
+        self.kept(make(self)?).await
+    }
+
+    /// The id of the folder of blobs that the database knows.
+    pub(crate) async fn blob_folder(&self) -> Result<Option<String>, Fault> {
+        let rows = self.store.keys().await?;
+        Ok(rows.into_iter().find(|row| row.name == BLOB_FOLDER).map(|row| row.public))
+    }
+
+    /// Makes `id` the folder of blobs that the database knows, unless it knows one by now; gives the one it knows.
+    pub(crate) async fn take_blob_folder(&self, id: &str) -> Result<String, Fault> {
+        let row = self.row(BLOB_FOLDER, "blob-folder", id.as_bytes(), id.to_owned())?;
+        Ok(self.kept(row).await?.public)
+    }
+
+    /// Commits a row; gives the one of its name that is kept.
+    async fn kept(&self, row: KeyRow) -> Result<KeyRow, Fault> {
         let batch = Batch { rows: vec![Row::Key(row.clone())], ..Batch::default() };
         match self.store.commit(batch).await {
             Ok(_) => Ok(row),
             Err(CommitError::Conflict) => {
                 let rows = self.store.keys().await?;
-                let found = rows.into_iter().find(|row| row.name == name);
-                found.ok_or_else(|| Fault::Missing(format!("the server key {name}")))
+                let found = rows.into_iter().find(|found| found.name == row.name);
+                found.ok_or_else(|| Fault::Missing(format!("the server key {}", row.name)))
             }
             Err(error) => Err(Fault::of_commit(error)),
         }

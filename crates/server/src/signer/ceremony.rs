@@ -54,7 +54,11 @@ impl Ceremony {
         let asking = Asking::principal(&principal, caller.origin.clone(), caller.correlation);
         let opened = envelopes::read(app, &asking.tenant, envelope).await?;
         let step = step_of(app, &opened, &session);
-        Ok(Self { session, asking, opened, step })
+        let ceremony = Self { session, asking, opened, step };
+        if let Ok(recipient) = ceremony.recipient() {
+            tracing::Span::current().record("user_id", recipient.person.to_string());
+        }
+        Ok(ceremony)
     }
 
     /// Enters for something that a page of `session` asks. The browser may hold a newer session by now.

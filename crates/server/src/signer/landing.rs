@@ -100,6 +100,11 @@ async fn find(app: &App, envelope: EnvelopeId, key: &Key) -> Result<Found, Failu
         PlainToken::parse(TokenKind::SigningLink, key.secret.expose()).map_err(|_| Refusal::not_found())?;
     let link = app.store.link(envelope, &secret.hash()).await?.ok_or_else(Refusal::not_found)?;
     let opened = envelopes::read(app, &link.tenant, envelope).await?;
+    if let Some(recipient) =
+        opened.folded.state.contents().and_then(|contents| contents.recipient(link.recipient))
+    {
+        tracing::Span::current().record("user_id", recipient.person.to_string());
+    }
     Ok(Found { link, opened })
 }
 

@@ -2,6 +2,7 @@
 //! whenever they are read (D-1).
 
 pub mod chunked;
+pub mod folder;
 
 use std::{
     fs,

@@ -5,6 +5,7 @@ use std::{
     collections::HashSet,
     fmt::Write as _,
     net::IpAddr,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, OnceLock,
@@ -75,6 +76,8 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     /// PostgreSQL instead of SQLite.
     pub(crate) postgres: bool,
+    /// Its database, if it is not a new one of the cluster of all tests.
+    pub(crate) database_url: Option<String>,
     pub(crate) configure: fn(&mut Config),
     /// The mail server of live environments.
     pub(crate) mail: Option<Mail>,
@@ -82,7 +85,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, postgres: false, configure: |_| {}, mail: None }
+        Self { seed: 1, postgres: false, database_url: None, configure: |_| {}, mail: None }
     }
 }
 
@@ -118,13 +121,22 @@ pub(crate) struct TestApp {
 }
 
 /// The file with the URL of this test's own PostgreSQL database.
-async fn database_url_file(folder: &Path) -> PathBuf {
+async fn database_url_file(folder: &Path, url: Option<String>) -> PathBuf {
     let file = folder.join("database-url");
     if !file.exists() {
-        let url = countersign_store::testing::cluster().unwrap().database().await.unwrap();
-        std::fs::write(&file, url).unwrap();
+        let url = match url {
+            Some(url) => url,
+            None => countersign_store::testing::cluster().unwrap().database().await.unwrap(),
+        };
+        write_secret(&file, &url);
     }
     file
+}
+
+/// Writes a file that only its owner may read.
+pub(crate) fn write_secret(file: &Path, text: &str) {
+    std::fs::write(file, text).unwrap();
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 impl TestApp {
@@ -145,7 +157,8 @@ impl TestApp {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.public_url = "https://sign.test".to_owned();
         if options.postgres {
-            config.server.database_url_file = Some(database_url_file(folder.path()).await);
+            config.server.database_url_file =
+                Some(database_url_file(folder.path(), options.database_url.clone()).await);
         }
         config.server.shutdown_s = 2;
         if let Some(mail) = &options.mail {
@@ -317,6 +330,11 @@ pub(crate) struct Key {
 
 /// A PDF with so many empty A4 pages.
 pub(crate) fn pdf(page_count: usize) -> Vec<u8> {
+    heavy_pdf(page_count, 0)
+}
+
+/// The same with a comment of so many bytes in it.
+pub(crate) fn heavy_pdf(page_count: usize, comment_bytes: usize) -> Vec<u8> {
     let kids: Vec<String> = (0..page_count).map(|page| format!("{} 0 R", page + 3)).collect();
     let mut objects = vec![
         "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
@@ -324,7 +342,7 @@ pub(crate) fn pdf(page_count: usize) -> Vec<u8> {
     ];
     let page = "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << >> >>";
     objects.extend((0..page_count).map(|_| page.to_owned()));
-    let mut file = "%PDF-1.7\n".to_owned();
+    let mut file = format!("%PDF-1.7\n%{}\n", "x".repeat(comment_bytes));
     let mut offsets = Vec::new();
     for (index, object) in objects.iter().enumerate() {
         offsets.push(file.len());

@@ -51,6 +51,14 @@ fn unknown_keys_are_refused_in_file_and_environment() {
     assert!(read("[server]\nlisten_on = \"x\"\n", &[]).unwrap_err().contains("listen_on"));
     assert!(read("", &[("COUNTERSIGN_SERVER__LISTEN_ON", "x")]).unwrap_err().contains("listen_on"));
     assert!(read("", &[("COUNTERSIGN_SURPRISE__X", "x")]).unwrap_err().contains("surprise"));
+    for typing_error in ["COUNTERSIGN_SERVER_LISTEN", "COUNTERSIGN_LISTEN", "COUNTERSIGN_"] {
+        let refusal = read("", &[(typing_error, "127.0.0.1:2")]).unwrap_err();
+        assert!(
+            refusal.contains(typing_error) && refusal.contains("COUNTERSIGN_SERVER__LISTEN"),
+            "{refusal}"
+        );
+    }
+    assert!(read("", &[("COUNTERSIGN_CONFIG", "x"), ("COUNTERSIGN_PYTHON", "x"), ("OTHER", "x")]).is_ok());
 }
 
 #[test]
@@ -66,7 +74,7 @@ fn the_environment_is_over_the_file() {
 #[test]
 fn unsafe_settings_are_refused_with_what_to_do() {
     type Change = fn(&mut Config);
-    let cases: [(Change, &str); 9] = [
+    let cases: [(Change, &str); 14] = [
         (|c| c.server.public_url = "http://sign.example.com".into(), "https://"),
         (|c| c.server.public_url = "https://sign.example.com/".into(), "no slash"),
         (
@@ -85,6 +93,11 @@ fn unsafe_settings_are_refused_with_what_to_do() {
         (|c| c.mail.smtp_host = Some("mail.example.com".into()), "mail.from"),
         (|c| c.mail.dkim_domain = Some("example.com".into()), "dkim_selector"),
         (|c| c.server.requests = 0, "at least 1"),
+        (|c| c.server.idle_s = 0, "at least 1"),
+        (|c| c.server.public_url = "https://example.com/sign".into(), "nothing else"),
+        (|c| c.server.public_url = "https://me@example.com".into(), "nothing else"),
+        (|c| c.server.public_url = "https://example.com?x".into(), "nothing else"),
+        (|c| c.mail.from = "nobody".into(), "mail.from"),
     ];
     for (change, words) in cases {
         let mut config = Config::default();

@@ -2,7 +2,10 @@
 
 use std::io::Read as _;
 
-use countersign_server::vault::chunked::{SALT_BYTES, decrypt, encrypt};
+use countersign_server::vault::{
+    chunked::{SALT_BYTES, decrypt, encrypt},
+    folder::FOLDER_ID,
+};
 use serde_json::{Value, json};
 use sha2::Digest as _;
 
@@ -98,7 +101,7 @@ async fn changed_blobs_are_refused_and_found() {
         let path = files.pop().unwrap();
         if path.is_dir() {
             files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
-        } else if std::fs::metadata(&path).unwrap().len() > 0 {
+        } else if std::fs::metadata(&path).unwrap().len() > 0 && !path.ends_with(FOLDER_ID) {
             break path;
         }
     };

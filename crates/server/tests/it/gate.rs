@@ -12,7 +12,10 @@ use countersign_server::{
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{Key, TestApp, envelope_of, pdf};
+use crate::{
+    app::{Key, TestApp, envelope_of, pdf},
+    people::{Human, sign, status},
+};
 
 /// What the routes are asked about: ids of one organization's sandbox.
 struct Ids {
@@ -24,6 +27,16 @@ async fn ids(test: &TestApp, key: &Key) -> Ids {
     let document = test.upload(key, "lease.pdf", pdf(1)).await;
     let envelope = test.create(key, &envelope_of(&document)).await;
     Ids { document, envelope }
+}
+
+/// The same of an envelope that everybody signed: there every route has something to show.
+async fn completed_ids(test: &TestApp, key: &Key) -> Ids {
+    let ids = ids(test, key).await;
+    test.send(key, &ids.envelope).await;
+    sign(test, key, &ids.envelope, &Human::typing("ada@example.com", "Ada Lovelace")).await.unwrap();
+    test.work().await;
+    assert_eq!(status(test, key, &ids.envelope).await, "completed");
+    ids
 }
 
 fn path(endpoint: &Endpoint, ids: &Ids) -> String {
@@ -154,7 +167,15 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
     let test = TestApp::start_with(crate::app::Options { configure: live, ..Default::default() }).await;
     let organization = test.organization("Acme").await;
     let own = test.key(organization, Environment::Sandbox, Scope::ALL).await;
-    let ids = ids(&test, &own).await;
+    let ids = completed_ids(&test, &own).await;
+    for endpoint in ENDPOINTS {
+        let answered = request(&test, endpoint, &ids, Some(&own.token), "own").send().await.unwrap().status();
+        let name = endpoint.operation.text();
+        match endpoint.method {
+            Method::Get => assert_eq!(answered, StatusCode::OK, "its owner may {name}"),
+            Method::Post => assert_ne!(answered, StatusCode::NOT_FOUND, "its owner may {name}"),
+        }
+    }
     let other = test.sandbox("Other").await;
     let live = test.key(organization, Environment::Live, Scope::ALL).await;
     for stranger in [&other, &live] {
@@ -204,14 +225,27 @@ async fn undeclared_methods_parameters_types_and_fields_are_refused() {
     let ids = ids(&test, &key).await;
     for endpoint in ENDPOINTS {
         let path = path(endpoint, &ids);
+        let allowed: Vec<&str> = ENDPOINTS
+            .iter()
+            .filter(|other| other.path == endpoint.path)
+            .map(|other| other.method.text())
+            .collect();
+        let allowed = allowed.join(", ");
         for method in
             [reqwest::Method::PUT, reqwest::Method::PATCH, reqwest::Method::DELETE, reqwest::Method::OPTIONS]
         {
             let request = test.request(method, &path).bearer_auth(&key.token);
             let response = request.try_clone().unwrap().send().await.unwrap();
-            assert!(response.headers().contains_key("allow"), "{path}");
+            assert_eq!(response.headers()["allow"], allowed, "{path}");
             assert_eq!(refusal(request).await.1, "method_not_allowed", "{path}");
         }
+        // A HEAD would read like a GET, and leave the traces of one.
+        let head = test.request(reqwest::Method::HEAD, &path).bearer_auth(&key.token).send().await.unwrap();
+        assert_eq!(
+            (head.status(), head.headers()["allow"].to_str().unwrap()),
+            (StatusCode::METHOD_NOT_ALLOWED, allowed.as_str()),
+            "{path}"
+        );
         let odd = |query: &str| {
             let request = match endpoint.method {
                 Method::Get => test.request(reqwest::Method::GET, &format!("{path}?{query}")),
@@ -224,6 +258,11 @@ async fn undeclared_methods_parameters_types_and_fields_are_refused() {
         assert_eq!(refusal(picky).await, (StatusCode::NOT_ACCEPTABLE, "not_acceptable".to_owned()), "{path}");
         let typed = odd("").header("Content-Type", "text/plain").body("x");
         assert_eq!(refusal(typed).await.1, "unsupported_media_type", "{path}");
+    }
+    for path in OPEN_PATHS {
+        let path = path.replace("{*path}", "0/000");
+        let odd = test.request(reqwest::Method::GET, &format!("{path}?surprise=1"));
+        assert_eq!(refusal(odd).await.1, "unknown_parameter", "{path}");
     }
     let mut body = envelope_of(&ids.document);
     body["surprise"] = json!(true);
@@ -248,6 +287,54 @@ async fn every_answer_carries_the_security_headers() {
         assert_eq!(headers["cache-control"], "no-store", "{path}");
     }
     test.finish().await;
+}
+
+/// G-8: a cursor is what a page before gave, and no number that the database could not take.
+#[tokio::test]
+async fn a_cursor_that_no_page_gave_is_refused() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let ids = ids(&test, &key).await;
+    let lists: Vec<_> = ENDPOINTS.iter().filter(|endpoint| endpoint.query.contains(&"cursor")).collect();
+    assert_eq!(lists.len(), 3);
+    for endpoint in lists {
+        let path = path(endpoint, &ids);
+        for (name, values) in [
+            ("cursor", ["9999999999999999999", "18446744073709551616", "-1", "+1", "", "x"]),
+            ("limit", ["9999999999999999999", "18446744073709551616", "-1", "0", "101", "x"]),
+        ] {
+            for value in values {
+                let asked = test.request(reqwest::Method::GET, &path).query(&[(name, value)]);
+                let answered = refusal(asked.bearer_auth(&key.token)).await;
+                assert_eq!(
+                    answered,
+                    (StatusCode::BAD_REQUEST, "malformed".to_owned()),
+                    "{path} {name} {value}"
+                );
+            }
+        }
+    }
+    test.finish_without_worker().await;
+}
+
+/// C2SP tlog-tiles: a full tile is the same for ever and may be kept; what still grows may not.
+#[tokio::test]
+async fn only_what_never_changes_of_the_log_may_be_cached() {
+    use countersign_store::rows::TileRow;
+    let test = TestApp::start().await;
+    let tile = TileRow { level: 0, index: 0, bytes: vec![7; 256 * 32] };
+    test.app.store.publish_checkpoint(0, &[], &[tile], "a checkpoint").await.unwrap();
+    let immutable = "public, max-age=31536000, immutable";
+    for (path, caching) in [
+        ("/log/tile/0/000", immutable),
+        ("/log/tile/0/000.p/5", "no-store"),
+        ("/log/tile/0/001", "no-store"),
+        ("/log/checkpoint", "no-store"),
+        ("/log/key", "no-store"),
+    ] {
+        let response = test.request(reqwest::Method::GET, path).send().await.unwrap();
+        assert_eq!(response.headers()["cache-control"], caching, "{path} {}", response.status());
+    }
 }
 
 /// L-2: a correlation id is ours; one that a client sends is ignored.

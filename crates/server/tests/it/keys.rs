@@ -90,7 +90,7 @@ fn a_key_on_a_pkcs11_token_signs() {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("key.pem"), pair.serialize_pem()).unwrap();
     std::fs::write(at("chain.pem"), certificate.pem()).unwrap();
-    std::fs::write(at("pin"), "1234\n").unwrap();
+    crate::app::write_secret(&at("pin"), "1234\n");
     let softhsm = |arguments: &[&str]| {
         let output = Command::new("softhsm2-util")
             .args(arguments)

@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::app::{Options, TestApp, pdf};
+use crate::app::{Options, TestApp, envelope_of, heavy_pdf, pdf};
 
 #[tokio::test]
 async fn a_body_over_its_limit_is_refused_before_all_of_it_is_read() {
@@ -131,5 +131,84 @@ async fn a_client_that_does_not_speak_tls_does_not_hold_up_others() {
     assert!(read.is_ok(), "it is told off at once");
     assert!(!answer.starts_with(b"HTTP"));
     assert_eq!(test.request(Method::GET, "/health").send().await.unwrap().status(), StatusCode::OK);
+    test.finish_without_worker().await;
+}
+
+/// A TLS connection of which a test sends and reads every byte itself.
+async fn connection(
+    test: &TestApp,
+    protocol: &[u8],
+) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(test.app.config.development_ca_file()).unwrap()).unwrap();
+    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream =
+        tokio::net::TcpStream::connect(test.url.replace("https://sign.test", "127.0.0.1")).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    connector.connect(ServerName::try_from("sign.test").unwrap(), stream).await.unwrap()
+}
+
+/// Waits until the server ends a connection.
+async fn cut(stream: &mut (impl tokio::io::AsyncRead + Unpin)) {
+    let mut heard = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(9), stream.read_to_end(&mut heard)).await;
+    assert!(ended.is_ok(), "the connection is still open");
+}
+
+fn impatient() -> Options {
+    Options { configure: |config| config.server.idle_s = 1, ..Options::default() }
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_cut() {
+    let test = TestApp::start_with(impatient()).await;
+    for protocol in [b"http/1.1".as_slice(), b"h2"] {
+        cut(&mut connection(&test, protocol).await).await;
+    }
+    test.finish_without_worker().await;
+}
+
+/// HTTP/2 has pings of its own, which tell nothing about whether anybody wants anything.
+#[tokio::test]
+async fn a_connection_without_requests_is_cut() {
+    let test = TestApp::start_with(impatient()).await;
+    let mut h2 = connection(&test, b"h2").await;
+    // The preface with empty settings (RFC 9113 §3.4).
+    h2.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    cut(&mut h2).await;
+    let mut h1 = connection(&test, b"http/1.1").await;
+    h1.write_all(b"GET /health HTTP/1.1\r\nHost: sign.test\r\n\r\n").await.unwrap();
+    cut(&mut h1).await;
+    test.finish_without_worker().await;
+}
+
+/// Whoever asks for a large document and does not take it holds the only place, until it is cut.
+#[tokio::test]
+async fn a_client_that_does_not_take_its_answer_is_cut() {
+    let options = Options {
+        configure: |config| (config.server.idle_s, config.server.connections) = (1, 1),
+        ..Options::default()
+    };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "large.pdf", heavy_pdf(1, 20 * 1024 * 1024)).await;
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    let path = format!("/v1/envelopes/{envelope}/documents/{document}/original");
+    assert_eq!(
+        test.get(&key, &path).await.bytes().await.unwrap().len(),
+        heavy_pdf(1, 20 * 1024 * 1024).len()
+    );
+    let mut stalled = connection(&test, b"http/1.1").await;
+    let asked =
+        format!("GET {path} HTTP/1.1\r\nHost: sign.test\r\nAuthorization: Bearer {}\r\n\r\n", key.token);
+    stalled.write_all(asked.as_bytes()).await.unwrap();
+    let mut beginning = [0; 12];
+    stalled.read_exact(&mut beginning).await.unwrap();
+    assert_eq!(&beginning, b"HTTP/1.1 200");
+    let next =
+        tokio::time::timeout(Duration::from_secs(20), test.request(Method::GET, "/health").send()).await;
+    assert_eq!(next.expect("the place is still held").unwrap().status(), StatusCode::OK);
     test.finish_without_worker().await;
 }

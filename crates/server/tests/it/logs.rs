@@ -3,7 +3,10 @@
 use countersign_server::logs::ALWAYS;
 use serde_json::Value;
 
-use crate::app::{TestApp, envelope_of, logged, pdf};
+use crate::{
+    app::{TestApp, envelope_of, logged, pdf},
+    people::{Human, sign},
+};
 
 /// Looks at the lines of all tests that ran so far in this process: people have the same names in all of them.
 #[tokio::test]
@@ -36,4 +39,27 @@ async fn every_line_has_its_fields_and_names_nobody() {
     let read = parsed.find(|line| line["correlation_id"] == request_id.as_str()).unwrap();
     assert_eq!((&read["event_type"], &read["event_result"]), (&"read_envelope".into(), &"ok".into()));
     assert!(read["client_id"].as_str().unwrap().starts_with("key_"));
+}
+
+/// L-1: what a recipient does is logged under the recipient's id.
+#[tokio::test]
+async fn every_request_of_a_ceremony_names_its_recipient() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    test.send(&key, &envelope).await;
+    sign(&test, &key, &envelope, &Human::typing("ada@example.com", "Ada Lovelace")).await.unwrap();
+    let read = test.get_json(&key, &format!("/v1/envelopes/{envelope}/events")).await;
+    let created = &read["events"][0]["chained"];
+    let person = created.to_string();
+    let lines: Vec<Value> = logged().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for event_type in ["POST /s/{envelope}/session", "GET /s/{envelope}/sign", "POST /s/{envelope}/sign"] {
+        let is_ours = |line: &&Value| {
+            let user = line["user_id"].as_str().unwrap_or_default();
+            line["event_type"] == event_type && user.starts_with("per_") && person.contains(user)
+        };
+        assert!(lines.iter().any(|line| is_ours(&line)), "{event_type}");
+    }
+    test.work().await;
 }

@@ -7,6 +7,8 @@ mod browser;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod documents_of_the_api;
@@ -46,5 +48,7 @@ mod receipts;
 mod schema;
 #[cfg(test)]
 mod sealing;
+#[cfg(test)]
+mod start;
 #[cfg(test)]
 mod states;

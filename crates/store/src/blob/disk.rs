@@ -76,18 +76,27 @@ impl Blobs for DiskBlobs {
         .await
     }
 
-    async fn names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
+    async fn names(&self) -> Result<Vec<String>, Fault> {
         let folder = Arc::clone(&self.folder);
-        let after = after.map(str::to_owned);
         let listing = tokio::task::spawn_blocking(move || {
             let mut names = Vec::new();
             list(&folder.path, "", &mut names).map_err(|error| fault(&folder.path, &error))?;
-            names.retain(|name| after.as_ref().is_none_or(|after| name > after));
             names.sort_unstable();
-            names.truncate(limit);
             Ok(names)
         });
         listing.await.map_err(|error| Fault::Unavailable(error.to_string()))?
+    }
+
+    async fn ping(&self) -> Result<(), Fault> {
+        let folder = Arc::clone(&self.folder);
+        let trying = tokio::task::spawn_blocking(move || {
+            let tried = folder.unfinished().and_then(|(path, mut file)| {
+                file.write_all(b"ping")?;
+                fs::remove_file(path)
+            });
+            tried.map_err(|error| fault(&folder.path, &error))
+        });
+        trying.await.map_err(|error| Fault::Unavailable(error.to_string()))?
     }
 }
 

@@ -18,6 +18,9 @@ pub trait Blobs: Send + Sync {
     /// Reads a blob; `None` if there is none.
     async fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Fault>;
 
-    /// Names after `after`, in order, for `doctor`.
-    async fn names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;
+    /// All names, in order, for `doctor`.
+    async fn names(&self) -> Result<Vec<String>, Fault>;
+
+    /// Ends with an error when nothing can be written.
+    async fn ping(&self) -> Result<(), Fault>;
 }

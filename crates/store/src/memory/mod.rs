@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use countersign_core::{
-    access::Tenant,
+    access::{Environment, Tenant},
     digest::Digest,
     id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
@@ -21,7 +21,7 @@ use crate::{
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, StoredEvent, Stream, TileRow,
+        SessionRow, Stream, TileRow,
     },
     work::Work,
 };
@@ -141,6 +141,11 @@ impl Store for Memory {
         Ok(self.state().api_keys.values().find(|row| row.hash == *hash).cloned())
     }
 
+    async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {
+        let is_live = |row: &ApiKeyRow| row.tenant.environment() == Environment::Live && row.expires_at > now;
+        Ok(self.state().api_keys.values().any(is_live))
+    }
+
     async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault> {
         let state = self.state();
         Ok(state.links.values().find(|row| row.envelope == envelope && row.secret == *secret).cloned())
@@ -255,10 +260,6 @@ impl Store for Memory {
         let state = self.state();
         let later = state.envelopes.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
         Ok(later.map(|(id, (tenant, _))| (*tenant, *id)).take(limit).collect())
-    }
-
-    async fn logged_event(&self, index: u64) -> Result<Option<StoredEvent>, Fault> {
-        Ok(self.state().logged_event(index))
     }
 
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {

@@ -109,11 +109,6 @@ impl State {
         StoredEvent { seq, bytes: event.bytes.clone(), hash: event.hash, leaf_id: event.leaf_id, log_index }
     }
 
-    pub(super) fn logged_event(&self, index: u64) -> Option<StoredEvent> {
-        let (envelope, seq) = *self.leaves.get(&index)?;
-        Some(self.stored(envelope, seq, self.events.get(&(envelope, seq))?))
-    }
-
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Committed, CommitError> {
         let committed = batch.committed();
         if let Some(job) = &batch.finishes {

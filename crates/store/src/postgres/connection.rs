@@ -1,16 +1,17 @@
 //! Connections, calls on them, and what PostgreSQL says as the rest of the store takes it.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use tokio_postgres::{
-    Config, Error, NoTls, Row,
+    Config, Error, Row,
     error::SqlState,
     types::{FromSql, ToSql},
 };
 
+use super::tls::{Tls, guarded};
 use crate::{cells::Cells, fault::Fault};
 
 /// How long connecting, and waiting for a free connection, may take.
@@ -47,30 +48,37 @@ macro_rules! call {
 }
 pub(super) use call;
 
+/// How to reach the database.
+#[derive(Clone)]
+pub(super) struct Access {
+    pub(super) config: Config,
+    pub(super) tls: Tls,
+}
+
 /// Our settings over those of the operator.
-pub(super) fn configured(url: &str) -> Result<Config, Fault> {
-    let mut config: Config =
-        url.parse().map_err(|error| Fault::Database(format!("the address of the database: {error}")))?;
+pub(super) fn configured(url: &str, ca: Option<&Path>) -> Result<Access, Fault> {
+    let mut config: Config = url.parse().map_err(|error: Error| Fault::Address(error.to_string()))?;
+    let tls = guarded(&mut config, ca)?;
     let options = config.get_options().map_or(SETTINGS.to_owned(), |own| format!("{own} {SETTINGS}"));
     config.options(options).application_name("countersign").keepalives_idle(SILENT).tcp_user_timeout(SILENT);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT);
     }
-    Ok(config)
+    Ok(Access { config, tls })
 }
 
 /// The same for connections that write.
-pub(super) fn by_index(config: &Config) -> Config {
-    let mut config = config.clone();
-    let options = format!("{} {BY_INDEX}", config.get_options().unwrap_or_default());
-    config.options(options);
-    config
+pub(super) fn by_index(access: &Access) -> Access {
+    let mut access = access.clone();
+    let options = format!("{} {BY_INDEX}", access.config.get_options().unwrap_or_default());
+    access.config.options(options);
+    access
 }
 
 /// A pool of up to `size` connections.
-pub(super) fn pool(config: &Config, size: usize) -> Result<Pool, Fault> {
+pub(super) fn pool(access: &Access, size: usize) -> Result<Pool, Fault> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_config(config.clone(), NoTls, recycling))
+    Pool::builder(Manager::from_config(access.config.clone(), access.tls.clone(), recycling))
         .max_size(size)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(CONNECT))

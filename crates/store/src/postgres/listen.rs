@@ -3,19 +3,22 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
-use tokio_postgres::{AsyncMessage, Config, NoTls};
+use tokio_postgres::AsyncMessage;
 
-use super::{connection::fault, sql};
+use super::{
+    connection::{Access, fault},
+    sql,
+};
 use crate::{fault::Fault, work::Work};
 
 /// How long to wait before a lost connection is opened again. Polling goes on meanwhile.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Listens until it is aborted. `listening` hears when the first connection listens, or why it does not.
-pub(super) async fn listen(config: Config, work: Arc<Work>, listening: oneshot::Sender<Result<(), Fault>>) {
+pub(super) async fn listen(access: Access, work: Arc<Work>, listening: oneshot::Sender<Result<(), Fault>>) {
     let mut first = Some(listening);
     loop {
-        if let Err(fault) = listen_once(&config, &work, &mut first).await {
+        if let Err(fault) = listen_once(&access, &work, &mut first).await {
             tracing::warn!(%fault, "the connection that listens for work was lost");
             if let Some(first) = first.take() {
                 // Whoever opened the store gave up if nobody waits here.
@@ -28,11 +31,12 @@ pub(super) async fn listen(config: Config, work: Arc<Work>, listening: oneshot::
 }
 
 async fn listen_once(
-    config: &Config,
+    access: &Access,
     work: &Work,
     first: &mut Option<oneshot::Sender<Result<(), Fault>>>,
 ) -> Result<(), Fault> {
-    let (client, mut connection) = config.connect(NoTls).await.map_err(|error| fault(&error))?;
+    let (client, mut connection) =
+        access.config.connect(access.tls.clone()).await.map_err(|error| fault(&error))?;
     let hear = async {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {

@@ -41,7 +41,7 @@ mod tests {
     #[tokio::test]
     async fn every_statement_fits_the_schema() {
         let url = testing::cluster().unwrap().database().await.unwrap();
-        let store = Postgres::open(&url).await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
         let client = connection::connection(&store.readers).await.unwrap();
         for (name, statement) in sql::ALL {
             if let Err(error) = client.prepare(statement).await {
@@ -50,14 +50,60 @@ mod tests {
         }
     }
 
+    /// One tenant with thousands of openings and persons: an envelope's own are found by its index, with and without
+    /// statistics, whatever the parameters are.
+    #[tokio::test]
+    async fn loading_an_envelope_reads_by_the_envelopes_index() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.readers).await.unwrap();
+        let fill = "INSERT INTO persons (person, organization, environment, lookup, wrapped_key)
+                SELECT int4send(i), '\\x01', 'sandbox', int4send(i), '\\x02' FROM generate_series(1, 8000) i;
+            INSERT INTO openings (commitment, organization, environment, envelope, person, sealed)
+                SELECT int4send(i), '\\x01', 'sandbox', int4send(i / 8), int4send(i), '\\x03'
+                FROM generate_series(1, 8000) i;";
+        client.batch_execute(fill).await.unwrap();
+        for statistics in ["SELECT 1", "ANALYZE"] {
+            client.batch_execute(statistics).await.unwrap();
+            for statement in [sql::LOAD_OPENINGS, sql::LOAD_PERSONS] {
+                for mode in ["force_generic_plan", "force_custom_plan"] {
+                    let prepare = format!(
+                        "SET plan_cache_mode = {mode}; PREPARE loading (bytea, text, bytea) AS {statement}"
+                    );
+                    client.batch_execute(&prepare).await.unwrap();
+                    let explain = "EXPLAIN EXECUTE loading ('\\x01', 'sandbox', int4send(7))";
+                    let plan: Vec<String> = client
+                        .simple_query(explain)
+                        .await
+                        .unwrap()
+                        .iter()
+                        .filter_map(|message| match message {
+                            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                            _ => None,
+                        })
+                        .collect();
+                    client.batch_execute("DEALLOCATE loading").await.unwrap();
+                    let text = plan.join("\n");
+                    let key = text.lines().skip_while(|line| !line.contains("openings_pkey"));
+                    let condition = key.skip(1).find(|line| line.contains("Index Cond"));
+                    assert!(
+                        condition.is_some_and(|line| line.contains("envelope")),
+                        "{statistics} {mode}\n{text}"
+                    );
+                    assert!(!text.contains("Seq Scan"), "{statistics} {mode}\n{text}");
+                }
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_schema_of_a_newer_program_is_refused() {
         let url = testing::cluster().unwrap().database().await.unwrap();
-        let store = Postgres::open(&url).await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
         let client = connection::connection(&store.readers).await.unwrap();
         client.execute(sql::ADD_VERSION, &[&99_i64]).await.unwrap();
         let known = u32::try_from(sql::MIGRATIONS.len()).unwrap();
-        match Postgres::open(&url).await.map(drop) {
+        match Postgres::open(&url, None).await.map(drop) {
             Err(Fault::Schema { found: 99, known: told }) => assert_eq!(told, known),
             other => panic!("{other:?}"),
         }
@@ -66,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn servers_that_start_together_migrate_once() {
         let url = testing::cluster().unwrap().database().await.unwrap();
-        let opened = futures_util::future::join_all((0..5).map(|_| Postgres::open(&url))).await;
+        let opened = futures_util::future::join_all((0..5).map(|_| Postgres::open(&url, None))).await;
         assert!(opened.iter().all(Result::is_ok));
     }
 }

@@ -5,9 +5,10 @@ mod connection;
 mod listen;
 mod migrate;
 mod sql;
+mod tls;
 mod writer;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use countersign_core::{
@@ -34,7 +35,7 @@ use crate::{
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, StoredEvent, Stream, TileRow,
+        SessionRow, Stream, TileRow,
     },
     work::Work,
 };
@@ -61,16 +62,19 @@ pub struct Postgres {
 impl Postgres {
     /// Connects to the database at `url` (`postgres://user@host:port/database` or `host=… dbname=…`), brings its schema
     /// up to date and begins to listen for work. A schema of a newer program is refused with [`Fault::Schema`].
-    pub async fn open(url: &str) -> Result<Self, Fault> {
-        let config = connection::configured(url)?;
-        let readers = connection::pool(&config, READERS)?;
+    ///
+    /// Whatever leaves this machine is under TLS, with a server whose certificate names the host and comes from a CA of
+    /// the file `ca` (PEM) or, without one, of the system; [`Fault::Address`] refuses what asks for less.
+    pub async fn open(url: &str, ca: Option<&Path>) -> Result<Self, Fault> {
+        let access = connection::configured(url, ca)?;
+        let readers = connection::pool(&access, READERS)?;
         migrate::migrate(connection::connection(&readers).await?).await?;
         let work = Arc::<Work>::default();
         let mut tasks = JoinSet::new();
         let (listening, heard) = oneshot::channel();
-        tasks.spawn(listen::listen(config.clone(), Arc::clone(&work), listening));
+        tasks.spawn(listen::listen(access.clone(), Arc::clone(&work), listening));
         heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
-        let writers = connection::pool(&connection::by_index(&config), Writer::connections())?;
+        let writers = connection::pool(&connection::by_index(&access), Writer::connections())?;
         let writer = Writer::start(&writers, &work, &mut tasks);
         Ok(Self { readers, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }
@@ -212,6 +216,11 @@ impl Store for Postgres {
 
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault> {
         self.first("api_keys", call!(sql::API_KEY, tokens(hash)), |row| cells::api_key(row)).await
+    }
+
+    async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {
+        let found = self.first("api_keys", call!(sql::LIVE_KEYS, now.unix_ms()), |_| Ok(())).await?;
+        Ok(found.is_some())
     }
 
     async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault> {
@@ -379,19 +388,14 @@ impl Store for Postgres {
         .await
     }
 
-    async fn logged_event(&self, index: u64) -> Result<Option<StoredEvent>, Fault> {
-        // No log gets longer than 63 bits can count.
-        let Ok(index) = i64::try_from(index) else { return Ok(None) };
-        self.first("events", call!(sql::LOGGED_EVENT, index), |row| cells::event(row)).await
-    }
-
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         let call = call!(sql::BLOB_NAMES, after.map(str::to_owned), cells::limit(limit));
         self.rows("documents", call, |row| row.text("blob")).await
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        connection::repeat(&self.readers, &call!(sql::PING), query).await.map(drop)
+        connection::repeat(&self.readers, &call!(sql::PING), query).await?;
+        self.writer.ping().await
     }
 }
 

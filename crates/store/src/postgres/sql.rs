@@ -43,6 +43,7 @@ statements! {
     PERSONS = "SELECT * FROM persons
         WHERE organization = $1 AND environment = $2 AND person = ANY($3) ORDER BY person";
     API_KEY = "SELECT * FROM api_keys WHERE hash = $1";
+    LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > $1 LIMIT 1";
     LINK = "SELECT * FROM links WHERE envelope = $1 AND secret = $2";
     LINK_BY_ID = "SELECT * FROM links WHERE organization = $1 AND environment = $2 AND link = $3";
     CODE = "SELECT * FROM codes WHERE organization = $1 AND environment = $2 AND code = $3";
@@ -127,10 +128,6 @@ statements! {
     TILES = "SELECT n.place, t.bytes
         FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS n(level, tile_index, place)
         LEFT JOIN tiles t ON t.level = n.level AND t.tile_index = n.tile_index ORDER BY n.place";
-    LOGGED_EVENT = "SELECT e.seq, e.bytes, e.hash, e.leaf_id, l.leaf_index FROM leaves l
-        JOIN events e ON e.organization = l.organization AND e.environment = l.environment
-            AND e.envelope = l.envelope AND e.seq = l.seq
-        WHERE l.leaf_index = $1";
 
     STREAMS = "SELECT envelope, organization, environment FROM envelopes
         WHERE $1::bytea IS NULL OR envelope > $1 ORDER BY envelope LIMIT $2";

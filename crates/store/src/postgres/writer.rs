@@ -92,6 +92,15 @@ impl Writer {
         answer.await.map_err(|_| stopped())?
     }
 
+    /// Commits nothing, on the way that all commits take.
+    pub(super) async fn ping(&self) -> Result<(), Fault> {
+        match self.commit(Batch::default()).await {
+            Ok(_) => Ok(()),
+            Err(CommitError::Fault(fault)) => Err(fault),
+            Err(refused) => Err(Fault::Contradiction(refused.to_string())),
+        }
+    }
+
     /// Counts so far.
     pub(super) fn stats(&self) -> GroupStats {
         GroupStats {

@@ -32,7 +32,7 @@ use crate::{
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, StoredEvent, Stream, TileRow,
+        SessionRow, Stream, TileRow,
     },
     work::Work,
 };
@@ -248,6 +248,15 @@ impl Store for Sqlite {
         .await
     }
 
+    async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {
+        let now = now.unix_ms();
+        self.read(move |connection| {
+            first(connection, "api_keys", sql::LIVE_KEYS, params![now], |_| Ok(()))
+                .map(|found| found.is_some())
+        })
+        .await
+    }
+
     async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault> {
         let secret = *secret.as_bytes();
         self.read(move |connection| {
@@ -400,15 +409,6 @@ impl Store for Sqlite {
         .await
     }
 
-    async fn logged_event(&self, index: u64) -> Result<Option<StoredEvent>, Fault> {
-        // No log gets longer than 63 bits can count.
-        let Ok(index) = i64::try_from(index) else { return Ok(None) };
-        self.read(move |connection| {
-            first(connection, "events", sql::LOGGED_EVENT, params![index], |row| cells::event(row))
-        })
-        .await
-    }
-
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         let after = after.map(str::to_owned);
         self.read(move |connection| {
@@ -426,6 +426,8 @@ impl Store for Sqlite {
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        self.read(|connection| first(connection, "sqlite_schema", sql::PING, [], |_| Ok(())).map(drop)).await
+        self.read(|connection| first(connection, "sqlite_schema", sql::PING, [], |_| Ok(())).map(drop))
+            .await?;
+        self.writer.write(|_| Ok(())).await
     }
 }

@@ -127,6 +127,31 @@ mod tests {
         }
     }
 
+    /// An envelope is loaded for each request: what the tenant has besides must not be read for it.
+    #[test]
+    fn loading_an_envelope_reads_by_the_envelopes_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = for_writing(&folder.path().join("store.db")).unwrap();
+        let by_envelope = "sqlite_autoindex_openings_1 (organization=? AND environment=? AND envelope=?)";
+        let cases = [
+            (sql::LOAD_EVENTS, vec!["(organization=? AND environment=? AND envelope=?)"]),
+            (sql::LOAD_OPENINGS, vec![by_envelope]),
+            (sql::LOAD_PERSONS, vec![by_envelope, "(person=?)"]),
+        ];
+        for (statement, needed) in cases {
+            let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+            let plan: Vec<String> = explained
+                .query_map(rusqlite::params![[1_u8; 16], "sandbox", [2_u8; 16]], |row| row.get("detail"))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert!(plan.iter().all(|step| !step.starts_with("SCAN")), "{statement}\n{plan:#?}");
+            for index in needed {
+                assert!(plan.iter().any(|step| step.contains(index)), "{index}\n{statement}\n{plan:#?}");
+            }
+        }
+    }
+
     #[test]
     fn a_schema_of_a_newer_program_is_refused() {
         let folder = tempfile::tempdir().unwrap();

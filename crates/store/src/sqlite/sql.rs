@@ -38,6 +38,7 @@ statements! {
     PERSON_BY_LOOKUP = "SELECT * FROM persons WHERE organization = ?1 AND environment = ?2 AND lookup = ?3";
     PERSON = "SELECT * FROM persons WHERE organization = ?1 AND environment = ?2 AND person = ?3";
     API_KEY = "SELECT * FROM api_keys WHERE hash = ?1";
+    LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > ?1 LIMIT 1";
     LINK = "SELECT * FROM links WHERE envelope = ?1 AND secret = ?2";
     LINK_BY_ID = "SELECT * FROM links WHERE organization = ?1 AND environment = ?2 AND link = ?3";
     CODE = "SELECT * FROM codes WHERE organization = ?1 AND environment = ?2 AND code = ?3";
@@ -100,10 +101,6 @@ statements! {
         ON CONFLICT DO UPDATE SET bytes = excluded.bytes WHERE length(excluded.bytes) > length(bytes)";
     ADD_CHECKPOINT = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)";
     TILE = "SELECT bytes FROM tiles WHERE level = ?1 AND tile_index = ?2";
-    LOGGED_EVENT = "SELECT e.seq, e.bytes, e.hash, e.leaf_id, l.leaf_index FROM leaves l
-        JOIN events e ON e.organization = l.organization AND e.environment = l.environment
-            AND e.envelope = l.envelope AND e.seq = l.seq
-        WHERE l.leaf_index = ?1";
 
     STREAMS = "SELECT envelope, organization, environment FROM envelopes
         WHERE envelope > coalesce(?1, x'') ORDER BY envelope LIMIT ?2";

@@ -15,13 +15,21 @@ use std::{
 
 use tokio_postgres::NoTls;
 
-/// What the shell does: `$1` is the folder of the programs, `$2` the port, `$3` whether commits are synced.
+/// What the shell does: `$1` is the folder of the programs, `$2` the port, `$3` whether commits are synced, `$4` and `$5`
+/// certificate and key of a server that takes connections under TLS alone.
 const SCRIPT: &str = r#"
 trap '' INT
 cd /
 folder=$(mktemp -d "${TMPDIR:-/tmp}/countersign-postgres-XXXXXX") || exit 1
 trap 'rm -rf "$folder"' EXIT
-"$1/initdb" -D "$folder/data" -U countersign --auth=trust -N -E UTF8 --locale=C >"$folder/log" 2>&1 &&
+"$1/initdb" -D "$folder/data" -U countersign --auth=trust -N -E UTF8 --locale=C >"$folder/log" 2>&1 || {
+    cat "$folder/log" >&2; exit 1; }
+if [ -n "$4" ]; then
+    printf %s "$4" >"$folder/data/server.crt" && printf %s "$5" >"$folder/data/server.key" || exit 1
+    chmod 600 "$folder/data/server.key"
+    echo ssl=on >>"$folder/data/postgresql.conf"
+    printf '%s\n' "local all all trust" "hostssl all all 127.0.0.1/32 trust" >"$folder/data/pg_hba.conf"
+fi
 "$1/pg_ctl" -D "$folder/data" -w -t 60 -l "$folder/server-log" -o "-p $2 -k $folder -c listen_addresses=127.0.0.1 \
     -c fsync=$3 -c max_connections=300 -c timezone=UTC" start >>"$folder/log" 2>&1 || {
     cat "$folder/log" "$folder/server-log" >&2 2>/dev/null; exit 1; }
@@ -47,11 +55,20 @@ pub fn cluster() -> Result<&'static Cluster, String> {
 impl Cluster {
     /// Starts a cluster of its own; `synced` if commits are to reach the disk, as they do in earnest.
     pub fn start(synced: bool) -> Result<Self, String> {
+        Self::launch(synced, "", "")
+    }
+
+    /// Starts a cluster of its own that takes connections under TLS alone, with this certificate and key (PEM).
+    pub fn start_with_tls(certificate: &str, key: &str) -> Result<Self, String> {
+        Self::launch(false, certificate, key)
+    }
+
+    fn launch(synced: bool, certificate: &str, key: &str) -> Result<Self, String> {
         let programs = programs()?;
         let port = free_port()?;
         let mut command = as_somebody(PathBuf::from("/bin/sh"))?;
         command.arg("-c").arg(SCRIPT).arg("sh").arg(&programs).arg(port.to_string());
-        command.arg(if synced { "on" } else { "off" });
+        command.arg(if synced { "on" } else { "off" }).arg(certificate).arg(key);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut shell = command.spawn().map_err(|error| format!("no shell for PostgreSQL: {error}"))?;
         let mut line = String::new();

@@ -27,15 +27,14 @@ async fn a_blob_is_written_once_and_read_back() {
 }
 
 #[tokio::test]
-async fn names_come_in_order_and_in_pages() {
+async fn names_come_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let blobs = DiskBlobs::open(folder.path()).unwrap();
     for name in ["sealed/b.pdf", "originals/z", "sealed/a/1", "alone", "originals/a"] {
         blobs.put(name, vec![0]).await.unwrap();
     }
     let all = ["alone", "originals/a", "originals/z", "sealed/a/1", "sealed/b.pdf"];
-    assert_eq!(blobs.names(None, 9).await.unwrap(), all);
-    assert_eq!(blobs.names(Some("originals/a"), 2).await.unwrap(), all[2..4]);
+    assert_eq!(blobs.names().await.unwrap(), all);
 }
 
 #[tokio::test]
@@ -77,9 +76,23 @@ async fn what_a_crash_left_unfinished_is_removed_and_never_listed() {
     fs::write(&left, b"half").unwrap();
     let blobs = DiskBlobs::open(folder.path()).unwrap();
     assert!(!left.exists());
-    assert!(blobs.names(None, 9).await.unwrap().is_empty());
+    assert!(blobs.names().await.unwrap().is_empty());
     blobs.put("a", vec![1]).await.unwrap();
     assert_eq!(fs::read_dir(folder.path().join(".unfinished")).unwrap().count(), 1, "only the lock stays");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_to_does_not_answer_a_ping() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = DiskBlobs::open(&folder.path().join("blobs")).unwrap();
+    blobs.ping().await.unwrap();
+    assert_eq!(
+        fs::read_dir(folder.path().join("blobs/.unfinished")).unwrap().count(),
+        1,
+        "only the lock stays"
+    );
+    fs::remove_dir_all(folder.path().join("blobs")).unwrap();
+    assert!(matches!(blobs.ping().await, Err(Fault::File(_))));
 }
 
 #[tokio::test]

@@ -249,13 +249,13 @@ impl Runner {
             Command::Log { index } => {
                 let places = [(0, index % 3), (255, 0), (0, index % 3), (7, 1)];
                 let tiles = told(store.tiles(&places).await);
-                let event = told(store.logged_event(index).await);
-                [tiles, event, told(store.checkpoint().await)].join("\n")
+                [tiles, told(store.checkpoint().await)].join("\n")
             }
             Command::Care { after, limit } => {
                 let after_name = after.map(|number| format!("originals/{number}"));
                 let names = told(store.blob_names(after_name.as_deref(), limit).await);
-                told(store.streams(after.map(rows::envelope), limit).await) + &names
+                let live = told(store.has_live_keys(Time::from_unix_ms(0)).await);
+                told(store.streams(after.map(rows::envelope), limit).await) + &names + &live
             }
         }
     }

@@ -64,7 +64,7 @@ async fn postgres_answers_like_the_model() {
     let cluster = testing::cluster().unwrap();
     let mut seen = BTreeMap::new();
     for seed in 0..SEEDS {
-        let store = Arc::new(Postgres::open(&cluster.database().await.unwrap()).await.unwrap());
+        let store = Arc::new(Postgres::open(&cluster.database().await.unwrap(), None).await.unwrap());
         compare(store, seed, &mut seen).await;
     }
     all_were_seen(&seen);

@@ -134,7 +134,7 @@ async fn postgres_with_connections_cut_keeps_every_answered_batch_once_and_whole
     let url = cluster.database().await.unwrap();
     let proxy = Proxy::start(cluster.port()).await.unwrap();
     let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
-    let store = Arc::new(Postgres::open(&through).await.unwrap());
+    let store = Arc::new(Postgres::open(&through, None).await.unwrap());
     let unknown = Arc::new(AtomicU64::new(0));
     let mut callers = JoinSet::new();
     for stream in 1..=12 {
@@ -180,7 +180,7 @@ async fn postgres_with_connections_cut_keeps_every_answered_batch_once_and_whole
     }
     assert!(cuts > 10 && unknown.load(Ordering::Relaxed) > 0, "{cuts} cuts, {unknown:?} lost answers");
     drop(store);
-    let fresh = Postgres::open(&url).await.unwrap();
+    let fresh = Postgres::open(&url, None).await.unwrap();
     let all = (1..=12).map(|stream| (stream, 60)).collect();
     check(&fresh, &all).await;
 }
@@ -190,7 +190,7 @@ async fn behind_a_proxy() -> (Proxy, Postgres) {
     let url = cluster.database().await.unwrap();
     let proxy = Proxy::start(cluster.port()).await.unwrap();
     let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
-    let store = Postgres::open(&through).await.unwrap();
+    let store = Postgres::open(&through, None).await.unwrap();
     (proxy, store)
 }
 

@@ -40,7 +40,7 @@ async fn sqlite_refuses_to_change_or_remove_an_event() {
 #[tokio::test]
 async fn postgres_refuses_to_change_or_remove_an_event() {
     let url = testing::cluster().unwrap().database().await.unwrap();
-    let store = Postgres::open(&url).await.unwrap();
+    let store = Postgres::open(&url, None).await.unwrap();
     store.commit(two_events()).await.unwrap();
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -86,7 +86,7 @@ async fn a_row_that_cannot_be_read_is_named_without_its_value() {
     assert_corrupt(store.persons(&rows::tenant(0), &[person]).await, ("persons", "lookup"));
 
     let url = testing::cluster().unwrap().database().await.unwrap();
-    let store = Postgres::open(&url).await.unwrap();
+    let store = Postgres::open(&url, None).await.unwrap();
     store.commit(two_events()).await.unwrap();
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     tokio::spawn(connection);

@@ -13,6 +13,8 @@ mod crashes;
 #[cfg(test)]
 mod dice;
 #[cfg(test)]
+mod encryption;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod races;

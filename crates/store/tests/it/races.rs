@@ -31,8 +31,10 @@ async fn all() -> Vec<Servers> {
     let sqlite: Vec<Arc<dyn Store>> =
         vec![Arc::new(Sqlite::open(&path).unwrap()), Arc::new(Sqlite::open(&path).unwrap())];
     let url = testing::cluster().unwrap().database().await.unwrap();
-    let postgres: Vec<Arc<dyn Store>> =
-        vec![Arc::new(Postgres::open(&url).await.unwrap()), Arc::new(Postgres::open(&url).await.unwrap())];
+    let postgres: Vec<Arc<dyn Store>> = vec![
+        Arc::new(Postgres::open(&url, None).await.unwrap()),
+        Arc::new(Postgres::open(&url, None).await.unwrap()),
+    ];
     vec![
         Servers { name: "memory", running: memory, _folder: None },
         Servers { name: "sqlite", running: sqlite, _folder: Some(folder) },
@@ -210,7 +212,7 @@ async fn one_server_leads_the_log_until_it_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn work_wakes_the_other_server() {
     let url = testing::cluster().unwrap().database().await.unwrap();
-    let (one, other) = (Postgres::open(&url).await.unwrap(), Postgres::open(&url).await.unwrap());
+    let (one, other) = (Postgres::open(&url, None).await.unwrap(), Postgres::open(&url, None).await.unwrap());
     // What the opening itself announced.
     other.wait_for_work(50).await;
     let wait = tokio::time::timeout(std::time::Duration::from_secs(20), other.wait_for_work(60_000));

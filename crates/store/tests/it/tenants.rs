@@ -16,7 +16,7 @@ async fn stores() -> (tempfile::TempDir, Vec<Arc<dyn Store>>) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::open(&folder.path().join("store.db")).unwrap();
     let url = testing::cluster().unwrap().database().await.unwrap();
-    let postgres = Postgres::open(&url).await.unwrap();
+    let postgres = Postgres::open(&url, None).await.unwrap();
     (folder, vec![Arc::new(Memory::new()), Arc::new(sqlite), Arc::new(postgres)])
 }
 

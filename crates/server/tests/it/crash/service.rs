@@ -11,6 +11,8 @@ use std::{
 use countersign_core::access::Scope;
 use countersign_store::testing::{self, proxy::Proxy};
 
+use crate::app::write_secret;
+
 /// Looks again and again until there is something to see.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
     what: &str,
@@ -69,7 +71,7 @@ impl Service {
             let url = cluster.database().await.unwrap();
             let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
             let file = folder.path().join("database-url");
-            fs::write(&file, through).unwrap();
+            write_secret(&file, &through);
             all.push(("COUNTERSIGN_SERVER__DATABASE_URL_FILE".to_owned(), file.display().to_string()));
             cable = Some(proxy);
         }

@@ -37,6 +37,7 @@ def make_dkim_key():
     key = rsa.generate_private_key(65537, 2048)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     (FOLDER / "dkim.pem").write_bytes(pem)
+    (FOLDER / "dkim.pem").chmod(0o600)
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
 

@@ -1,0 +1,225 @@
+//! What a server refuses to start on, what it says when its database goes away, and the doctor beside it.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+
+use countersign_core::access::{Environment, Scope};
+use countersign_server::{
+    app::{App, Started, SystemClock},
+    config::{Config, Mail},
+    doctor,
+    fault::Fault,
+    tls::Tls,
+};
+use countersign_store::testing::{self, proxy::Proxy};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::{
+    app::{Options, TestApp, TestDice, envelope_of, pdf, write_secret},
+    people::{Human, sign, status},
+};
+
+fn config(folder: &Path) -> Config {
+    let mut config = Config::default();
+    config.server.data_dir = folder.join("data");
+    config
+}
+
+async fn open(config: &Config, seed: u64) -> Result<Started, Fault> {
+    App::open(config.clone(), Arc::new(SystemClock), Arc::new(TestDice::new(seed))).await
+}
+
+fn told(started: Result<Started, Fault>) -> String {
+    started.map(drop).unwrap_err().to_string()
+}
+
+/// A live key without a mail server would send nobody a link.
+#[tokio::test]
+async fn live_keys_without_a_mail_server_are_refused_at_the_start() {
+    let mail =
+        || Mail { smtp_host: Some("mail.test".into()), from: "sign@sign.test".into(), ..Mail::default() };
+    let test = TestApp::start_with(Options { mail: Some(mail()), ..Options::default() }).await;
+    let organization = test.organization("Acme").await;
+    test.key(organization, Environment::Live, Scope::ALL).await;
+    let (mut config, _folder) = (test.app.config.clone(), Arc::clone(&test.folder));
+    test.finish_without_worker().await;
+    config.mail = Mail::default();
+    assert!(told(open(&config, 2).await).contains("mail.smtp_host"));
+    config.mail = mail();
+    assert!(open(&config, 3).await.is_ok());
+}
+
+#[tokio::test]
+async fn the_doctor_makes_nothing_where_there_is_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let dice = || Arc::new(TestDice::new(1));
+    let refused = App::open_existing(config.clone(), Arc::new(SystemClock), dice()).await;
+    assert!(told(refused).contains("does not exist"));
+    assert!(!config.server.data_dir.exists());
+    open(&config, 1).await.unwrap();
+    assert!(App::open_existing(config, Arc::new(SystemClock), dice()).await.is_ok());
+}
+
+#[tokio::test]
+async fn secrets_that_others_may_read_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    write_secret(&file, "secret");
+    let of_database = |c: &mut Config| c.server.database_url_file = Some(folder.path().join("secret"));
+    let of_mail = |c: &mut Config| {
+        c.mail.smtp_host = Some("mail.test".into());
+        c.mail.from = "sign@sign.test".into();
+        c.mail.smtp_user = Some("me".into());
+        c.mail.smtp_password_file = Some(folder.path().join("secret"));
+    };
+    let of_dkim = |c: &mut Config| {
+        c.mail.smtp_host = Some("mail.test".into());
+        c.mail.from = "sign@sign.test".into();
+        c.mail.dkim_domain = Some("sign.test".into());
+        c.mail.dkim_selector = Some("one".into());
+        c.mail.dkim_key_file = Some(folder.path().join("secret"));
+    };
+    let cases: [&dyn Fn(&mut Config); 3] = [&of_database, &of_mail, &of_dkim];
+    for case in cases {
+        for (mode, is_refused) in [(0o640, true), (0o604, true), (0o600, false)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            let mut config = config(folder.path());
+            case(&mut config);
+            let refusal = open(&config, 1).await.map(drop).err().map(|fault| fault.to_string());
+            let says_so = refusal.as_ref().is_some_and(|text| text.contains("others may read this secret"));
+            assert_eq!(says_so, is_refused, "{mode:o} {refusal:?}");
+        }
+    }
+}
+
+/// People trusted the development CA once; another public URL is no reason to ask them again.
+#[tokio::test]
+async fn the_development_ca_survives_another_public_url() {
+    use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    let app = open(&config, 1).await.unwrap().app;
+    Tls::open(&config, app.now()).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(config.development_ca_file()).unwrap()).unwrap();
+    config.server.public_url = "https://other.test:9443".to_owned();
+    let tls = Tls::open(&config, app.now()).unwrap();
+    assert!(tls.announcement.is_none(), "no new CA");
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let client = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let (near, far) = tokio::io::duplex(64 * 1024);
+    let name = ServerName::try_from("other.test").unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let acceptor = tokio_rustls::TlsAcceptor::from(tls.server);
+    let (client, server) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
+    client.unwrap();
+    server.unwrap();
+}
+
+/// Several servers over one database must see one folder of documents.
+#[tokio::test]
+async fn a_folder_of_documents_that_the_database_does_not_know_is_refused() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let url = testing::cluster().unwrap().database().await.unwrap();
+    let url_file = folders[0].path().join("database-url");
+    write_secret(&url_file, &url);
+    let [one, other] = [&folders[0], &folders[1]].map(|folder| {
+        let mut config = config(folder.path());
+        config.server.database_url_file = Some(url_file.clone());
+        config.server.root_key_file = Some(folders[0].path().join("root.key"));
+        config
+    });
+    open(&one, 1).await.unwrap();
+    let refusal = told(open(&other, 2).await);
+    assert!(refusal.contains("shared storage"), "{refusal}");
+    let mut shared = one.clone();
+    shared.server.listen = "127.0.0.1:0".parse().unwrap();
+    assert!(open(&shared, 3).await.is_ok());
+    fs::remove_dir_all(one.server.data_dir.join("blobs")).unwrap();
+    assert!(told(open(&one, 4).await).contains("shared storage"), "a folder that was lost");
+}
+
+/// A database that is away is nobody's fault that can be named, and comes back: 503, and when to ask again.
+#[tokio::test]
+async fn without_its_database_or_its_folder_the_server_is_not_ready_and_says_so() {
+    let cluster = testing::cluster().unwrap();
+    let proxy = Proxy::start(cluster.port()).await.unwrap();
+    let url = cluster.database().await.unwrap();
+    let through = url.replace(&format!(":{}/", cluster.port()), &format!(":{}/", proxy.port()));
+    let options = Options { postgres: true, database_url: Some(through), ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let ready = async || test.request(Method::GET, "/ready").send().await.unwrap().status();
+    assert_eq!(ready().await, StatusCode::OK);
+    let unfinished = test.app.config.server.data_dir.join("blobs/.unfinished");
+    let elsewhere = test.folder.path().join("elsewhere");
+    fs::rename(&unfinished, &elsewhere).unwrap();
+    assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
+    fs::rename(&elsewhere, &unfinished).unwrap();
+    // Nobody listens there.
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    proxy.lead_to(nowhere);
+    proxy.cut();
+    assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
+    let response = test.get(&key, "/v1/envelopes").await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "5");
+    assert_eq!(response.json::<Value>().await.unwrap()["code"], "not_ready");
+    proxy.lead_to(cluster.port());
+    assert_eq!(ready().await, StatusCode::OK);
+    test.finish().await;
+}
+
+/// The doctor beside a server that works: what goes on between two of its reads is no finding.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_doctor_finds_nothing_wrong_with_a_server_at_work() {
+    let test = Arc::new(TestApp::start().await);
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let at_work = {
+        let (test, key) = (Arc::clone(&test), key.clone());
+        tokio::spawn(async move {
+            for _ in 0..12 {
+                let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+                let envelope = test.create(&key, &envelope_of(&document)).await;
+                test.send(&key, &envelope).await;
+                sign(&test, &key, &envelope, &Human::typing("ada@example.com", "Ada")).await.unwrap();
+                test.work().await;
+            }
+        })
+    };
+    let mut count = 0;
+    while !at_work.is_finished() {
+        let report = doctor::examine(&test.app).await.unwrap();
+        assert!(report.is_clean(), "{report}");
+        count += 1;
+    }
+    at_work.await.unwrap();
+    assert!(count > 3, "the doctor looked {count} times");
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    assert_eq!(status(&test, &key, &envelope).await, "draft");
+    Arc::into_inner(test).unwrap().finish_without_worker().await;
+}
+
+/// Packages hold all files of an envelope in memory: only a few are made at once, and others wait for their turn.
+#[tokio::test]
+async fn evidence_packages_are_made_a_few_at_a_time() {
+    let options = Options { configure: |config| config.server.request_s = 1, ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    test.send(&key, &envelope).await;
+    sign(&test, &key, &envelope, &Human::typing("ada@example.com", "Ada")).await.unwrap();
+    test.work().await;
+    let path = format!("/v1/envelopes/{envelope}/evidence");
+    let count = u32::try_from(test.app.exports.available_permits()).unwrap();
+    assert!((2..=4).contains(&count) && (2..=4).contains(&test.app.seals.available_permits()));
+    let all = test.app.exports.acquire_many(count).await.unwrap();
+    assert_eq!(test.get(&key, &path).await.status(), StatusCode::REQUEST_TIMEOUT);
+    drop(all);
+    assert_eq!(test.get(&key, &path).await.status(), StatusCode::OK);
+    test.work().await;
+    test.finish().await;
+}
