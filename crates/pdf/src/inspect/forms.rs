@@ -210,12 +210,13 @@ impl<'a> Walk<'a, '_> {
             Some(node) => self.file.resolve_in_place(node)?,
             None => None,
         };
+        let of_fields: HashSet<ObjectId> = self.form.signature_objects.iter().copied().collect();
         for entry in permissions.as_deref().and_then(Node::as_dictionary).map_or(&[][..], Dictionary::entries)
         {
             let value = self.file.resolve_in_place(&entry.node)?;
             if let Some(value) = value.as_deref().and_then(Node::as_dictionary)
                 && value.get(b"Contents").is_some()
-                && !entry.node.as_reference().is_some_and(|id| self.form.signature_objects.contains(&id))
+                && !entry.node.as_reference().is_some_and(|id| of_fields.contains(&id))
             {
                 let found = existing(self.file, value, String::new())?;
                 self.form.signatures.push(found);
