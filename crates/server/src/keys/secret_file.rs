@@ -9,13 +9,13 @@ use crate::fault::Fault;
 /// Refuses a file that others than its owner may read.
 pub(crate) fn check_mode(path: &Path, metadata: &fs::Metadata) -> Result<(), Fault> {
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
+    if mode & 0o077 != 0 {
+        let reason = format!(
+            "others may read this secret (mode {mode:03o}): run `chmod 600` on it, or have it mounted with mode 0400"
+        );
+        return Err(Fault::file(path, reason));
     }
-    let reason = format!(
-        "others may read this secret (mode {mode:03o}): run `chmod 600` on it, or have it mounted with mode 0400"
-    );
-    Err(Fault::file(path, reason))
+    Ok(())
 }
 
 /// Reads a secret.
