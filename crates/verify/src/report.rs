@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use countersign_core::access::Environment;
 use serde::Serialize;
 
 macro_rules! checks {
@@ -103,8 +104,10 @@ fn one_line(text: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Everything was checked and holds.
+    /// Everything was checked and holds, and the envelope is a live one.
     Genuine,
+    /// Everything was checked and holds, but the envelope is a sandbox's: a test that binds nobody.
+    GenuineSandbox,
     /// Something does not hold.
     Failed,
     /// What was checked holds, but not everything was checked.
@@ -116,6 +119,8 @@ pub enum Verdict {
 pub struct Report {
     /// The envelope, once its events could be read.
     pub envelope: Option<String>,
+    /// Sandbox or live, once its first event could be read.
+    pub environment: Option<Environment>,
     /// What the events say in words: who sent, who acted, how each was identified.
     pub account: Vec<String>,
     /// The checks, in the order of [`Check`].
@@ -139,6 +144,8 @@ struct JsonReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     envelope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Environment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     first_failure: Option<&'static str>,
     account: &'a [String],
     items: Vec<JsonItem<'a>>,
@@ -153,11 +160,13 @@ impl Report {
     /// The whole in one word.
     pub fn verdict(&self) -> Verdict {
         if self.first_failure().is_some() {
-            Verdict::Failed
-        } else if self.items.iter().all(|item| item.outcome == Outcome::Passed) {
-            Verdict::Genuine
-        } else {
-            Verdict::Incomplete
+            return Verdict::Failed;
+        }
+        let all_passed = self.items.iter().all(|item| item.outcome == Outcome::Passed);
+        match self.environment.filter(|_| all_passed) {
+            Some(Environment::Live) => Verdict::Genuine,
+            Some(Environment::Sandbox) => Verdict::GenuineSandbox,
+            None => Verdict::Incomplete,
         }
     }
 
@@ -183,21 +192,31 @@ impl Report {
         for line in &self.account {
             let _ = writeln!(text, "  {}", one_line(line));
         }
+        let _ = writeln!(text, "\n{}", self.verdict_line());
+        text
+    }
+
+    fn verdict_line(&self) -> String {
         let envelope = self.envelope.as_deref().unwrap_or("unknown envelope");
-        let _ = match (self.verdict(), self.first_failure()) {
-            (Verdict::Genuine, _) => {
-                writeln!(text, "\nGENUINE: {envelope}. Everything was checked and holds.")
-            }
+        match (self.verdict(), self.first_failure()) {
+            (Verdict::Genuine, _) => format!("GENUINE: {envelope}. Everything was checked and holds."),
+            (Verdict::GenuineSandbox, _) => format!(
+                "GENUINE BUT A SANDBOX TEST: it binds nobody. {envelope}. Everything was checked and holds."
+            ),
             (_, Some(item)) => {
                 let (id, file, sentence) = (item.check.id(), item.file_text(), one_line(&item.sentence));
-                writeln!(text, "\nNOT GENUINE: {envelope}. First failure: {id}{file}. {sentence}")
+                format!("NOT GENUINE: {envelope}. First failure: {id}{file}. {sentence}")
             }
-            _ => writeln!(
-                text,
-                "\nNOT FULLY CHECKED: {envelope}. What was checked holds; see above for what was not."
-            ),
-        };
-        text
+            _ => {
+                let sandbox = match self.environment {
+                    Some(Environment::Sandbox) => " It is a sandbox test and binds nobody.",
+                    _ => "",
+                };
+                format!(
+                    "NOT FULLY CHECKED: {envelope}. What was checked holds; see above for what was not.{sandbox}"
+                )
+            }
+        }
     }
 
     /// For programs.
@@ -213,6 +232,7 @@ impl Report {
             format: "countersign-report/1",
             verdict: self.verdict(),
             envelope: self.envelope.as_deref(),
+            environment: self.environment,
             first_failure: self.first_failure().map(|item| item.check.id()),
             account: &self.account,
             items: items.collect(),

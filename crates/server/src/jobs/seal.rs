@@ -99,12 +99,11 @@ async fn seal(
     }
     let underway = underway.clone();
     let started = events.last().map_or_else(|| app.now(), |last| last.recorded.event.at);
-    let (app, environment, envelope) = (Arc::clone(app), job.tenant.environment(), opened.envelope);
+    let (app, envelope) = (Arc::clone(app), opened.envelope);
     let sealed = on_blocking_thread(move || {
         let public_url = app.config.server.public_url.clone();
         let sealing = Sealing {
             envelope,
-            environment,
             underway: &underway,
             events,
             proof: &proof,

@@ -34,8 +34,6 @@ use x509_cert::Certificate as X509;
 pub struct Sealing<'a> {
     /// Which envelope.
     pub envelope: EnvelopeId,
-    /// Sandbox or live.
-    pub environment: Environment,
     /// What its recipients did.
     pub underway: &'a Underway,
     /// Its events up to and including `envelope.sealing`, with their openings.
@@ -142,7 +140,6 @@ impl Sealing<'_> {
         let (origin, size, root) = (line()?, line()?, line()?);
         let leaf = self.key.certificate_chain().first().ok_or(SealFault::SealCertificate)?;
         let circumstances = story::Circumstances {
-            environment: self.environment,
             log: LogStatement {
                 origin: origin.to_owned(),
                 tree_size: size.parse().map_err(|_| SealFault::Checkpoint)?,
@@ -186,6 +183,14 @@ impl Sealing<'_> {
         self.close(&original, objects, &overlays, &pages, subject)
     }
 
+    fn reason(&self) -> String {
+        let reason = format!("Seals what the recipients of {} signed", self.envelope);
+        match self.underway.contents.environment {
+            Environment::Live => reason,
+            Environment::Sandbox => format!("{reason} (a sandbox test that binds nobody)"),
+        }
+    }
+
     fn close(
         &self,
         original: &Original<'_>,
@@ -210,7 +215,7 @@ impl Sealing<'_> {
         };
         let signer = SignerText {
             name: format!("{} through Countersign", self.underway.contents.organization_name),
-            reason: format!("Seals what the recipients of {} signed", self.envelope),
+            reason: self.reason(),
             location: String::new(),
         };
         let request = SealRequest {

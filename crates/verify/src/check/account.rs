@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_core::{
+    access::Environment,
     envelope::{
         Body, Veiled,
         event::{Actor, AdoptionMethod, Factor, IpSource, Role},
@@ -17,7 +18,7 @@ use crate::line::LoggedEvent;
 pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
     let mut names: BTreeMap<RecipientId, String> = BTreeMap::new();
     let mut mails: BTreeMap<MailId, &str> = BTreeMap::new();
-    let mut lines = Vec::new();
+    let mut lines = vec![environment_line(events)];
     for logged in events {
         let event = &logged.recorded.event;
         let at = event.at.in_utc();
@@ -75,6 +76,17 @@ pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
     }
     lines.extend(asked_only_for_a_copy(events, &names));
     lines
+}
+
+fn environment_line(events: &[LoggedEvent]) -> String {
+    match events.first().map(|first| &first.recorded.event.body) {
+        Some(Body::Created { environment: Environment::Live, .. }) => "This is a live envelope.",
+        Some(Body::Created { environment: Environment::Sandbox, .. }) => {
+            "This is a sandbox envelope: it was made to try things out and binds nobody."
+        }
+        _ => "Nothing says whether this is a live envelope.",
+    }
+    .to_owned()
 }
 
 fn asked_only_for_a_copy(events: &[LoggedEvent], names: &BTreeMap<RecipientId, String>) -> Vec<String> {

@@ -9,7 +9,7 @@ use countersign_core::{
 };
 use countersign_tlog::{Checkpoint, Verifier};
 
-use super::{Checked, Checks, Finding, account, acts, ensure, log, replay, seal, stream};
+use super::{Checked, Checks, Finding, acts, ensure, log, replay, seal, stream};
 use crate::{
     archive::{self, Entry},
     line::{LoggedEvent, read_lines},
@@ -62,8 +62,7 @@ fn check(checks: &mut Checks, entries: &[Entry<'_>], keys: &[Verifier]) {
             "the events do not begin with envelope.created, so nothing says which files belong here";
         return checks.record(Check::Files, None, Err(Finding::failed(sentence)));
     };
-    checks.report.envelope = Some(plan.envelope.to_string());
-    checks.report.account = account::of(&events);
+    checks.tell(&events);
     let same = manifested.and_then(|envelope| {
         ensure(envelope == plan.envelope.to_string(), format!("of {envelope}"), "it names another envelope")
     });

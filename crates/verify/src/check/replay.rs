@@ -205,6 +205,7 @@ fn submit(
 /// The command that created the envelope. Page sizes are not in the event, so every field is taken to fit its page.
 fn new_envelope(event: &Event) -> Option<NewEnvelope> {
     let Body::Created {
+        environment,
         organization,
         organization_name,
         title,
@@ -249,6 +250,7 @@ fn new_envelope(event: &Event) -> Option<NewEnvelope> {
     });
     Some(NewEnvelope {
         envelope: event.envelope,
+        environment: *environment,
         organization: *organization,
         organization_name: organization_name.clone(),
         sender: title.person,

@@ -3,7 +3,7 @@
 use countersign_core::envelope::{Body, State};
 use countersign_tlog::Verifier;
 
-use super::{Checked, Checks, Finding, account, acts, ensure, log, replay, seal, stream};
+use super::{Checked, Checks, Finding, acts, ensure, log, replay, seal, stream};
 use crate::{
     line::LoggedEvent,
     report::{Check, Report},
@@ -48,8 +48,7 @@ fn check(checks: &mut Checks, pdf: &[u8], keys: &[Verifier]) {
     };
     checks.record(Check::Trail, None, Ok(format!("{} events", trail.events.len())));
     let Some(events) = stream::follow(checks, Ok(trail.events.clone())) else { return };
-    checks.report.envelope = events.first().map(|first| first.recorded.event.envelope.to_string());
-    checks.report.account = account::of(&events);
+    checks.tell(&events);
     let place = log::Place { inclusion: Check::Inclusion, checkpoint: Check::Checkpoint, file: None };
     let checkpoint = log::check(checks, &place, trail.proof.as_bytes(), &events, keys);
     checks.record(Check::Acts, None, acts::check(&events));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     files::Files,
-    story::{archive, document_ids, forger, keys, log_signer, originals, package},
+    story::{archive, document_ids, forger, keys, log_signer, originals, package, sandbox_package},
 };
 
 /// Runs a table of changes; every one must fail first at the check that is named beside it.
@@ -305,6 +305,13 @@ const OF_EVENTS: &[(&str, Check, OfFiles)] = &[
         });
         f.fit_chain();
     }),
+    ("a sandbox passed off as live, chained again", Check::Inclusion, |f| {
+        *f = Files::read(&sandbox_package().to_bytes().expect("a package"));
+        f.change_event("envelope.created", |l| {
+            l["event"]["event"]["body"]["content"]["environment"] = json!("live");
+        });
+        f.fit_chain();
+    }),
     ("who acted, chained again", Check::Inclusion, |f| {
         f.change_event("recipient.approved", |l| {
             l["event"]["event"]["actor"]["origin"]["ip_source"] = json!("connection");
@@ -499,8 +506,9 @@ const OF_LOG: &[(&str, Check, OfFiles)] = &[
     ("signature", Check::Checkpoint, |f| {
         change_proof(f, |l| {
             let at = checkpoint_line(l, 4);
-            let changed = l[at].replace(|c: char| c.is_ascii_digit(), "a");
-            l[at] = changed;
+            let (name, signature) = l[at].rsplit_once(' ').expect("a signature line");
+            let other = if signature.as_bytes()[20] == b'A' { "B" } else { "A" };
+            l[at] = format!("{name} {}{other}{}", &signature[..20], &signature[21..]);
         });
     }),
     ("signed by another key of the same name", Check::Checkpoint, |f| {

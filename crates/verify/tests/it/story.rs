@@ -4,6 +4,7 @@
 use std::{borrow::Cow, fmt::Write as _, sync::OnceLock};
 
 use countersign_core::{
+    access::Environment,
     digest::Digest,
     envelope::{
         Command, Context, Event, Recorded,
@@ -253,7 +254,7 @@ impl Story {
     }
 }
 
-fn new_envelope() -> NewEnvelope {
+fn new_envelope(environment: Environment) -> NewEnvelope {
     let documents = document_ids().into_iter().zip(originals()).zip([2, 1]).map(|((id, bytes), pages)| {
         UploadedDocument {
             id,
@@ -283,6 +284,7 @@ fn new_envelope() -> NewEnvelope {
     let radio = || FieldKind::Radio { group: "Rent".to_owned() };
     NewEnvelope {
         envelope: envelope(),
+        environment,
         organization: OrganizationId::from_bytes([7; 16]),
         organization_name: "Rose Lettings".to_owned(),
         sender: PersonId::from_bytes([200; 16]),
@@ -311,8 +313,13 @@ fn new_envelope() -> NewEnvelope {
 
 /// The events up to `envelope.sealing`.
 pub(crate) fn until_sealing() -> Vec<Event> {
+    until_sealing_in(Environment::Live)
+}
+
+/// The same of a sandbox or a live envelope.
+pub(crate) fn until_sealing_in(environment: Environment) -> Vec<Event> {
     let mut story = Story::new();
-    story.by_sender(Command::Create(Box::new(new_envelope())));
+    story.by_sender(Command::Create(Box::new(new_envelope(environment))));
     story.by_sender(Command::Send);
     let (signer, approver, viewer) = (story.recipient(0), story.recipient(1), story.recipient(2));
     let mail = story.mail(signer);
@@ -502,6 +509,11 @@ pub(crate) fn assemble_with(
 pub(crate) fn package() -> &'static Package {
     static PACKAGE: OnceLock<Package> = OnceLock::new();
     PACKAGE.get_or_init(|| assemble(until_sealing(), log_signer()))
+}
+
+/// A package that is as genuine, of a sandbox.
+pub(crate) fn sandbox_package() -> Package {
+    assemble(until_sealing_in(Environment::Sandbox), log_signer())
 }
 
 /// The genuine archive.
