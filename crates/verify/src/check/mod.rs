@@ -15,7 +15,7 @@ pub use sealed::verify_sealed_pdf;
 use countersign_core::envelope::Body;
 
 use crate::{
-    line::LoggedEvent,
+    line::Followed,
     report::{Check, Item, Outcome, Report},
 };
 
@@ -51,7 +51,7 @@ pub(crate) struct Checks {
 
 impl Checks {
     /// Tells what the events say of the envelope, checked or not.
-    fn tell(&mut self, events: &[LoggedEvent]) {
+    fn tell(&mut self, events: &[Followed]) {
         let Some(first) = events.first().map(|first| &first.recorded.event) else { return };
         self.report.envelope = Some(first.envelope.to_string());
         if let Body::Created { environment, .. } = &first.body {

@@ -74,8 +74,12 @@ pub(crate) fn originals() -> [Vec<u8>; 2] {
 }
 
 pub(crate) fn seal_key() -> SoftwareKey {
-    let certificate = include_bytes!("../fixtures/seal-certificate.der").to_vec();
-    SoftwareKey::from_pkcs8_der(include_bytes!("../fixtures/seal-key.pk8"), vec![certificate])
+    seal_key_with(include_bytes!("../fixtures/seal-certificate.der"))
+}
+
+/// The key that seals, with another certificate.
+pub(crate) fn seal_key_with(certificate: &[u8]) -> SoftwareKey {
+    SoftwareKey::from_pkcs8_der(include_bytes!("../fixtures/seal-key.pk8"), vec![certificate.to_vec()])
         .expect("a P-256 key")
 }
 
@@ -379,9 +383,18 @@ impl Log {
 }
 
 /// Seals one PDF with its trail.
-pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
+fn seal_pdf(original: &[u8], trail: &[u8], at: Time, key: &SoftwareKey) -> Vec<u8> {
     let opened = Original::open(original, &Limits::default()).expect("a plain PDF");
-    let signed_at = UtcTime { year: 2026, month: 11, day: 21, hour: 9, minute: 30, second: 5 };
+    let calendar = at.calendar();
+    let part = |number: i8| u8::try_from(number).expect("positive");
+    let signed_at = UtcTime {
+        year: u16::try_from(calendar.year).expect("positive"),
+        month: part(calendar.month),
+        day: part(calendar.day),
+        hour: part(calendar.hour),
+        minute: part(calendar.minute),
+        second: part(calendar.second),
+    };
     let attachments = [Attachment {
         file_name: countersign_verify::trail::FILE_NAME.to_owned(),
         mime_type: "application/json".to_owned(),
@@ -395,7 +408,6 @@ pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
         reason: text("Sealed after all signatures"),
         location: String::new(),
     };
-    let key = seal_key();
     let request = SealRequest {
         overlays: &[],
         extra_pages: &[],
@@ -405,7 +417,7 @@ pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
         signed_at,
         certificate_chain: key.certificate_chain(),
     };
-    seal(&opened, request, &key).expect("sealed")
+    seal(&opened, request, key).expect("sealed")
 }
 
 /// A trail of a few events, which needs no seal.
@@ -442,6 +454,19 @@ pub(crate) fn assemble_with(
     change: impl Fn(&mut Trail),
     record_otherwise: impl Fn(&mut Outcome),
 ) -> Package {
+    assemble_by(&seal_key(), 0, events, signer, change, record_otherwise)
+}
+
+/// The same, sealed by another key and so many seconds after the sealing began.
+pub(crate) fn assemble_by(
+    key: &SoftwareKey,
+    later_s: i64,
+    events: Vec<Event>,
+    signer: LogSigner,
+    change: impl Fn(&mut Trail),
+    record_otherwise: impl Fn(&mut Outcome),
+) -> Package {
+    let sealed_at = events.last().expect("events").at.plus_s(later_s);
     let mut log = Log::new(signer);
     let recorded = record(events);
     let mut logged: Vec<LoggedEvent> = recorded.iter().map(|one| log.log(one)).collect();
@@ -456,7 +481,7 @@ pub(crate) fn assemble_with(
             system: Cow::Owned(system()),
         };
         change(&mut trail);
-        seal_pdf(original, &trail.to_bytes())
+        seal_pdf(original, &trail.to_bytes(), sealed_at, key)
     };
     let documents: Vec<PackageDocument> = document_ids()
         .into_iter()
