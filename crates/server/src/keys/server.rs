@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use countersign_core::{digest::Digest, time::Time};
-use countersign_pdf::seal::{KeyFault, SealKey, SoftwareKey};
+use countersign_pdf::{
+    seal::{KeyFault, SealKey, SoftwareKey},
+    verify::{SealFailure, check_digest, check_signer},
+};
 use countersign_store::{Batch, CommitError, Store, batch::Row, rows::KeyRow};
 use countersign_tlog::{LogSigner, Verifier};
 use rcgen::{
@@ -22,6 +25,13 @@ use crate::{app::Randomness, config::Seal, fault::Fault, tls::set_validity};
 /// A seal key that jobs share.
 #[derive(Clone)]
 pub struct SharedSealKey(Arc<dyn SealKey + Send + Sync>);
+
+impl SharedSealKey {
+    /// Shares a key.
+    pub fn new(key: impl SealKey + Send + Sync + 'static) -> Self {
+        Self(Arc::new(key))
+    }
+}
 
 impl SealKey for SharedSealKey {
     fn certificate_chain(&self) -> &[Vec<u8>] {
@@ -76,16 +86,39 @@ impl ServerKeys {
             LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
         let tokens = making.root.unwrap(&place(TOKENS), &tokens.wrapped_key)?;
         let seal = if let Some(module) = &seal.pkcs11_module {
-            SharedSealKey(Arc::new(TokenKey::open(module, seal)?))
+            SharedSealKey::new(TokenKey::open(module, seal)?)
         } else {
             let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
-            SharedSealKey(Arc::new(software_seal_key(making.root, &row)?))
+            SharedSealKey::new(software_seal_key(making.root, &row)?)
         };
-        let own = seal.certificate_chain().first();
-        let own = own.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
-        let seal_certificate_sha256 = Digest::of(own);
+        let seal_certificate_sha256 = Digest::of(check_seal_key(&seal, making.now)?);
         Ok(Self { log, seal, seal_certificate_sha256, tokens })
     }
+}
+
+/// Tries the key that seals before anything depends on it; gives its certificate (DER).
+fn check_seal_key(key: &SharedSealKey, now: Time) -> Result<&[u8], Fault> {
+    let certificate = key.certificate_chain().first();
+    let certificate = certificate.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
+    let unusable = |failure: SealFailure| {
+        Fault::Unsafe(format!(
+            "the certificate that seals cannot be used: {} It must be of a P-256 key, valid today, and for signing \
+             documents (key usage digitalSignature or nonRepudiation; extended key usage emailProtection and \
+             documentSigning).",
+            failure.sentence()
+        ))
+    };
+    check_signer(certificate, u64::try_from(now.unix_ms() / 1_000).unwrap_or_default()).map_err(unusable)?;
+    let digest = Digest::of(b"countersign/seal-key-test/v1").0;
+    let signature = key.sign(&digest).map_err(|fault| Fault::Key(fault.to_string()))?;
+    check_digest(certificate, &digest, &signature).map_err(|_| {
+        Fault::Unsafe(
+            "the key that seals does not belong to its certificate, or is not on P-256: set [seal] certificates to \
+             the chain that was issued for this key"
+                .to_owned(),
+        )
+    })?;
+    Ok(certificate)
 }
 
 fn software_seal_key(root: &WrappingKey, row: &KeyRow) -> Result<SoftwareKey, Fault> {

@@ -23,6 +23,7 @@ use countersign_pdf::{
     objects::{NewObjects, ObjectId},
     place::{PlaceRefusal, place},
     seal::{Attachment, SealError, SealKey, SealRequest, SignerText, UtcTime, seal},
+    verify::{SealFailure, verify},
 };
 use countersign_tlog::ProofFile;
 use countersign_verify::{LoggedEvent, Subject, System, Trail, trail};
@@ -86,6 +87,23 @@ pub enum SealFault {
     /// The seal's certificate cannot be read.
     #[error("the seal's certificate cannot be read")]
     SealCertificate,
+    /// The envelope is bound to another certificate than the configured one.
+    #[error(
+        "the envelope is to be sealed with the certificate whose SHA-256 is {promised}, but the configured one is \
+         {configured}: put the key and the certificate {promised} back until no envelope is in `sealing`"
+    )]
+    OtherCertificate {
+        /// SHA-256 of the certificate that `envelope.sealing` names.
+        promised: Digest,
+        /// SHA-256 of the one that is configured.
+        configured: Digest,
+    },
+    /// What was sealed does not hold.
+    #[error("what was sealed does not verify ({code}): {0}", code = .0.code())]
+    Unverified(#[from] SealFailure),
+    /// What was sealed is not what was to be sealed.
+    #[error("what was sealed is another document than the original, or bears another certificate")]
+    Mixed,
 }
 
 /// The subject of a certificate, as RFC 4514 writes it.
@@ -122,14 +140,24 @@ impl Sealing<'_> {
         let mut files = Vec::with_capacity(self.originals.len() + 1);
         for (document, original) in &self.originals {
             let bytes = self.seal_document(*document, original, &certificate)?;
+            self.check(&bytes, original)?;
             files.push(SealedFile { document: Some(*document), bytes });
         }
         let (pages, _missing) = standalone(&certificate, self.fonts)?;
         let original = Original::open(&pages, &Limits::default())?;
         let objects = NewObjects::new(original.first_free_object());
         let bytes = self.close(&original, objects, &[], &[], Subject::Certificate)?;
+        self.check(&bytes, &pages)?;
         files.push(SealedFile { document: None, bytes });
         Ok(files)
+    }
+
+    /// Reads a sealed file as a stranger would, before any event says that it is sealed.
+    fn check(&self, sealed: &[u8], original: &[u8]) -> Result<(), SealFault> {
+        let verified = verify(sealed, &Limits::for_sealed())?;
+        let same = verified.original_size_bytes == original.len() as u64
+            && verified.certificate_chain.first() == self.key.certificate_chain().first();
+        if same { Ok(()) } else { Err(SealFault::Mixed) }
     }
 
     /// What the certificate of completion says.
