@@ -177,10 +177,10 @@ async fn signed_by_two_at_once(options: Options) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_sqlite_two_who_sign_at_once_both_sign_and_one_seal_follows() {
-    signed_by_two_at_once(Options::default()).await;
+    Box::pin(signed_by_two_at_once(Options::default())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgresql_two_who_sign_at_once_both_sign_and_one_seal_follows() {
-    signed_by_two_at_once(Options { postgres: true, ..Options::default() }).await;
+    Box::pin(signed_by_two_at_once(Options { postgres: true, ..Options::default() })).await;
 }

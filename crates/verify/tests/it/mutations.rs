@@ -548,8 +548,9 @@ const OF_LOG: &[(&str, Check, OfFiles)] = &[
         change_proof(f, |l| {
             let at = checkpoint_line(l, 4);
             let (name, signature) = l[at].rsplit_once(' ').expect("a signature line");
-            let other = if signature.as_bytes()[20] == b'A' { "B" } else { "A" };
-            l[at] = format!("{name} {}{other}{}", &signature[..20], &signature[21..]);
+            let other = |c: char| if c == 'A' { 'B' } else { 'A' };
+            let changed = signature.char_indices().map(|(index, c)| if index == 20 { other(c) } else { c });
+            l[at] = format!("{name} {}", changed.collect::<String>());
         });
     }),
     ("signed by another key of the same name", Check::Checkpoint, |f| {
