@@ -8,6 +8,6 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         true => verify_sealed_pdf(bytes, &[]),
         false => verify_package(bytes, &[]),
     };
-    assert_ne!(report.verdict(), Verdict::Genuine, "there is no key");
+    assert!(matches!(report.verdict(), Verdict::Failed | Verdict::Incomplete), "there is no key");
     assert!(!report.to_text().is_empty() && !report.to_json().is_empty());
 });

@@ -69,7 +69,7 @@ pub(crate) fn measure(pdf: &Path, out: &Path, count: u32) -> Result<Value, Failu
 }
 
 fn genuine(report: &Report) -> Result<(), Failure> {
-    if report.verdict() == Verdict::Genuine { Ok(()) } else { Err(report.to_text().into()) }
+    if report.verdict() == Verdict::GenuineSandbox { Ok(()) } else { Err(report.to_text().into()) }
 }
 
 /// An envelope that went through its whole life, and what the job sealed it from.
@@ -111,7 +111,6 @@ fn seal(house: &House, signed: &Signed, count: u32) -> Result<(Vec<u8>, f64), Fa
     let public_url = app.config.server.public_url.clone();
     let sealing = Sealing {
         envelope: signed.envelope,
-        environment: house.tenant.environment(),
         underway: &signed.underway,
         events: signed.events.clone(),
         proof: &signed.proof,

@@ -1,7 +1,10 @@
 //! The evidence package of a completed envelope: gathered from the store, written by the same code that verifies it.
 
+use std::collections::BTreeMap;
+
 use countersign_core::{
     access::Tenant,
+    digest::Digest,
     envelope::{Body, State},
     id::EnvelopeId,
     refusal::{Code, Refusal},
@@ -14,7 +17,7 @@ use crate::{
     documents,
     envelopes::{self, Opened},
     fault::{Failure, Fault},
-    signer::consent,
+    signer::consent::{self, ConsentVersion},
     vault::on_blocking_thread,
 };
 
@@ -24,6 +27,16 @@ fn not_completed() -> Refusal {
 
 /// The package of an envelope, with its file name.
 pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<(String, Vec<u8>), Failure> {
+    package_with(app, tenant, envelope, consent::EVER_SHOWN).await
+}
+
+/// The same, with the consent texts that were ever shown.
+pub async fn package_with(
+    app: &App,
+    tenant: &Tenant,
+    envelope: EnvelopeId,
+    ever_shown: &[ConsentVersion],
+) -> Result<(String, Vec<u8>), Failure> {
     let opened = envelopes::read(app, tenant, envelope).await?;
     let State::Completed(underway, _) = &opened.folded.state else { return Err(not_completed().into()) };
     let (events, proof) = logged(app, &opened).await?;
@@ -35,7 +48,7 @@ pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result
         files.push(PackageDocument { id: document.id, original, sealed });
     }
     let certificate = documents::artifact(app, tenant, envelope, None).await?;
-    let consents = vec![ConsentFile { version: consent::VERSION.to_owned(), text: consent::TEXT.to_owned() }];
+    let consents = consents(&events, ever_shown)?;
     let bytes = on_blocking_thread(move || {
         let broken = |reason: String| Fault::Sealed(format!("the certificate of completion ({reason})"));
         let verified = verify_seal(&certificate, &Limits::for_sealed())
@@ -48,6 +61,24 @@ pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result
     })
     .await??;
     Ok((countersign_verify::package::file_name(envelope), bytes))
+}
+
+/// The consent texts that the events name, as they were shown then.
+fn consents(events: &[LoggedEvent], ever_shown: &[ConsentVersion]) -> Result<Vec<ConsentFile>, Fault> {
+    let mut named: BTreeMap<&str, Digest> = BTreeMap::new();
+    for logged in events {
+        if let Body::DisclosureShown { text, .. } = &logged.recorded.event.body {
+            named.insert(&text.version, text.sha256);
+        }
+    }
+    let file = |(version, sha256): (&str, Digest)| {
+        let shown = ever_shown.iter().find(|shown| shown.version == version);
+        let shown = shown.filter(|shown| Digest::of(shown.text.as_bytes()) == sha256);
+        let missing = || Fault::Missing(format!("the consent text {version} with the SHA-256 {sha256}"));
+        let text = shown.ok_or_else(missing)?.text.to_owned();
+        Ok(ConsentFile { version: version.to_owned(), text })
+    };
+    named.into_iter().map(file).collect()
 }
 
 /// The events that are in the log, at least up to the seal, and the proof of the last of them.

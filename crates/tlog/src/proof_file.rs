@@ -178,11 +178,21 @@ impl ProofFile {
         &self.checkpoint
     }
 
+    /// The checkpoint, if one of the verifiers signed it: the first half of [`Self::verify`].
+    pub fn open(&self, verifiers: &[Verifier]) -> Result<Opened, OpenRefusal> {
+        open_note(&self.checkpoint, verifiers)
+    }
+
+    /// Shows that `entry` is under `checkpoint`, whoever signed it: the second half of [`Self::verify`].
+    pub fn includes(&self, entry: &[u8], checkpoint: &Checkpoint) -> Result<(), ProofRefusal> {
+        verify_inclusion(self.index, checkpoint.size(), checkpoint.root(), leaf_hash(entry), &self.proof)
+    }
+
     /// Shows that `entry` is in the log of one of the verifiers, or names the first thing that is wrong
     /// (tlog-proof §Verifying a tlog proof). How many cosignatures are enough is for the caller to say.
     pub fn verify(&self, entry: &[u8], verifiers: &[Verifier]) -> Result<VerifiedProof, ProofFailure> {
-        let Opened { checkpoint, cosignatures, unverified } = open_note(&self.checkpoint, verifiers)?;
-        verify_inclusion(self.index, checkpoint.size(), checkpoint.root(), leaf_hash(entry), &self.proof)?;
+        let Opened { checkpoint, cosignatures, unverified } = self.open(verifiers)?;
+        self.includes(entry, &checkpoint)?;
         Ok(VerifiedProof { checkpoint, index: self.index, cosignatures, unverified })
     }
 }

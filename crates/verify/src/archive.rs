@@ -92,7 +92,12 @@ pub(crate) fn defect(archive: &[u8], entries: &[Entry<'_>]) -> Option<ArchiveRef
     let mut rest = archive;
     for entry in entries {
         let expected = local_header(entry);
-        let (header, after) = rest.split_at_checked(expected.len())?;
+        let Some((header, after)) = rest.split_at_checked(expected.len()) else {
+            return Some(ArchiveRefusal::Malformed {
+                offset: archive.len() - rest.len(),
+                expected: "a whole header",
+            });
+        };
         if header != expected {
             let name = entry.name.to_owned();
             // Bytes 14 to 17 hold the checksum (§4.3.7).
@@ -104,7 +109,11 @@ pub(crate) fn defect(archive: &[u8], entries: &[Entry<'_>]) -> Option<ArchiveRef
                 ArchiveRefusal::Header { name }
             });
         }
-        rest = after.split_at_checked(entry.bytes.len())?.1;
+        let Some((_, after)) = after.split_at_checked(entry.bytes.len()) else {
+            let offset = archive.len() - after.len();
+            return Some(ArchiveRefusal::Malformed { offset, expected: "a whole file" });
+        };
+        rest = after;
     }
     (rest != directory(entries)).then_some(ArchiveRefusal::Directory)
 }
@@ -154,4 +163,19 @@ fn directory(entries: &[Entry<'_>]) -> Vec<u8> {
         [END_SIGNATURE.as_slice(), &[0; 4], &count, &count, &size, &as_u32(offset).to_le_bytes(), &[0, 0]];
     directory.extend_from_slice(&end.concat());
     directory
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_that_ends_early_is_never_without_defect() {
+        let entries = [Entry { name: "a", bytes: b"one" }, Entry { name: "b", bytes: b"two" }];
+        let archive = write(&entries).expect("small");
+        assert_eq!(defect(&archive, &entries), None);
+        for end in 0..archive.len() {
+            assert!(defect(&archive[..end], &entries).is_some(), "{end} bytes");
+        }
+    }
 }

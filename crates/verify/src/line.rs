@@ -3,7 +3,7 @@
 
 use countersign_core::{
     digest::Digest,
-    envelope::{Opening, Recorded},
+    envelope::{Body, Event, Opening, Recorded},
     secret::Personal,
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,49 @@ pub struct LoggedEvent {
     pub log_index: u64,
 }
 
+/// An event as it was read, with its place in the log where its line states one.
+#[derive(Clone, Debug)]
+pub(crate) struct Followed {
+    pub(crate) recorded: Recorded,
+    pub(crate) leaf: Option<Leaf>,
+}
+
+/// A place in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leaf {
+    /// The random id that the leaf begins with.
+    pub(crate) id: [u8; 16],
+    /// Number of the leaf, from 0.
+    pub(crate) index: u64,
+}
+
+/// Which events of a stream state their place in the log: those up to the start of the sealing, which are under the
+/// seals, and the last, which is proven. Nothing vouches for the places of others, so that they are left out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed {
+    sealing: Option<usize>,
+    last: Option<usize>,
+}
+
+impl Placed {
+    /// The rule for this stream. One that never came to the seal is a trail, all of it under the seal.
+    pub(crate) fn of<'a>(events: impl Iterator<Item = &'a Event>) -> Self {
+        let (mut sealing, mut last) = (None, None);
+        for (index, event) in events.enumerate() {
+            last = Some(index);
+            if sealing.is_none() && matches!(event.body, Body::SealingStarted { .. }) {
+                sealing = last;
+            }
+        }
+        Self { sealing, last }
+    }
+
+    /// Whether the event at this position, from 0, states its place.
+    pub(crate) fn states(self, position: usize) -> bool {
+        self.sealing.is_none_or(|sealing| position <= sealing) || self.last == Some(position)
+    }
+}
+
 /// A line of `events.jsonl`, and an element of a trail's `events`. Names are declared in canonical order, here and in
 /// [`OpeningLine`], so that serde writes canonical JSON as it is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,9 +71,11 @@ pub(crate) struct Line {
     /// The event's frame. Canonical JSON inside canonical JSON keeps its bytes.
     event: Box<RawValue>,
     /// The leaf id in lowercase hex.
-    leaf_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    leaf_id: Option<String>,
     /// Number of the leaf, from 0.
-    pub(crate) log_index: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_index: Option<u64>,
     /// In the order of the event's values.
     pub(crate) openings: Vec<OpeningLine>,
 }
@@ -48,9 +93,16 @@ pub(crate) struct OpeningLine {
 }
 
 impl Line {
+    /// The lines of a stream.
+    pub(crate) fn all(events: &[LoggedEvent]) -> Vec<Self> {
+        let placed = Placed::of(events.iter().map(|logged| &logged.recorded.event));
+        let line = |(position, logged)| Self::of(logged, placed.states(position));
+        events.iter().enumerate().map(line).collect()
+    }
+
     /// The line of an event. A recorded event's bytes are JSON because `Chain` wrote or read them; others would give
     /// `null`, which no reader takes for an event.
-    pub(crate) fn of(logged: &LoggedEvent) -> Self {
+    fn of(logged: &LoggedEvent, states_place: bool) -> Self {
         let frame = String::from_utf8(logged.recorded.bytes.clone()).ok();
         let openings = logged.recorded.event.veiled().into_iter().filter_map(|veiled| {
             let opening = veiled.opening.as_ref()?;
@@ -59,8 +111,8 @@ impl Line {
         });
         Self {
             event: frame.and_then(|frame| RawValue::from_string(frame).ok()).unwrap_or_default(),
-            leaf_id: hex::encode(logged.leaf_id),
-            log_index: logged.log_index,
+            leaf_id: states_place.then(|| hex::encode(logged.leaf_id)),
+            log_index: states_place.then_some(logged.log_index),
             openings: openings.collect(),
         }
     }
@@ -75,9 +127,16 @@ impl Line {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// The leaf id; `None` if it is not 16 bytes in lowercase hex.
-    pub(crate) fn leaf_id(&self) -> Option<[u8; 16]> {
-        bytes_16(&self.leaf_id)
+    /// The place in the log, if it is stated; says what is wrong with it.
+    pub(crate) fn leaf(&self) -> Result<Option<Leaf>, &'static str> {
+        match (&self.leaf_id, self.log_index) {
+            (None, None) => Ok(None),
+            (Some(id), Some(index)) => {
+                let id = bytes_16(id).ok_or("its leaf id is not 16 bytes in lowercase hex")?;
+                Ok(Some(Leaf { id, index }))
+            }
+            _ => Err("it has only one of leaf id and log index"),
+        }
     }
 }
 
@@ -97,8 +156,8 @@ fn bytes_16(text: &str) -> Option<[u8; 16]> {
 /// `events.jsonl`: a line for each event.
 pub(crate) fn write_lines(events: &[LoggedEvent]) -> Vec<u8> {
     let mut file = Vec::new();
-    for logged in events {
-        file.extend_from_slice(&Line::of(logged).to_bytes());
+    for line in Line::all(events) {
+        file.extend_from_slice(&line.to_bytes());
         file.push(b'\n');
     }
     file

@@ -1,5 +1,5 @@
 //! `countersign-verify`: checks an evidence package or a sealed PDF, offline. Exit codes: 0 genuine, 1 not genuine,
-//! 2 not fully checked or not understood.
+//! 2 not fully checked or not understood, 3 genuine but of a sandbox.
 
 use std::{fs, io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -7,7 +7,8 @@ use clap::Parser;
 use countersign_verify::{Report, Verdict, Verifier, verify_package, verify_sealed_pdf};
 
 /// Checks an evidence package or a sealed PDF without any network. Exit code 0: genuine. 1: not genuine, the first
-/// thing that is wrong is named. 2: not fully checked, or the call was not understood.
+/// thing that is wrong is named. 2: not fully checked, or the call was not understood. 3: genuine, but a sandbox test,
+/// which binds nobody.
 #[derive(Parser)]
 #[command(name = "countersign-verify", version)]
 struct Arguments {
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
                 Verdict::Genuine => ExitCode::SUCCESS,
                 Verdict::Failed => ExitCode::from(1),
                 Verdict::Incomplete => ExitCode::from(2),
+                Verdict::GenuineSandbox => ExitCode::from(3),
             }
         }
         Err(reason) => {

@@ -4,6 +4,7 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use countersign_core::{
+    access::Environment,
     digest::Digest,
     envelope::{
         Body, Event,
@@ -141,6 +142,7 @@ impl Package {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) envelope: EnvelopeId,
+    pub(crate) environment: Environment,
     pub(crate) documents: Vec<Document>,
     /// Consent texts by version, as often as they are named with their digests.
     pub(crate) consents: BTreeMap<String, Vec<Digest>>,
@@ -151,15 +153,15 @@ impl Plan {
     pub(crate) fn of<'a>(events: impl Iterator<Item = &'a Event>) -> Option<Self> {
         let mut events = events.peekable();
         let created = events.peek()?;
-        let Body::Created { documents, .. } = &created.body else { return None };
-        let (envelope, documents) = (created.envelope, documents.clone());
+        let Body::Created { environment, documents, .. } = &created.body else { return None };
+        let (envelope, environment, documents) = (created.envelope, *environment, documents.clone());
         let mut consents: BTreeMap<String, Vec<Digest>> = BTreeMap::new();
         for event in events {
             if let Some(ConsentText { version, sha256 }) = consent_of(&event.body) {
                 consents.entry(version.clone()).or_default().push(*sha256);
             }
         }
-        Some(Self { envelope, documents, consents })
+        Some(Self { envelope, environment, documents, consents })
     }
 
     /// The names of all files but the manifest, in order.

@@ -1,5 +1,7 @@
 //! The package's README: what is in it, and how to check it with tools that are not ours.
 
+use countersign_core::access::Environment;
+
 use crate::package::{Plan, original_name, sealed_name};
 
 /// `README.txt`, which follows from the events alone.
@@ -20,8 +22,13 @@ pub(crate) fn of(plan: &Plan) -> String {
             format!("    qpdf --show-attachment=countersign-trail.json {sealed} | jq .subject\n"),
         ]);
     }
+    let sandbox = match plan.environment {
+        Environment::Live => "",
+        Environment::Sandbox => "\n\nTHIS IS A SANDBOX TEST. IT BINDS NOBODY.",
+    };
     include_str!("readme.txt")
         .replace("{envelope}", &plan.envelope.to_string())
+        .replace("{sandbox}", sandbox)
         .replace("{originals}", originals.trim_end())
         .replace("{seals}", seals.trim_end())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use countersign_core::access::Environment;
 use serde::Serialize;
 
 macro_rules! checks {
@@ -41,15 +42,16 @@ checks! {
     Disclosed = "disclosed", "Every personal value is disclosed";
     Checkpoint = "checkpoint", "The checkpoint is signed by a pinned key of the log";
     Inclusion = "inclusion", "The last event, and through the chain all before it, is in the log";
-    Positions = "positions", "The events stand in the log in their order";
+    Positions = "positions", "The events state their places in the log as far as these are vouched for, in order";
     Acts = "acts", "Each signature is bound to documents, values, consent and button as they were shown";
     Legal = "legal", "Every event could follow from the ones before it by the rules of envelopes";
     Ended = "ended", "The envelope went as far as this evidence claims";
     Consent = "consent", "The consent texts are those that were agreed to";
     Original = "original", "The original is the one that was uploaded";
     SealedFile = "sealed_file", "The sealed PDF is the one that the events name";
-    SealCertificate = "seal_certificate", "The seal was made with the certificate that the events name";
-    Prefix = "prefix", "The sealed PDF begins with the original, byte for byte";
+    SealCertificate = "seal_certificate", "The seal was made with the certificate that the events name, which could seal then";
+    SealTime = "seal_time", "The seal bears the time at which the events began it";
+    Prefix = "prefix", "The sealed PDF begins with the original, byte for byte, which has the pages that the events say";
     TrailSubject = "trail_subject", "The trail speaks of this file and this system";
     TrailEvents = "trail_events", "The trail's events are those of the package, up to the seal";
     TrailInclusion = "trail_inclusion", "The trail's own proof shows its last event in the log";
@@ -103,8 +105,10 @@ fn one_line(text: &str) -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Everything was checked and holds.
+    /// Everything was checked and holds, and the envelope is a live one.
     Genuine,
+    /// Everything was checked and holds, but the envelope is a sandbox's: a test that binds nobody.
+    GenuineSandbox,
     /// Something does not hold.
     Failed,
     /// What was checked holds, but not everything was checked.
@@ -116,6 +120,8 @@ pub enum Verdict {
 pub struct Report {
     /// The envelope, once its events could be read.
     pub envelope: Option<String>,
+    /// Sandbox or live, once its first event could be read.
+    pub environment: Option<Environment>,
     /// What the events say in words: who sent, who acted, how each was identified.
     pub account: Vec<String>,
     /// The checks, in the order of [`Check`].
@@ -139,6 +145,8 @@ struct JsonReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     envelope: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<Environment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     first_failure: Option<&'static str>,
     account: &'a [String],
     items: Vec<JsonItem<'a>>,
@@ -153,11 +161,13 @@ impl Report {
     /// The whole in one word.
     pub fn verdict(&self) -> Verdict {
         if self.first_failure().is_some() {
-            Verdict::Failed
-        } else if self.items.iter().all(|item| item.outcome == Outcome::Passed) {
-            Verdict::Genuine
-        } else {
-            Verdict::Incomplete
+            return Verdict::Failed;
+        }
+        let all_passed = self.items.iter().all(|item| item.outcome == Outcome::Passed);
+        match self.environment.filter(|_| all_passed) {
+            Some(Environment::Live) => Verdict::Genuine,
+            Some(Environment::Sandbox) => Verdict::GenuineSandbox,
+            None => Verdict::Incomplete,
         }
     }
 
@@ -183,21 +193,31 @@ impl Report {
         for line in &self.account {
             let _ = writeln!(text, "  {}", one_line(line));
         }
+        let _ = writeln!(text, "\n{}", self.verdict_line());
+        text
+    }
+
+    fn verdict_line(&self) -> String {
         let envelope = self.envelope.as_deref().unwrap_or("unknown envelope");
-        let _ = match (self.verdict(), self.first_failure()) {
-            (Verdict::Genuine, _) => {
-                writeln!(text, "\nGENUINE: {envelope}. Everything was checked and holds.")
-            }
+        match (self.verdict(), self.first_failure()) {
+            (Verdict::Genuine, _) => format!("GENUINE: {envelope}. Everything was checked and holds."),
+            (Verdict::GenuineSandbox, _) => format!(
+                "GENUINE BUT A SANDBOX TEST: it binds nobody. {envelope}. Everything was checked and holds."
+            ),
             (_, Some(item)) => {
                 let (id, file, sentence) = (item.check.id(), item.file_text(), one_line(&item.sentence));
-                writeln!(text, "\nNOT GENUINE: {envelope}. First failure: {id}{file}. {sentence}")
+                format!("NOT GENUINE: {envelope}. First failure: {id}{file}. {sentence}")
             }
-            _ => writeln!(
-                text,
-                "\nNOT FULLY CHECKED: {envelope}. What was checked holds; see above for what was not."
-            ),
-        };
-        text
+            _ => {
+                let sandbox = match self.environment {
+                    Some(Environment::Sandbox) => " It is a sandbox test and binds nobody.",
+                    _ => "",
+                };
+                format!(
+                    "NOT FULLY CHECKED: {envelope}. What was checked holds; see above for what was not.{sandbox}"
+                )
+            }
+        }
     }
 
     /// For programs.
@@ -213,6 +233,7 @@ impl Report {
             format: "countersign-report/1",
             verdict: self.verdict(),
             envelope: self.envelope.as_deref(),
+            environment: self.environment,
             first_failure: self.first_failure().map(|item| item.check.id()),
             account: &self.account,
             items: items.collect(),

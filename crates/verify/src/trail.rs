@@ -55,7 +55,7 @@ impl Trail<'_> {
         let raw =
             |json: Vec<u8>| String::from_utf8(json).ok().and_then(|json| RawValue::from_string(json).ok());
         let written = Written {
-            events: self.events.iter().map(Line::of).collect(),
+            events: Line::all(&self.events),
             format: FORMAT,
             proof: &self.proof,
             subject: raw(crate::json::canonical(&self.subject)),

@@ -7,6 +7,7 @@ use super::event::{
     AdoptionMethod, Download, Factor, FieldKind, IpSource, Rect, Role, SealedDocument, ShownDocument,
 };
 use crate::{
+    access::Environment,
     digest::Digest,
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, LinkId, MailId, OrganizationId,
@@ -153,6 +154,8 @@ pub struct NewField {
 pub struct NewEnvelope {
     /// Its id.
     pub envelope: EnvelopeId,
+    /// Sandbox or live.
+    pub environment: Environment,
     /// The organization.
     pub organization: OrganizationId,
     /// Its name.

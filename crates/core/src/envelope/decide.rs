@@ -178,6 +178,7 @@ impl<'a> Deciding<'a> {
             })
             .collect();
         self.push(Body::Created {
+            environment: new.environment,
             organization: new.organization,
             organization_name: new.organization_name,
             title,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::veil::Veiled;
 use crate::{
+    access::Environment,
     digest::Digest,
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, LinkId, MailId, OrganizationId,
@@ -324,6 +325,8 @@ pub enum Body {
     /// The envelope was created.
     #[serde(rename = "envelope.created")]
     Created {
+        /// A sandbox envelope binds nobody; evidence of it says so.
+        environment: Environment,
         organization: OrganizationId,
         /// Name of the organization, shown to recipients as the sender.
         organization_name: String,

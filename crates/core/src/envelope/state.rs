@@ -9,6 +9,7 @@ use super::{
     veil::Veiled,
 };
 use crate::{
+    access::Environment,
     digest::Digest,
     id::{CodeId, DocumentId, LinkId, MailId, OrganizationId, RecipientId, SessionId},
     limits,
@@ -42,6 +43,8 @@ pub enum State {
 pub struct Contents {
     /// When it was created.
     pub created_at: Time,
+    /// Sandbox or live.
+    pub environment: Environment,
     /// By which organization.
     pub organization: OrganizationId,
     /// The organization's name then.
@@ -372,6 +375,7 @@ impl State {
 
     fn create(&mut self, event: &Event) {
         let Body::Created {
+            environment,
             organization,
             organization_name,
             title,
@@ -386,6 +390,7 @@ impl State {
         };
         *self = Self::Draft(Contents {
             created_at: event.at,
+            environment: *environment,
             organization: *organization,
             organization_name: organization_name.clone(),
             title: title.clone(),

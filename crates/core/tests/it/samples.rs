@@ -1,6 +1,7 @@
 //! One event of every type, with every optional part filled, from fixed bytes.
 
 use countersign_core::{
+    access::Environment,
     digest::Digest,
     envelope::{
         Body, Event, Veiled,
@@ -84,6 +85,7 @@ fn created() -> Body {
         factor: if index == 0 { Factor::EmailCode } else { Factor::Link },
     });
     Body::Created {
+        environment: Environment::Sandbox,
         organization: OrganizationId::from_bytes([0x99; 16]),
         organization_name: "Rose & Søn".to_owned(),
         title: veiled("Lease"),

@@ -1,6 +1,7 @@
 //! An envelope under test, with a clock and dice of its own.
 
 use countersign_core::{
+    access::Environment,
     digest::Digest,
     envelope::{
         Body, Chain, Command, Context, Recorded, State,
@@ -66,6 +67,7 @@ pub(crate) fn new_envelope(recipients: Vec<NewRecipient>, fields: Vec<NewField>)
     };
     NewEnvelope {
         envelope: World::envelope(),
+        environment: Environment::Live,
         organization: OrganizationId::from_bytes([7; 16]),
         organization_name: "Rose Lettings".to_owned(),
         sender: PersonId::from_bytes([200; 16]),

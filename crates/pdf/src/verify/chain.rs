@@ -4,6 +4,7 @@ use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
 use p256::ecdsa::Signature;
 use p256::ecdsa::signature::Verifier;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
 
@@ -43,6 +44,22 @@ pub fn check_chain(chain: &[Vec<u8>], anchors: &[Vec<u8>], at_unix_s: u64) -> Re
         }
     }
     Err(SealFailure::Untrusted)
+}
+
+/// Checks that a signer's `certificate` (DER) may seal documents and was valid at `at_unix_s` (seconds since 1970). Who
+/// issued it is not looked at.
+pub fn check_signer(certificate: &[u8], at_unix_s: u64) -> Result<(), SealFailure> {
+    let leaf = Certificate::from_der(certificate).map_err(|_| SealFailure::BrokenChain)?;
+    check_leaf(&leaf)?;
+    check_validity(&leaf, at_unix_s)
+}
+
+/// Checks a signature (DER) of a SHA-256 digest by the P-256 key of `certificate` (DER).
+pub fn check_digest(certificate: &[u8], digest: &[u8; 32], signature: &[u8]) -> Result<(), SealFailure> {
+    let certificate = Certificate::from_der(certificate).map_err(|_| SealFailure::BrokenChain)?;
+    let key = verifying_key(&certificate).ok_or(SealFailure::BadSignature)?;
+    let signature = Signature::from_der(signature).map_err(|_| SealFailure::BadSignature)?;
+    key.verify_prehash(digest, &signature).map_err(|_| SealFailure::BadSignature)
 }
 
 /// Orders the certificates of a seal from the signer's and checks each one's signature by the next: none may be left

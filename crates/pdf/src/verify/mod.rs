@@ -13,7 +13,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use attached::SealedAttachment;
-pub use chain::check_chain;
+pub use chain::{check_chain, check_digest, check_signer};
 pub use failure::SealFailure;
 
 use crate::file::syntax::{Dictionary, Node, Value, hex_digit};

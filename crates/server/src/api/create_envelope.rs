@@ -275,6 +275,7 @@ async fn compose(
     let organization = app.organization(call.tenant().organization()).await?;
     Ok(NewEnvelope {
         envelope,
+        environment: call.tenant().environment(),
         organization: organization.id,
         organization_name: organization.name.clone(),
         sender: *sender,

@@ -339,7 +339,7 @@ fn unexpected(sentence: &str) -> DemoFault {
 }
 
 fn genuine(what: &str, report: &Report) -> Result<(), DemoFault> {
-    if report.verdict() == Verdict::Genuine {
+    if report.verdict() == Verdict::GenuineSandbox {
         return Ok(());
     }
     Err(DemoFault::NotGenuine(format!("{what}\n{}", report.to_text())))
@@ -361,7 +361,7 @@ fn report(envelope: &str, written: &Written, took_ms: i64) -> String {
          \n  Envelope         {envelope}\
          \n  Original         {original_size_bytes} bytes, SHA-256 {original_sha256}\
          \n  Sealed PDF       {sealed}, SHA-256 {sealed_sha256}\
-         \n  Evidence         {package}: genuine ({checks} lines of checks)\
+         \n  Evidence         {package}: genuine, of a sandbox ({checks} lines of checks)\
          \n  Log key          {key}\n\
          \nOpen {sealed} in any PDF reader: the certificate of completion is at its end.\
          \nCheck it yourself, without this server:\

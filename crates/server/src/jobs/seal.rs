@@ -1,5 +1,5 @@
 //! Seals an envelope: waits for the checkpoint that covers the last act, hashes the originals again (D-1), seals on a
-//! blocking thread, writes the blobs, and commits the event with the rows that name them.
+//! blocking thread, verifies what was sealed, writes the blobs, and commits the event with the rows that name them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     documents,
     envelopes::{self, Along, Asking, Opened, act_on},
     fault::{Failure, Fault},
-    sealing::{SealedFile, Sealing, system},
+    sealing::{SealFault, SealedFile, Sealing, system},
     vault::on_blocking_thread,
 };
 
@@ -88,9 +88,13 @@ async fn seal(
     events: Vec<LoggedEvent>,
     proof: ProofFile,
 ) -> Result<Sealed, Failure> {
-    let State::Sealing(underway, _) = &opened.folded.state else {
+    let State::Sealing(underway, promised) = &opened.folded.state else {
         return Err(Fault::Missing("the envelope in sealing".to_owned()).into());
     };
+    let (promised, configured) = (*promised, app.keys.seal_certificate_sha256);
+    if promised != configured {
+        return Err(Fault::from(SealFault::OtherCertificate { promised, configured }).into());
+    }
     let mut originals: Vec<(DocumentId, Vec<u8>)> = Vec::new();
     for document in &underway.contents.documents {
         let bytes = documents::original(app, &job.tenant, document.id).await?;
@@ -98,12 +102,11 @@ async fn seal(
     }
     let underway = underway.clone();
     let started = events.last().map_or_else(|| app.now(), |last| last.recorded.event.at);
-    let (app, environment, envelope) = (Arc::clone(app), job.tenant.environment(), opened.envelope);
+    let (app, envelope) = (Arc::clone(app), opened.envelope);
     let sealed = on_blocking_thread(move || {
         let public_url = app.config.server.public_url.clone();
         let sealing = Sealing {
             envelope,
-            environment,
             underway: &underway,
             events,
             proof: &proof,

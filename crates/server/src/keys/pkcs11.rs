@@ -52,7 +52,11 @@ impl TokenKey {
         };
         let slot = slot.ok_or_else(|| Fault::Key("the PKCS#11 module has no such token".to_owned()))?;
         let session = pkcs11.open_ro_session(slot).map_err(token)?;
-        session.login(UserType::User, Some(&AuthPin::new(pin.trim_end().into()))).map_err(token)?;
+        match session.login(UserType::User, Some(&AuthPin::new(pin.trim_end().into()))) {
+            // All sessions of a process with a token are logged in, or none (PKCS#11 §5.6.8).
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
+            Err(error) => return Err(token(error)),
+        }
         let wanted =
             [Attribute::Class(ObjectClass::PRIVATE_KEY), Attribute::Label(label.clone().into_bytes())];
         let found = session.find_objects(&wanted).map_err(token)?;

@@ -8,7 +8,10 @@ use aws_lc_rs::{
     signature::{ECDSA_P256_SHA256_ASN1, ParsedPublicKey},
 };
 use countersign_core::{digest::Digest, time::Time};
-use countersign_pdf::seal::{KeyFault, SealKey, SoftwareKey};
+use countersign_pdf::{
+    seal::{KeyFault, SealKey, SoftwareKey},
+    verify::{SealFailure, check_digest, check_signer},
+};
 use countersign_store::{Batch, CommitError, Store, batch::Row, rows::KeyRow};
 use countersign_tlog::{LogSigner, Verifier};
 use der::Decode as _;
@@ -33,7 +36,8 @@ pub struct SharedSealKey {
 }
 
 impl SharedSealKey {
-    fn new(key: Arc<dyn SealKey + Send + Sync>) -> Result<Self, Fault> {
+    /// Shares a key; one without a P-256 certificate is refused.
+    pub fn new(key: impl SealKey + Send + Sync + 'static) -> Result<Self, Fault> {
         let unusable = |_| Fault::Key("the seal's certificate has no P-256 key".to_owned());
         let leaf = key.certificate_chain().first();
         let leaf = leaf.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
@@ -41,7 +45,7 @@ impl SharedSealKey {
             .map_err(|error| Fault::Key(format!("the seal's certificate cannot be read: {error}")))?;
         let public = leaf.tbs_certificate().subject_public_key_info().subject_public_key.raw_bytes();
         let certified = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public.to_vec()).map_err(unusable)?;
-        Ok(Self { key, certified: Arc::new(certified) })
+        Ok(Self { key: Arc::new(key), certified: Arc::new(certified) })
     }
 }
 
@@ -105,16 +109,39 @@ impl ServerKeys {
             LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
         let tokens = making.root.unwrap(&place(TOKENS), &tokens.wrapped_key)?;
         let seal = if let Some(module) = &seal.pkcs11_module {
-            SharedSealKey::new(Arc::new(TokenKey::open(module, seal)?))?
+            SharedSealKey::new(TokenKey::open(module, seal)?)?
         } else {
             let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
-            SharedSealKey::new(Arc::new(software_seal_key(making.root, &row)?))?
+            SharedSealKey::new(software_seal_key(making.root, &row)?)?
         };
-        let own = seal.certificate_chain().first();
-        let own = own.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
-        let seal_certificate_sha256 = Digest::of(own);
+        let seal_certificate_sha256 = Digest::of(check_seal_key(&seal, making.now)?);
         Ok(Self { log, seal, seal_certificate_sha256, tokens })
     }
+}
+
+/// Tries the key that seals before anything depends on it; gives its certificate (DER).
+fn check_seal_key(key: &SharedSealKey, now: Time) -> Result<&[u8], Fault> {
+    let certificate = key.certificate_chain().first();
+    let certificate = certificate.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
+    let unusable = |failure: SealFailure| {
+        Fault::Unsafe(format!(
+            "the certificate that seals cannot be used: {} It must be of a P-256 key, valid today, and for signing \
+             documents (key usage digitalSignature or nonRepudiation; extended key usage emailProtection and \
+             documentSigning).",
+            failure.sentence()
+        ))
+    };
+    check_signer(certificate, u64::try_from(now.unix_ms() / 1_000).unwrap_or_default()).map_err(unusable)?;
+    let digest = Digest::of(b"countersign/seal-key-test/v1").0;
+    let signature = key.sign(&digest).map_err(|fault| Fault::Key(fault.to_string()))?;
+    check_digest(certificate, &digest, &signature).map_err(|_| {
+        Fault::Unsafe(
+            "the key that seals does not belong to its certificate, or is not on P-256: set [seal] certificates to \
+             the chain that was issued for this key"
+                .to_owned(),
+        )
+    })?;
+    Ok(certificate)
 }
 
 fn software_seal_key(root: &WrappingKey, row: &KeyRow) -> Result<SoftwareKey, Fault> {

@@ -23,6 +23,7 @@ use countersign_pdf::{
     objects::{NewObjects, ObjectId},
     place::{PlaceRefusal, place},
     seal::{Attachment, SealError, SealKey, SealRequest, SignerText, UtcTime, seal},
+    verify::{SealFailure, verify},
 };
 use countersign_tlog::ProofFile;
 use countersign_verify::{LoggedEvent, Subject, System, Trail, trail};
@@ -34,8 +35,6 @@ use x509_cert::Certificate as X509;
 pub struct Sealing<'a> {
     /// Which envelope.
     pub envelope: EnvelopeId,
-    /// Sandbox or live.
-    pub environment: Environment,
     /// What its recipients did.
     pub underway: &'a Underway,
     /// Its events up to and including `envelope.sealing`, with their openings.
@@ -88,6 +87,23 @@ pub enum SealFault {
     /// The seal's certificate cannot be read.
     #[error("the seal's certificate cannot be read")]
     SealCertificate,
+    /// The envelope is bound to another certificate than the configured one.
+    #[error(
+        "the envelope is to be sealed with the certificate whose SHA-256 is {promised}, but the configured one is \
+         {configured}: put the key and the certificate {promised} back until no envelope is in `sealing`"
+    )]
+    OtherCertificate {
+        /// SHA-256 of the certificate that `envelope.sealing` names.
+        promised: Digest,
+        /// SHA-256 of the one that is configured.
+        configured: Digest,
+    },
+    /// What was sealed does not hold.
+    #[error("what was sealed does not verify ({code}): {0}", code = .0.code())]
+    Unverified(#[from] SealFailure),
+    /// What was sealed is not what was to be sealed.
+    #[error("what was sealed is another document than the original, or bears another certificate")]
+    Mixed,
 }
 
 /// The subject of a certificate, as RFC 4514 writes it.
@@ -124,14 +140,24 @@ impl Sealing<'_> {
         let mut files = Vec::with_capacity(self.originals.len() + 1);
         for (document, original) in &self.originals {
             let bytes = self.seal_document(*document, original, &certificate)?;
+            self.check(&bytes, original)?;
             files.push(SealedFile { document: Some(*document), bytes });
         }
         let (pages, _missing) = standalone(&certificate, self.fonts)?;
         let original = Original::open(&pages, &Limits::default())?;
         let objects = NewObjects::new(original.first_free_object());
         let bytes = self.close(&original, objects, &[], &[], Subject::Certificate)?;
+        self.check(&bytes, &pages)?;
         files.push(SealedFile { document: None, bytes });
         Ok(files)
+    }
+
+    /// Reads a sealed file as a stranger would, before any event says that it is sealed.
+    fn check(&self, sealed: &[u8], original: &[u8]) -> Result<(), SealFault> {
+        let verified = verify(sealed, &Limits::for_sealed())?;
+        let same = verified.original_size_bytes == original.len() as u64
+            && verified.certificate_chain.first() == self.key.certificate_chain().first();
+        if same { Ok(()) } else { Err(SealFault::Mixed) }
     }
 
     /// What the certificate of completion says.
@@ -142,7 +168,6 @@ impl Sealing<'_> {
         let (origin, size, root) = (line()?, line()?, line()?);
         let leaf = self.key.certificate_chain().first().ok_or(SealFault::SealCertificate)?;
         let circumstances = story::Circumstances {
-            environment: self.environment,
             log: LogStatement {
                 origin: origin.to_owned(),
                 tree_size: size.parse().map_err(|_| SealFault::Checkpoint)?,
@@ -186,6 +211,14 @@ impl Sealing<'_> {
         self.close(&original, objects, &overlays, &pages, subject)
     }
 
+    fn reason(&self) -> String {
+        let reason = format!("Seals what the recipients of {} signed", self.envelope);
+        match self.underway.contents.environment {
+            Environment::Live => reason,
+            Environment::Sandbox => format!("{reason} (a sandbox test that binds nobody)"),
+        }
+    }
+
     fn close(
         &self,
         original: &Original<'_>,
@@ -210,7 +243,7 @@ impl Sealing<'_> {
         };
         let signer = SignerText {
             name: format!("{} through Countersign", self.underway.contents.organization_name),
-            reason: format!("Seals what the recipients of {} signed", self.envelope),
+            reason: self.reason(),
             location: String::new(),
         };
         let request = SealRequest {

@@ -23,8 +23,6 @@ use countersign_pdf::{
 /// What the certificate says beyond the events.
 #[derive(Clone, Debug)]
 pub struct Circumstances {
-    /// Sandbox or live.
-    pub environment: CoreEnvironment,
     /// Origin, size and root (base64) of the covering checkpoint.
     pub log: LogStatement,
     /// The seal's certificate.
@@ -47,7 +45,7 @@ pub fn certificate(
         envelope_id: envelope.to_owned(),
         organization: contents.organization_name.clone(),
         sender: sender(contents, events),
-        environment: match circumstances.environment {
+        environment: match contents.environment {
             CoreEnvironment::Live => Environment::Live,
             CoreEnvironment::Sandbox => Environment::Sandbox,
         },

@@ -22,10 +22,24 @@ use super::{
 };
 use crate::{app::App, http::problem::Problem};
 
+/// A text as it is or was shown.
+#[derive(Clone, Copy, Debug)]
+pub struct ConsentVersion {
+    /// Its version.
+    pub version: &'static str,
+    /// The text, exactly as it is shown.
+    pub text: &'static str,
+}
+
+/// The version that is shown.
+pub const CURRENT: ConsentVersion =
+    ConsentVersion { version: "en-v1", text: include_str!("../../consent/en-v1.txt") };
+/// Every version that was ever shown: evidence of old envelopes holds the text that they name. None is ever removed.
+pub const EVER_SHOWN: &[ConsentVersion] = &[CURRENT];
 /// Version of the text.
-pub const VERSION: &str = "en-v1";
+pub const VERSION: &str = CURRENT.version;
 /// The text, exactly as it is shown.
-pub const TEXT: &str = include_str!("../../consent/en-v1.txt");
+pub const TEXT: &str = CURRENT.text;
 
 static SHA256: LazyLock<Digest> = LazyLock::new(|| Digest::of(TEXT.as_bytes()));
 
@@ -120,8 +134,22 @@ mod tests {
     /// S-2: the text is versioned; a changed text needs a new version, so that old consents keep their text.
     #[test]
     fn the_text_of_a_version_never_changes() {
-        let golden = include_str!("../../consent/en-v1.sha256").trim();
-        assert_eq!(sha256().to_string(), golden, "add a new version instead of changing this one");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("consent");
+        let mut pinned: Vec<(String, String)> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "sha256"))
+            .map(|path| {
+                let digest = std::fs::read_to_string(&path).unwrap().trim().to_owned();
+                (path.file_stem().unwrap().to_str().unwrap().to_owned(), digest)
+            })
+            .collect();
+        pinned.sort();
+        let digest = |one: &ConsentVersion| Digest::of(one.text.as_bytes()).to_string();
+        let mut shown: Vec<_> = EVER_SHOWN.iter().map(|one| (one.version.to_owned(), digest(one))).collect();
+        shown.sort();
+        assert_eq!(shown, pinned, "add a new version, with its digest, instead of changing or removing one");
+        assert!(EVER_SHOWN.iter().any(|one| one.version == VERSION));
     }
 
     /// What the ESIGN Act § 101(c)(1) asks a disclosure to say.

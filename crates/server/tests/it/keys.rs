@@ -2,10 +2,14 @@
 
 use std::{os::unix::fs::PermissionsExt as _, path::Path, process::Command, sync::Arc};
 
-use countersign_core::digest::Digest;
-use countersign_pdf::seal::SealKey as _;
+use countersign_core::{digest::Digest, time::Time};
+use countersign_pdf::{
+    inspect::{Limits, Original},
+    objects::NewObjects,
+    seal::{SealKey as _, SealRequest, SignerText, UtcTime},
+};
 use countersign_server::{
-    app::{App, SystemClock},
+    app::{App, Clock, SystemClock},
     config::{Config, Seal},
     fault::Fault,
     keys::TokenKey,
@@ -71,7 +75,22 @@ async fn a_data_folder_that_others_may_read_is_refused() {
     assert!(start(&config, 2).await.unwrap_err().to_string().contains("chmod 700"));
 }
 
-/// The seal key can live on a token: SoftHSM2 signs, and the signature verifies under the token's public key.
+/// A certificate for the key: for ever, and to sign documents if its `purposes` are not other ones.
+fn seal_certificate(
+    pair: &rcgen::KeyPair,
+    purposes: &[rcgen::ExtendedKeyUsagePurpose],
+) -> rcgen::Certificate {
+    let mut params = rcgen::CertificateParams::default();
+    params.key_usages = vec![rcgen::KeyUsagePurpose::DigitalSignature];
+    let document_signing = rcgen::ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 36]);
+    params.extended_key_usages = match purposes {
+        [] => vec![rcgen::ExtendedKeyUsagePurpose::EmailProtection, document_signing],
+        others => others.to_vec(),
+    };
+    params.self_signed(pair).unwrap()
+}
+
+/// The seal key can live on a token: SoftHSM2 seals a PDF, and the seal verifies.
 #[test]
 fn a_key_on_a_pkcs11_token_signs() {
     let module = ["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"]
@@ -86,7 +105,7 @@ fn a_key_on_a_pkcs11_token_signs() {
     std::fs::write(&conf, format!("directories.tokendir = {}\n", tokens.display())).unwrap();
 
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+    let certificate = seal_certificate(&pair, &[]);
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("key.pem"), pair.serialize_pem()).unwrap();
     std::fs::write(at("chain.pem"), certificate.pem()).unwrap();
@@ -112,7 +131,8 @@ fn a_key_on_a_pkcs11_token_signs() {
         .env("TOKEN_TEST_FOLDER", folder.path())
         .output()
         .unwrap();
-    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
 }
 
 /// The second half of the test above; by itself it has nothing to do.
@@ -141,6 +161,67 @@ fn in_the_child_a_token_signs() {
     );
     public.verify(b"a document", &signature).unwrap();
     assert_eq!(key.certificate_chain().len(), 1);
+    let bytes = crate::app::pdf(2);
+    let original = Original::open(&bytes, &Limits::default()).unwrap();
+    let signer = SignerText { name: "A token".to_owned(), reason: String::new(), location: String::new() };
+    let request = SealRequest {
+        overlays: &[],
+        extra_pages: &[],
+        objects: NewObjects::new(original.first_free_object()),
+        attachments: &[],
+        signer: &signer,
+        signed_at: UtcTime { year: 2026, month: 11, day: 22, hour: 1, minute: 2, second: 3 },
+        certificate_chain: key.certificate_chain(),
+    };
+    let sealed = countersign_pdf::seal::seal(&original, request, &key).unwrap();
+    let verified = countersign_pdf::verify::verify(&sealed, &Limits::for_sealed()).unwrap();
+    assert_eq!(verified.certificate_chain, key.certificate_chain());
+    the_server_tries_the_token(&folder, &seal);
     let wrong = Seal { label: Some("another".to_owned()), ..seal };
-    assert!(TokenKey::open(Path::new(&module), &wrong).is_err(), "a label that is not there is refused");
+    let refusal = TokenKey::open(Path::new(&module), &wrong).err().map(|fault| fault.to_string());
+    assert!(refusal.is_some_and(|refusal| refusal.contains("0 private keys with the label")));
+}
+
+/// Start-up signs with the token and refuses, in words, a certificate that does not fit the key or may not seal.
+fn the_server_tries_the_token(folder: &std::ffi::OsStr, seal: &Seal) {
+    let folder = Path::new(folder);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let refusal = |name: &str, chain: String, days: i64| {
+        let place = folder.join(name);
+        std::fs::create_dir(&place).unwrap();
+        std::fs::write(place.join("chain.pem"), chain).unwrap();
+        let mut config = config(&place);
+        config.seal = Seal { certificates: Some(place.join("chain.pem")), ..seal.clone() };
+        let clock = Arc::new(LateClock(days));
+        let started = runtime.block_on(App::open(config, clock, Arc::new(TestDice::new(1))));
+        started.err().map(|fault| fault.to_string()).unwrap_or_default()
+    };
+    let pair = rcgen::KeyPair::from_pem(&std::fs::read_to_string(folder.join("key.pem")).unwrap()).unwrap();
+    let other = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let large = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+    let tls = [rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    assert_eq!(refusal("right", seal_certificate(&pair, &[]).pem(), 0), "");
+    for (name, certificate) in
+        [("other", seal_certificate(&other, &[])), ("large", seal_certificate(&large, &[]))]
+    {
+        let sentence = refusal(name, certificate.pem(), 0);
+        assert!(
+            sentence.contains("does not belong to its certificate, or is not on P-256"),
+            "{name}: {sentence}"
+        );
+    }
+    let sentence = refusal("tls", seal_certificate(&pair, &tls).pem(), 0);
+    assert!(sentence.contains("may not be used to seal documents"), "{sentence}");
+    let sentence = refusal("late", seal_certificate(&pair, &[]).pem(), 365 * 3_000);
+    assert!(sentence.contains("was not valid"), "{sentence}");
+    assert!(refusal("none", String::new(), 0).contains("has no certificate"));
+}
+
+/// The machine's clock, so many days ahead.
+struct LateClock(i64);
+
+impl Clock for LateClock {
+    fn now(&self) -> Time {
+        SystemClock.now().plus_s(self.0 * 24 * 3_600)
+    }
 }

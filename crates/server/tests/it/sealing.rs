@@ -3,14 +3,21 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
-use countersign_pdf::seal::SealKey as _;
+use countersign_pdf::seal::{KeyFault, SealKey};
+use countersign_server::{
+    app::App,
+    evidence, jobs,
+    keys::SharedSealKey,
+    signer::consent::{self, ConsentVersion},
+};
 use countersign_verify::{Verdict, Verifier, verify_package, verify_sealed_pdf};
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Key, TestApp, pdf},
+    app::{Key, TestApp, TestDice, envelope_of, logged, pdf},
     people::{Human, drawing, letters, sign, status, types},
 };
 
@@ -253,10 +260,10 @@ async fn the_evidence_verifies_with_the_public_key_alone_and_a_changed_byte_does
     let keys = done.log_key().await;
     let package = done.bytes("/evidence").await;
     let report = verify_package(&package, &keys);
-    assert_eq!(report.verdict(), Verdict::Genuine, "{}", report.to_text());
+    assert_eq!(report.verdict(), Verdict::GenuineSandbox, "{}", report.to_text());
     let sealed = done.sealed(0).await;
     let report = verify_sealed_pdf(&sealed, &keys);
-    assert_eq!(report.verdict(), Verdict::Genuine, "{}", report.to_text());
+    assert_eq!(report.verdict(), Verdict::GenuineSandbox, "{}", report.to_text());
     for place in [100, done.documents[0].1.len() + 50, sealed.len() - 60_000, sealed.len() - 30_000] {
         let mut changed = sealed.clone();
         changed[place] ^= 1;
@@ -264,7 +271,7 @@ async fn the_evidence_verifies_with_the_public_key_alone_and_a_changed_byte_does
     }
     let other = TestApp::start_with(crate::app::Options { seed: 9, ..Default::default() }).await;
     let stranger: Vec<Verifier> = vec![other.app.log.verifier_key().parse().unwrap()];
-    assert_ne!(verify_package(&package, &stranger).verdict(), Verdict::Genuine);
+    assert_eq!(verify_package(&package, &stranger).verdict(), Verdict::Failed);
     done.test.finish().await;
     other.finish().await;
 }
@@ -307,4 +314,114 @@ async fn each_act_is_bound_to_what_was_shown_and_the_package_holds_it_all() {
     assert_eq!(told.last().unwrap(), "evidence.exported", "{told:?}");
     assert_eq!(told.iter().filter(|one| *one == "document.opened").count(), 10, "{told:?}");
     done.test.finish().await;
+}
+
+/// Another server over the same data, with some of it otherwise.
+async fn beside(test: &TestApp, change: impl FnOnce(&mut App)) -> Arc<App> {
+    let dice = Arc::new(TestDice::new(77));
+    let started = App::open(test.app.config.clone(), Arc::clone(&test.clock) as _, dice).await.unwrap();
+    let mut app = started.app;
+    change(Arc::get_mut(&mut app).unwrap());
+    app
+}
+
+/// An envelope that everybody has signed, and that waits for its seal.
+async fn in_sealing(test: &TestApp) -> (Key, String) {
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let mut body = envelope_of(&document);
+    body["recipients"][0]["factor"] = "link".into();
+    let envelope = test.create(&key, &body).await;
+    test.send(&key, &envelope).await;
+    sign(test, &key, &envelope, &Human::typing(ADA, "Ada Lovelace")).await.unwrap();
+    assert_eq!(status(test, &key, &envelope).await, "sealing");
+    // This server writes the log, whichever seals.
+    test.app.log.sequence().await.unwrap();
+    (key, envelope)
+}
+
+/// The envelope stays in `sealing` with this server, says why, and is sealed by the right one.
+async fn waits(test: TestApp, wrong: Arc<App>, key: &Key, envelope: &str, sentence: &str) {
+    jobs::run_due(&wrong).await.unwrap();
+    assert_eq!(status(&test, key, envelope).await, "sealing", "visibly");
+    let lines = logged();
+    assert!(lines.iter().any(|line| line.contains(sentence)), "{sentence} is not logged");
+    test.clock.forward_s(4);
+    test.work().await;
+    assert_eq!(status(&test, key, envelope).await, "completed");
+    let package = test.get(key, &format!("/v1/envelopes/{envelope}/evidence")).await.bytes().await.unwrap();
+    let vkey: Vec<Verifier> = vec![test.app.log.verifier_key().parse().unwrap()];
+    let report = verify_package(&package, &vkey);
+    assert_eq!(report.verdict(), Verdict::GenuineSandbox, "{}", report.to_text());
+    test.finish().await;
+}
+
+/// E-4: the seal is made with the certificate that `envelope.sealing` names, or not at all.
+#[tokio::test]
+async fn an_envelope_waits_for_the_certificate_that_its_events_name() {
+    let test = TestApp::start().await;
+    let (key, envelope) = in_sealing(&test).await;
+    let stranger = TestApp::start_with(crate::app::Options { seed: 9, ..Default::default() }).await;
+    let wrong = beside(&test, |app| {
+        app.keys.seal = stranger.app.keys.seal.clone();
+        app.keys.seal_certificate_sha256 = stranger.app.keys.seal_certificate_sha256;
+    })
+    .await;
+    let right = test.app.keys.seal_certificate_sha256;
+    let sentence = format!("put the key and the certificate {right} back");
+    waits(test, wrong, &key, &envelope, &sentence).await;
+    stranger.finish().await;
+}
+
+/// The right key, with a chain that no verifier accepts.
+struct Unlinked(SharedSealKey, Vec<Vec<u8>>);
+
+impl SealKey for Unlinked {
+    fn certificate_chain(&self) -> &[Vec<u8>] {
+        &self.1
+    }
+
+    fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyFault> {
+        self.0.sign(digest)
+    }
+}
+
+/// D-6: what does not verify is never recorded as sealed.
+#[tokio::test]
+async fn a_seal_that_does_not_verify_is_never_recorded() {
+    let test = TestApp::start().await;
+    let (key, envelope) = in_sealing(&test).await;
+    let stranger = TestApp::start_with(crate::app::Options { seed: 9, ..Default::default() }).await;
+    let wrong = beside(&test, |app| {
+        let chains = [&app.keys.seal, &stranger.app.keys.seal].map(|key| key.certificate_chain()[0].clone());
+        app.keys.seal = SharedSealKey::new(Unlinked(app.keys.seal.clone(), chains.to_vec())).unwrap();
+    })
+    .await;
+    waits(test, wrong, &key, &envelope, "what was sealed does not verify (seal-broken-chain)").await;
+    stranger.finish().await;
+}
+
+/// S-2, E-5: a package holds the consent text that was shown then, whatever is shown today.
+#[tokio::test]
+async fn an_old_envelope_s_package_holds_the_text_that_was_shown() {
+    let test = TestApp::start().await;
+    let (key, envelope) = in_sealing(&test).await;
+    test.work().await;
+    let id = envelope.parse().unwrap();
+    let newer = ConsentVersion { version: "en-v2", text: "Another text." };
+    let package = |texts: Vec<ConsentVersion>| {
+        let (app, tenant) = (Arc::clone(&test.app), key.tenant);
+        async move { evidence::package_with(&app, &tenant, id, &texts).await }
+    };
+    let (_, bytes) = package(vec![newer, consent::CURRENT]).await.unwrap();
+    let vkey: Vec<Verifier> = vec![test.app.log.verifier_key().parse().unwrap()];
+    assert_eq!(verify_package(&bytes, &vkey).verdict(), Verdict::GenuineSandbox);
+    let holds = |needle: &str| bytes.windows(needle.len()).any(|window| window == needle.as_bytes());
+    assert!(holds("consent/en-v1.txt") && holds(consent::TEXT) && !holds("en-v2"));
+    let changed = ConsentVersion { text: "Another text.", ..consent::CURRENT };
+    for texts in [vec![newer], vec![changed]] {
+        let refusal = package(texts).await.unwrap_err().to_string();
+        assert!(refusal.contains("the consent text en-v1 with the SHA-256"), "{refusal}");
+    }
+    test.finish().await;
 }

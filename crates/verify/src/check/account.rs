@@ -1,8 +1,9 @@
 //! What the events say, in words, for the questions that are asked of evidence (E-9).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use countersign_core::{
+    access::Environment,
     envelope::{
         Body, Veiled,
         event::{Actor, AdoptionMethod, Factor, IpSource, Role},
@@ -10,14 +11,14 @@ use countersign_core::{
     id::{MailId, RecipientId},
 };
 
-use crate::line::LoggedEvent;
+use crate::line::Followed;
 
 /// One line per answer: who sent it and how, what each recipient did, how each was identified, how the mark was made,
 /// who received the signed copy.
-pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
+pub(super) fn of(events: &[Followed]) -> Vec<String> {
     let mut names: BTreeMap<RecipientId, String> = BTreeMap::new();
     let mut mails: BTreeMap<MailId, &str> = BTreeMap::new();
-    let mut lines = Vec::new();
+    let mut lines = vec![environment_line(events)];
     for logged in events {
         let event = &logged.recorded.event;
         let at = event.at.in_utc();
@@ -26,11 +27,12 @@ pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
         match &event.body {
             Body::Created { organization_name, title, recipients, .. } => {
                 for recipient in recipients {
-                    let name = format!("{} <{}>", shown(&recipient.name), shown(&recipient.email));
+                    let name = format!("{} ({})", shown(&recipient.name), shown(&recipient.email));
                     names.insert(recipient.id, name);
                 }
                 lines.push(format!(
-                    "{organization_name} prepared “{}” at {at}, {}.",
+                    "{} prepared {} at {at}, {}.",
+                    quoted(organization_name),
                     shown(title),
                     by(&event.actor)
                 ));
@@ -77,7 +79,18 @@ pub(super) fn of(events: &[LoggedEvent]) -> Vec<String> {
     lines
 }
 
-fn asked_only_for_a_copy(events: &[LoggedEvent], names: &BTreeMap<RecipientId, String>) -> Vec<String> {
+fn environment_line(events: &[Followed]) -> String {
+    match events.first().map(|first| &first.recorded.event.body) {
+        Some(Body::Created { environment: Environment::Live, .. }) => "This is a live envelope.",
+        Some(Body::Created { environment: Environment::Sandbox, .. }) => {
+            "This is a sandbox envelope: it was made to try things out and binds nobody."
+        }
+        _ => "Nothing says whether this is a live envelope.",
+    }
+    .to_owned()
+}
+
+fn asked_only_for_a_copy(events: &[Followed], names: &BTreeMap<RecipientId, String>) -> Vec<String> {
     let Some(Body::Created { recipients, .. }) = events.first().map(|first| &first.recorded.event.body)
     else {
         return Vec::new();
@@ -88,8 +101,55 @@ fn asked_only_for_a_copy(events: &[LoggedEvent], names: &BTreeMap<RecipientId, S
         .collect()
 }
 
-fn shown(veiled: &Veiled) -> &str {
-    veiled.value().map_or("(erased)", |value| value.disclose())
+/// A disclosed value as somebody chose it, in quotes.
+fn shown(veiled: &Veiled) -> String {
+    veiled.value().map_or_else(|| "(erased)".to_owned(), |value| quoted(value.disclose()))
+}
+
+/// Text that somebody chose, in quotes that it cannot close: quotation marks, backslashes and what is not seen or turns
+/// the direction are written as escapes.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            _ if is_deceptive(c) => quoted.extend(c.escape_unicode()),
+            _ => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Controls, marks of direction, characters without width, line ends, other spaces, and what looks like a quotation mark.
+fn is_deceptive(c: char) -> bool {
+    c.is_control()
+        || (c.is_whitespace() && c != ' ')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{2800}' | '\u{3164}')
+        || matches!(
+            c,
+            '“' | '”'
+                | '„'
+                | '‟'
+                | '″'
+                | '‶'
+                | '〃'
+                | '〝'
+                | '〞'
+                | '〟'
+                | '＂'
+                | '«'
+                | '»'
+                | '״'
+                | 'ˮ'
+        )
+}
+
+/// An address as the server saw it; anything else than an address stands in quotes.
+fn address(ip: &Veiled) -> String {
+    let plain = ip.value().and_then(|value| value.disclose().parse::<IpAddr>().ok());
+    plain.map_or_else(|| shown(ip), |ip| ip.to_string())
 }
 
 /// Who acted, how they were identified, and from where.
@@ -99,7 +159,7 @@ fn by(actor: &Actor) -> String {
             IpSource::Connection => "the connection's address",
             IpSource::TrustedProxy => "as a trusted proxy reported",
         };
-        format!("from {} ({source})", shown(ip))
+        format!("from {} ({source})", address(ip))
     };
     match actor {
         Actor::System => "by the server itself".to_owned(),

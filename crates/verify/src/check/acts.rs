@@ -10,10 +10,10 @@ use countersign_core::{
 };
 
 use super::{Checked, Finding};
-use crate::line::LoggedEvent;
+use crate::line::Followed;
 
 /// Checks every act against the envelope as it was created and the session that it was done in.
-pub(super) fn check(events: &[LoggedEvent]) -> Checked {
+pub(super) fn check(events: &[Followed]) -> Checked {
     let Some(Body::Created { title, documents, recipients, fields, .. }) =
         events.first().map(|first| &first.recorded.event.body)
     else {
@@ -70,7 +70,7 @@ fn shown(document: &Document) -> (countersign_core::id::DocumentId, Digest, u32)
 }
 
 /// The last consent of the act's session.
-fn consent_before<'a>(events: impl Iterator<Item = &'a LoggedEvent>, act: &Act) -> Option<&'a ConsentText> {
+fn consent_before<'a>(events: impl Iterator<Item = &'a Followed>, act: &Act) -> Option<&'a ConsentText> {
     let given = events.filter_map(|logged| match &logged.recorded.event.body {
         Body::ConsentGiven { recipient, session, text } => {
             (*recipient == act.recipient && *session == act.session).then_some(text)

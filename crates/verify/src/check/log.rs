@@ -1,9 +1,10 @@
 //! The Merkle log's part: the proof of the last event and the checkpoint that it leads to.
 
-use countersign_tlog::{Checkpoint, ProofFile, Verifier, leaf_hash, open, verify_inclusion};
+use countersign_core::envelope::encode;
+use countersign_tlog::{Checkpoint, ProofFile, Verifier};
 
-use super::{Checked, Checks, Finding, stream::leaf};
-use crate::{line::LoggedEvent, report::Check};
+use super::{Checked, Checks, Finding};
+use crate::{line::Followed, report::Check};
 
 /// Which checks a proof file answers, and where it stands.
 pub(super) struct Place<'a> {
@@ -17,7 +18,7 @@ pub(super) fn check(
     checks: &mut Checks,
     place: &Place<'_>,
     proof: &[u8],
-    events: &[LoggedEvent],
+    events: &[Followed],
     keys: &[Verifier],
 ) -> Option<Checkpoint> {
     let read = ProofFile::parse(proof).map_err(|refusal| format!("the proof file cannot be read: {refusal}"));
@@ -44,8 +45,7 @@ fn signature(proof: &ProofFile, keys: &[Verifier]) -> Checked {
         let sentence = "no key of the log was given (--key), so anyone could have signed this checkpoint";
         return Err(Finding::NotChecked(sentence.to_owned()));
     }
-    let opened = open(proof.checkpoint().to_string().as_bytes(), keys)
-        .map_err(|refusal| format!("the checkpoint is not accepted: {refusal}"))?;
+    let opened = proof.open(keys).map_err(|refusal| format!("the checkpoint is not accepted: {refusal}"))?;
     let (checkpoint, unknown) = (opened.checkpoint, opened.unverified.len());
     Ok(format!(
         "{} with {} leaves; {unknown} signatures of unknown keys say nothing",
@@ -54,19 +54,20 @@ fn signature(proof: &ProofFile, keys: &[Verifier]) -> Checked {
     ))
 }
 
-fn inclusion(proof: &ProofFile, checkpoint: &Checkpoint, last: &LoggedEvent) -> Checked {
+fn inclusion(proof: &ProofFile, checkpoint: &Checkpoint, last: &Followed) -> Checked {
     if proof.extra().is_some() {
         return Err(Finding::failed("the proof file has an extra line, which nothing vouches for"));
     }
-    if proof.index() != last.log_index {
+    let leaf = last.leaf.ok_or_else(|| Finding::failed("the last event states no place in the log"))?;
+    if proof.index() != leaf.index {
         return Err(Finding::failed(format!(
             "the proof is of leaf {}, the last event says leaf {}",
             proof.index(),
-            last.log_index
+            leaf.index
         )));
     }
-    let hash = leaf_hash(&leaf(last));
-    verify_inclusion(proof.index(), checkpoint.size(), checkpoint.root(), hash, proof.proof())
+    proof
+        .includes(&encode::leaf(&leaf.id, &last.recorded.hash), checkpoint)
         .map_err(|refusal| format!("the last event is not shown to be in the log: {refusal}"))?;
     Ok(format!("event {} is leaf {} of {}", last.recorded.event.seq, proof.index(), checkpoint.size()))
 }

@@ -12,7 +12,12 @@ mod stream;
 pub use package::verify_package;
 pub use sealed::verify_sealed_pdf;
 
-use crate::report::{Check, Item, Outcome, Report};
+use countersign_core::envelope::Body;
+
+use crate::{
+    line::Followed,
+    report::{Check, Item, Outcome, Report},
+};
 
 /// Why a check did not pass.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +50,16 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
+    /// Tells what the events say of the envelope, checked or not.
+    fn tell(&mut self, events: &[Followed]) {
+        let Some(first) = events.first().map(|first| &first.recorded.event) else { return };
+        self.report.envelope = Some(first.envelope.to_string());
+        if let Body::Created { environment, .. } = &first.body {
+            self.report.environment = Some(*environment);
+        }
+        self.report.account = account::of(events);
+    }
+
     fn record(&mut self, check: Check, file: Option<&str>, checked: Checked) {
         let (outcome, sentence) = match checked {
             Ok(sentence) => (Outcome::Passed, sentence),

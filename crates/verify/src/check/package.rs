@@ -9,10 +9,10 @@ use countersign_core::{
 };
 use countersign_tlog::{Checkpoint, Verifier};
 
-use super::{Checked, Checks, Finding, account, acts, ensure, log, replay, seal, stream};
+use super::{Checked, Checks, Finding, acts, ensure, log, replay, seal, stream};
 use crate::{
     archive::{self, Entry},
-    line::{LoggedEvent, read_lines},
+    line::{Followed, read_lines},
     package::{self, Plan},
     readme,
     report::{Check, Report},
@@ -62,8 +62,7 @@ fn check(checks: &mut Checks, entries: &[Entry<'_>], keys: &[Verifier]) {
             "the events do not begin with envelope.created, so nothing says which files belong here";
         return checks.record(Check::Files, None, Err(Finding::failed(sentence)));
     };
-    checks.report.envelope = Some(plan.envelope.to_string());
-    checks.report.account = account::of(&events);
+    checks.tell(&events);
     let same = manifested.and_then(|envelope| {
         ensure(envelope == plan.envelope.to_string(), format!("of {envelope}"), "it names another envelope")
     });
@@ -79,7 +78,7 @@ fn check_around(
     checks: &mut Checks,
     entries: &[Entry<'_>],
     plan: &Plan,
-    events: &[LoggedEvent],
+    events: &[Followed],
     keys: &[Verifier],
 ) {
     let mut checkpoint = None;
@@ -129,7 +128,7 @@ struct Around<'a> {
     entries: &'a [Entry<'a>],
     underway: &'a Underway,
     outcome: &'a Outcome,
-    events: &'a [LoggedEvent],
+    events: &'a [Followed],
     system: Option<&'a System>,
     keys: &'a [Verifier],
     checkpoint: Option<Checkpoint>,
@@ -199,6 +198,9 @@ fn manifest(entries: &[Entry<'_>]) -> Checked {
 }
 
 fn files(entries: &[Entry<'_>], plan: &Plan) -> Checked {
+    if let Some(version) = plan.consents.keys().find(|version| !package::is_file_name(version)) {
+        return Err(Finding::Failed(format!("the consent version {version:?} cannot name a file")));
+    }
     let mut expected = plan.names();
     expected.insert(1, package::MANIFEST.to_owned());
     if let Some(missing) = expected.iter().find(|name| find(entries, name).is_none()) {

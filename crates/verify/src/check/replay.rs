@@ -20,10 +20,10 @@ use countersign_core::{
 use serde_json::Value;
 
 use super::Checked;
-use crate::line::LoggedEvent;
+use crate::line::Followed;
 
 /// Decides the whole stream again.
-pub(super) fn check(events: &[LoggedEvent]) -> Checked {
+pub(super) fn check(events: &[Followed]) -> Checked {
     let erased: BTreeSet<PersonId> = events
         .iter()
         .flat_map(|logged| logged.recorded.event.veiled())
@@ -31,7 +31,7 @@ pub(super) fn check(events: &[LoggedEvent]) -> Checked {
         .map(|veiled| veiled.person)
         .collect();
     let filled = Filler::new(&erased).fill_all(events);
-    let seal = super::stream::seal_certificate(events).unwrap_or_default();
+    let seal = super::stream::sealing(events).map(|(certificate, _)| certificate).unwrap_or_default();
     let mut folded = Folded::default();
     let mut rest = filled.as_slice();
     let mut bytes = events.iter().map(|logged| &logged.recorded.bytes);
@@ -205,6 +205,7 @@ fn submit(
 /// The command that created the envelope. Page sizes are not in the event, so every field is taken to fit its page.
 fn new_envelope(event: &Event) -> Option<NewEnvelope> {
     let Body::Created {
+        environment,
         organization,
         organization_name,
         title,
@@ -249,6 +250,7 @@ fn new_envelope(event: &Event) -> Option<NewEnvelope> {
     });
     Some(NewEnvelope {
         envelope: event.envelope,
+        environment: *environment,
         organization: *organization,
         organization_name: organization_name.clone(),
         sender: title.person,
@@ -335,7 +337,7 @@ impl<'a> Filler<'a> {
         Self { erased, title: String::new(), recipients: Vec::new(), fields: Vec::new() }
     }
 
-    fn fill_all(&mut self, events: &[LoggedEvent]) -> Vec<Event> {
+    fn fill_all(&mut self, events: &[Followed]) -> Vec<Event> {
         let mut all: Vec<Event> = events.iter().map(|logged| logged.recorded.event.clone()).collect();
         for event in &mut all {
             self.fill(event);

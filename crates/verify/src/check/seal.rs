@@ -3,13 +3,17 @@
 use countersign_core::{
     digest::Digest,
     envelope::{Body, event::Document},
+    time::Time,
 };
-use countersign_pdf::{inspect::Limits, verify::verify};
+use countersign_pdf::{
+    inspect::Limits,
+    verify::{check_signer, verify},
+};
 use countersign_tlog::{Checkpoint, Verifier};
 
 use super::{Checked, Checks, Finding, ensure, log, stream};
 use crate::{
-    line::LoggedEvent,
+    line::Followed,
     report::Check,
     system::System,
     trail::{self, Encoded, Subject},
@@ -18,18 +22,22 @@ use crate::{
 /// A PDF whose one seal is intact and covers all of it.
 pub(super) struct Sealed {
     /// Length of what it was before the seal's update, in bytes.
-    pub(super) original_size_bytes: u64,
+    original_size_bytes: u64,
     /// SHA-256 of that.
-    pub(super) original_sha256: Digest,
-    /// SHA-256 of the certificate that sealed (DER).
-    pub(super) certificate_sha256: Digest,
+    original_sha256: Digest,
+    /// Pages of what it was before.
+    original_page_count: u32,
+    /// When it was sealed, as the signature states: seconds since 1970, if it is a date in UTC.
+    signed_at_unix_s: Option<u64>,
+    /// The certificate that sealed (DER).
+    certificate: Vec<u8>,
     /// The trail as attached, if there is exactly one.
     attachment: Option<Vec<u8>>,
 }
 
 /// What the events and the package say about a sealed file.
 pub(super) struct Expected<'a> {
-    pub(super) events: &'a [LoggedEvent],
+    pub(super) events: &'a [Followed],
     /// The document; none for the certificate of completion.
     pub(super) document: Option<&'a Document>,
     pub(super) system: Option<&'a System>,
@@ -41,13 +49,15 @@ pub(super) fn read(pdf: &[u8]) -> Result<Sealed, String> {
     let verified = verify(pdf, &Limits::for_sealed())
         .map_err(|failure| format!("{} ({})", failure.sentence(), failure.code()))?;
     let original_sha256 = verified.original_sha256.parse().map_err(|_| "the original has no digest")?;
-    let certificate = verified.certificate_chain.first().ok_or("the seal carries no certificate")?;
-    let certificate_sha256 = Digest::of(certificate);
+    let certificate =
+        verified.certificate_chain.into_iter().next().ok_or("the seal carries no certificate")?;
     let mut trails = verified.attachments.into_iter().filter(|file| file.file_name == trail::FILE_NAME);
     Ok(Sealed {
         original_size_bytes: verified.original_size_bytes,
         original_sha256,
-        certificate_sha256,
+        original_page_count: verified.original_page_count,
+        signed_at_unix_s: verified.signed_at_unix_s,
+        certificate,
         attachment: trails.next().filter(|_| trails.next().is_none()).map(|file| file.bytes),
     })
 }
@@ -60,21 +70,37 @@ impl Sealed {
         Encoded::read(attachment).map_err(|reason| format!("{} cannot be read: {reason}", trail::FILE_NAME))
     }
 
-    /// That the certificate is the one that the events name.
-    pub(super) fn certificate(&self, events: &[LoggedEvent]) -> Checked {
+    /// That the certificate is the one that the events name, and could seal when the sealing began.
+    pub(super) fn certificate(&self, events: &[Followed]) -> Checked {
+        let found = Digest::of(&self.certificate);
+        let (named, at) = stream::sealing(events).ok_or_else(|| Finding::failed("no event names one"))?;
+        if named != found {
+            let sentence = format!("the seal was made with another certificate, whose SHA-256 is {found}");
+            return Err(Finding::Failed(sentence));
+        }
+        check_signer(&self.certificate, unix_s(at))
+            .map_err(|failure| format!("{} ({})", failure.sentence(), failure.code()))?;
+        Ok(format!("its SHA-256 is {found}; it was valid and could seal documents at {}", at.in_utc()))
+    }
+
+    /// That the seal bears the time at which the sealing began.
+    pub(super) fn time(&self, events: &[Followed]) -> Checked {
+        let (_, at) = stream::sealing(events).ok_or_else(|| Finding::failed("no event began to seal"))?;
         ensure(
-            stream::seal_certificate(events) == Some(self.certificate_sha256),
-            format!("its SHA-256 is {}", self.certificate_sha256),
-            format!(
-                "the seal was made with another certificate, whose SHA-256 is {}",
-                self.certificate_sha256
-            ),
+            self.signed_at_unix_s == Some(unix_s(at)),
+            at.in_utc(),
+            format!("the seal bears another time than that of envelope.sealing, {}", at.in_utc()),
         )
     }
 
     /// That the PDF begins with the original (D-5).
     pub(super) fn prefix(&self, document: &Document) -> Checked {
         let (size, sha256) = (self.original_size_bytes, self.original_sha256);
+        let (pages, said) = (self.original_page_count, document.page_count);
+        if pages != said {
+            let sentence = format!("the original has {pages} pages, envelope.created says {said}");
+            return Err(Finding::Failed(sentence));
+        }
         ensure(
             size == document.size_bytes && sha256 == document.sha256,
             format!("the first {size} bytes have the SHA-256 {sha256}"),
@@ -83,6 +109,11 @@ impl Sealed {
             ),
         )
     }
+}
+
+/// Seconds since 1970, as a seal states its time.
+fn unix_s(at: Time) -> u64 {
+    u64::try_from(at.unix_ms() / 1_000).unwrap_or_default()
 }
 
 /// Checks a sealed PDF of a package; gives the checkpoint of its trail.
@@ -102,6 +133,7 @@ pub(super) fn check(
     };
     checks.record(Check::Seal, file, Ok("one certifying signature over the whole file".to_owned()));
     checks.record(Check::SealCertificate, file, sealed.certificate(expected.events));
+    checks.record(Check::SealTime, file, sealed.time(expected.events));
     if let Some(document) = expected.document {
         checks.record(Check::Prefix, file, sealed.prefix(document));
     }
@@ -138,8 +170,8 @@ fn subject(trail: &Encoded, expected: &Expected<'_>) -> Checked {
     )
 }
 
-fn same_events(trail: &Encoded, events: &[LoggedEvent]) -> Checked {
-    let is_sealing = |logged: &LoggedEvent| matches!(logged.recorded.event.body, Body::SealingStarted { .. });
+fn same_events(trail: &Encoded, events: &[Followed]) -> Checked {
+    let is_sealing = |logged: &Followed| matches!(logged.recorded.event.body, Body::SealingStarted { .. });
     let upto = events.iter().position(is_sealing).map_or(0, |position| position + 1);
     if trail.events.len() != upto {
         return Err(Finding::Failed(format!(
@@ -149,9 +181,7 @@ fn same_events(trail: &Encoded, events: &[LoggedEvent]) -> Checked {
     }
     for (line, logged) in trail.events.iter().zip(events) {
         let seq = logged.recorded.event.seq;
-        let same = line.event_bytes() == logged.recorded.bytes
-            && line.leaf_id() == Some(logged.leaf_id)
-            && line.log_index == logged.log_index;
+        let same = line.event_bytes() == logged.recorded.bytes && line.leaf() == Ok(logged.leaf);
         if !same {
             return Err(Finding::Failed(format!("event {seq} of the trail is not that of the package")));
         }

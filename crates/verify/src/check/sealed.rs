@@ -3,14 +3,14 @@
 use countersign_core::envelope::{Body, State};
 use countersign_tlog::Verifier;
 
-use super::{Checked, Checks, Finding, account, acts, ensure, log, replay, seal, stream};
+use super::{Checked, Checks, Finding, acts, ensure, log, replay, seal, stream};
 use crate::{
-    line::LoggedEvent,
+    line::Followed,
     report::{Check, Report},
     trail::{Encoded, Subject},
 };
 
-const CHECKS: [Check; 15] = [
+const CHECKS: [Check; 16] = [
     Check::Seal,
     Check::Trail,
     Check::Events,
@@ -24,6 +24,7 @@ const CHECKS: [Check; 15] = [
     Check::Legal,
     Check::Ended,
     Check::SealCertificate,
+    Check::SealTime,
     Check::Prefix,
     Check::TrailSubject,
 ];
@@ -48,14 +49,14 @@ fn check(checks: &mut Checks, pdf: &[u8], keys: &[Verifier]) {
     };
     checks.record(Check::Trail, None, Ok(format!("{} events", trail.events.len())));
     let Some(events) = stream::follow(checks, Ok(trail.events.clone())) else { return };
-    checks.report.envelope = events.first().map(|first| first.recorded.event.envelope.to_string());
-    checks.report.account = account::of(&events);
+    checks.tell(&events);
     let place = log::Place { inclusion: Check::Inclusion, checkpoint: Check::Checkpoint, file: None };
     let checkpoint = log::check(checks, &place, trail.proof.as_bytes(), &events, keys);
     checks.record(Check::Acts, None, acts::check(&events));
     checks.record(Check::Legal, None, replay::check(&events));
     checks.record(Check::Ended, None, is_sealing(&events));
     checks.record(Check::SealCertificate, None, sealed.certificate(&events));
+    checks.record(Check::SealTime, None, sealed.time(&events));
     let origin = checkpoint.as_ref().map(countersign_tlog::Checkpoint::origin);
     let subject = ensure(
         origin.is_none_or(|origin| origin == trail.system.log_origin),
@@ -67,7 +68,7 @@ fn check(checks: &mut Checks, pdf: &[u8], keys: &[Verifier]) {
 }
 
 /// The record inside ends where the seal begins.
-fn is_sealing(events: &[LoggedEvent]) -> Checked {
+fn is_sealing(events: &[Followed]) -> Checked {
     let state = stream::fold(events);
     let at_the_end =
         events.last().is_some_and(|last| matches!(last.recorded.event.body, Body::SealingStarted { .. }));
@@ -80,14 +81,14 @@ fn is_sealing(events: &[LoggedEvent]) -> Checked {
 
 fn created_document<'a>(
     trail: &Encoded,
-    events: &'a [LoggedEvent],
+    events: &'a [Followed],
 ) -> Option<&'a countersign_core::envelope::event::Document> {
     let Subject::Document { document, .. } = &trail.subject else { return None };
     let Body::Created { documents, .. } = &events.first()?.recorded.event.body else { return None };
     documents.iter().find(|one| one.id == *document)
 }
 
-fn subject_of(trail: &Encoded, events: &[LoggedEvent]) -> Checked {
+fn subject_of(trail: &Encoded, events: &[Followed]) -> Checked {
     match &trail.subject {
         Subject::Certificate => Ok("the certificate of completion".to_owned()),
         Subject::Document { document, original_sha256, original_size_bytes } => {
@@ -104,7 +105,7 @@ fn subject_of(trail: &Encoded, events: &[LoggedEvent]) -> Checked {
     }
 }
 
-fn prefix(trail: &Encoded, sealed: &seal::Sealed, events: &[LoggedEvent]) -> Checked {
+fn prefix(trail: &Encoded, sealed: &seal::Sealed, events: &[Followed]) -> Checked {
     match (&trail.subject, created_document(trail, events)) {
         (Subject::Certificate, _) => {
             Ok("there is no original: this is the certificate of completion".to_owned())

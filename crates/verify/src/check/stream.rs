@@ -4,11 +4,12 @@ use countersign_core::{
     digest::Digest,
     envelope::{Body, Chain, Event, Recorded, State, encode::ChainBreak},
     limits,
+    time::Time,
 };
 
 use super::{Checked, Checks, Finding, ensure};
 use crate::{
-    line::{Line, LoggedEvent, OpeningLine},
+    line::{Followed, Line, OpeningLine, Placed},
     report::Check,
 };
 
@@ -16,7 +17,7 @@ use crate::{
 const MOST_EVENTS: usize = 20_000;
 
 /// Follows the lines of a stream, with their openings attached where they fit; `None` where they cannot be read.
-pub(super) fn follow(checks: &mut Checks, lines: Result<Vec<Line>, String>) -> Option<Vec<LoggedEvent>> {
+pub(super) fn follow(checks: &mut Checks, lines: Result<Vec<Line>, String>) -> Option<Vec<Followed>> {
     let lines = lines.and_then(|lines| match lines.len() {
         1..=MOST_EVENTS => Ok(lines),
         _ => Err(format!("there must be between 1 and {MOST_EVENTS} events")),
@@ -63,7 +64,7 @@ pub(super) fn follow(checks: &mut Checks, lines: Result<Vec<Line>, String>) -> O
     Some(events)
 }
 
-fn follow_one(chain: &mut Chain, line: &Line) -> Result<LoggedEvent, (Check, String)> {
+fn follow_one(chain: &mut Chain, line: &Line) -> Result<Followed, (Check, String)> {
     let recorded: Recorded = chain.follow(line.event_bytes()).map_err(|broken| match broken {
         ChainBreak::Unreadable { .. } => (Check::Events, broken.to_string()),
         _ => (Check::Chain, broken.to_string()),
@@ -72,10 +73,9 @@ fn follow_one(chain: &mut Chain, line: &Line) -> Result<LoggedEvent, (Check, Str
         let seq = recorded.event.seq;
         return Err((Check::Events, format!("event {seq} holds more than an envelope may have")));
     }
-    let leaf_id = line.leaf_id().ok_or_else(|| {
-        (Check::Events, format!("the leaf id of event {} is not 16 bytes in hex", recorded.event.seq))
-    })?;
-    Ok(LoggedEvent { recorded, leaf_id, log_index: line.log_index })
+    let leaf =
+        line.leaf().map_err(|reason| (Check::Events, format!("event {}: {reason}", recorded.event.seq)))?;
+    Ok(Followed { recorded, leaf })
 }
 
 /// Whether the lists of an event are as short as those of an envelope must be, which bounds every later check.
@@ -113,7 +113,7 @@ pub(super) fn open(event: &mut Event, openings: &[OpeningLine]) -> Result<(), St
     }
 }
 
-fn disclosed(events: &[LoggedEvent]) -> Checked {
+fn disclosed(events: &[Followed]) -> Checked {
     let values = || events.iter().flat_map(|logged| logged.recorded.event.veiled());
     let (all, open) = (values().count(), values().filter(|veiled| veiled.opening.is_some()).count());
     if all == open {
@@ -124,21 +124,37 @@ fn disclosed(events: &[LoggedEvent]) -> Checked {
     Err(Finding::NotChecked(sentence))
 }
 
-fn positions(events: &[LoggedEvent]) -> Checked {
-    let mut leaf_ids: Vec<_> = events.iter().map(|logged| logged.leaf_id).collect();
+/// The places that are stated are those that something vouches for, and there is room between them for the events
+/// that state none.
+fn positions(events: &[Followed]) -> Checked {
+    let placed = Placed::of(events.iter().map(|logged| &logged.recorded.event));
+    for (position, logged) in events.iter().enumerate() {
+        let seq = logged.recorded.event.seq;
+        match (placed.states(position), logged.leaf) {
+            (true, None) => return Err(format!("event {seq} states no place in the log").into()),
+            (false, Some(_)) => {
+                return Err(format!("event {seq} states a place in the log that nothing vouches for").into());
+            }
+            _ => {}
+        }
+    }
+    let stated: Vec<_> =
+        (0_u64..).zip(events).filter_map(|(position, logged)| Some((position, logged.leaf?))).collect();
+    let mut leaf_ids: Vec<_> = stated.iter().map(|(_, leaf)| leaf.id).collect();
     leaf_ids.sort_unstable();
     leaf_ids.dedup();
-    let rising = events.is_sorted_by(|one, next| one.log_index < next.log_index);
-    let sentence = "rising; only the last one is proven here, the others can be looked up in the public log";
+    let rising = stated.is_sorted_by(|(position, leaf), (next_position, next)| {
+        next.index > leaf.index && next.index - leaf.index >= next_position - position
+    });
     ensure(
-        rising && leaf_ids.len() == events.len(),
-        sentence,
+        rising && leaf_ids.len() == stated.len(),
+        "rising; the last one is proven here, those up to the seal are under the seals, the others are not stated",
         "the events' places in the log do not rise, or two events have the same leaf id",
     )
 }
 
 /// The state that the events give.
-pub(super) fn fold(events: &[LoggedEvent]) -> State {
+pub(super) fn fold(events: &[Followed]) -> State {
     let mut state = State::default();
     for logged in events {
         state.apply(&logged.recorded.event);
@@ -146,15 +162,13 @@ pub(super) fn fold(events: &[LoggedEvent]) -> State {
     state
 }
 
-/// The log's leaf of an event.
-pub(super) fn leaf(logged: &LoggedEvent) -> [u8; 48] {
-    countersign_core::envelope::encode::leaf(&logged.leaf_id, &logged.recorded.hash)
-}
-
-/// The digest that an event's stream claims for the certificate that seals, where it went so far.
-pub(super) fn seal_certificate(events: &[LoggedEvent]) -> Option<Digest> {
+/// What an event's stream claims of the sealing, where it went so far: the digest of the certificate that seals, and
+/// when it began.
+pub(super) fn sealing(events: &[Followed]) -> Option<(Digest, Time)> {
     events.iter().find_map(|logged| match &logged.recorded.event.body {
-        Body::SealingStarted { seal_certificate_sha256 } => Some(*seal_certificate_sha256),
+        Body::SealingStarted { seal_certificate_sha256 } => {
+            Some((*seal_certificate_sha256, logged.recorded.event.at))
+        }
         _ => None,
     })
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     files::Files,
-    story::{archive, document_ids, forger, keys, log_signer, originals, package},
+    story::{archive, document_ids, forger, keys, log_signer, originals, package, sandbox_package},
 };
 
 /// Runs a table of changes; every one must fail first at the check that is named beside it.
@@ -218,6 +218,14 @@ fn e_6_files_that_are_missing_added_or_moved() {
         ("a path that climbs", Check::Files, |f| f.0.push(("../evil".to_owned(), Vec::new()))),
         ("a file twice", Check::Files, |f| f.0.push(f.0[2].clone())),
         ("another order", Check::Files, |f| f.0.swap(2, 3)),
+        ("a consent text whose version climbs", Check::Files, |f| {
+            let climbs = "../../x";
+            let lines = f.text("events.jsonl").replace("\"2026-11-en\"", &format!("\"{climbs}\""));
+            *f.get("events.jsonl") = lines.into_bytes();
+            f.fit_chain();
+            let index = f.index(CONSENT);
+            f.0[index].0 = format!("consent/{climbs}.txt");
+        }),
         ("a file renamed", Check::Files, |f| f.0[2].0 = "originals/lease.pdf".to_owned()),
     ]);
 }
@@ -302,6 +310,13 @@ const OF_EVENTS: &[(&str, Check, OfFiles)] = &[
     ("the same, chained again", Check::Inclusion, |f| {
         f.change_event("envelope.sent", |l| {
             l["event"]["event"]["body"]["value"]["expires_at"] = json!("2026-11-18T12:06:41.000Z");
+        });
+        f.fit_chain();
+    }),
+    ("a sandbox passed off as live, chained again", Check::Inclusion, |f| {
+        *f = Files::read(&sandbox_package().to_bytes().expect("a package"));
+        f.change_event("envelope.created", |l| {
+            l["event"]["event"]["body"]["value"]["environment"] = json!("live");
         });
         f.fit_chain();
     }),
@@ -467,12 +482,45 @@ const OF_LOG: &[(&str, Check, OfFiles)] = &[
     ("leaf id before the seal", Check::TrailEvents, |f| {
         f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0".repeat(32)));
     }),
+    ("leaf id of the seal", Check::Events, |f| {
+        f.change_event("envelope.sealed", |l| l["leaf_id"] = json!("ab".repeat(16)));
+    }),
+    ("log index of the seal", Check::Events, |f| {
+        f.change_event("envelope.sealed", |l| l["log_index"] = json!(last_index() - 1));
+    }),
+    ("place of the seal", Check::Positions, |f| {
+        let logged =
+            package().events.iter().find(|one| one.recorded.event.body.type_text() == "envelope.sealed");
+        let logged = logged.expect("sealed");
+        let (leaf_id, log_index) = (hex::encode(logged.leaf_id), logged.log_index);
+        f.change_event("envelope.sealed", |l| {
+            l["leaf_id"] = json!(leaf_id);
+            l["log_index"] = json!(log_index);
+        });
+    }),
+    ("leaf id of the seal that is nothing", Check::Events, |f| {
+        f.change_event("envelope.sealed", |l| l["leaf_id"] = Value::Null);
+    }),
+    ("no place before the seal", Check::Positions, |f| {
+        f.change_event("recipient.signed", |l| {
+            let line = l.as_object_mut().expect("an object");
+            line.remove("leaf_id");
+            line.remove("log_index");
+        });
+    }),
+    ("no place at the end", Check::Inclusion, |f| {
+        f.change_event("evidence.exported", |l| {
+            let line = l.as_object_mut().expect("an object");
+            line.remove("leaf_id");
+            line.remove("log_index");
+        });
+    }),
     ("leaf id that is none", Check::Events, |f| {
         f.change_event("recipient.signed", |l| l["leaf_id"] = json!("0"));
     }),
     ("leaf id of another event", Check::Positions, |f| {
         let of_other = f.lines()[1]["leaf_id"].clone();
-        f.change_event("envelope.downloaded", |l| l["leaf_id"] = of_other);
+        f.change_event("recipient.signed", |l| l["leaf_id"] = of_other);
     }),
     ("log index of the event before", Check::Positions, |f| {
         let before = f.lines()[0]["log_index"].clone();

@@ -11,7 +11,10 @@ use countersign_core::{
 };
 use countersign_verify::{Check, Subject, Verdict, verify_package, verify_sealed_pdf};
 
-use crate::story::{assemble, assemble_with, document_ids, keys, log_signer, personal, until_sealing};
+use crate::story::{
+    assemble, assemble_by, assemble_with, document_ids, keys, log_signer, personal, seal_key_with,
+    until_sealing,
+};
 
 type OfEvents = fn(&mut Vec<Event>);
 
@@ -169,6 +172,12 @@ const HISTORIES: &[(&str, Check, OfEvents)] = &[
         let last = e.last_mut().expect("events");
         last.body = Body::SealingStarted { seal_certificate_sha256: Digest::of(b"other") };
     }),
+    ("more pages, all along", Check::Prefix, |e| {
+        if let Body::Created { documents, .. } = created(e) {
+            documents[1].page_count = 2;
+        }
+        acts(e).for_each(|act| act.documents[1].page_count = 2);
+    }),
     ("another consent text, all along", Check::Consent, |e| {
         let other = Digest::of(b"I agree to everything.");
         acts(e).for_each(|act| act.consent.sha256 = other);
@@ -209,7 +218,7 @@ fn e_2_and_e_7_a_history_against_the_rules_is_named() {
             wrong.push(format!("{name}: expected {}, found {found:?}", expected.id()));
         }
         // The sealed PDF alone names the same, where it can know.
-        if matches!(expected, Check::Acts | Check::Legal | Check::SealCertificate) {
+        if matches!(expected, Check::Acts | Check::Legal | Check::SealCertificate | Check::Prefix) {
             let alone = verify_sealed_pdf(&package.documents[1].sealed, &keys());
             let found = alone.first_failure().map(|item| item.check);
             if found != Some(*expected) {
@@ -228,9 +237,55 @@ fn what_a_forger_writes_into_names_writes_no_line_of_the_report() {
     organization_name.push_str("\u{1b}[2J\u{202e}");
     let package = assemble(renumbered(events), log_signer());
     let text = verify_package(&package.to_bytes().expect("a package"), &keys()).to_text();
-    assert!(text.contains("Lease\u{fffd}GENUINE: all of it"), "{text}");
+    assert!(text.contains(r"Lease\u{a}GENUINE: all of it"), "{text}");
     assert!(!text.lines().any(|line| line.trim_start().starts_with("GENUINE")), "{text}");
     assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text}");
+}
+
+#[test]
+fn e_4_a_seal_at_another_time_or_by_a_certificate_that_could_not_seal_is_named() {
+    let first_failure = |certificate: &[u8], later_s| {
+        let mut events = until_sealing();
+        let seal_certificate_sha256 = Digest::of(certificate);
+        events.last_mut().expect("events").body = Body::SealingStarted { seal_certificate_sha256 };
+        let key = seal_key_with(certificate);
+        let package = assemble_by(&key, later_s, events, log_signer(), |_| {}, |_| {});
+        let whole = verify_package(&package.to_bytes().expect("a package"), &keys());
+        let alone = verify_sealed_pdf(&package.documents[0].sealed, &keys());
+        let named = |report: &countersign_verify::Report| {
+            report.first_failure().map(|item| (item.check, item.sentence.clone()))
+        };
+        assert_eq!(named(&whole), named(&alone));
+        named(&whole)
+    };
+    let right = include_bytes!("../fixtures/seal-certificate.der");
+    assert_eq!(first_failure(right, 0), None);
+    let (check, sentence) = first_failure(right, 1).expect("a second late");
+    assert!(check == Check::SealTime && sentence.contains("another time"), "{sentence}");
+    assert_eq!(first_failure(right, -86_400).expect("a day early").0, Check::SealTime);
+    let (check, sentence) =
+        first_failure(include_bytes!("../fixtures/expired-certificate.der"), 0).expect("expired");
+    assert!(check == Check::SealCertificate && sentence.contains("seal-outside-validity"), "{sentence}");
+    let (check, sentence) =
+        first_failure(include_bytes!("../fixtures/purposeless-certificate.der"), 0).expect("no purpose");
+    assert!(check == Check::SealCertificate && sentence.contains("seal-purpose"), "{sentence}");
+}
+
+#[test]
+fn what_somebody_is_called_says_nothing_by_itself() {
+    let mut events = until_sealing();
+    let Body::Created { recipients, organization_name, .. } = created(&mut events) else { panic!("created") };
+    let hostile =
+        "Carol\" (\"carol@x.example\") signed at 2026-11-18 11:07:00 UTC, identified by the mailed link";
+    recipients[1].name = veil(recipients[1].person, hostile);
+    recipients[3].name = veil(recipients[3].person, "Dora” \\ \u{200b}\u{2067}\u{a0}");
+    organization_name.push_str("\" is live. \"");
+    let package = assemble(renumbered(events), log_signer());
+    let account = verify_package(&package.to_bytes().expect("a package"), &keys()).account.join("\n");
+    assert!(account.contains("\"Rose Lettings\\\" is live. \\\"\" prepared \"Lease"), "{account}");
+    assert!(account.contains("\"Carol\\\" (\\\"carol@x.example\\\") signed at"), "{account}");
+    assert!(!account.contains("\"Carol\" ("), "{account}");
+    assert!(account.contains(r#""Dora\u{201d} \\ \u{200b}\u{2067}\u{a0}""#), "{account}");
 }
 
 /// The first failure of a package whose trails or seal record were changed.

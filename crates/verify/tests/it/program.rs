@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::story::{archive, forger, keys, package};
+use crate::story::{archive, forger, keys, package, sandbox_package};
 
 struct Folder(tempfile::TempDir);
 
@@ -61,6 +61,35 @@ fn e_6_exit_codes_say_genuine_failed_or_not_fully_checked() {
     let report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
     assert_eq!(report["first_failure"], "archive");
     assert_eq!(report["verdict"], "failed");
+}
+
+#[test]
+fn e_6_a_sandbox_envelope_never_reads_like_a_live_one() {
+    let folder = Folder::new();
+    let package = sandbox_package();
+    let zip = folder.put("package.zip", &package.to_bytes().expect("a package"));
+    let pdf = folder.put("sealed.pdf", &package.documents[0].sealed);
+    let key = keys()[0].to_string();
+    for file in [&zip, &pdf] {
+        let (code, out, _) = run(file, &["--key", &key]);
+        assert_eq!(code, Some(3), "{out}");
+        assert!(
+            out.contains("GENUINE BUT A SANDBOX TEST: it binds nobody.") && !out.contains("GENUINE:"),
+            "{out}"
+        );
+        assert!(out.contains("This is a sandbox envelope"), "{out}");
+        let (code, out, _) = run(file, &["--key", &key, "--json"]);
+        let report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!((code, &report["environment"]), (Some(3), &"sandbox".into()));
+        assert_eq!(report["verdict"], "genuine_sandbox");
+        let (code, out, _) = run(file, &[]);
+        assert_eq!(code, Some(2));
+        assert!(out.contains("It is a sandbox test and binds nobody."), "{out}");
+    }
+    let zip = folder.put("live.zip", archive());
+    let (_, out, _) = run(&zip, &["--key", &key, "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert_eq!((&report["environment"], &report["verdict"]), (&"live".into(), &"genuine".into()));
 }
 
 #[test]

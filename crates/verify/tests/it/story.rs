@@ -4,6 +4,7 @@
 use std::{borrow::Cow, fmt::Write as _, sync::OnceLock};
 
 use countersign_core::{
+    access::Environment,
     digest::Digest,
     envelope::{
         Command, Context, Event, Recorded,
@@ -73,8 +74,12 @@ pub(crate) fn originals() -> [Vec<u8>; 2] {
 }
 
 pub(crate) fn seal_key() -> SoftwareKey {
-    let certificate = include_bytes!("../fixtures/seal-certificate.der").to_vec();
-    SoftwareKey::from_pkcs8_der(include_bytes!("../fixtures/seal-key.pk8"), vec![certificate])
+    seal_key_with(include_bytes!("../fixtures/seal-certificate.der"))
+}
+
+/// The key that seals, with another certificate.
+pub(crate) fn seal_key_with(certificate: &[u8]) -> SoftwareKey {
+    SoftwareKey::from_pkcs8_der(include_bytes!("../fixtures/seal-key.pk8"), vec![certificate.to_vec()])
         .expect("a P-256 key")
 }
 
@@ -253,7 +258,7 @@ impl Story {
     }
 }
 
-fn new_envelope() -> NewEnvelope {
+fn new_envelope(environment: Environment) -> NewEnvelope {
     let documents = document_ids().into_iter().zip(originals()).zip([2, 1]).map(|((id, bytes), pages)| {
         UploadedDocument {
             id,
@@ -283,6 +288,7 @@ fn new_envelope() -> NewEnvelope {
     let radio = || FieldKind::Radio { group: "Rent".to_owned() };
     NewEnvelope {
         envelope: envelope(),
+        environment,
         organization: OrganizationId::from_bytes([7; 16]),
         organization_name: "Rose Lettings".to_owned(),
         sender: PersonId::from_bytes([200; 16]),
@@ -311,8 +317,13 @@ fn new_envelope() -> NewEnvelope {
 
 /// The events up to `envelope.sealing`.
 pub(crate) fn until_sealing() -> Vec<Event> {
+    until_sealing_in(Environment::Live)
+}
+
+/// The same of a sandbox or a live envelope.
+pub(crate) fn until_sealing_in(environment: Environment) -> Vec<Event> {
     let mut story = Story::new();
-    story.by_sender(Command::Create(Box::new(new_envelope())));
+    story.by_sender(Command::Create(Box::new(new_envelope(environment))));
     story.by_sender(Command::Send);
     let (signer, approver, viewer) = (story.recipient(0), story.recipient(1), story.recipient(2));
     let mail = story.mail(signer);
@@ -372,9 +383,18 @@ impl Log {
 }
 
 /// Seals one PDF with its trail.
-pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
+fn seal_pdf(original: &[u8], trail: &[u8], at: Time, key: &SoftwareKey) -> Vec<u8> {
     let opened = Original::open(original, &Limits::default()).expect("a plain PDF");
-    let signed_at = UtcTime { year: 2026, month: 11, day: 21, hour: 9, minute: 30, second: 5 };
+    let calendar = at.calendar();
+    let part = |number: i8| u8::try_from(number).expect("positive");
+    let signed_at = UtcTime {
+        year: u16::try_from(calendar.year).expect("positive"),
+        month: part(calendar.month),
+        day: part(calendar.day),
+        hour: part(calendar.hour),
+        minute: part(calendar.minute),
+        second: part(calendar.second),
+    };
     let attachments = [Attachment {
         file_name: countersign_verify::trail::FILE_NAME.to_owned(),
         mime_type: "application/json".to_owned(),
@@ -388,7 +408,6 @@ pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
         reason: text("Sealed after all signatures"),
         location: String::new(),
     };
-    let key = seal_key();
     let request = SealRequest {
         overlays: &[],
         extra_pages: &[],
@@ -398,7 +417,7 @@ pub(crate) fn seal_pdf(original: &[u8], trail: &[u8]) -> Vec<u8> {
         signed_at,
         certificate_chain: key.certificate_chain(),
     };
-    seal(&opened, request, &key).expect("sealed")
+    seal(&opened, request, key).expect("sealed")
 }
 
 /// A trail of a few events, which needs no seal.
@@ -435,6 +454,19 @@ pub(crate) fn assemble_with(
     change: impl Fn(&mut Trail),
     record_otherwise: impl Fn(&mut Outcome),
 ) -> Package {
+    assemble_by(&seal_key(), 0, events, signer, change, record_otherwise)
+}
+
+/// The same, sealed by another key and so many seconds after the sealing began.
+pub(crate) fn assemble_by(
+    key: &SoftwareKey,
+    later_s: i64,
+    events: Vec<Event>,
+    signer: LogSigner,
+    change: impl Fn(&mut Trail),
+    record_otherwise: impl Fn(&mut Outcome),
+) -> Package {
+    let sealed_at = events.last().expect("events").at.plus_s(later_s);
     let mut log = Log::new(signer);
     let recorded = record(events);
     let mut logged: Vec<LoggedEvent> = recorded.iter().map(|one| log.log(one)).collect();
@@ -449,7 +481,7 @@ pub(crate) fn assemble_with(
             system: Cow::Owned(system()),
         };
         change(&mut trail);
-        seal_pdf(original, &trail.to_bytes())
+        seal_pdf(original, &trail.to_bytes(), sealed_at, key)
     };
     let documents: Vec<PackageDocument> = document_ids()
         .into_iter()
@@ -502,6 +534,11 @@ pub(crate) fn assemble_with(
 pub(crate) fn package() -> &'static Package {
     static PACKAGE: OnceLock<Package> = OnceLock::new();
     PACKAGE.get_or_init(|| assemble(until_sealing(), log_signer()))
+}
+
+/// A package that is as genuine, of a sandbox.
+pub(crate) fn sandbox_package() -> Package {
+    assemble(until_sealing_in(Environment::Sandbox), log_signer())
 }
 
 /// The genuine archive.

@@ -99,13 +99,14 @@ fn d_8_after_erasure_everything_else_still_passes() {
 fn e_9_the_account_answers_who_how_and_what() {
     let account = verify_package(archive(), &keys()).account.join("\n");
     for answer in [
-        "Rose Lettings prepared “Lease of 12 Rose Street” at 2026-11-18 11:06:41 UTC, with the API key key_",
-        "Ada Lovelace <person1@example.com> made their signature by typing their name",
-        "Ada Lovelace <person1@example.com> signed at",
+        "This is a live envelope.",
+        "\"Rose Lettings\" prepared \"Lease of 12 Rose Street\" at 2026-11-18 11:06:41 UTC, with the API key key_",
+        "\"Ada Lovelace\" (\"person1@example.com\") made their signature by typing their name",
+        "\"Ada Lovelace\" (\"person1@example.com\") signed at",
         "identified by the mailed link and a mailed code, from 198.51.100.7 (as a trusted proxy reported)",
-        "Chidi Obi <person3@example.com> confirmed reading",
-        "Βασιλική Πέτρου <person2@example.com> approved",
-        "the mail with the signed copy for Dora <person4@example.com>",
+        "\"Chidi Obi\" (\"person3@example.com\") confirmed reading",
+        "\"Βασιλική Πέτρου\" (\"person2@example.com\") approved",
+        "the mail with the signed copy for \"Dora\" (\"person4@example.com\")",
     ] {
         assert!(account.contains(answer), "{answer}\n{account}");
     }
