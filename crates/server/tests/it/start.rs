@@ -205,7 +205,7 @@ async fn the_doctor_finds_nothing_wrong_with_a_server_at_work() {
 /// Packages hold all files of an envelope in memory: only a few are made at once, and others wait for their turn.
 #[tokio::test]
 async fn evidence_packages_are_made_a_few_at_a_time() {
-    let options = Options { configure: |config| config.server.request_s = 1, ..Options::default() };
+    let options = Options { configure: |config| config.server.request_s = 6, ..Options::default() };
     let test = TestApp::start_with(options).await;
     let key = test.sandbox("Acme").await;
     let document = test.upload(&key, "lease.pdf", pdf(1)).await;
