@@ -1,7 +1,7 @@
 //! An upload: inspected within bounds, refused, or sealed so that the seal verifies; never a panic.
 #![no_main]
 
-#[path = "../throwaway.rs"]
+#[path = "../../crates/pdf/tests/it/throwaway.rs"]
 mod throwaway;
 
 use countersign_pdf::inspect::{Limits, inspect};

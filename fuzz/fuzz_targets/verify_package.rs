@@ -76,7 +76,8 @@ fn fitted(archive: &[u8]) -> Option<Vec<u8>> {
             json!({ "name": name, "sha256": hex(&Sha256::digest(bytes)), "size_bytes": bytes.len() })
         })
         .collect();
-    let manifest = json!({ "envelope": envelope, "files": listed, "format": "countersign-evidence/1" });
+    let mut manifest = json!({ "envelope": envelope, "files": listed, "format": "countersign-evidence/1" });
+    manifest.sort_all_objects();
     files.iter_mut().find(|(name, _)| name == "manifest.json")?.1 =
         (manifest.to_string() + "\n").into_bytes();
     Some(write(&files))
@@ -89,6 +90,7 @@ fn chained(events: &[u8]) -> Option<Vec<u8>> {
     for line in events.strip_suffix(b"\n")?.split(|byte| *byte == b'\n') {
         let mut line: Value = serde_json::from_slice(line).ok()?;
         *line.get_mut("event")?.get_mut("previous")? = json!(previous);
+        line.sort_all_objects();
         previous = hex(&Sha256::digest(line["event"].to_string()));
         file.extend((line.to_string() + "\n").into_bytes());
     }

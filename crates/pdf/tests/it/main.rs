@@ -32,3 +32,5 @@ mod shapes;
 mod support;
 #[cfg(test)]
 mod survival;
+#[cfg(test)]
+mod throwaway;

@@ -5,9 +5,7 @@ use countersign_pdf::verify::verify;
 use proptest::prelude::*;
 
 use crate::support::{fixture, seal_whole};
-
-#[path = "../../../../fuzz/throwaway.rs"]
-mod throwaway;
+use crate::throwaway;
 
 /// The fuzz target begins with files of every kind that is read: all but the sealed one are accepted, and what it
 /// checks of an accepted one holds.

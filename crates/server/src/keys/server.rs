@@ -38,13 +38,12 @@ pub struct SharedSealKey {
 impl SharedSealKey {
     /// Shares a key; one without a P-256 certificate is refused.
     pub fn new(key: impl SealKey + Send + Sync + 'static) -> Result<Self, Fault> {
-        let unusable = |_| Fault::Key("the seal's certificate has no P-256 key".to_owned());
         let leaf = key.certificate_chain().first();
         let leaf = leaf.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
         let leaf = Certificate::from_der(leaf)
             .map_err(|error| Fault::Key(format!("the seal's certificate cannot be read: {error}")))?;
         let public = leaf.tbs_certificate().subject_public_key_info().subject_public_key.raw_bytes();
-        let certified = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public.to_vec()).map_err(unusable)?;
+        let certified = ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, public).map_err(|_| foreign_key())?;
         Ok(Self { key: Arc::new(key), certified: Arc::new(certified) })
     }
 }
@@ -134,14 +133,16 @@ fn check_seal_key(key: &SharedSealKey, now: Time) -> Result<&[u8], Fault> {
     check_signer(certificate, u64::try_from(now.unix_ms() / 1_000).unwrap_or_default()).map_err(unusable)?;
     let digest = Digest::of(b"countersign/seal-key-test/v1").0;
     let signature = key.sign(&digest).map_err(|fault| Fault::Key(fault.to_string()))?;
-    check_digest(certificate, &digest, &signature).map_err(|_| {
-        Fault::Unsafe(
-            "the key that seals does not belong to its certificate, or is not on P-256: set [seal] certificates to \
-             the chain that was issued for this key"
-                .to_owned(),
-        )
-    })?;
+    check_digest(certificate, &digest, &signature).map_err(|_| foreign_key())?;
     Ok(certificate)
+}
+
+fn foreign_key() -> Fault {
+    Fault::Unsafe(
+        "the key that seals does not belong to its certificate, or is not on P-256: set [seal] certificates to the \
+         chain that was issued for this key"
+            .to_owned(),
+    )
 }
 
 fn software_seal_key(root: &WrappingKey, row: &KeyRow) -> Result<SoftwareKey, Fault> {

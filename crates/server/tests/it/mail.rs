@@ -28,7 +28,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Key, Options, TestApp, envelope_of, logged, pdf},
+    app::{Key, Options, TestApp, envelope_of, logged, pdf, write_secret},
     people::{Human, Letter, status, types},
     sealing::python,
 };
@@ -309,7 +309,7 @@ async fn a_wrong_password_for_the_mail_server_bounces_nobody() {
     let mut server = MailServer::start("starttls", &["auth open sesame"]);
     let mut settings = server.settings(SmtpSecurity::Starttls);
     let password = server.folder.path().join("password");
-    std::fs::write(&password, "open barley").unwrap();
+    write_secret(&password, "open barley");
     (settings.smtp_user, settings.smtp_password_file) = (Some("mills".to_owned()), Some(password.clone()));
     let mut live = sent(settings, 31).await;
     for _ in 0..2 {
@@ -318,7 +318,7 @@ async fn a_wrong_password_for_the_mail_server_bounces_nobody() {
         assert_eq!(live.recipient_status().await, "pending");
         live.test.clock.forward_s(10);
     }
-    std::fs::write(&password, "open sesame").unwrap();
+    write_secret(&password, "open sesame");
     live.test = live.test.restart().await;
     live.test.work().await;
     assert_eq!(server.next("auth")["right"], true);

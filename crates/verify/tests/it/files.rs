@@ -72,8 +72,7 @@ impl Files {
             json!({ "name": name, "sha256": Digest::of(bytes).to_string(), "size_bytes": bytes.len() })
         });
         manifest["files"] = listed.collect();
-        // `serde_json` sorts keys; all are ASCII and all values plain, so this is the canonical form.
-        *self.get("manifest.json") = (manifest.to_string() + "\n").into_bytes();
+        *self.get("manifest.json") = (canonical(&manifest) + "\n").into_bytes();
     }
 
     /// The lines of `events.jsonl`.
@@ -83,7 +82,7 @@ impl Files {
 
     pub(crate) fn set_lines(&mut self, lines: &[Value]) {
         *self.get("events.jsonl") =
-            lines.iter().flat_map(|line| (line.to_string() + "\n").into_bytes()).collect();
+            lines.iter().flat_map(|line| (canonical(line) + "\n").into_bytes()).collect();
     }
 
     /// Changes one line, by the type of its event; of several the first.
@@ -100,8 +99,15 @@ impl Files {
         let mut previous = "0".repeat(64);
         for line in &mut lines {
             line["event"]["previous"] = json!(previous);
-            previous = Digest::of(line["event"].to_string().as_bytes()).to_string();
+            previous = Digest::of(canonical(&line["event"]).as_bytes()).to_string();
         }
         self.set_lines(&lines);
     }
+}
+
+/// Names are ASCII and values plain, so that sorted JSON is the canonical form.
+pub(crate) fn canonical(value: &Value) -> String {
+    let mut sorted = value.clone();
+    sorted.sort_all_objects();
+    sorted.to_string()
 }

@@ -4,7 +4,7 @@ use countersign_verify::{Check, Verdict, verify_package, verify_sealed_pdf};
 use serde_json::{Value, json};
 
 use crate::{
-    files::Files,
+    files::{Files, canonical},
     story::{archive, document_ids, forger, keys, log_signer, originals, package, sandbox_package},
 };
 
@@ -162,7 +162,7 @@ fn e_6_the_manifest_is_that_of_the_files() {
 fn change_manifest(files: &mut Files, change: impl FnOnce(&mut Value)) {
     let mut manifest: Value = serde_json::from_slice(files.get("manifest.json")).expect("JSON");
     change(&mut manifest);
-    *files.get("manifest.json") = (manifest.to_string() + "\n").into_bytes();
+    *files.get("manifest.json") = (canonical(&manifest) + "\n").into_bytes();
 }
 
 fn original(index: usize) -> String {
@@ -266,7 +266,7 @@ fn e_6_documents_and_texts() {
 fn change_system(files: &mut Files, change: impl FnOnce(&mut Value)) {
     let mut system: Value = serde_json::from_slice(files.get("system.json")).expect("JSON");
     change(&mut system);
-    *files.get("system.json") = (system.to_string() + "\n").into_bytes();
+    *files.get("system.json") = (canonical(&system) + "\n").into_bytes();
 }
 
 /// An incremental update that redefines a page (ISO 32000-2 §7.5.6).
