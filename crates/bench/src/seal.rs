@@ -108,6 +108,7 @@ async fn signed(house: &House, pdf: Vec<u8>) -> Result<Signed, Failure> {
 /// A sealed file, and the processor time of each in ms.
 fn seal(house: &House, signed: &Signed, count: u32) -> Result<(Vec<u8>, f64), Failure> {
     let app = &house.app;
+    let began = signed.events.last().ok_or("there are no events")?.recorded.event.at;
     let public_url = app.config.server.public_url.clone();
     let sealing = Sealing {
         envelope: signed.envelope,
@@ -115,7 +116,7 @@ fn seal(house: &House, signed: &Signed, count: u32) -> Result<(Vec<u8>, f64), Fa
         events: signed.events.clone(),
         proof: &signed.proof,
         originals: Vec::new(),
-        sealed_at: app.now(),
+        sealed_at: began,
         system: system(&public_url, app.log.verifier_key(), &app.keys.seal)?,
         public_url: &public_url,
         fonts: &app.fonts,
