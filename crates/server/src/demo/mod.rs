@@ -186,7 +186,9 @@ async fn send(
     recipients: Value,
 ) -> Result<String, DemoFault> {
     let path = wish.examples.join(example);
-    let pdf = std::fs::read(&path).map_err(|error| Fault::file(&path, error))?;
+    let pdf = std::fs::read(&path).map_err(|error| {
+        Fault::file(&path, format!("{error}; run the demo in the repository's folder, or name its folder of examples with --examples"))
+    })?;
     let run = running.app.draw::<16>();
     let document = running.api.upload(example, &key_of(&run, "upload"), pdf).await?;
     let body = json!({
