@@ -7,7 +7,7 @@ use countersign_core::{
     envelope::{Body, State, state::Underway},
     id::{DocumentId, EnvelopeId},
 };
-use countersign_pdf::{inspect::Limits, verify::verify};
+use countersign_pdf::{certify::DrawnCertificate, inspect::Limits, verify::verify};
 use countersign_server::{
     demo::DemoFault,
     documents, envelopes,
@@ -123,7 +123,10 @@ fn seal(house: &House, signed: &Signed, count: u32) -> Result<(Vec<u8>, f64), Fa
         key: &app.keys.seal,
     };
     let (document, original) = &signed.original;
-    let one = || sealing.seal_document(*document, original, &sealing.certificate()?);
+    let one = || {
+        let certificate = DrawnCertificate::draw(&sealing.certificate()?, sealing.fonts);
+        sealing.seal_document(*document, original, &certificate)
+    };
     let sealed = one()?;
     let each_ms = cpu::median_ms(count, || Ok(one().map(|_| ())?))?;
     Ok((sealed, each_ms))

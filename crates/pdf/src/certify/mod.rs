@@ -4,7 +4,9 @@ mod layout;
 mod sections;
 mod standalone;
 
-use crate::font::FontSubsets;
+use std::collections::BTreeSet;
+
+use crate::font::{FontBook, FontFault, FontSubsets, Missing, packed};
 use crate::objects::NewObjects;
 use crate::place::Handwriting;
 use layout::{Flow, PAGE_HEIGHT_PT, PAGE_WIDTH_PT};
@@ -148,25 +150,67 @@ pub struct VerificationStep {
     pub command: String,
 }
 
-/// Draws the certificate: puts page objects (A4) without `/Parent`, which the writer of the file sets, and gives
-/// their numbers in order. Fonts are written by [`FontSubsets::finish`].
-pub fn certify(
-    certificate: &Certificate,
-    subsets: &mut FontSubsets<'_>,
-    objects: &mut NewObjects,
-) -> Vec<ObjectId> {
-    let mut flow = Flow::new(certificate);
-    sections::write(certificate, &mut flow, subsets);
-    let canvases = flow.finish(subsets);
-    let pages = canvases.into_iter().map(|canvas| {
-        let (content, resources) = canvas.finish(subsets, objects);
-        let contents = objects.add(crate::font::stream(Dictionary::new(), &content));
-        objects.add(dictionary! {
-            "Type" => "Page",
-            "MediaBox" => [0.0, 0.0, PAGE_WIDTH_PT, PAGE_HEIGHT_PT].map(Object::from).to_vec(),
-            "Resources" => resources,
-            "Contents" => contents,
-        })
-    });
-    pages.collect()
+/// The certificate as it is drawn: once, for all files of an envelope.
+#[derive(Debug)]
+pub struct DrawnCertificate<'book> {
+    pages: Vec<DrawnPage>,
+    subsets: FontSubsets<'book>,
+}
+
+#[derive(Debug)]
+struct DrawnPage {
+    /// Compressed.
+    content: Vec<u8>,
+    faces: BTreeSet<usize>,
+}
+
+impl<'book> DrawnCertificate<'book> {
+    /// Lays the pages out and draws them.
+    pub fn draw(certificate: &Certificate, book: &'book FontBook) -> Self {
+        let mut subsets = FontSubsets::new(book);
+        let mut flow = Flow::new(certificate);
+        sections::write(certificate, &mut flow, &mut subsets);
+        let canvases = flow.finish(&mut subsets).into_iter();
+        let pages = canvases.map(|canvas| {
+            let (content, faces) = canvas.finish();
+            DrawnPage { content, faces }
+        });
+        Self { pages: pages.collect(), subsets }
+    }
+
+    /// The pages for one file.
+    pub fn append(&self) -> Appendix<'_, 'book> {
+        Appendix { pages: &self.pages, subsets: self.subsets.clone() }
+    }
+}
+
+/// The certificate on its way into one file, with the fonts that the rest of what is added to the file shares.
+#[derive(Debug)]
+pub struct Appendix<'a, 'book> {
+    pages: &'a [DrawnPage],
+    subsets: FontSubsets<'book>,
+}
+
+impl<'book> Appendix<'_, 'book> {
+    /// The fonts of the file.
+    pub fn subsets(&mut self) -> &mut FontSubsets<'book> {
+        &mut self.subsets
+    }
+
+    /// Puts page objects (A4) without `/Parent`, which the writer of the file sets, and the fonts. Gives the pages'
+    /// numbers in order, and the characters that no font had.
+    pub fn finish(mut self, objects: &mut NewObjects) -> Result<(Vec<ObjectId>, Missing), FontFault> {
+        let mut ids = Vec::with_capacity(self.pages.len());
+        for page in self.pages {
+            let resources = self.subsets.resources(&page.faces, objects);
+            let contents = objects.add(packed(Dictionary::new(), page.content.clone()));
+            ids.push(objects.add(dictionary! {
+                "Type" => "Page",
+                "MediaBox" => [0.0, 0.0, PAGE_WIDTH_PT, PAGE_HEIGHT_PT].map(Object::from).to_vec(),
+                "Resources" => resources,
+                "Contents" => contents,
+            }));
+        }
+        Ok((ids, self.subsets.finish(objects)?))
+    }
 }

@@ -1,7 +1,7 @@
 //! The certificate as a file of its own. The same input gives the same bytes.
 
-use super::{Certificate, certify};
-use crate::font::{FontBook, FontFault, FontSubsets, Missing};
+use super::{Certificate, DrawnCertificate};
+use crate::font::{FontFault, Missing};
 use crate::objects::NewObjects;
 use lopdf::{Dictionary, Document, Object, StringFormat, dictionary};
 use sha2::{Digest, Sha256};
@@ -17,16 +17,14 @@ pub enum CertificateFault {
     Write(#[from] std::io::Error),
 }
 
-/// Writes a complete PDF 1.7 file of the pages that [`certify`] draws, with the characters that no font had.
+/// Writes a complete PDF 1.7 file of the pages of `certificate`, with the characters that no font had.
 pub fn standalone(
     certificate: &Certificate,
-    book: &FontBook,
+    drawn: &DrawnCertificate<'_>,
 ) -> Result<(Vec<u8>, Missing), CertificateFault> {
     let mut objects = NewObjects::new(1);
-    let mut subsets = FontSubsets::new(book);
     let (catalog, pages) = (objects.reserve(), objects.reserve());
-    let page_ids = certify(certificate, &mut subsets, &mut objects);
-    let missing = subsets.finish(&mut objects)?;
+    let (page_ids, missing) = drawn.append().finish(&mut objects)?;
     let page_count = i64::try_from(page_ids.len()).unwrap_or(i64::MAX);
     let kids: Vec<_> = page_ids.iter().copied().map(Object::Reference).collect();
     objects.put(pages, dictionary! { "Type" => "Pages", "Kids" => kids, "Count" => page_count });

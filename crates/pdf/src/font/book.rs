@@ -1,6 +1,7 @@
 //! The embedded faces, parsed once per process, and the way to the machine's own fonts.
 
 use super::plain::PlainTable;
+use super::ready::ReadyFont;
 use super::{FallbackFonts, Typeface};
 use rustybuzz::{Direction, Face, Script, ShapePlan, script};
 use std::fmt;
@@ -15,16 +16,27 @@ pub(crate) struct EmbeddedFace {
     greek: ShapePlan,
     cyrillic: ShapePlan,
     plain: OnceLock<PlainTable>,
+    /// Whether most of what is set in it is plain text.
+    is_for_text: bool,
+    ready: OnceLock<Option<ReadyFont>>,
 }
 
 impl EmbeddedFace {
-    fn parse(name: &'static str, bytes: &'static [u8]) -> Self {
+    fn parse(name: &'static str, bytes: &'static [u8], is_for_text: bool) -> Self {
         let Some(face) = Face::from_slice(bytes, 0) else {
             unreachable!("{name} is part of this program and was parsed by its tests")
         };
         let plan = |script| ShapePlan::new(&face, Direction::LeftToRight, Some(script), None, &[]);
         let (latin, greek, cyrillic) = (plan(script::LATIN), plan(script::GREEK), plan(script::CYRILLIC));
-        Self { name, bytes, face, latin, greek, cyrillic, plain: OnceLock::new() }
+        let (plain, ready) = (OnceLock::new(), OnceLock::new());
+        Self { name, bytes, face, latin, greek, cyrillic, plain, is_for_text, ready }
+    }
+
+    /// The subset that most files need of a face for text, made at the first use. A face that cannot be subset has
+    /// none: the file that needs it will say why.
+    pub(super) fn ready(&self) -> Option<&ReadyFont> {
+        let make = || ReadyFont::make(self.bytes, self.plain()).ok();
+        if self.is_for_text { self.ready.get_or_init(make).as_ref() } else { None }
     }
 
     /// The table for plain text, built at the first use.
@@ -58,15 +70,14 @@ pub(super) const ITALIC: usize = 4;
 impl FontBook {
     /// The embedded faces alone.
     pub fn new() -> Self {
+        let text = |name, bytes| EmbeddedFace::parse(name, bytes, true);
+        let hand = |name, bytes| EmbeddedFace::parse(name, bytes, false);
         let faces = vec![
-            EmbeddedFace::parse("NotoSans-Regular", include_bytes!("../../fonts/NotoSans-Regular.ttf")),
-            EmbeddedFace::parse("NotoSans-SemiBold", include_bytes!("../../fonts/NotoSans-SemiBold.ttf")),
-            EmbeddedFace::parse(
-                "NotoSansMono-Regular",
-                include_bytes!("../../fonts/NotoSansMono-Regular.ttf"),
-            ),
-            EmbeddedFace::parse("GreatVibes-Regular", include_bytes!("../../fonts/GreatVibes-Regular.ttf")),
-            EmbeddedFace::parse("NotoSerif-Italic", include_bytes!("../../fonts/NotoSerif-Italic.ttf")),
+            text("NotoSans-Regular", include_bytes!("../../fonts/NotoSans-Regular.ttf")),
+            text("NotoSans-SemiBold", include_bytes!("../../fonts/NotoSans-SemiBold.ttf")),
+            text("NotoSansMono-Regular", include_bytes!("../../fonts/NotoSansMono-Regular.ttf")),
+            hand("GreatVibes-Regular", include_bytes!("../../fonts/GreatVibes-Regular.ttf")),
+            hand("NotoSerif-Italic", include_bytes!("../../fonts/NotoSerif-Italic.ttf")),
         ];
         Self { faces, fallback: None }
     }

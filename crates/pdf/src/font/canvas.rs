@@ -1,11 +1,12 @@
 //! Writes drawing operators (ISO 32000-2 Annex A) in points with the origin top left and y pointing down.
 
 use super::FontSubsets;
-use super::cid::{self, utf16_hex};
+use super::cid::{packed, utf16_hex};
 use super::shape::{Line, Run};
+use crate::file::deflate::deflate;
 use crate::geometry::DisplayRect;
 use crate::objects::NewObjects;
-use lopdf::{Dictionary, Object, Stream, dictionary};
+use lopdf::{Object, Stream, dictionary};
 use std::collections::BTreeSet;
 
 /// A colour in sRGB.
@@ -17,6 +18,8 @@ pub(crate) struct Color(pub u8, pub u8, pub u8);
 pub(crate) struct Canvas {
     content: Vec<u8>,
     faces: BTreeSet<usize>,
+    /// The colour that is filled with, where this canvas has set it.
+    fill: Option<Color>,
 }
 
 /// Distance of control points that makes a cubic curve a quarter of a circle.
@@ -30,11 +33,13 @@ impl Canvas {
 
     /// Restricts what `draw` draws to a rectangle.
     pub(crate) fn clipped(&mut self, area: DisplayRect, draw: impl FnOnce(&mut Self)) {
+        let fill = self.fill;
         self.operator(&[], "q");
         self.operator(&[area.x, area.y, area.width, area.height], "re");
         self.operator(&[], "W n");
         draw(self);
         self.operator(&[], "Q");
+        self.fill = fill;
     }
 
     pub(crate) fn fill_rectangle(&mut self, area: DisplayRect, color: Color) {
@@ -108,19 +113,9 @@ impl Canvas {
         }
     }
 
-    /// The content and the `/Resources` that it needs.
-    pub(crate) fn finish(
-        self,
-        subsets: &mut FontSubsets<'_>,
-        objects: &mut NewObjects,
-    ) -> (Vec<u8>, Dictionary) {
-        let mut fonts = Dictionary::new();
-        for face in self.faces {
-            if let Some(object) = subsets.object(face, objects) {
-                fonts.set(format!("F{face}"), Object::Reference(object));
-            }
-        }
-        (self.content, dictionary! { "Font" => fonts })
+    /// The compressed content, and the faces that it is set in.
+    pub(crate) fn finish(self) -> (Vec<u8>, BTreeSet<usize>) {
+        (deflate(&self.content), self.faces)
     }
 
     /// A form XObject (ISO 32000-2 §8.10) that covers a displayed page of this size.
@@ -130,15 +125,15 @@ impl Canvas {
         subsets: &mut FontSubsets<'_>,
         objects: &mut NewObjects,
     ) -> Stream {
-        let (content, resources) = self.finish(subsets, objects);
+        let (content, faces) = self.finish();
         let corners = [0.0, 0.0, width, height];
         let form = dictionary! {
             "Type" => "XObject",
             "Subtype" => "Form",
             "BBox" => corners.map(Object::from).to_vec(),
-            "Resources" => resources,
+            "Resources" => subsets.resources(&faces, objects),
         };
-        cid::stream(form, &content)
+        packed(form, content)
     }
 
     fn run(&mut self, subsets: &mut FontSubsets<'_>, run: &Run, (x, y): (f64, f64), size_pt: f64) {
@@ -214,6 +209,9 @@ impl Canvas {
     }
 
     fn fill_color(&mut self, color: Color) {
+        if self.fill.replace(color) == Some(color) {
+            return;
+        }
         let Color(r, g, b) = color;
         self.operator(&[r, g, b].map(|part| f64::from(part) / 255.0), "rg");
     }
@@ -238,21 +236,27 @@ impl Canvas {
         if thousandths < 0 {
             self.content.push(b'-');
         }
-        let mut digits = [b'0'; 20];
-        let mut rest = thousandths.unsigned_abs();
-        for digit in digits.iter_mut().rev() {
-            *digit += u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-        }
-        let (whole, decimals) = digits.split_at(17);
-        let leading = whole.iter().take(16).take_while(|digit| **digit == b'0').count();
-        self.content.extend(whole.iter().skip(leading));
-        let trailing = decimals.iter().rev().take_while(|digit| **digit == b'0').count();
-        if trailing < decimals.len() {
+        let magnitude = thousandths.unsigned_abs();
+        self.digits(magnitude / 1_000, 1);
+        let decimals = magnitude % 1_000;
+        if decimals > 0 {
             self.content.push(b'.');
-            self.content.extend(decimals.iter().take(decimals.len() - trailing));
+            let (shown, count) = match (decimals % 100, decimals % 10) {
+                (0, _) => (decimals / 100, 1),
+                (_, 0) => (decimals / 10, 2),
+                _ => (decimals, 3),
+            };
+            self.digits(shown, count);
         }
         self.content.push(b' ');
+    }
+
+    /// Writes a whole number with at least so many digits.
+    fn digits(&mut self, value: u64, least: u32) {
+        if value >= 10 || least > 1 {
+            self.digits(value / 10, least.saturating_sub(1));
+        }
+        self.content.push(b'0' + u8::try_from(value % 10).unwrap_or_default());
     }
 
     fn raw(&mut self, text: &str) {

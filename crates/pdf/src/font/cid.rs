@@ -1,90 +1,107 @@
 //! Writes a subset as a composite font (ISO 32000-2 §9.7) whose text can be copied (§9.10.3).
 
 use super::FontFault;
-use super::subset::UsedGlyph;
-use crate::file::deflate::deflate;
+use super::subset::{GlyphSet, UsedGlyph};
 use crate::objects::NewObjects;
 use lopdf::{Dictionary, Object, ObjectId, Stream, StringFormat, dictionary};
 use rustybuzz::ttf_parser::{Face, RawFace, Tag, name_id};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use subsetter::GlyphRemapper;
 
 /// A face with the glyphs of it that are used.
 pub(super) struct Embedding<'a> {
     pub bytes: &'a [u8],
     pub face_index: u32,
-    pub remapper: &'a GlyphRemapper,
-    /// By CID.
-    pub glyphs: &'a [UsedGlyph],
+    pub set: &'a GlyphSet,
 }
 
-/// Puts the font under the number `font`, and what it consists of under new numbers.
-pub(super) fn write(
-    font: ObjectId,
-    embedding: Embedding<'_>,
-    objects: &mut NewObjects,
-) -> Result<(), FontFault> {
-    let fault = |name: &str, reason: &dyn std::fmt::Display| FontFault {
-        font: name.to_owned(),
-        reason: reason.to_string(),
-    };
-    let face =
-        Face::parse(embedding.bytes, embedding.face_index).map_err(|error| fault("font file", &error))?;
-    let name = postscript_name(&face);
-    let subset = subsetter::subset(embedding.bytes, embedding.face_index, embedding.remapper)
-        .map_err(|error| fault(&name, &error))?;
-    let tagged = format!("{}+{name}", tag(&subset));
-    let is_cff = face.tables().glyf.is_none();
-    let file = if is_cff {
-        let raw = RawFace::parse(&subset, 0).map_err(|error| fault(&name, &error))?;
-        let table = raw.table(Tag::from_bytes(b"CFF ")).ok_or_else(|| fault(&name, &"no CFF table"))?;
-        stream(dictionary! { "Subtype" => "CIDFontType0C" }, table)
-    } else {
-        let length = i64::try_from(subset.len()).map_err(|error| fault(&name, &error))?;
-        stream(dictionary! { "Length1" => length }, &subset)
-    };
-    let file = objects.add(file);
-    let mut descriptor = descriptor(&face, &tagged);
-    descriptor.set(if is_cff { "FontFile3" } else { "FontFile2" }, file);
-    let descriptor = objects.add(descriptor);
-    let system_information = dictionary! {
-        "Registry" => Object::String(b"Adobe".to_vec(), StringFormat::Literal),
-        "Ordering" => Object::String(b"Identity".to_vec(), StringFormat::Literal),
-        "Supplement" => 0,
-    };
-    let mut descendant = dictionary! {
-        "Type" => "Font",
-        "Subtype" => if is_cff { "CIDFontType0" } else { "CIDFontType2" },
-        "BaseFont" => tagged.as_str(),
-        "CIDSystemInfo" => system_information,
-        "FontDescriptor" => descriptor,
-        "DW" => 0,
-        "W" => widths(embedding.glyphs),
-    };
-    if !is_cff {
-        descendant.set("CIDToGIDMap", "Identity");
+/// A font as its objects say it, before they have numbers.
+#[derive(Debug)]
+pub(super) struct EmbeddedFont {
+    tagged: String,
+    is_cff: bool,
+    file: Stream,
+    descriptor: Dictionary,
+    widths: Object,
+    to_unicode: Stream,
+}
+
+impl EmbeddedFont {
+    /// Makes the subset of a face, compressed by `pack`.
+    pub(super) fn make(embedding: Embedding<'_>, pack: fn(&[u8]) -> Vec<u8>) -> Result<Self, FontFault> {
+        let fault = |name: &str, reason: &dyn std::fmt::Display| FontFault {
+            font: name.to_owned(),
+            reason: reason.to_string(),
+        };
+        let face =
+            Face::parse(embedding.bytes, embedding.face_index).map_err(|error| fault("font file", &error))?;
+        let name = postscript_name(&face);
+        let subset = subsetter::subset(embedding.bytes, embedding.face_index, &embedding.set.remapper)
+            .map_err(|error| fault(&name, &error))?;
+        let tagged = format!("{}+{name}", tag(&subset));
+        let is_cff = face.tables().glyf.is_none();
+        let file = if is_cff {
+            let raw = RawFace::parse(&subset, 0).map_err(|error| fault(&name, &error))?;
+            let table = raw.table(Tag::from_bytes(b"CFF ")).ok_or_else(|| fault(&name, &"no CFF table"))?;
+            packed(dictionary! { "Subtype" => "CIDFontType0C" }, pack(table))
+        } else {
+            let length = i64::try_from(subset.len()).map_err(|error| fault(&name, &error))?;
+            packed(dictionary! { "Length1" => length }, pack(&subset))
+        };
+        Ok(Self {
+            descriptor: descriptor(&face, &tagged),
+            tagged,
+            is_cff,
+            file,
+            widths: widths(&embedding.set.glyphs),
+            to_unicode: packed(Dictionary::new(), pack(to_unicode(&embedding.set.glyphs).as_bytes())),
+        })
     }
-    let descendant = objects.add(descendant);
-    let to_unicode = objects.add(stream(Dictionary::new(), to_unicode(embedding.glyphs).as_bytes()));
-    objects.put(
-        font,
-        dictionary! {
+
+    /// Puts the font under the number `font`, and what it consists of under new numbers.
+    pub(super) fn put(&self, font: ObjectId, objects: &mut NewObjects) {
+        let file = objects.add(self.file.clone());
+        let mut descriptor = self.descriptor.clone();
+        descriptor.set(if self.is_cff { "FontFile3" } else { "FontFile2" }, file);
+        let descriptor = objects.add(descriptor);
+        let system_information = dictionary! {
+            "Registry" => Object::String(b"Adobe".to_vec(), StringFormat::Literal),
+            "Ordering" => Object::String(b"Identity".to_vec(), StringFormat::Literal),
+            "Supplement" => 0,
+        };
+        let mut descendant = dictionary! {
             "Type" => "Font",
-            "Subtype" => "Type0",
-            "BaseFont" => if is_cff { format!("{tagged}-Identity-H") } else { tagged },
-            "Encoding" => "Identity-H",
-            "DescendantFonts" => vec![Object::Reference(descendant)],
-            "ToUnicode" => to_unicode,
-        },
-    );
-    Ok(())
+            "Subtype" => if self.is_cff { "CIDFontType0" } else { "CIDFontType2" },
+            "BaseFont" => self.tagged.as_str(),
+            "CIDSystemInfo" => system_information,
+            "FontDescriptor" => descriptor,
+            "DW" => 0,
+            "W" => self.widths.clone(),
+        };
+        if !self.is_cff {
+            descendant.set("CIDToGIDMap", "Identity");
+        }
+        let descendant = objects.add(descendant);
+        let to_unicode = objects.add(self.to_unicode.clone());
+        let base_font = if self.is_cff { format!("{}-Identity-H", self.tagged) } else { self.tagged.clone() };
+        objects.put(
+            font,
+            dictionary! {
+                "Type" => "Font",
+                "Subtype" => "Type0",
+                "BaseFont" => base_font,
+                "Encoding" => "Identity-H",
+                "DescendantFonts" => vec![Object::Reference(descendant)],
+                "ToUnicode" => to_unicode,
+            },
+        );
+    }
 }
 
-/// A compressed stream.
-pub(crate) fn stream(mut dictionary: Dictionary, content: &[u8]) -> Stream {
+/// A stream of content that is compressed already.
+pub(crate) fn packed(mut dictionary: Dictionary, compressed: Vec<u8>) -> Stream {
     dictionary.set("Filter", "FlateDecode");
-    Stream::new(dictionary, deflate(content)).with_compression(false)
+    Stream::new(dictionary, compressed).with_compression(false)
 }
 
 fn postscript_name(face: &Face<'_>) -> String {

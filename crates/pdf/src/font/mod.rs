@@ -6,6 +6,7 @@ mod canvas;
 mod choose;
 mod cid;
 mod plain;
+mod ready;
 mod shape;
 mod subset;
 mod wrap;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 
 pub use book::FontBook;
 pub(crate) use canvas::{Canvas, Color};
-pub(crate) use cid::stream;
+pub(crate) use cid::packed;
 pub(crate) use shape::Line;
 pub use subset::FontSubsets;
 pub(crate) use wrap::wrap;

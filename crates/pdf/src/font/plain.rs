@@ -3,6 +3,7 @@
 
 use super::shape::{Glyph, Line, Run};
 use rustybuzz::{Direction, Face, ShapePlan, UnicodeBuffer, script};
+use std::ops::Range;
 
 /// What follows the printable ASCII characters in the table.
 const PUNCTUATION: [char; 9] = ['·', '–', '—', '‘', '’', '“', '”', '…', '•'];
@@ -65,30 +66,48 @@ impl PlainTable {
         Self { glyphs, kerning_em }
     }
 
+    /// Every character that the face has, with its glyph and its advance in ems.
+    pub(super) fn glyphs(&self) -> impl Iterator<Item = (char, u16, f64)> {
+        let known = alphabet().zip(&self.glyphs).filter(|(_, (id, _))| *id != 0);
+        known.map(|(character, (id, advance_em))| (character, *id, *advance_em))
+    }
+
     /// The line, if the table knows all of it.
     pub(super) fn shape(&self, face: usize, text: &str) -> Option<Line> {
         let mut glyphs: Vec<Glyph> = Vec::with_capacity(text.len());
+        let width_em = self.walk(text, |source, id, nominal, kerning| {
+            if let Some(last) = glyphs.last_mut() {
+                last.advance += kerning;
+            }
+            glyphs.push(Glyph { id, source, advance: nominal, nominal, x_offset: 0.0, y_offset: 0.0 });
+        })?;
+        let run = Run { face, glyphs, text: text.to_owned(), needs_actual_text: false };
+        Some(Line { runs: vec![run], width_em })
+    }
+
+    /// Its width in ems, if the table knows all of it.
+    pub(super) fn width_em(&self, text: &str) -> Option<f64> {
+        self.walk(text, |_, _, _, _| {})
+    }
+
+    /// Visits each character: its bytes, glyph, advance, and the kerning before it. Gives the width; nothing where the
+    /// table does not know enough.
+    fn walk(&self, text: &str, mut visit: impl FnMut(Range<usize>, u16, f64, f64)) -> Option<f64> {
         let mut width_em = 0.0;
         let mut previous: Option<usize> = None;
         for (at, c) in text.char_indices() {
             let position = position(c)?;
             let (id, nominal) = *self.glyphs.get(position)?;
-            if let Some(before) = previous {
-                let kerning = (*self.kerning_em.get(before * COUNT + position)?)?;
-                if let Some(last) = glyphs.last_mut() {
-                    last.advance += kerning;
-                }
-                width_em += kerning;
-            } else if id == 0 {
-                return None;
-            }
-            let source = at..at + c.len_utf8();
-            glyphs.push(Glyph { id, source, advance: nominal, nominal, x_offset: 0.0, y_offset: 0.0 });
-            width_em += nominal;
+            let kerning = match previous {
+                Some(before) => (*self.kerning_em.get(before * COUNT + position)?)?,
+                None if id == 0 => return None,
+                None => 0.0,
+            };
+            visit(at..at + c.len_utf8(), id, nominal, kerning);
+            width_em += kerning + nominal;
             previous = Some(position);
         }
-        let run = Run { face, glyphs, text: text.to_owned(), needs_actual_text: false };
-        Some(Line { runs: vec![run], width_em })
+        Some(width_em)
     }
 }
 
@@ -115,6 +134,7 @@ mod tests {
                 let Some(quick) = book.embedded()[face].plain().shape(face, &text) else { continue };
                 let slow = Line::shape_in_full(&mut FontSubsets::new(book), typeface, &text);
                 prop_assert_eq!(positions(&quick), positions(&slow));
+                prop_assert_eq!(book.embedded()[face].plain().width_em(&text), Some(quick.width_em));
             }
         }
     }

@@ -3,6 +3,7 @@
 use super::Typeface;
 use super::book::{FontBook, TEXT};
 use super::choose::{Item, itemize, prepare};
+use super::plain::PlainTable;
 use super::subset::FontSubsets;
 use rustybuzz::ttf_parser::GlyphId;
 use rustybuzz::{BufferClusterLevel, BufferFlags, Direction, Face, GlyphBuffer, UnicodeBuffer};
@@ -43,13 +44,21 @@ pub(super) struct Glyph {
 impl Line {
     /// Shapes `text` as one line: line breaks become spaces.
     pub(crate) fn shape(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str) -> Self {
-        if let [face, ..] = FontBook::candidates(typeface)
-            && typeface != Typeface::Signature
-            && let Some(embedded) = subsets.book().embedded().get(*face)
-            && let Some(line) = embedded.plain().shape(*face, text)
+        if let Some((face, table)) = plain_table(subsets, typeface)
+            && let Some(line) = table.shape(face, text)
         {
             return line;
         }
+        Self::shape_beyond_table(subsets, typeface, text)
+    }
+
+    /// How wide `text` is as one line, in ems.
+    pub(super) fn measure(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str) -> f64 {
+        let known = plain_table(subsets, typeface).and_then(|(_, table)| table.width_em(text));
+        known.unwrap_or_else(|| Self::shape_beyond_table(subsets, typeface, text).width_em)
+    }
+
+    fn shape_beyond_table(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str) -> Self {
         if let Some(line) = subsets.known_line(typeface, text) {
             return line;
         }
@@ -87,6 +96,18 @@ impl Line {
         }
         ink
     }
+}
+
+/// The table of the first face of a typeface; a signature is set in a face that has all its letters.
+fn plain_table<'book>(
+    subsets: &FontSubsets<'book>,
+    typeface: Typeface,
+) -> Option<(usize, &'book PlainTable)> {
+    if typeface == Typeface::Signature {
+        return None;
+    }
+    let face = *FontBook::candidates(typeface).first()?;
+    Some((face, subsets.book().embedded().get(face)?.plain()))
 }
 
 fn union([al, ab, ar, at]: [f64; 4], [bl, bb, br, bt]: [f64; 4]) -> [f64; 4] {

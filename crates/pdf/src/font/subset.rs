@@ -1,24 +1,27 @@
 //! Collects the glyphs that a file uses and writes one subset per face at the end.
 
 use super::book::FontBook;
-use super::cid::{self, Embedding};
+use super::cid::{EmbeddedFont, Embedding};
+use super::ready::ReadyFont;
 use super::shape::{Glyph, Line, Run};
 use super::{FallbackFont, FontFault, Missing, Typeface};
+use crate::file::deflate::deflate;
 use crate::objects::NewObjects;
-use lopdf::ObjectId;
+use lopdf::{Dictionary, Object, ObjectId, dictionary};
 use rustybuzz::UnicodeBuffer;
 use rustybuzz::ttf_parser::{self, GlyphId, Permissions};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use subsetter::GlyphRemapper;
 
 /// The faces and glyphs that one file uses, shared by its stamps and its certificate.
+#[derive(Clone)]
 pub struct FontSubsets<'book> {
     book: &'book FontBook,
-    faces: Vec<UsedFace>,
+    faces: Vec<UsedFace<'book>>,
     found: HashMap<char, Option<usize>>,
     missing: Missing,
-    buffer: UnicodeBuffer,
+    buffer: Buffer,
     /// Lines that the shaper made: names and dates return in the rows of a certificate.
     lines: HashMap<(Typeface, String), Line>,
 }
@@ -26,16 +29,76 @@ pub struct FontSubsets<'book> {
 /// A bound on memory, far above what a certificate repeats.
 const MAXIMUM_KEPT_LINES: usize = 1_000;
 
-struct UsedFace {
+/// Room that shaping uses again; its content means nothing.
+#[derive(Default)]
+struct Buffer(UnicodeBuffer);
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+#[derive(Clone)]
+struct UsedFace<'book> {
     /// Nothing for the embedded faces, which come first.
     fallback: Option<FallbackFont>,
-    remapper: GlyphRemapper,
-    /// By new glyph number, which is the CID; 0 is never drawn.
-    glyphs: Vec<UsedGlyph>,
+    glyphs: Glyphs<'book>,
     object: Option<ObjectId>,
 }
 
+/// What of a face is used.
+#[derive(Clone)]
+enum Glyphs<'book> {
+    /// Nothing beyond what most files need.
+    Ready(&'book ReadyFont),
+    /// More, or other than that.
+    Own(GlyphSet),
+}
+
+/// The glyphs of a subset.
+#[derive(Clone)]
+pub(super) struct GlyphSet {
+    pub remapper: GlyphRemapper,
+    /// By new glyph number, which is the CID; 0 is never drawn.
+    pub glyphs: Vec<UsedGlyph>,
+}
+
+impl Default for GlyphSet {
+    fn default() -> Self {
+        // The remapper keeps 0 for .notdef, so the first drawn glyph is 1.
+        let glyphs = vec![UsedGlyph { text: String::new(), width: 0.0 }];
+        Self { remapper: GlyphRemapper::new(), glyphs }
+    }
+}
+
+impl GlyphSet {
+    /// Puts a glyph in, with what it says unless that is known; its CID.
+    pub(super) fn add(&mut self, id: u16, nominal_em: f64, text: &str) -> u16 {
+        let cid = self.remapper.remap(id);
+        let position = usize::from(cid);
+        if position >= self.glyphs.len() {
+            self.glyphs.push(UsedGlyph { text: text.to_owned(), width: (nominal_em * 1000.0).round() });
+        }
+        if let Some(known) = self.glyphs.get_mut(position)
+            && known.text.is_empty()
+        {
+            text.clone_into(&mut known.text);
+        }
+        cid
+    }
+
+    /// The glyph of a face as it is written, if it is in the set.
+    pub(super) fn written(&self, id: u16, text: &str) -> Option<WrittenGlyph> {
+        let cid = self.remapper.get(id)?;
+        let known = self.glyphs.get(usize::from(cid))?;
+        let is_ambiguous = known.text != text && !text.is_empty();
+        Some(WrittenGlyph { cid, width: known.width, is_ambiguous })
+    }
+}
+
 /// A glyph of the subset.
+#[derive(Clone, Debug)]
 pub(super) struct UsedGlyph {
     /// What it says.
     pub text: String,
@@ -55,13 +118,16 @@ pub(super) struct WrittenGlyph {
 impl<'book> FontSubsets<'book> {
     /// No glyph yet.
     pub fn new(book: &'book FontBook) -> Self {
-        let faces = book.embedded().iter().map(|_| UsedFace::new(None)).collect();
+        let faces = book.embedded().iter().map(|face| {
+            let glyphs = face.ready().map_or_else(|| Glyphs::Own(GlyphSet::default()), Glyphs::Ready);
+            UsedFace { fallback: None, glyphs, object: None }
+        });
         Self {
             book,
-            faces,
+            faces: faces.collect(),
             found: HashMap::new(),
             missing: Missing::default(),
-            buffer: UnicodeBuffer::new(),
+            buffer: Buffer::default(),
             lines: HashMap::new(),
         }
     }
@@ -75,13 +141,19 @@ impl<'book> FontSubsets<'book> {
     pub fn finish(self, objects: &mut NewObjects) -> Result<Missing, FontFault> {
         for (index, used) in self.faces.iter().enumerate() {
             let Some(font) = used.object else { continue };
+            let set = match &used.glyphs {
+                Glyphs::Ready(ready) => {
+                    ready.font.put(font, objects);
+                    continue;
+                }
+                Glyphs::Own(set) => set,
+            };
             let (bytes, face_index) = match (&used.fallback, self.book.embedded().get(index)) {
                 (Some(fallback), _) => (&*fallback.bytes, fallback.face_index),
                 (None, Some(embedded)) => (embedded.bytes, 0),
                 (None, None) => unreachable!("a face is embedded or comes from the machine"),
             };
-            let embedding = Embedding { bytes, face_index, remapper: &used.remapper, glyphs: &used.glyphs };
-            cid::write(font, embedding, objects)?;
+            EmbeddedFont::make(Embedding { bytes, face_index, set }, deflate)?.put(font, objects);
         }
         Ok(self.missing)
     }
@@ -136,7 +208,8 @@ impl<'book> FontSubsets<'book> {
         };
         let known = self.faces.iter().position(same);
         Some(known.unwrap_or_else(|| {
-            self.faces.push(UsedFace::new(Some(font)));
+            let glyphs = Glyphs::Own(GlyphSet::default());
+            self.faces.push(UsedFace { fallback: Some(font), glyphs, object: None });
             self.faces.len() - 1
         }))
     }
@@ -156,11 +229,11 @@ impl<'book> FontSubsets<'book> {
     }
 
     pub(super) fn take_buffer(&mut self) -> UnicodeBuffer {
-        std::mem::take(&mut self.buffer)
+        std::mem::take(&mut self.buffer.0)
     }
 
     pub(super) fn return_buffer(&mut self, buffer: UnicodeBuffer) {
-        self.buffer = buffer;
+        self.buffer.0 = buffer;
     }
 
     /// The box of the ink of each glyph of a run, in ems.
@@ -185,31 +258,29 @@ impl<'book> FontSubsets<'book> {
     /// Puts a glyph into the subset of its face.
     pub(super) fn write_glyph(&mut self, face: usize, glyph: &Glyph, text: &str) -> Option<WrittenGlyph> {
         let used = self.faces.get_mut(face)?;
-        let cid = used.remapper.remap(glyph.id);
-        let position = usize::from(cid);
-        if position >= used.glyphs.len() {
-            let width = (glyph.nominal * 1000.0).round();
-            used.glyphs.push(UsedGlyph { text: text.to_owned(), width });
+        if let Glyphs::Ready(ready) = &used.glyphs {
+            if let Some(written) = ready.set.written(glyph.id, text) {
+                return Some(written);
+            }
+            used.glyphs = Glyphs::Own(ready.set.clone());
         }
-        let known = used.glyphs.get_mut(position)?;
-        if known.text.is_empty() {
-            text.clone_into(&mut known.text);
+        if let Glyphs::Own(set) = &mut used.glyphs {
+            set.add(glyph.id, glyph.nominal, text);
+            return set.written(glyph.id, text);
         }
-        Some(WrittenGlyph { cid, width: known.width, is_ambiguous: known.text != text && !text.is_empty() })
+        None
     }
 
-    /// The object of a face that a page is about to refer to.
-    pub(super) fn object(&mut self, face: usize, objects: &mut NewObjects) -> Option<ObjectId> {
-        let used = self.faces.get_mut(face)?;
-        Some(*used.object.get_or_insert_with(|| objects.reserve()))
-    }
-}
-
-impl UsedFace {
-    fn new(fallback: Option<FallbackFont>) -> Self {
-        // The remapper keeps 0 for .notdef, so the first drawn glyph is 1.
-        let glyphs = vec![UsedGlyph { text: String::new(), width: 0.0 }];
-        Self { fallback, remapper: GlyphRemapper::new(), glyphs, object: None }
+    /// The `/Resources` of content that is set in these faces.
+    pub(crate) fn resources(&mut self, faces: &BTreeSet<usize>, objects: &mut NewObjects) -> Dictionary {
+        let mut fonts = Dictionary::new();
+        for face in faces {
+            if let Some(used) = self.faces.get_mut(*face) {
+                let object = *used.object.get_or_insert_with(|| objects.reserve());
+                fonts.set(format!("F{face}"), Object::Reference(object));
+            }
+        }
+        dictionary! { "Font" => fonts }
     }
 }
 

@@ -42,12 +42,12 @@ pub(crate) fn wrap(
 
 /// Width of a word in ems, without and with the spaces after it.
 fn measure(subsets: &mut FontSubsets<'_>, typeface: Typeface, word: &str) -> (f64, f64) {
-    let spaced = Line::shape(subsets, typeface, word).width_em;
+    let spaced = Line::measure(subsets, typeface, word);
     let solid = word.trim_end();
     if solid.len() == word.len() {
         return (spaced, spaced);
     }
-    (Line::shape(subsets, typeface, solid).width_em, spaced)
+    (Line::measure(subsets, typeface, solid), spaced)
 }
 
 /// Puts full lines of a word that is longer than a line; gives back what is left of it.
@@ -84,8 +84,7 @@ fn longest_prefix(subsets: &mut FontSubsets<'_>, typeface: Typeface, text: &str,
     let ends: Vec<usize> =
         text.char_indices().skip(1).map(|(at, _)| at).filter(|at| !splits_cluster(text, *at)).collect();
     let fitting = ends.partition_point(|end| {
-        let head = text.get(..*end).unwrap_or_default();
-        Line::shape(subsets, typeface, head).width_em <= width_em
+        Line::measure(subsets, typeface, text.get(..*end).unwrap_or_default()) <= width_em
     });
     let Some(longest) = ends.get(fitting.saturating_sub(1)).copied() else { return text.len() };
     let head = text.get(..longest).unwrap_or_default();

@@ -5,7 +5,6 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use lopdf::{Dictionary, Object, ObjectId, Stream, StringFormat};
-use md5::{Digest, Md5};
 
 use super::{Attachment, SealError};
 use crate::file::deflate::deflate;
@@ -181,8 +180,6 @@ fn embedded_file(attachment: &Attachment) -> Stream {
     let mut parameters = Dictionary::new();
     parameters.set("Size", i64::try_from(attachment.bytes.len()).unwrap_or(i64::MAX));
     parameters.set("ModDate", text(&attachment.modified.pdf_date()));
-    parameters
-        .set("CheckSum", Object::String(Md5::digest(&attachment.bytes).to_vec(), StringFormat::Hexadecimal));
     let mut dictionary = Dictionary::new();
     dictionary.set("Type", Object::Name(b"EmbeddedFile".to_vec()));
     dictionary.set("Subtype", Object::Name(attachment.mime_type.clone().into_bytes()));

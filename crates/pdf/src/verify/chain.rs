@@ -46,6 +46,20 @@ pub fn check_chain(chain: &[Vec<u8>], anchors: &[Vec<u8>], at_unix_s: u64) -> Re
     Err(SealFailure::Untrusted)
 }
 
+/// Checks that a `chain` (DER) may seal documents now (seconds since 1970): the signer's certificate first, each followed
+/// by its issuer, all of them valid. Where it ends is for those who verify to judge.
+pub fn check_own_chain(chain: &[Vec<u8>], at_unix_s: u64) -> Result<(), SealFailure> {
+    let parse = |der: &Vec<u8>| Certificate::from_der(der).map_err(|_| SealFailure::BrokenChain);
+    let certificates = chain.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    let leaf = certificates.first().ok_or(SealFailure::BrokenChain)?;
+    check_leaf(leaf)?;
+    if ordered(leaf, &certificates)? != certificates {
+        return Err(SealFailure::BrokenChain);
+    }
+    certificates.iter().skip(1).try_for_each(check_authority)?;
+    certificates.iter().try_for_each(|certificate| check_validity(certificate, at_unix_s))
+}
+
 /// Checks that a signer's `certificate` (DER) may seal documents and was valid at `at_unix_s` (seconds since 1970). Who
 /// issued it is not looked at.
 pub fn check_signer(certificate: &[u8], at_unix_s: u64) -> Result<(), SealFailure> {

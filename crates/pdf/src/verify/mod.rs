@@ -13,14 +13,14 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 pub use attached::SealedAttachment;
-pub use chain::{check_chain, check_digest, check_signer};
+pub use chain::{check_chain, check_digest, check_own_chain, check_signer};
 pub use failure::SealFailure;
 
 use crate::file::syntax::{Dictionary, Node, Value, hex_digit};
 use crate::file::xref::Place;
 use crate::file::{File, Loaded, Source};
 use crate::inspect::{Limits, Original, Parts, text_string};
-use crate::seal::UtcTime;
+use crate::seal::{SealKey, UtcTime};
 
 /// What a sealed file proves.
 #[derive(Clone, Debug, Serialize)]
@@ -53,6 +53,16 @@ pub struct Verified {
 /// Verifies a sealed file within `limits`. Whether its certificate is to be trusted is the caller's to decide, with
 /// [`check_chain`].
 pub fn verify(sealed: &[u8], limits: &Limits) -> Result<Verified, SealFailure> {
+    verify_by(sealed, limits, None)
+}
+
+/// The same of a file that must be sealed by `key`, under exactly its certificates. Whether the signature holds is for
+/// the key to tell, which may know a faster way; that its certificates belong together is its holder's to have checked.
+pub fn verify_own(sealed: &[u8], limits: &Limits, key: &dyn SealKey) -> Result<Verified, SealFailure> {
+    verify_by(sealed, limits, Some(key))
+}
+
+fn verify_by(sealed: &[u8], limits: &Limits, known: Option<&dyn SealKey>) -> Result<Verified, SealFailure> {
     let file = File::open(sealed, limits)?;
     let parts = Parts::read(&file)?;
     let value = the_signature(&file, &parts)?;
@@ -62,7 +72,7 @@ pub fn verify(sealed: &[u8], limits: &Limits) -> Result<Verified, SealFailure> {
     let mut digest = Sha256::new();
     digest.update(sealed.get(..covered.start).unwrap_or_default());
     digest.update(sealed.get(covered.end..).unwrap_or_default());
-    let certificate_chain = signature::check(&cms, &digest.finalize().into())?;
+    let certificate_chain = signature::check(&cms, &digest.finalize().into(), known)?;
 
     let original_bytes = original_prefix(&file)?;
     let original = Original::open(original_bytes, limits).map_err(|_| SealFailure::OriginalIncomplete)?;

@@ -14,6 +14,7 @@ use x509_cert::attr::Attributes;
 use x509_cert::spki::AlgorithmIdentifierOwned;
 
 use super::{SealFailure, chain};
+use crate::seal::SealKey;
 use crate::seal::cms::{
     CONTENT_TYPE, DATA, ECDSA_WITH_SHA_256, MESSAGE_DIGEST, SHA_256, SIGNED_DATA, SIGNING_CERTIFICATE_V2,
     SigningCertificateV2, verifying_key,
@@ -23,8 +24,13 @@ fn encoding(detail: &'static str) -> SealFailure {
     SealFailure::Encoding { detail }
 }
 
-/// Checks a signature over a file whose covered bytes hash to `file_digest`; the chain it carries, in order.
-pub(super) fn check(cms: &[u8], file_digest: &[u8; 32]) -> Result<Vec<Vec<u8>>, SealFailure> {
+/// Checks a signature over a file whose covered bytes hash to `file_digest`; the chain it carries, in order. With a
+/// `known` key it must be that key's signature under that key's certificates.
+pub(super) fn check(
+    cms: &[u8],
+    file_digest: &[u8; 32],
+    known: Option<&dyn SealKey>,
+) -> Result<Vec<Vec<u8>>, SealFailure> {
     let outer = ContentInfo::from_der(cms).map_err(|_| encoding("not DER"))?;
     if outer.to_der().ok().as_deref() != Some(cms) {
         return Err(encoding("not DER"));
@@ -52,9 +58,23 @@ pub(super) fn check(cms: &[u8], file_digest: &[u8; 32]) -> Result<Vec<Vec<u8>>, 
     if named.cert_hash.as_bytes() != Sha256::digest(&leaf_der).as_slice() {
         return Err(SealFailure::CertificateMismatch);
     }
-    check_signature(leaf, attributes, signer.signature.as_bytes())?;
-    let chain = chain::ordered(leaf, &certificates)?;
-    chain.iter().map(|certificate| certificate.to_der().map_err(|_| encoding("not DER"))).collect()
+    check_signature(leaf, attributes, signer.signature.as_bytes(), known)?;
+    let chain = match known {
+        None => ders(&chain::ordered(leaf, &certificates)?)?,
+        Some(key) => key.certificate_chain().to_vec(),
+    };
+    let (mut carried, mut expected) = (ders(&certificates)?, chain.clone());
+    carried.sort_unstable();
+    expected.sort_unstable();
+    if carried == expected && chain.first() == Some(&leaf_der) {
+        Ok(chain)
+    } else {
+        Err(SealFailure::BrokenChain)
+    }
+}
+
+fn ders(certificates: &[Certificate]) -> Result<Vec<Vec<u8>>, SealFailure> {
+    certificates.iter().map(|certificate| certificate.to_der().map_err(|_| encoding("not DER"))).collect()
 }
 
 fn certificates(data: &SignedData) -> Result<Vec<Certificate>, SealFailure> {
@@ -118,7 +138,12 @@ fn identifies(sid: &SignerIdentifier, certificate: &Certificate) -> bool {
     }
 }
 
-fn check_signature(leaf: &Certificate, attributes: &Attributes, signature: &[u8]) -> Result<(), SealFailure> {
+fn check_signature(
+    leaf: &Certificate,
+    attributes: &Attributes,
+    signature: &[u8],
+    known: Option<&dyn SealKey>,
+) -> Result<(), SealFailure> {
     let key = verifying_key(leaf).ok_or(SealFailure::Purpose { detail: "its key is not on P-256" })?;
     let signed = attributes.to_der().map_err(|_| encoding("not DER"))?;
     let parsed = Signature::from_der(signature).map_err(|_| SealFailure::BadSignature)?;
@@ -126,5 +151,10 @@ fn check_signature(leaf: &Certificate, attributes: &Attributes, signature: &[u8]
     if parsed.normalize_s().to_der().as_bytes() != signature {
         return Err(SealFailure::BadSignature);
     }
-    key.verify_prehash(&Sha256::digest(&signed), &parsed).map_err(|_| SealFailure::BadSignature)
+    let digest = Sha256::digest(&signed);
+    let holds = match known {
+        None => key.verify_prehash(&digest, &parsed).is_ok(),
+        Some(known) => known.verifies(&digest.into(), signature),
+    };
+    if holds { Ok(()) } else { Err(SealFailure::BadSignature) }
 }

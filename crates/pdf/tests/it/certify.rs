@@ -2,8 +2,14 @@
 
 use crate::drawing::{assert_qpdf_accepts, extracted_text, judge};
 use crate::sample::{MachineFonts, certificate};
-use countersign_pdf::certify::{Certificate, Environment, TimelineRow, standalone};
-use countersign_pdf::font::FontBook;
+use countersign_pdf::certify::{
+    Certificate, CertificateFault, DrawnCertificate, Environment, TimelineRow, standalone,
+};
+use countersign_pdf::font::{FontBook, Missing};
+
+fn pages(certificate: &Certificate, book: &FontBook) -> Result<(Vec<u8>, Missing), CertificateFault> {
+    standalone(certificate, &DrawnCertificate::draw(certificate, book))
+}
 
 fn squeezed(text: &str) -> String {
     text.split_whitespace().collect()
@@ -13,7 +19,7 @@ fn squeezed(text: &str) -> String {
 #[test]
 fn everything_that_is_certified_can_be_read() {
     let sample = certificate(24);
-    let (file, missing) = standalone(&sample, &FontBook::new()).unwrap();
+    let (file, missing) = pages(&sample, &FontBook::new()).unwrap();
     assert!(missing.characters.is_empty());
     assert_qpdf_accepts(&file);
     let raw = squeezed(&judge("pdftotext", &["-raw", "FILE", "-"], &file, "poppler-utils"));
@@ -60,7 +66,7 @@ fn everything_that_is_certified_can_be_read() {
 
 #[test]
 fn a_long_timeline_breaks_across_pages_under_repeated_headings() {
-    let (file, missing) = standalone(&certificate(200), &FontBook::new()).unwrap();
+    let (file, missing) = pages(&certificate(200), &FontBook::new()).unwrap();
     assert!(missing.characters.is_empty());
     let text = extracted_text(&file);
     let pages: Vec<_> = text.split('\u{c}').filter(|page| !page.trim().is_empty()).collect();
@@ -83,7 +89,7 @@ fn text_of_any_length_is_kept() {
     sample.recipients[1].user_agent = "Ж".repeat(20_000);
     sample.recipients[0].name = "Wolfeschlegelsteinhausenbergerdorff".repeat(6);
     sample.documents[0].name = format!("{}.pdf", "very_long-file.name".repeat(12));
-    let (file, missing) = standalone(&sample, &FontBook::new()).unwrap();
+    let (file, missing) = pages(&sample, &FontBook::new()).unwrap();
     assert!(missing.characters.is_empty());
     let raw = squeezed(&judge("pdftotext", &["-raw", "FILE", "-"], &file, "poppler-utils"));
     assert_eq!(raw.matches('Ж').count(), 20_000);
@@ -103,7 +109,7 @@ fn names_in_other_scripts_are_certified_in_logical_order() {
     {
         person.name = name.into();
     }
-    let (file, missing) = standalone(&sample, &FontBook::new().with_fallback(MachineFonts::load())).unwrap();
+    let (file, missing) = pages(&sample, &FontBook::new().with_fallback(MachineFonts::load())).unwrap();
     assert!(missing.characters.is_empty());
     let text = extracted_text(&file);
     for person in &sample.recipients {
@@ -114,9 +120,9 @@ fn names_in_other_scripts_are_certified_in_logical_order() {
 #[test]
 fn the_file_is_deterministic_titled_and_names_its_language() {
     let sample = certificate(5);
-    let (file, missing) = standalone(&sample, &FontBook::new()).unwrap();
+    let (file, missing) = pages(&sample, &FontBook::new()).unwrap();
     assert!(missing.characters.is_empty());
-    assert_eq!(file, standalone(&sample, &FontBook::new()).unwrap().0);
+    assert_eq!(file, pages(&sample, &FontBook::new()).unwrap().0);
     let said = judge("pdfinfo", &["FILE"], &file, "poppler-utils");
     assert!(said.contains(&format!("Certificate of completion: {}", sample.title)), "{said}");
     let document = lopdf::Document::load_mem(&file).unwrap();
@@ -126,7 +132,7 @@ fn the_file_is_deterministic_titled_and_names_its_language() {
 #[test]
 fn a_sandbox_certificate_says_so_on_every_page() {
     let mut sample = certificate(40);
-    let said = |sample: &Certificate| extracted_text(&standalone(sample, &FontBook::new()).unwrap().0);
+    let said = |sample: &Certificate| extracted_text(&pages(sample, &FontBook::new()).unwrap().0);
     assert!(!said(&sample).contains("Sandbox"));
     sample.environment = Environment::Sandbox;
     for page in said(&sample).split('\u{c}').filter(|page| !page.trim().is_empty()) {

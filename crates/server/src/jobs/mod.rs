@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use countersign_core::time::Time;
 use countersign_store::{
-    Batch,
+    Batch, Fault as StoreFault,
     rows::{JobRow, Work},
 };
 use tokio::{
@@ -31,6 +31,8 @@ const POLL_MS: u64 = 1_000;
 const FIRST_RETRY_S: i64 = 2;
 /// Longest wait after a failure.
 const LONGEST_RETRY_S: i64 = 3_600;
+/// Longest wait after the database was away: that says nothing about the job, so that all go on soon after it is back.
+const LONGEST_RETRY_WITHOUT_DATABASE_S: i64 = 5;
 
 /// How a job ended.
 enum Ended {
@@ -159,7 +161,9 @@ async fn work(app: Arc<App>, job: JobRow) {
             }
             Err(failure) => {
                 tracing::error!(event_type = "job", event_result = "fault", fault = %failure);
-                put_back(&app, &job, retry_at(&app, &job), "fault").await;
+                let [roll] = app.draw::<1>();
+                let due_at = app.now().plus_ms(retry_in_ms(&failure, job.attempt_count, roll));
+                put_back(&app, &job, due_at, "fault").await;
             }
         }
     }
@@ -168,11 +172,14 @@ async fn work(app: Arc<App>, job: JobRow) {
 }
 
 /// When a failed job is tried again: the wait doubles with each attempt, and varies so that many do not come at once.
-fn retry_at(app: &App, job: &JobRow) -> Time {
-    let doubled = FIRST_RETRY_S.saturating_mul(1_i64 << job.attempt_count.saturating_sub(1).min(20));
-    let wait_ms = doubled.min(LONGEST_RETRY_S) * 1_000;
-    let [roll] = app.draw::<1>();
-    app.now().plus_ms(wait_ms / 2 + wait_ms / 2 * i64::from(roll) / 255)
+fn retry_in_ms(failure: &Failure, attempt_count: u32, roll: u8) -> i64 {
+    let longest_s = match failure {
+        Failure::Broken(Fault::Store(StoreFault::Unavailable(_))) => LONGEST_RETRY_WITHOUT_DATABASE_S,
+        _ => LONGEST_RETRY_S,
+    };
+    let doubled_s = FIRST_RETRY_S.saturating_mul(1_i64 << attempt_count.saturating_sub(1).min(20));
+    let wait_ms = doubled_s.min(longest_s) * 1_000;
+    wait_ms / 2 + wait_ms / 2 * i64::from(roll) / 255
 }
 
 async fn put_back(app: &App, job: &JobRow, due_at: Time, reason: &str) {
@@ -198,4 +205,19 @@ async fn published(app: &App, most: Duration) {
     let mut watch = app.log.watch();
     // A time-out is as good as a checkpoint: the caller looks again either way.
     let _ = tokio::time::timeout(most, watch.changed()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_job_waits_longer_each_time_but_not_because_the_database_was_away() {
+        let failing = Failure::Broken(Fault::Mail("451".to_owned()));
+        let away = Failure::Broken(Fault::Store(StoreFault::Unavailable("refused".to_owned())));
+        let waits = |failure| [1, 2, 5, 40].map(|attempt| retry_in_ms(failure, attempt, 255));
+        assert_eq!(waits(&failing), [2_000, 4_000, 32_000, 3_600_000]);
+        assert_eq!(waits(&away), [2_000, 4_000, 5_000, 5_000]);
+        assert_eq!(retry_in_ms(&failing, 1, 0), 1_000, "half of the wait is by chance");
+    }
 }

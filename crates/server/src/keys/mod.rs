@@ -5,6 +5,7 @@ mod pkcs11;
 mod root;
 pub(crate) mod secret_file;
 mod server;
+mod software;
 mod wrapping;
 
 pub use pkcs11::TokenKey;

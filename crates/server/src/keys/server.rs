@@ -9,8 +9,8 @@ use aws_lc_rs::{
 };
 use countersign_core::{digest::Digest, time::Time};
 use countersign_pdf::{
-    seal::{KeyFault, SealKey, SoftwareKey},
-    verify::{SealFailure, check_digest, check_signer},
+    seal::{KeyFault, SealKey},
+    verify::{SealFailure, check_digest, check_own_chain},
 };
 use countersign_store::{Batch, CommitError, Store, batch::Row, rows::KeyRow};
 use countersign_tlog::{LogSigner, Verifier};
@@ -24,6 +24,7 @@ use x509_cert::Certificate;
 
 use super::{
     pkcs11::TokenKey,
+    software::SoftwareKey,
     wrapping::{Binding, WrappingKey},
 };
 use crate::{app::Randomness, config::Seal, fault::Fault, tls::set_validity};
@@ -126,11 +127,12 @@ fn check_seal_key(key: &SharedSealKey, now: Time) -> Result<&[u8], Fault> {
         Fault::Unsafe(format!(
             "the certificate that seals cannot be used: {} It must be of a P-256 key, valid today, and for signing \
              documents (key usage digitalSignature or nonRepudiation; extended key usage emailProtection and \
-             documentSigning).",
+             documentSigning). In [seal] certificates each is followed by the one that issued it, and by no other.",
             failure.sentence()
         ))
     };
-    check_signer(certificate, u64::try_from(now.unix_ms() / 1_000).unwrap_or_default()).map_err(unusable)?;
+    let now_s = u64::try_from(now.unix_ms() / 1_000).unwrap_or_default();
+    check_own_chain(key.certificate_chain(), now_s).map_err(unusable)?;
     let digest = Digest::of(b"countersign/seal-key-test/v1").0;
     let signature = key.sign(&digest).map_err(|fault| Fault::Key(fault.to_string()))?;
     check_digest(certificate, &digest, &signature).map_err(|_| foreign_key())?;

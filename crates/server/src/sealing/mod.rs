@@ -17,13 +17,13 @@ use countersign_core::{
     time::Time,
 };
 use countersign_pdf::{
-    certify::{Certificate, CertificateFault, LogStatement, SealStatement, certify, standalone},
-    font::{FontBook, FontFault, FontSubsets},
+    certify::{Certificate, CertificateFault, DrawnCertificate, LogStatement, SealStatement, standalone},
+    font::{FontBook, FontFault},
     inspect::{Limits, Original, Refusal as PdfRefusal},
     objects::{NewObjects, ObjectId},
     place::{PlaceRefusal, place},
     seal::{Attachment, SealError, SealKey, SealRequest, SignerText, UtcTime, seal},
-    verify::{SealFailure, verify},
+    verify::{SealFailure, verify_own},
 };
 use countersign_tlog::ProofFile;
 use countersign_verify::{LoggedEvent, Subject, System, Trail, trail};
@@ -102,7 +102,7 @@ pub enum SealFault {
     #[error("what was sealed does not verify ({code}): {0}", code = .0.code())]
     Unverified(#[from] SealFailure),
     /// What was sealed is not what was to be sealed.
-    #[error("what was sealed is another document than the original, or bears another certificate")]
+    #[error("what was sealed is another document than the original")]
     Mixed,
 }
 
@@ -137,13 +137,14 @@ impl Sealing<'_> {
     /// Seals every document and the certificate of completion.
     pub fn seal_all(&self) -> Result<Vec<SealedFile>, SealFault> {
         let certificate = self.certificate()?;
+        let drawn = DrawnCertificate::draw(&certificate, self.fonts);
         let mut files = Vec::with_capacity(self.originals.len() + 1);
         for (document, original) in &self.originals {
-            let bytes = self.seal_document(*document, original, &certificate)?;
+            let bytes = self.seal_document(*document, original, &drawn)?;
             self.check(&bytes, original)?;
             files.push(SealedFile { document: Some(*document), bytes });
         }
-        let (pages, _missing) = standalone(&certificate, self.fonts)?;
+        let (pages, _missing) = standalone(&certificate, &drawn)?;
         let original = Original::open(&pages, &Limits::default())?;
         let objects = NewObjects::new(original.first_free_object());
         let bytes = self.close(&original, objects, &[], &[], Subject::Certificate)?;
@@ -152,12 +153,10 @@ impl Sealing<'_> {
         Ok(files)
     }
 
-    /// Reads a sealed file as a stranger would, before any event says that it is sealed.
+    /// Reads a sealed file as a stranger would who has the seal's certificates, before any event says that it is sealed.
     fn check(&self, sealed: &[u8], original: &[u8]) -> Result<(), SealFault> {
-        let verified = verify(sealed, &Limits::for_sealed())?;
-        let same = verified.original_size_bytes == original.len() as u64
-            && verified.certificate_chain.first() == self.key.certificate_chain().first();
-        if same { Ok(()) } else { Err(SealFault::Mixed) }
+        let verified = verify_own(sealed, &Limits::for_sealed(), self.key)?;
+        if verified.original_size_bytes == original.len() as u64 { Ok(()) } else { Err(SealFault::Mixed) }
     }
 
     /// What the certificate of completion says.
@@ -194,15 +193,14 @@ impl Sealing<'_> {
         &self,
         document: DocumentId,
         bytes: &[u8],
-        certificate: &Certificate,
+        certificate: &DrawnCertificate<'_>,
     ) -> Result<Vec<u8>, SealFault> {
         let original = Original::open(bytes, &Limits::default())?;
         let mut objects = NewObjects::new(original.first_free_object());
-        let mut subsets = FontSubsets::new(self.fonts);
+        let mut appendix = certificate.append();
         let stamps = stamps::stamps(self.underway, self.envelope, &self.recorded(), document);
-        let overlays = place(&stamps, &original.structure().pages, &mut subsets, &mut objects)?;
-        let pages = certify(certificate, &mut subsets, &mut objects);
-        let _missing = subsets.finish(&mut objects)?;
+        let overlays = place(&stamps, &original.structure().pages, appendix.subsets(), &mut objects)?;
+        let (pages, _missing) = appendix.finish(&mut objects)?;
         let subject = Subject::Document {
             document,
             original_sha256: Digest::of(bytes),

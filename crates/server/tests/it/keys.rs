@@ -215,6 +215,9 @@ fn the_server_tries_the_token(folder: &std::ffi::OsStr, seal: &Seal) {
     let sentence = refusal("late", seal_certificate(&pair, &[]).pem(), 365 * 3_000);
     assert!(sentence.contains("was not valid"), "{sentence}");
     assert!(refusal("none", String::new(), 0).contains("has no certificate"));
+    let stranger = [seal_certificate(&pair, &[]).pem(), seal_certificate(&other, &[]).pem()].concat();
+    let sentence = refusal("stranger", stranger, 0);
+    assert!(sentence.contains("each is followed by the one that issued it"), "{sentence}");
 }
 
 /// The machine's clock, so many days ahead.
