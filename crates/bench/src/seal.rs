@@ -87,11 +87,13 @@ async fn signed(house: &House, pdf: Vec<u8>) -> Result<Signed, Failure> {
             Err(fault) => return Err(fault.into()),
         }
     };
-    let opened = envelopes::read(&house.app, &house.tenant, envelope).await?;
-    let State::Completed(underway, _) = opened.folded.state else { return Err("it is not completed".into()) };
+    let placed = envelopes::read_placed(&house.app, &house.tenant, envelope).await?;
+    let State::Completed(underway, _) = &placed.opened.folded.state else {
+        return Err("it is not completed".into());
+    };
     let mut events = Vec::new();
     let mut last = None;
-    for (recorded, stored) in opened.events.iter().zip(&opened.stored) {
+    for (recorded, stored) in placed.events() {
         let log_index = stored.log_index.ok_or("an event is not in the log")?;
         events.push(LoggedEvent { recorded: recorded.clone(), leaf_id: stored.leaf_id, log_index });
         last = Some(stored);
@@ -102,7 +104,7 @@ async fn signed(house: &House, pdf: Vec<u8>) -> Result<Signed, Failure> {
     let proof = house.app.log.prove(last.ok_or("there are no events")?).await?.ok_or("there is no proof")?;
     let document = underway.contents.documents.first().ok_or("there is no document")?.id;
     let original = (document, documents::original(&house.app, &house.tenant, document).await?);
-    Ok(Signed { envelope, underway, events, proof, original, package })
+    Ok(Signed { envelope, underway: underway.clone(), events, proof, original, package })
 }
 
 /// A sealed file, and the processor time of each in ms.

@@ -25,6 +25,7 @@ use tokio::sync::Semaphore;
 use crate::{
     config::Config,
     egress,
+    envelopes::Recent,
     fault::Fault,
     keys::{Binding, Making, RootKey, ServerKeys, WrappingKey},
     log::Log,
@@ -121,6 +122,8 @@ pub struct App {
     pub keys: ServerKeys,
     /// The log of all events.
     pub log: Log,
+    /// Envelopes that were open a moment ago.
+    pub recent: Recent,
     /// The fonts of stamps and certificates.
     pub fonts: FontBook,
     /// The mail server, when one is configured; sandboxes do without.
@@ -209,6 +212,7 @@ impl App {
             random,
             keys,
             log,
+            recent: Recent::default(),
             fonts,
             smtp,
             exports,

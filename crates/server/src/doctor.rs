@@ -16,7 +16,7 @@ use countersign_tlog::{Edge, Hash, TileSet, leaf_hash, open, root, root_tiles};
 
 use crate::{
     app::App,
-    envelopes::Opened,
+    envelopes::{Opened, Placed},
     fault::Fault,
     vault::{Kept, folder::FOLDER_ID},
 };
@@ -116,12 +116,12 @@ async fn examine_envelope(
         seen.projections.insert(*tenant, projections(app, tenant).await?);
     }
     let listed = seen.projections.get_mut(tenant).and_then(|rows| rows.remove(&envelope));
-    let (mut opened, mut found) = look(app, tenant, envelope, listed).await?;
+    let (mut placed, mut found) = look(app, tenant, envelope, listed).await?;
     let (mut is_settled, mut looks) = (found.is_clean(), 0);
     while !is_settled && looks < LOOKS {
         let before = event_count(app, tenant, envelope).await;
         let listed = projection(app, tenant, envelope).await?;
-        (opened, found) = look(app, tenant, envelope, listed).await?;
+        (placed, found) = look(app, tenant, envelope, listed).await?;
         is_settled = found.is_clean() || before == event_count(app, tenant, envelope).await;
         looks += 1;
     }
@@ -130,15 +130,15 @@ async fn examine_envelope(
     } else {
         seen.unsettled_count += 1;
     }
-    let Some(opened) = opened else { return Ok(()) };
-    seen.event_count += opened.stored.len();
-    for stored in &opened.stored {
+    let Some(placed) = placed else { return Ok(()) };
+    seen.event_count += placed.stored.len();
+    for stored in &placed.stored {
         let Some(index) = stored.log_index else { continue };
         if seen.leaves.insert(index, leaf_hash(&leaf(&stored.leaf_id, &stored.hash))).is_some() {
             report.wrong(format!("{envelope}: event {} shares log index {index} with another", stored.seq));
         }
     }
-    for recorded in &opened.events {
+    for recorded in &placed.opened.events {
         if let countersign_core::envelope::Body::Sealed { checkpoint_size, .. } = &recorded.event.body {
             seen.sealed_log_size = seen.sealed_log_size.max(*checkpoint_size);
         }
@@ -152,34 +152,35 @@ async fn look(
     tenant: &Tenant,
     envelope: EnvelopeId,
     listed: Option<EnvelopeRow>,
-) -> Result<(Option<Opened>, Report), Fault> {
+) -> Result<(Option<Placed>, Report), Fault> {
     let mut report = Report::default();
     let organization = app.organization(tenant.organization()).await?;
-    let opened = match app.store.load(tenant, envelope).await {
-        Ok(Some(stream)) => Opened::new(&organization, envelope, stream),
+    let placed = match app.store.load(tenant, envelope).await {
+        Ok(Some(stream)) => Placed::new(&organization, envelope, stream),
         Ok(None) => Err(Fault::Missing(format!("the stream of {envelope}"))),
         Err(fault) => Err(fault.into()),
     };
-    let opened = match opened {
-        Ok(opened) => opened,
+    let placed = match placed {
+        Ok(placed) => placed,
         Err(fault) => {
             report.wrong(format!("{envelope}: {fault}"));
             return Ok((None, report));
         }
     };
+    let opened = &placed.opened;
     if listed != opened.projection() {
         report.wrong(format!("{envelope}: the list row is not the fold of the events"));
     }
     let mut chain = Chain::default();
-    for stored in &opened.stored {
+    for stored in &placed.stored {
         if let Err(broken) = chain.follow(&stored.bytes) {
             report.wrong(format!("{envelope}: {broken}"));
             break;
         }
     }
-    examine_documents(app, tenant, &opened, &mut report).await?;
-    examine_artifacts(app, tenant, &opened, &mut report).await?;
-    Ok((Some(opened), report))
+    examine_documents(app, tenant, opened, &mut report).await?;
+    examine_artifacts(app, tenant, opened, &mut report).await?;
+    Ok((Some(placed), report))
 }
 
 /// How long an envelope's stream is; none where it cannot be read.

@@ -3,6 +3,9 @@
 
 mod effects;
 mod opened;
+mod recent;
+
+use std::sync::Arc;
 
 use countersign_core::{
     access::{Identity, Principal, Tenant},
@@ -23,7 +26,8 @@ use countersign_store::{
 };
 
 pub use effects::{code_digits, code_mac, job_id, job_of, link_secret};
-pub use opened::{Opened, projection};
+pub use opened::{Opened, Placed, projection};
+pub use recent::Recent;
 
 use crate::{
     app::{App, Organization},
@@ -168,7 +172,10 @@ pub async fn act_on(
             answers,
         };
         match commit(app, batch).await? {
-            Written::Yes => return Ok(Acted { opened, events, answer }),
+            Written::Yes => {
+                app.recent.grow(&asking.tenant, &opened);
+                return Ok(Acted { opened, events, answer });
+            }
             Written::Conflict => opened = opened::load(app, &asking.tenant, envelope).await?,
         }
     }
@@ -229,7 +236,7 @@ fn made_of(
     asking: &Asking,
     organization: &Organization,
     opened: &Opened,
-    recorded: &[Recorded],
+    recorded: &[Arc<Recorded>],
 ) -> Result<Made, Fault> {
     let mut made = Made::default();
     for one in recorded {
@@ -251,6 +258,12 @@ fn made_of(
         made.jobs.extend(effects::notices_of(asking.tenant, &one.event, &opened.folded.state));
     }
     Ok(made)
+}
+
+/// An envelope with the places of its events in the log; `not_found` if the tenant has none of that id.
+pub async fn read_placed(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<Placed, Failure> {
+    let placed = opened::load_placed(app, tenant, envelope).await?;
+    placed.ok_or_else(|| Refusal::not_found().into())
 }
 
 /// An envelope as it is; `not_found` if the tenant has none of that id.

@@ -15,7 +15,7 @@ use countersign_verify::{ConsentFile, LoggedEvent, Package, PackageDocument, tra
 use crate::{
     app::App,
     documents,
-    envelopes::{self, Opened},
+    envelopes::{self, Placed},
     fault::{Failure, Fault},
     signer::consent::{self, ConsentVersion},
     vault::on_blocking_thread,
@@ -37,9 +37,11 @@ pub async fn package_with(
     envelope: EnvelopeId,
     ever_shown: &[ConsentVersion],
 ) -> Result<(String, Vec<u8>), Failure> {
-    let opened = envelopes::read(app, tenant, envelope).await?;
-    let State::Completed(underway, _) = &opened.folded.state else { return Err(not_completed().into()) };
-    let (events, proof) = logged(app, &opened).await?;
+    let placed = envelopes::read_placed(app, tenant, envelope).await?;
+    let State::Completed(underway, _) = &placed.opened.folded.state else {
+        return Err(not_completed().into());
+    };
+    let (events, proof) = logged(app, &placed).await?;
     let _permit = app.exports.acquire().await.map_err(|error| Fault::Task(error.to_string()))?;
     let mut files = Vec::new();
     for document in &underway.contents.documents {
@@ -82,10 +84,10 @@ fn consents(events: &[LoggedEvent], ever_shown: &[ConsentVersion]) -> Result<Vec
 }
 
 /// The events that are in the log, at least up to the seal, and the proof of the last of them.
-async fn logged(app: &App, opened: &Opened) -> Result<(Vec<LoggedEvent>, String), Failure> {
+async fn logged(app: &App, placed: &Placed) -> Result<(Vec<LoggedEvent>, String), Failure> {
     let mut events: Vec<LoggedEvent> = Vec::new();
     let mut last = None;
-    for (recorded, stored) in opened.events.iter().zip(&opened.stored) {
+    for (recorded, stored) in placed.events() {
         let Some(log_index) = stored.log_index else { break };
         events.push(LoggedEvent { recorded: recorded.clone(), leaf_id: stored.leaf_id, log_index });
         last = Some(stored);

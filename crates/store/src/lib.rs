@@ -44,6 +44,9 @@ pub trait Store: Send + Sync {
     /// envelope.
     async fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault>;
 
+    /// The hash of the last event of an envelope: as long as it is the same, so is the whole stream.
+    async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault>;
+
     /// Commits a batch, durably, as a whole or not at all. Of several things that are wrong with it, the first of these
     /// is told: lease, claim, append, rows in their order. An append to an envelope of another tenant is a conflict.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;

@@ -80,12 +80,10 @@ pub(super) struct EventBody {
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let after = position_of(&call)?.unwrap_or(0);
     let limit = limit_of(&call)?;
-    let opened = envelopes::read(&app, call.tenant(), call.id("envelope")?).await?;
+    let placed = envelopes::read_placed(&app, call.tenant(), call.id("envelope")?).await?;
     let mut events = Vec::new();
     let mut more = false;
-    for (recorded, stored) in
-        opened.events.iter().zip(&opened.stored).filter(|(_, stored)| stored.seq > after)
-    {
+    for (recorded, stored) in placed.events().filter(|(_, stored)| stored.seq > after) {
         if events.len() == limit {
             more = true;
             break;

@@ -1,6 +1,6 @@
 //! An envelope loaded from the store: its chain followed, its personal values opened, its events folded.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use countersign_core::{
     access::Tenant,
@@ -26,30 +26,53 @@ pub struct Opened {
     /// Its state and the end of its chain.
     pub folded: Folded,
     /// Its events in order, personal values opened where they are not erased.
-    pub events: Vec<Recorded>,
-    /// The same as stored, with their places in the log; new events are not among them.
-    pub stored: Vec<StoredEvent>,
+    pub events: Vec<Arc<Recorded>>,
     /// Keys of the persons in it.
     pub persons: PersonKeys,
 }
 
-/// Loads an envelope; one that does not exist is `Absent`.
+/// An envelope with the places of its events in the log.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The envelope.
+    pub opened: Opened,
+    /// Its events as they are stored, in the same order.
+    pub stored: Vec<StoredEvent>,
+}
+
+/// An envelope as it is now; one that does not exist is `Absent`.
 pub(super) async fn load(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<Opened, Fault> {
-    let stream = app.store.load(tenant, envelope).await?;
-    let Some(stream) = stream else {
-        return Ok(Opened {
+    if let Some(recent) = app.recent.get(tenant, envelope, app.now())
+        && app.store.head(tenant, envelope).await? == Some(recent.folded.chain.head())
+    {
+        return Ok(recent);
+    }
+    match load_placed(app, tenant, envelope).await? {
+        Some(placed) => Ok(placed.opened),
+        None => Ok(Opened {
             envelope,
             folded: Folded::default(),
             events: Vec::new(),
-            stored: Vec::new(),
             persons: PersonKeys::default(),
-        });
-    };
-    let organization = app.organization(tenant.organization()).await?;
-    Opened::new(&organization, envelope, stream)
+        }),
+    }
 }
 
-impl Opened {
+/// An envelope from the store, if there is one.
+pub(super) async fn load_placed(
+    app: &App,
+    tenant: &Tenant,
+    envelope: EnvelopeId,
+) -> Result<Option<Placed>, Fault> {
+    let Some(stream) = app.store.load(tenant, envelope).await? else { return Ok(None) };
+    let organization = app.organization(tenant.organization()).await?;
+    let stream_bytes = stream.events.iter().map(|event| event.bytes.len()).sum();
+    let placed = Placed::new(&organization, envelope, stream)?;
+    app.recent.put(tenant, &placed.opened, stream_bytes, app.now());
+    Ok(Some(placed))
+}
+
+impl Placed {
     /// Follows and folds a stream.
     pub fn new(organization: &Organization, envelope: EnvelopeId, stream: Stream) -> Result<Self, Fault> {
         let mut persons = PersonKeys::default();
@@ -76,11 +99,18 @@ impl Opened {
                 }
             }
             folded.apply(&recorded.event);
-            events.push(recorded);
+            events.push(Arc::new(recorded));
         }
-        Ok(Self { envelope, folded, events, stored: stream.events, persons })
+        Ok(Self { opened: Opened { envelope, folded, events, persons }, stored: stream.events })
     }
 
+    /// The events with their places.
+    pub fn events(&self) -> impl Iterator<Item = (&Recorded, &StoredEvent)> {
+        self.opened.events.iter().map(Arc::as_ref).zip(&self.stored)
+    }
+}
+
+impl Opened {
     /// Loads the keys of persons who appear in `events` for the first time.
     pub(super) async fn add_missing_keys(
         &mut self,
@@ -105,12 +135,12 @@ impl Opened {
     }
 
     /// Chains and folds new events.
-    pub(super) fn record(&mut self, events: Vec<Event>) -> Vec<Recorded> {
+    pub(super) fn record(&mut self, events: Vec<Event>) -> Vec<Arc<Recorded>> {
         let mut new = Vec::with_capacity(events.len());
         for event in events {
-            let recorded = self.folded.chain.record(event);
+            let recorded = Arc::new(self.folded.chain.record(event));
             self.folded.apply(&recorded.event);
-            self.events.push(recorded.clone());
+            self.events.push(Arc::clone(&recorded));
             new.push(recorded);
         }
         new

@@ -111,6 +111,7 @@ pub async fn run_due(app: &Arc<App>) -> Result<usize, Fault> {
 }
 
 async fn turn(app: &Arc<App>, running: &mut JoinSet<()>) -> Result<bool, Fault> {
+    app.recent.sweep(app.now());
     let sequenced = app.log.sequence().await?;
     let free = CONCURRENT_JOBS.saturating_sub(running.len());
     if free == 0 {

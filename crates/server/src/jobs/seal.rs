@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 
 use countersign_core::{
     digest::Digest,
-    envelope::{Body, Command, State, event::SealedDocument},
+    envelope::{Body, Command, Recorded, State, event::SealedDocument},
     id::{DocumentId, EnvelopeId},
 };
 use countersign_store::{
     batch::Row,
-    rows::{ArtifactRow, JobRow},
+    rows::{ArtifactRow, JobRow, StoredEvent},
 };
 use countersign_tlog::ProofFile;
 use countersign_verify::LoggedEvent;
@@ -19,7 +19,7 @@ use super::{Ended, finish, published};
 use crate::{
     app::App,
     documents,
-    envelopes::{self, Along, Asking, Opened, act_on},
+    envelopes::{self, Along, Asking, Opened, Placed, act_on},
     fault::{Failure, Fault},
     sealing::{SealFault, SealedFile, Sealing, system},
     vault::on_blocking_thread,
@@ -29,18 +29,19 @@ use crate::{
 const CHECKPOINT_WAIT_MS: i64 = 500;
 
 pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> Result<Ended, Failure> {
-    let mut opened = envelopes::read(app, &job.tenant, envelope).await?;
-    if !is_covered(&opened) {
+    let mut placed = envelopes::read_placed(app, &job.tenant, envelope).await?;
+    if !is_covered(&placed) {
         published(app, Duration::from_secs(2)).await;
-        opened = envelopes::read(app, &job.tenant, envelope).await?;
+        placed = envelopes::read_placed(app, &job.tenant, envelope).await?;
     }
-    if !matches!(opened.folded.state, State::Sealing(..)) {
+    if !matches!(placed.opened.folded.state, State::Sealing(..)) {
         // Somebody sealed it before this lease: only the job is left to finish.
         return finish(app, job).await;
     }
-    let Some((events, proof)) = covered(app, &opened).await? else {
+    let Some((events, proof)) = covered(app, &placed).await? else {
         return Ok(Ended::Later(CHECKPOINT_WAIT_MS, "no checkpoint covers the last act yet"));
     };
+    let opened = placed.opened;
     let _permit = app.seals.acquire().await.map_err(|error| Fault::Task(error.to_string()))?;
     let files = seal(app, job, &opened, events, proof).await?;
     let (rows, command) = keep(app, job, envelope, files.files, files.checkpoint_size).await?;
@@ -49,24 +50,22 @@ pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> R
     Ok(Ended::Done)
 }
 
-/// Position of the event that started the sealing.
-fn sealing_position(opened: &Opened) -> Option<usize> {
-    opened.events.iter().position(|recorded| matches!(recorded.event.body, Body::SealingStarted { .. }))
+/// The event that started the sealing.
+fn start(placed: &Placed) -> Option<&StoredEvent> {
+    let is_start = |recorded: &Recorded| matches!(recorded.event.body, Body::SealingStarted { .. });
+    placed.events().find(|(recorded, _)| is_start(recorded)).map(|(_, stored)| stored)
 }
 
-fn is_covered(opened: &Opened) -> bool {
-    let stored = sealing_position(opened).and_then(|position| opened.stored.get(position));
-    stored.is_some_and(|stored| stored.log_index.is_some())
+fn is_covered(placed: &Placed) -> bool {
+    start(placed).is_some_and(|stored| stored.log_index.is_some())
 }
 
 /// The events up to the start of the sealing with their places in the log, and the proof of the last.
-async fn covered(app: &App, opened: &Opened) -> Result<Option<(Vec<LoggedEvent>, ProofFile)>, Fault> {
-    let Some(last) = sealing_position(opened).and_then(|position| opened.stored.get(position)) else {
-        return Ok(None);
-    };
+async fn covered(app: &App, placed: &Placed) -> Result<Option<(Vec<LoggedEvent>, ProofFile)>, Fault> {
+    let Some(last) = start(placed) else { return Ok(None) };
     let Some(proof) = app.log.prove(last).await? else { return Ok(None) };
     let mut events = Vec::new();
-    for (recorded, stored) in opened.events.iter().zip(&opened.stored) {
+    for (recorded, stored) in placed.events() {
         let Some(log_index) = stored.log_index else { return Ok(None) };
         events.push(LoggedEvent { recorded: recorded.clone(), leaf_id: stored.leaf_id, log_index });
         if stored.seq == last.seq {

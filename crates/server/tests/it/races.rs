@@ -2,19 +2,25 @@
 
 use std::sync::Arc;
 
-use countersign_core::id::{EnvelopeId, RecipientId};
+use countersign_core::{
+    envelope::{Command, command::ActorNow},
+    id::{CorrelationId, EnvelopeId, RecipientId},
+};
 use countersign_server::{
+    app::App,
     demo::{
         DemoFault,
         ceremony::{Person, ReadCode, prepare},
     },
-    egress, envelopes, jobs,
+    egress,
+    envelopes::{self, Along, Asking},
+    jobs,
 };
 use countersign_store::rows::Work;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::app::{Key, Options, TestApp, envelope_of, pdf};
+use crate::app::{Key, Options, TestApp, TestDice, envelope_of, pdf};
 
 async fn sent_by_ten_at_once(options: Options) {
     let test = Arc::new(TestApp::start_with(options).await);
@@ -56,6 +62,28 @@ async fn on_sqlite_ten_who_send_at_once_send_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn on_postgresql_ten_who_send_at_once_send_once() {
     sent_by_ten_at_once(Options { postgres: true, ..Options::default() }).await;
+}
+
+/// What a server has just read is not what it goes by when another server was faster.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_sees_at_once_what_another_did_to_an_envelope_that_it_just_read() {
+    let test = TestApp::start_with(Options { postgres: true, ..Options::default() }).await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    test.send(&key, &envelope).await;
+    let path = format!("/v1/envelopes/{envelope}");
+    assert_eq!(test.get_json(&key, &path).await["status"], "sent");
+
+    let dice = Arc::new(TestDice::new(77));
+    let other = App::open(test.app.config.clone(), Arc::clone(&test.clock) as _, dice).await.unwrap().app;
+    let correlation = CorrelationId::new(test.app.now(), [7; 10]);
+    let asking = Asking { tenant: key.tenant, actor: ActorNow::System, correlation };
+    let void = Command::Void { reason: None };
+    envelopes::act(&other, &asking, envelope.parse().unwrap(), void, Along::default()).await.unwrap();
+
+    assert_eq!(test.get_json(&key, &path).await["status"], "voided");
+    test.finish_without_worker().await;
 }
 
 /// The same person in ten envelopes made at once is one person, with one key.

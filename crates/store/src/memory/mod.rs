@@ -61,6 +61,11 @@ impl Store for Memory {
         Ok(self.state().load(tenant, envelope))
     }
 
+    async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault> {
+        let stream = self.state().load(tenant, envelope);
+        Ok(stream.and_then(|stream| stream.events.last().map(|event| event.hash)))
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         batch.check()?;
         let makes_work = batch.makes_work();

@@ -144,6 +144,12 @@ impl Store for Postgres {
         Ok(Some(Stream { events, openings, persons }))
     }
 
+    async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let call = call!(sql::HEAD, organization, environment, envelope.as_bytes().to_vec());
+        self.first("events", call, |row| row.digest("hash")).await
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         batch.check()?;
         self.writer.commit(batch).await

@@ -20,6 +20,8 @@ statements! {
         LEFT JOIN leaves l ON l.organization = e.organization AND l.environment = e.environment
             AND l.envelope = e.envelope AND l.seq = e.seq
         WHERE e.organization = $1 AND e.environment = $2 AND e.envelope = $3 ORDER BY e.seq";
+    HEAD = "SELECT hash FROM events WHERE organization = $1 AND environment = $2 AND envelope = $3
+        ORDER BY seq DESC LIMIT 1";
     LOAD_OPENINGS = "SELECT * FROM openings WHERE organization = $1 AND environment = $2 AND envelope = $3
         ORDER BY commitment";
     LOAD_PERSONS = "SELECT * FROM persons WHERE organization = $1 AND environment = $2 AND person IN

@@ -122,6 +122,15 @@ impl Store for Sqlite {
         .await
     }
 
+    async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault> {
+        let (organization, environment) = owner(tenant);
+        self.read(move |connection| {
+            let of = params![organization, environment, envelope.as_bytes()];
+            first(connection, "events", sql::HEAD, of, |row| row.digest("hash"))
+        })
+        .await
+    }
+
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         batch.check()?;
         let makes_work = batch.makes_work();

@@ -94,7 +94,7 @@ CREATE TABLE openings (
     person       BLOB NOT NULL,
     sealed       BLOB NOT NULL,
     PRIMARY KEY (organization, environment, envelope, commitment)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE documents (
     document     BLOB NOT NULL PRIMARY KEY,
