@@ -1,8 +1,10 @@
 //! The program as an operator meets it: what its commands print, how they end, and what they say where they cannot begin.
 
 use std::{
+    ffi::OsStr,
     fs,
     net::{Ipv4Addr, TcpListener},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Command, Output},
     sync::Arc,
@@ -49,6 +51,20 @@ fn the_first_command_says_where_the_root_key_is_and_the_next_one_nothing() {
     assert!(said(&first).contains("Back it up") && printed(&first).starts_with("org_"));
     let next = run(folder.path(), &["organizations", "list"]);
     assert!(!said(&next).contains("root key") && printed(&next).contains("Acme"), "{}", said(&next));
+}
+
+#[test]
+fn a_variable_that_is_not_text_stops_the_program_in_words_if_it_is_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let latin = OsStr::from_bytes(b"ren\xe9");
+    let list = |name: &str| {
+        command(folder.path()).env(name, latin).args(["organizations", "list"]).output().unwrap()
+    };
+    let of_others = list("SOMEBODY_ELSES");
+    assert!(of_others.status.success(), "{}", said(&of_others));
+    let ours = list("COUNTERSIGN_MAIL__SMTP_USER");
+    assert_eq!(ours.status.code(), Some(1));
+    assert!(said(&ours).contains("COUNTERSIGN_MAIL__SMTP_USER is not UTF-8"), "{}", said(&ours));
 }
 
 #[test]
