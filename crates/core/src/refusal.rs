@@ -68,7 +68,7 @@ pub enum Kind {
 }
 
 macro_rules! codes {
-    ($($name:ident = $text:literal, $kind:ident, $title:literal;)*) => {
+    ($($name:ident = $text:literal, $kind:ident, $title:literal, $advice:literal;)*) => {
         /// Every stable code. Codes are never renamed or given another meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Code {
@@ -93,45 +93,120 @@ macro_rules! codes {
             pub fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
+
+            /// What to do about it, whatever the occurrence: for the page that the `type` of a problem names (X-2).
+            /// Code is in backticks; there is no other markup.
+            pub fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice,)* }
+            }
         }
     };
 }
 
 codes! {
-    Malformed = "malformed", Malformed, "The request cannot be read";
-    UnknownParameter = "unknown_parameter", Malformed, "The request has a query parameter that is not known here";
-    Unauthenticated = "unauthenticated", Unauthenticated, "The caller is not known";
-    KeyExpired = "key_expired", Unauthenticated, "The API key has expired";
-    ScopeMissing = "scope_missing", Forbidden, "The credential lacks the scope for this";
-    CrossSite = "cross_site", Forbidden, "The request came from another site";
-    NotFound = "not_found", NotFound, "Not found";
-    MethodNotAllowed = "method_not_allowed", Method, "The method is not offered here";
-    NotAcceptable = "not_acceptable", NotAcceptable, "No answer in an accepted form";
-    RequestTimeout = "request_timeout", Timeout, "The request took too long";
-    WrongState = "wrong_state", Conflict, "The envelope's state does not allow this";
-    NotYourTurn = "not_your_turn", Conflict, "It is not this recipient's turn";
-    AlreadyDone = "already_done", Conflict, "This recipient has already acted";
-    Busy = "busy", Conflict, "Too many others are changing this now";
-    IdempotencyInFlight = "idempotency_in_flight", Conflict, "The first request with this key is still in work";
-    DocumentChanged = "document_changed", Conflict, "The document is not the one that was shown";
-    Declined = "declined", Gone, "The envelope was declined";
-    Voided = "voided", Gone, "The envelope was voided";
-    Expired = "expired", Gone, "The envelope has expired";
-    LinkExpired = "link_expired", Gone, "The link has expired";
-    SessionEnded = "session_ended", Unauthenticated, "The signing session has ended";
-    TooLarge = "too_large", TooLarge, "Too large";
-    UnsupportedMediaType = "unsupported_media_type", MediaType, "The content type is not taken here";
-    Invalid = "invalid", Unprocessable, "A value cannot be taken";
-    FieldMissing = "field_missing", Unprocessable, "A required field has no value";
-    PdfRefused = "pdf_refused", Unprocessable, "The PDF cannot be sealed safely";
-    IdempotencyMissing = "idempotency_key_missing", Malformed, "The Idempotency-Key header is missing";
-    IdempotencyMismatch = "idempotency_mismatch", Unprocessable, "The Idempotency-Key was used for another request";
-    ConsentMissing = "consent_missing", Conflict, "Consent has not been given";
-    FactorMissing = "factor_missing", Forbidden, "The recipient has not been identified in this session";
-    FactorLocked = "factor_locked", Forbidden, "Too many wrong codes";
-    CodeExpired = "code_expired", Gone, "The code has expired";
-    TooMany = "too_many", TooMany, "Too often";
-    HeadersTooLarge = "headers_too_large", Headers, "The request headers are too large";
-    Overloaded = "overloaded", Unavailable, "Too many requests are in work";
-    NotReady = "not_ready", Unavailable, "The server is not ready";
+    Malformed = "malformed", Malformed, "The request cannot be read",
+        "`detail` says what could not be read: the JSON of the body with line and column, a query parameter, \
+         or a body that ended too early. Correct the request; the same one will be refused again.";
+    UnknownParameter = "unknown_parameter", Malformed, "The request has a query parameter that is not known here",
+        "`detail` lists the query parameters that are known here. Correct the name or leave the parameter \
+         out; nothing is ignored silently.";
+    Unauthenticated = "unauthenticated", Unauthenticated, "The caller is not known",
+        "Send one header `Authorization: Bearer csk_…` with the token that `countersign keys create` printed. \
+         If you do, the token is mistyped, cut off, or of another server.";
+    KeyExpired = "key_expired", Unauthenticated, "The API key has expired",
+        "Create another key with `countersign keys create` and give it to your program. Keys end after at \
+         most 90 days, so put the date of the next one into your calendar.";
+    ScopeMissing = "scope_missing", Forbidden, "The credential lacks the scope for this",
+        "`detail` names the scope that is needed. Create a key that has it with `countersign keys create \
+         --scope …`; give each program only the scopes that it uses.";
+    CrossSite = "cross_site", Forbidden, "The request came from another site",
+        "Signing pages take requests of their own pages only. Open the link from the mail again, in a browser \
+         that sends the `Origin` header, and not in a frame of another site.";
+    NotFound = "not_found", NotFound, "Not found",
+        "Check the id, and that the key belongs to the same organization and environment: what is in `live` \
+         is not found with a key of `sandbox`. What is not yours is answered like what is not there.";
+    MethodNotAllowed = "method_not_allowed", Method, "The method is not offered here",
+        "The `Allow` header of the answer names the methods that are offered at this address.";
+    NotAcceptable = "not_acceptable", NotAcceptable, "No answer in an accepted form",
+        "`detail` names the media type of the answer. Name it in `Accept`, or leave that header out.";
+    RequestTimeout = "request_timeout", Timeout, "The request took too long",
+        "Send it again with the same `Idempotency-Key`: if the first was done after all, you get its answer. \
+         If an upload takes too long, your connection is slow or the file is large; the server's `request_s` \
+         sets the time.";
+    WrongState = "wrong_state", Conflict, "The envelope's state does not allow this",
+        "Read the envelope and look at its `status`: `detail` says what is in the way. Wait for the status \
+         that you need, or work on another envelope; to send the same request again does not help.";
+    NotYourTurn = "not_your_turn", Conflict, "It is not this recipient's turn",
+        "Others act first, as the routing orders say. A link is mailed by itself when it is this recipient's \
+         turn; a copy goes out when everybody has acted. Nothing needs to be done.";
+    AlreadyDone = "already_done", Conflict, "This recipient has already acted",
+        "Nothing was changed by this request, and what was done before counts. The receipt shows it.";
+    Busy = "busy", Conflict, "Too many others are changing this now",
+        "Nothing was changed. Send the request again after the seconds in `Retry-After`, with the same \
+         `Idempotency-Key`.";
+    IdempotencyInFlight = "idempotency_in_flight", Conflict, "The first request with this key is still in work",
+        "Ask again after the seconds in `Retry-After`, with the same key and the same request, and you get \
+         the answer of the first. Do not take a new key, or it may be done twice.";
+    DocumentChanged = "document_changed", Conflict, "The document is not the one that was shown",
+        "What is stored is not what the sender uploaded, or not what the page showed, so nothing was signed. \
+         Reload the page once; if it stays so, the operator runs `countersign doctor`, which names the \
+         document, and restores it from the backup.";
+    Declined = "declined", Gone, "The envelope was declined",
+        "A recipient declined, and nobody can sign any more. Talk to that person, then create a new envelope.";
+    Voided = "voided", Gone, "The envelope was voided",
+        "The sender ended the envelope before it was complete. Whoever expected it asks the sender; the \
+         sender creates a new one if it is wanted after all.";
+    Expired = "expired", Gone, "The envelope has expired",
+        "The time for signing is over. The sender creates a new envelope, with a larger `lifetime_s` if \
+         people need more time.";
+    LinkExpired = "link_expired", Gone, "The link has expired",
+        "Links end after a while, and when a newer one is mailed. Open the newest mail, or have the sender \
+         send the link again (`POST /v1/envelopes/{envelope}/resend`).";
+    SessionEnded = "session_ended", Unauthenticated, "The signing session has ended",
+        "Open the link from the mail again. What was typed in a tab is kept if the link is opened in that tab.";
+    TooLarge = "too_large", TooLarge, "Too large",
+        "`detail` names the limit in bytes. Make the file smaller, for example by reducing the resolution of \
+         its images, or split the document.";
+    UnsupportedMediaType = "unsupported_media_type", MediaType, "The content type is not taken here",
+        "`detail` says what is taken here: send JSON as `application/json`, documents as `application/pdf`, \
+         and no body where none is taken.";
+    Invalid = "invalid", Unprocessable, "A value cannot be taken",
+        "`pointer` names the place in the request body, and `detail` what it must be. Correct it and send it \
+         again.";
+    FieldMissing = "field_missing", Unprocessable, "A required field has no value",
+        "`pointer` names the field. Fill it and send again; a field that may stay empty is made with \
+         `\"required\": false`.";
+    PdfRefused = "pdf_refused", Unprocessable, "The PDF cannot be sealed safely",
+        "`reason` is the code of the inspection, and `detail` says what to do about it. The file is never \
+         repaired here, because the signed one must begin with the uploaded bytes. `countersign inspect FILE` \
+         says the same without an upload.";
+    IdempotencyMissing = "idempotency_key_missing", Malformed, "The Idempotency-Key header is missing",
+        "Send one header `Idempotency-Key` with every `POST`: a new random text of visible ASCII characters \
+         for each thing that you want done, and the same one when you try that thing again.";
+    IdempotencyMismatch = "idempotency_mismatch", Unprocessable, "The Idempotency-Key was used for another request",
+        "The key belongs to another path or another body, byte by byte. Take a new key for a new request; to \
+         repeat the first, send exactly what you sent then.";
+    ConsentMissing = "consent_missing", Conflict, "Consent has not been given",
+        "Open the link again: the page shows the disclosure and asks for consent before it goes on. If its \
+         text has changed meanwhile, it is to be read and agreed to again.";
+    FactorMissing = "factor_missing", Forbidden, "The recipient has not been identified in this session",
+        "Ask for the code, and type it where the page asks for it. A code counts in the browser that asked \
+         for it only.";
+    FactorLocked = "factor_locked", Forbidden, "Too many wrong codes",
+        "No code is taken any more with this link. The sender sends a new one (`POST \
+         /v1/envelopes/{envelope}/resend`), and everything can go on.";
+    CodeExpired = "code_expired", Gone, "The code has expired",
+        "Ask for a new code and type the one of the newest mail.";
+    TooMany = "too_many", TooMany, "Too often",
+        "`detail` says what was asked too often. Recipients ask the sender for a new link; senders create a \
+         new envelope for what they still need. Nothing that was signed is touched.";
+    HeadersTooLarge = "headers_too_large", Headers, "The request headers are too large",
+        "`detail` names the limits. Send fewer or smaller headers; on a signing page, delete the cookies of \
+         this site.";
+    Overloaded = "overloaded", Unavailable, "Too many requests are in work",
+        "Send it again after the seconds in `Retry-After`, later each time. Operators who see it often set \
+         `server.requests` higher or add a server.";
+    NotReady = "not_ready", Unavailable, "The server is not ready",
+        "Send it again after the seconds in `Retry-After`, with the same `Idempotency-Key`. If `GET /ready` \
+         stays so, the operator sees to the database and the folder of documents; the log names the cause.";
 }

@@ -2,6 +2,7 @@
 //! mend it. `countersign.example.toml` documents every key.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
@@ -14,15 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{fault::Fault, keys::secret_file};
 
-/// Variables with our prefix that set no key: where the configuration is, and what tests and tools of the house read.
-const NO_KEYS: [&str; 6] = [
-    "COUNTERSIGN_CONFIG",
-    "COUNTERSIGN_PYTHON",
-    "COUNTERSIGN_NODE_MODULES",
-    "COUNTERSIGN_PDF_CORPUS",
-    "COUNTERSIGN_SOAK_KILLS",
-    "COUNTERSIGN_CRASHING_CHILD",
-];
+/// What the variables begin with that set keys.
+const PREFIX: &str = "COUNTERSIGN_";
+/// The one with that prefix that sets none: it names the file.
+const FILE: &str = "COUNTERSIGN_CONFIG";
 
 /// All that an operator can set.
 #[derive(Clone, Debug, Deserialize, Serialize, Default)]
@@ -228,7 +224,7 @@ impl Config {
     /// `listen` in `[server]`. Unknown keys are refused in both.
     pub fn read(
         file: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, Fault> {
         let mut table = match file {
             Some(path) => {
@@ -238,10 +234,11 @@ impl Config {
             None => toml::Table::new(),
         };
         for (name, value) in environment {
-            let Some(path) = name.strip_prefix("COUNTERSIGN_") else { continue };
-            if NO_KEYS.contains(&name.as_str()) {
+            if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) || name == FILE {
                 continue;
             }
+            let (name, value) = (as_text(&name, name.clone())?, as_text(&name, value)?);
+            let path = name.strip_prefix(PREFIX).unwrap_or_default();
             let Some((section, key)) = path.split_once("__") else { return Err(unknown_variable(&name)) };
             let section = table
                 .entry(section.to_ascii_lowercase())
@@ -359,6 +356,14 @@ fn unknown_variable(name: &str) -> Fault {
         "{name} sets no key: section and key are joined by two underscores, as in COUNTERSIGN_SERVER__LISTEN. Mend \
          or unset it (Kubernetes sets such variables for a service of this name: `enableServiceLinks: false`)"
     ))
+}
+
+/// A variable's name or its value as text. Values may be secret, so that only the name is told.
+fn as_text(name: &OsStr, part: OsString) -> Result<String, Fault> {
+    part.into_string().map_err(|_| {
+        let name = name.to_string_lossy();
+        Fault::Unsafe(format!("the environment variable {name} is not UTF-8: set it again, or unset it"))
+    })
 }
 
 /// A value from the environment: TOML where it reads as such (`true`, `5`, `["10.0.0.0/8"]`), else text.

@@ -147,7 +147,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     if let Command::Demo(demo) = cli.command {
         return show(demo).await;
     }
-    let config = Config::read(cli.config.as_deref(), std::env::vars())?;
+    let config = Config::read(cli.config.as_deref(), std::env::vars_os())?;
     logs::start(&config.log.level)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
     let started = match cli.command {

@@ -18,7 +18,7 @@ pub(crate) fn run(root: &Path, kills: u32) -> bool {
                     .current_dir(root)
                     .args(["test", "--quiet", "--locked", "-p", "countersign", "--test", "it"])
                     .args([&name, "--", "--nocapture"])
-                    .env("COUNTERSIGN_SOAK_KILLS", kills.to_string()),
+                    .env("CS_TEST_SOAK_KILLS", kills.to_string()),
             )
         });
     }

@@ -4,7 +4,9 @@ mod ceremony;
 
 use super::{
     command::{ActorNow, Command, Context, Dice, NewEnvelope, OriginNow},
-    event::{Actor, Body, ConsentText, Document, Event, Factor, Field, Origin, Recipient, SealedDocument},
+    event::{
+        Actor, Body, ConsentText, Document, Event, Factor, Field, Origin, Recipient, Role, SealedDocument,
+    },
     fields,
     state::{Folded, Progress, State, Underway},
     veil::Veiled,
@@ -220,7 +222,9 @@ impl<'a> Deciding<'a> {
             Some(recipient) => {
                 let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
                 if !is_to_act(progress) && !has_receipt(progress) {
-                    return Err(not_turn());
+                    let known = underway.contents.recipient(recipient);
+                    let is_copy = known.is_some_and(|known| known.role == Role::Copy);
+                    return Err(if is_copy { no_copy_yet() } else { not_turn() });
                 }
                 vec![recipient]
             }
@@ -471,6 +475,13 @@ fn ended(state: &State) -> Refusal {
 
 fn expired() -> Refusal {
     Refusal::new(Code::Expired, "the envelope has expired; ask the sender for a new one")
+}
+
+fn no_copy_yet() -> Refusal {
+    Refusal::new(
+        Code::NotYourTurn,
+        "this recipient gets a copy: its mail follows when everybody has acted, and can be sent again then",
+    )
 }
 
 fn not_turn() -> Refusal {

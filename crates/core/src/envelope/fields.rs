@@ -88,15 +88,29 @@ fn is_direction_override(c: char) -> bool {
 }
 
 /// Refuses what cannot be an e-mail address: we send to it, so only the shape is checked. It is a dot-atom and a host
-/// name (RFC 5322 §3.4.1), which every mail server takes.
+/// name (RFC 5322 §3.4.1), which every mail server takes. Other letters need servers with an extension (SMTPUTF8, RFC
+/// 6531) all the way; a domain of other letters has a name of these ones too (RFC 5890 §2.3.2.1).
 pub fn check_email(pointer: &str, text: &str) -> Result<(), Refusal> {
-    let well_formed = text.rsplit_once('@').is_some_and(|(local, domain)| {
-        local.len() <= 64 && local.split('.').all(is_atom) && domain.split('.').all(is_host_label)
-    });
+    let refuse = |sentence| Err(Refusal::at(Code::Invalid, pointer, sentence));
+    let (local, domain) = text.rsplit_once('@').unwrap_or_default();
+    if !local.is_ascii() {
+        return refuse(
+            "the part before the @ has letters that many mail servers cannot take (SMTPUTF8): only a-z, A-Z, 0-9 and \
+             signs like . + - _ are sent to; use another address of this recipient",
+        );
+    }
+    if !domain.is_ascii() {
+        return refuse(
+            "write the domain of this address as mail servers know it, in Punycode: `bücher.example` is \
+             `xn--bcher-kva.example`",
+        );
+    }
+    let well_formed =
+        local.len() <= 64 && local.split('.').all(is_atom) && domain.split('.').all(is_host_label);
     if well_formed && text.len() <= limits::EMAIL_CHARS {
         return Ok(());
     }
-    Err(Refusal::at(Code::Invalid, pointer, "this must be an e-mail address like `name@example.com`"))
+    refuse("this must be an e-mail address like `name@example.com`")
 }
 
 /// RFC 5322 §3.2.3, `1*atext`.

@@ -94,7 +94,12 @@ fn links_are_sent_again_to_who_has_acted_and_to_all_when_all_have() {
     world.act(signer);
     resend(&mut world, signer);
     world.open_session(signer).unwrap();
-    assert_eq!(code(world.by_sender(Command::Resend { recipient: Some(copy) })), Code::NotYourTurn);
+    let too_early = world.by_sender(Command::Resend { recipient: Some(copy) }).unwrap_err();
+    assert_eq!(too_early.code, Code::NotYourTurn);
+    assert!(
+        too_early.sentence.contains("gets a copy: its mail follows when everybody has acted"),
+        "{too_early}"
+    );
     let to_all = world.by_sender(Command::Resend { recipient: None }).unwrap();
     assert!(
         matches!(&to_all[..], [Body::LinkIssued { recipient, .. }] if *recipient == approver),

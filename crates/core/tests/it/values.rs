@@ -183,6 +183,22 @@ fn lines_texts_and_addresses_have_a_shape() {
     }
 }
 
+/// Letters that mail servers need an extension for are refused in words that say so; a domain has a spelling without.
+#[test]
+fn addresses_with_other_letters_are_told_why_they_cannot_be_sent_to() {
+    let told = |address: &str| check_email("/email", address).unwrap_err().sentence;
+    for address in ["é@x.com", "用户@example.com", "δοκιμή@xn--bcher-kva.example", "é@é.com"] {
+        assert!(told(address).contains("before the @") && told(address).contains("SMTPUTF8"), "{address}");
+    }
+    for address in ["ada@bücher.example", "ada@例え.テスト", "ada@bu\u{308}cher.example"] {
+        assert!(told(address).contains("Punycode") && told(address).contains("xn--bcher-kva"), "{address}");
+    }
+    for address in ["é", "ada@", "@example.com", "ada example@x.com"] {
+        assert!(told(address).contains("like `name@example.com`"), "{address}");
+    }
+    assert_eq!(check_email("/email", "ada@xn--bcher-kva.example"), Ok(()));
+}
+
 /// Creates an envelope with one thing changed: where the refusal points.
 fn create_with(change: impl FnOnce(&mut countersign_core::envelope::command::NewEnvelope)) -> String {
     let recipients =

@@ -41,7 +41,8 @@ pub(crate) struct Section {
 #[derive(Debug)]
 pub(crate) struct Xref {
     pub(crate) sections: Vec<Section>,
-    places: HashMap<u32, Place>,
+    /// Each object's newest place, and how many newer sections there are than the one that names it.
+    places: HashMap<u32, (usize, Place)>,
     pub(crate) highest_number: u32,
 }
 
@@ -69,10 +70,16 @@ impl Xref {
             sections.push(section);
         }
         let mut places = HashMap::new();
-        for section in &sections {
+        for (age, section) in sections.iter().enumerate() {
             section.check_size(budget)?;
             for (number, place) in &section.places {
-                places.entry(*number).or_insert(*place);
+                let (since, known) = *places.entry(*number).or_insert((age, *place));
+                // A section has one entry for a number (§7.5.4). Of two, some readers take the first and some the last.
+                if since == age && known != *place {
+                    return Err(damaged(
+                        "a cross-reference section lists an object twice, in different places",
+                    ));
+                }
             }
         }
         let highest_number = places.keys().copied().max().unwrap_or(0);
@@ -80,7 +87,7 @@ impl Xref {
     }
 
     pub(crate) fn place(&self, number: u32) -> Place {
-        self.places.get(&number).copied().unwrap_or(Place::Free)
+        self.places.get(&number).map_or(Place::Free, |(_, place)| *place)
     }
 
     pub(crate) fn newest(&self) -> Result<&Section, Refusal> {

@@ -11,14 +11,14 @@ use crate::support::{folder, judge, seal_whole};
 
 fn corpus() -> PathBuf {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/pdf");
-    std::env::var_os("COUNTERSIGN_PDF_CORPUS").map_or(beside, PathBuf::from)
+    std::env::var_os("CS_TEST_PDF_CORPUS").map_or(beside, PathBuf::from)
 }
 
 #[test]
 fn every_file_of_the_corpus_is_sealed_or_refused_and_the_judges_agree() {
     let Ok(entries) = std::fs::read_dir(corpus()) else {
         println!(
-            "no corpus at {}: nothing to show here (COUNTERSIGN_PDF_CORPUS names another)",
+            "no corpus at {}: nothing to show here (CS_TEST_PDF_CORPUS names another)",
             corpus().display()
         );
         return;

@@ -55,6 +55,60 @@ fn references_to_the_numbers_that_a_seal_takes_are_refused_s_1() {
     assert_sealed(&stated, "a reference to nothing below the stated size");
 }
 
+/// A small file with a cross-reference stream that lists the objects as they come.
+fn with_stream(objects: &Objects) -> Vec<u8> {
+    let (mut bytes, mut rows, mut index) = (b"%PDF-1.7\n".to_vec(), Vec::new(), String::new());
+    for (number, body) in objects {
+        let offset = u16::try_from(bytes.len()).expect("a small file");
+        rows.extend([&[1], offset.to_be_bytes().as_slice()].concat());
+        index.extend([format!("{number} 1 ")]);
+        bytes.extend([format!("{number} 0 obj\n").as_bytes(), body, b"\nendobj\n"].concat());
+    }
+    let start = bytes.len();
+    bytes.extend(b"5 0 obj\n");
+    bytes.extend(stream(&format!("/Type /XRef /Size 1002 /W [1 2 0] /Index [{index}] /Root 1 0 R"), &rows));
+    bytes.extend(format!("\nendobj\nstartxref\n{start}\n%%EOF\n").into_bytes());
+    bytes
+}
+
+/// S-1: of two places for one object, qpdf, Poppler and Ghostscript read the first, and pyHanko the last: people would
+/// sign another text than the one that was shown.
+#[test]
+fn an_object_in_two_places_of_one_section_is_refused_s_1() {
+    let text = |text: &str| vec![(4, stream("", format!("BT /F 24 Tf ({text}) Tj ET").as_bytes()))];
+    let page = one_page("", "/Contents 4 0 R");
+    let twice = with_table(&extended(extended(page.clone(), text("One")), text("Other")), "");
+    assert_eq!(code(&twice), Some("pdf-damaged"));
+    let free = |file: Vec<u8>| {
+        let file = String::from_utf8(file).expect("the test writes text");
+        file.replace("trailer", "4 1\n0000000000 00001 f \ntrailer").into_bytes()
+    };
+    assert_eq!(code(&free(with_table(&extended(page.clone(), text("One")), ""))), Some("pdf-damaged"));
+    assert_eq!(code(&with_stream(&extended(page.clone(), text("One")))), None);
+    let twice = extended(extended(page.clone(), text("One")), text("Other"));
+    assert_eq!(code(&with_stream(&twice)), Some("pdf-damaged"));
+    // A later section has the last word with every reader, and the same place twice is one place.
+    let one = with_table(&extended(page, text("One")), "");
+    let again = String::from_utf8(one.clone()).expect("the test writes text");
+    let (_, listed) = again.split_once("\n4 1\n").expect("object 4 is listed");
+    let line = format!("4 1\n{}\ntrailer", listed.split_once('\n').expect("a line").0);
+    assert_sealed(again.replace("trailer", &line).as_bytes(), "the same place twice");
+    let start = again.rfind("\nxref\n").expect("there is a table") + 1;
+    let mut updated = one;
+    let offset = updated.len();
+    updated.extend(b"4 0 obj\n");
+    updated.extend(stream("", b"BT ET"));
+    let table = updated.len() + b"\nendobj\n".len();
+    updated.extend(
+        format!(
+            "\nendobj\nxref\n4 1\n{offset:010} 00000 n \ntrailer\n<< /Size 5 /Root 1 0 R /Prev {start} >>\n\
+             startxref\n{table}\n%%EOF\n"
+        )
+        .into_bytes(),
+    );
+    assert_sealed(&updated, "a newer place in a newer section");
+}
+
 /// Lengths and widths are what the file states; nothing is set aside for them before they are compared with it.
 #[test]
 fn stated_widths_and_sizes_are_compared_before_memory_is_set_aside() {

@@ -13,16 +13,16 @@ use countersign_pdf::seal::{
 };
 use lopdf::{Dictionary, Object, Stream, dictionary};
 
-/// The Python of the judges: `COUNTERSIGN_PYTHON`, else the environment that `cargo xtask test` makes.
+/// The Python of the judges: `CS_TEST_PYTHON`, else the environment that `cargo xtask test` makes.
 pub(crate) fn python() -> PathBuf {
     let cached = || {
         let home = std::env::var_os("HOME").map(PathBuf::from).expect("HOME is set");
         home.join(".cache/countersign/venv/bin/python")
     };
-    let python = std::env::var_os("COUNTERSIGN_PYTHON").map_or_else(cached, PathBuf::from);
+    let python = std::env::var_os("CS_TEST_PYTHON").map_or_else(cached, PathBuf::from);
     assert!(
         python.exists(),
-        "{} is missing: run `cargo xtask test` once, or set COUNTERSIGN_PYTHON",
+        "{} is missing: run `cargo xtask test` once, or set CS_TEST_PYTHON",
         python.display()
     );
     python

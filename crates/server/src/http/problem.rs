@@ -13,8 +13,13 @@ use serde::Serialize;
 
 use crate::fault::{Failure, Fault};
 
-/// The code of an answer about our own fault; all others are in [`Code::ALL`].
-pub const INTERNAL: (&str, &str) = ("internal_error", "Something broke on our side");
+/// Code, title and advice of an answer about our own fault; all others are in [`Code::ALL`].
+pub const INTERNAL: (&str, &str, &str) = (
+    "internal_error",
+    "Something broke on our side",
+    "Send it again with the same `Idempotency-Key`: what was done is not done twice. If it stays so, tell the operator \
+     the `request_id`: the log says under it what broke.",
+);
 
 /// An error answer. Handlers return it; the edge writes it out with type URL and request id.
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! Configuration: the example file is the code's, unknown keys are refused, and unsafe settings too.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
 use countersign_server::config::{Config, SmtpSecurity};
 
 const EXAMPLE: &str = include_str!("../../../../countersign.example.toml");
@@ -8,7 +10,7 @@ fn read(toml: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("countersign.toml");
     std::fs::write(&file, toml).unwrap();
-    let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into()));
     Config::read(Some(&file), environment).map_err(|fault| fault.to_string())
 }
 
@@ -58,7 +60,27 @@ fn unknown_keys_are_refused_in_file_and_environment() {
             "{refusal}"
         );
     }
-    assert!(read("", &[("COUNTERSIGN_CONFIG", "x"), ("COUNTERSIGN_PYTHON", "x"), ("OTHER", "x")]).is_ok());
+    assert!(read("", &[("COUNTERSIGN_CONFIG", "x"), ("OTHER", "x")]).is_ok());
+}
+
+/// Whatever else is in the environment is none of our business, and what is ours is named without its value.
+#[test]
+fn a_variable_of_ours_that_is_not_text_is_named_and_others_are_left_alone() {
+    let bytes = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    let read = |name: &[u8], value: &[u8]| {
+        let variable = (bytes(name), bytes(value));
+        Config::read(None, std::iter::once(variable)).map(drop).map_err(|fault| fault.to_string())
+    };
+    let refusal = read(b"COUNTERSIGN_MAIL__SMTP_USER", b"ren\xe9 secret").unwrap_err();
+    assert!(refusal.contains("COUNTERSIGN_MAIL__SMTP_USER is not UTF-8"), "{refusal}");
+    assert!(!refusal.contains("secret"), "{refusal}");
+    let refusal = read(b"COUNTERSIGN_MAIL__\xe9", b"x").unwrap_err();
+    assert!(refusal.contains("COUNTERSIGN_MAIL__") && refusal.contains("is not UTF-8"), "{refusal}");
+    for (name, value) in
+        [(b"OTHER".as_slice(), b"\xff".as_slice()), (b"\xff", b"x"), (b"COUNTERSIGN_CONFIG", b"\xff")]
+    {
+        assert_eq!(read(name, value), Ok(()));
+    }
 }
 
 #[test]

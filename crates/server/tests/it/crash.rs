@@ -30,7 +30,7 @@ use self::{
 use crate::app::TestDice;
 
 /// Set by `cargo xtask soak`.
-const KILLS: &str = "COUNTERSIGN_SOAK_KILLS";
+const KILLS: &str = "CS_TEST_SOAK_KILLS";
 /// So that what a crash cut off is taken up again within seconds.
 const SHORT_WAITS: &[(&str, u32)] = &[("SERVER__REQUEST_S", 5), ("SERVER__JOB_LEASE_S", 6)];
 const WORKERS: u64 = 4;

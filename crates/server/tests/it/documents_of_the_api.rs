@@ -3,9 +3,14 @@
 use countersign_core::refusal::Code;
 use countersign_server::{
     api::{ENDPOINTS, OPEN_PATHS, errors_page, openapi},
-    http::gate::{Method, Takes},
+    http::{
+        gate::{Method, Takes},
+        problem::INTERNAL,
+    },
 };
 use serde_json::{Value, json};
+
+use crate::app::TestApp;
 
 /// the document and the table of routes are the same, down to scopes, bodies and query parameters.
 #[test]
@@ -62,6 +67,36 @@ fn the_openapi_document_is_as_it_was_agreed() {
     let mut document = serde_json::to_value(openapi::document()).unwrap();
     document["info"]["version"] = Value::Null;
     insta::assert_json_snapshot!("openapi", document);
+}
+
+/// the address in the `type` of a problem leads to a paragraph that says what the code means and what to do.
+#[tokio::test]
+async fn the_page_of_errors_says_for_every_code_what_to_do() {
+    let test = TestApp::start().await;
+    let problem: Value =
+        test.request(reqwest::Method::GET, "/v1/envelopes").send().await.unwrap().json().await.unwrap();
+    let (address, fragment) = problem["type"].as_str().unwrap().split_once('#').unwrap();
+    assert_eq!((address, fragment), ("https://sign.test/docs/errors", "unauthenticated"));
+    let page = test.request(reqwest::Method::GET, "/docs/errors").send().await.unwrap();
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    let page = page.text().await.unwrap();
+    let plain = |text: &str| text.replace("<code>", "`").replace("</code>", "`").replace("&lt;", "<");
+    let known = Code::ALL.iter().map(|code| (code.text(), code.title(), code.advice())).chain([INTERNAL]);
+    for (code, title, advice) in known {
+        let (_, section) =
+            page.split_once(&format!("<h2 id=\"{code}\">")).unwrap_or_else(|| panic!("{code}"));
+        let section = plain(section.split_once("<h2").map_or(section, |(section, _)| section));
+        assert!(section.contains(title) && section.contains(&format!("<p>{advice}</p>")), "{section}");
+        assert!(advice.len() > 40 && advice.ends_with('.') && !advice.contains(title), "{code}: {advice}");
+        assert!(
+            advice.matches('`').count() % 2 == 0 && !advice.contains(['<', '&', '|']),
+            "{code}: {advice}"
+        );
+    }
+    for refusal in countersign_pdf::inspect::Refusal::examples() {
+        assert!(page.contains(&format!("<dt><code>{}</code><dd>", refusal.code())), "{}", refusal.code());
+    }
+    test.finish().await;
 }
 
 /// every code has its line, and `docs/errors.md` is generated from the codes.

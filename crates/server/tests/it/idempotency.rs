@@ -5,7 +5,7 @@ use countersign_store::rows::{IdempotencyClaim, IdempotencyState};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{Key, TestApp, envelope_of, pdf};
+use crate::app::{Key, TestApp, envelope_of, logged, pdf};
 
 async fn post(
     test: &TestApp,
@@ -99,6 +99,32 @@ async fn a_post_needs_one_key_and_a_refused_request_frees_it() {
     let (status, _, _) = post(&test, &key, "k", "/v1/envelopes", &body).await;
     assert_eq!(status, StatusCode::CREATED);
     test.finish_without_worker().await;
+}
+
+/// What was wrong with a request is said even where the database then refuses to free its key.
+#[tokio::test]
+async fn a_refusal_stays_a_refusal_when_its_key_cannot_be_freed() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let database = test.app.config.server.data_dir.join("countersign.sqlite");
+    let beside = rusqlite::Connection::open(database).unwrap();
+    beside
+        .execute_batch(
+            "CREATE TRIGGER no_release BEFORE DELETE ON idempotency BEGIN SELECT RAISE(ABORT, 'stuck'); END",
+        )
+        .unwrap();
+    let body = envelope_of(&DocumentId::from_bytes([1; 16]).to_string());
+    let (status, _, problem) = post(&test, &key, "k", "/v1/envelopes", &body).await;
+    assert_eq!((status, &problem["pointer"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!("/documents/0/id")));
+    assert!(logged().iter().any(|line| line.contains("a claim is kept") && line.contains("stuck")));
+    let (status, _, problem) = post(&test, &key, "k", "/v1/envelopes", &body).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("idempotency_in_flight")));
+    // Nobody answers the claim that was kept, so it ends by itself.
+    beside.execute_batch("DROP TRIGGER no_release").unwrap();
+    test.clock.forward_s(36);
+    let (status, _, _) = post(&test, &key, "k", "/v1/envelopes", &body).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    test.finish().await;
 }
 
 #[tokio::test]

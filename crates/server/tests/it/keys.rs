@@ -33,7 +33,8 @@ async fn the_first_start_makes_a_root_key_for_its_owner_alone_and_announces_it()
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let said = start(&config, 1).await.unwrap();
-    assert!(said[0].contains("root.key") && said[0].contains("Back it up"), "{said:?}");
+    let path = config.root_key_file().display().to_string();
+    assert!(said[0].contains(&path) && said[0].contains("Back it up"), "{said:?}");
     let mode = std::fs::metadata(config.root_key_file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(start(&config, 2).await.unwrap().is_empty(), "the second start finds it");

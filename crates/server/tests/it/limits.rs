@@ -161,6 +161,62 @@ fn impatient() -> Options {
     Options { configure: |config| config.server.idle_s = 1, ..Options::default() }
 }
 
+/// Sends `bytes` one by one, a hundred milliseconds apart, until the other end no longer takes them.
+async fn drip(mut to: impl tokio::io::AsyncWrite + Unpin, bytes: impl Iterator<Item = u8>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    for byte in bytes {
+        ticks.tick().await;
+        if to.write_all(&[byte]).await.is_err() || to.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A client that keeps a request going byte by byte gets no more time than any other.
+#[tokio::test]
+async fn a_body_that_drips_is_answered_408_in_time() {
+    let options = Options { configure: |config| config.server.request_s = 1, ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let head = format!(
+        "POST /v1/documents?name=a.pdf HTTP/1.1\r\nHost: sign.test\r\nAuthorization: Bearer {}\r\n\
+         Idempotency-Key: drip\r\nContent-Type: application/pdf\r\nContent-Length: 100000\r\n\r\n",
+        key.token
+    );
+    let (mut read, mut write) = tokio::io::split(connection(&test, b"http/1.1").await);
+    write.write_all(head.as_bytes()).await.unwrap();
+    let dripping = tokio::spawn(drip(write, std::iter::repeat(b'%')));
+    let mut answer = Vec::new();
+    // What ends the connection after the answer is the client's affair.
+    let ended = tokio::time::timeout(Duration::from_secs(9), read.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && ended.is_ok(), "{answer} {ended:?}");
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(body.contains("\"request_timeout\"") && body.contains("within 1 seconds"), "{body}");
+    dripping.abort();
+    test.finish().await;
+}
+
+/// Headers that never end are no request yet, however busily they come.
+#[tokio::test]
+async fn headers_that_drip_and_never_end_are_cut() {
+    let test = TestApp::start_with(impatient()).await;
+    let (mut read, mut write) = tokio::io::split(connection(&test, b"http/1.1").await);
+    write.write_all(b"GET /health HTTP/1.1\r\nHost: sign.test\r\n").await.unwrap();
+    let dripping = tokio::spawn(drip(write, b"x-y: z\r\n".iter().copied().cycle()));
+    cut(&mut read).await;
+    dripping.abort();
+    let (mut read, mut write) = tokio::io::split(connection(&test, b"h2").await);
+    // The preface, and a HEADERS frame of the first stream without END_HEADERS (RFC 9113 §6.2).
+    write.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    write.write_all(b"\0\0\x01\x01\0\0\0\0\x01\x82").await.unwrap();
+    // Empty CONTINUATION frames of it, without an end either.
+    let dripping = tokio::spawn(drip(write, b"\0\0\0\x09\0\0\0\0\x01".iter().copied().cycle()));
+    cut(&mut read).await;
+    dripping.abort();
+    test.finish().await;
+}
+
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_cut() {
     let test = TestApp::start_with(impatient()).await;

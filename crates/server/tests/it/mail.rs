@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{Key, Options, TestApp, envelope_of, logged, pdf, write_secret},
-    people::{Human, Letter, status, types},
+    people::{Human, Letter, letters, status, types},
     sealing::python,
 };
 
@@ -336,6 +336,33 @@ async fn a_mail_whose_content_is_refused_for_good_shows_as_bounced() {
     server.mail();
     assert_eq!(live.recipient_status().await, "bounced");
     live.test.finish().await;
+}
+
+/// Whoever gives a domain in other letters is told its spelling for mail servers, and mail to that one goes out.
+#[tokio::test]
+async fn an_international_domain_is_written_to_in_punycode() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let mut body = envelope_of(&document);
+    for (address, word) in [("ada@bücher.example", "Punycode"), ("adá@example.com", "SMTPUTF8")] {
+        body["recipients"][0]["email"] = address.into();
+        let (status, problem) = test.post_json(&key, "/v1/envelopes", &body).await;
+        assert_eq!(
+            (status, &problem["pointer"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("/recipients/0/email"))
+        );
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    let punycode = "ada@xn--bcher-kva.example";
+    body["recipients"][0]["email"] = punycode.into();
+    let envelope = test.create(&key, &body).await;
+    test.send(&key, &envelope).await;
+    test.work().await;
+    let letter = letters(&test, &key, punycode).await.remove(0);
+    assert!(letter.header("To").ends_with(&format!("<{punycode}>")), "{}", letter.header("To"));
+    assert!(types(&test, &key, &envelope).await.contains(&"recipient.notified".to_owned()));
+    test.finish().await;
 }
 
 /// Whatever the rules take for an address can be written into a mail.

@@ -41,6 +41,8 @@ mod people;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
+mod program;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod receipts;

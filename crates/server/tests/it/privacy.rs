@@ -19,7 +19,7 @@ use countersign_server::{
     demo::{
         DemoFault,
         api::{Api, id_of},
-        ceremony::{Person, sign},
+        ceremony::{Person, prepare, sign},
     },
     logs::ALWAYS,
     vault::{Kept, chunked},
@@ -29,6 +29,7 @@ use serde_json::{Value, json};
 use crate::{
     app::{Key, TestApp, browser, envelope_of, pdf},
     people::{self, Human, Letter, PUBLIC_URL, letters_to, status, types},
+    program,
 };
 
 const NAME: &str = "Zdeňka Quäckenbüsch";
@@ -53,12 +54,8 @@ struct Program {
 }
 
 fn command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    command
-        .env("COUNTERSIGN_SERVER__DATA_DIR", folder.join("data"))
-        .env("COUNTERSIGN_SERVER__LISTEN", "127.0.0.1:0")
-        .env("COUNTERSIGN_SERVER__PUBLIC_URL", PUBLIC_URL)
-        .env("COUNTERSIGN_LOG__LEVEL", "debug");
+    let mut command = program::command(folder);
+    command.env("COUNTERSIGN_LOG__LEVEL", "debug");
     command
 }
 
@@ -276,7 +273,8 @@ fn holds(hay: &[u8], needle: &[u8]) -> bool {
     false
 }
 
-fn files(folder: PathBuf) -> Vec<PathBuf> {
+/// Every file below a folder.
+pub(crate) fn files(folder: PathBuf) -> Vec<PathBuf> {
     let (mut found, mut folders) = (Vec::new(), vec![folder]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -402,11 +400,8 @@ async fn a_flipped_bit_on_disk_stops_the_signing() {
     test.finish().await;
 }
 
-/// D-1: somebody who has the keys puts another document in the place of the one that was sent: the digest gives it away,
-/// and the record says so.
-#[tokio::test]
-async fn another_document_in_the_place_of_the_sent_one_is_recorded_and_stops_the_signing() {
-    let (test, key, envelope, document) = waiting_for_ada().await;
+/// Puts another document in the place of one, as somebody could who has the keys: it opens like the real one.
+async fn put_another(test: &TestApp, key: &Key, document: &str) {
     let id: DocumentId = document.parse().unwrap();
     let row = test.app.store.document(&key.tenant, id).await.unwrap().unwrap();
     let kept = Kept { blob: row.blob.clone(), wrapped_key: row.wrapped_key.clone() };
@@ -415,10 +410,17 @@ async fn another_document_in_the_place_of_the_sent_one_is_recorded_and_stops_the
     let other = pdf(2);
     let sealed =
         chunked::encrypt(data_key.expose(), &[3; chunked::SALT_BYTES], context.as_bytes(), &other).unwrap();
-    std::fs::write(blob_of(&test, &document), sealed).unwrap();
+    std::fs::write(blob_of(test, document), sealed).unwrap();
     let (_, found) = test.app.fetch_as_found(&key.tenant, &kept).await.unwrap();
-    assert_eq!(found, Digest::of(&other), "it opens like the real one");
+    assert_eq!(found, Digest::of(&other));
+}
 
+/// D-1: somebody who has the keys puts another document in the place of the one that was sent: the digest gives it away,
+/// and the record says so.
+#[tokio::test]
+async fn another_document_in_the_place_of_the_sent_one_is_recorded_and_stops_the_signing() {
+    let (test, key, envelope, document) = waiting_for_ada().await;
+    put_another(&test, &key, &document).await;
     let ada = Human::typing(ADA, "Ada Lovelace");
     let stopped = people::sign(&test, &key, &envelope, &ada).await;
     assert!(
@@ -431,4 +433,39 @@ async fn another_document_in_the_place_of_the_sent_one_is_recorded_and_stops_the
     assert_eq!(status(&test, &key, &envelope).await, "sent");
     let original = test.get(&key, &format!("/v1/envelopes/{envelope}/documents/{document}/original")).await;
     assert!(original.status().is_server_error(), "the API does not hand it out either");
+}
+
+/// D-1: the same after the signer has read the real document: what is hashed when the button is pressed is what is
+/// stored then.
+#[tokio::test]
+async fn another_document_put_in_place_after_the_reading_stops_the_button() {
+    let (test, key, envelope, document) = waiting_for_ada().await;
+    test.work().await;
+    let link = people::link(&test, &key, &envelope, ADA).await;
+    let http = test.browser();
+    let person = Person {
+        http: &http,
+        public_url: PUBLIC_URL,
+        values: &[],
+        mark: ("typed", "Ada Lovelace".to_owned()),
+    };
+    let ready = prepare(&person, &link, &|| unreachable!("Ada needs no code")).await.unwrap();
+    let blob = blob_of(&test, &document);
+    let good = std::fs::read(&blob).unwrap();
+    put_another(&test, &key, &document).await;
+    let stopped = ready.act().await;
+    assert!(
+        matches!(&stopped, Err(DemoFault::Refused { status: 409, body, .. }) if body.contains("document_changed")),
+        "{stopped:?}"
+    );
+    let told = types(&test, &key, &envelope).await;
+    assert_eq!(told.last().unwrap(), "document.mismatched");
+    assert!(!told.contains(&"recipient.signed".to_owned()), "{told:?}");
+    assert_eq!(status(&test, &key, &envelope).await, "sent");
+    // The very same act counts once the real document is back.
+    std::fs::write(&blob, good).unwrap();
+    ready.act().await.unwrap();
+    test.work().await;
+    assert_eq!(status(&test, &key, &envelope).await, "completed");
+    test.finish().await;
 }

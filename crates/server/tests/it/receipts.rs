@@ -40,11 +40,15 @@ async fn enter(test: &TestApp, http: &reqwest::Client, link: &str) -> (StatusCod
 }
 
 async fn resend(test: &TestApp, key: &Key, envelope: &str, email: &str) -> StatusCode {
+    resent(test, key, envelope, email).await.0
+}
+
+async fn resent(test: &TestApp, key: &Key, envelope: &str, email: &str) -> (StatusCode, Value) {
     let read = test.get_json(key, &format!("/v1/envelopes/{envelope}")).await;
     let recipients = read["recipients"].as_array().unwrap();
     let recipient = &recipients.iter().find(|one| one["email"] == email).unwrap()["id"];
     let path = format!("/v1/envelopes/{envelope}/resend");
-    let (answered, _) = test.post_json(key, &path, &json!({ "recipient": recipient })).await;
+    let answered = test.post_json(key, &path, &json!({ "recipient": recipient })).await;
     test.work().await;
     answered
 }
@@ -59,7 +63,9 @@ async fn receipt(test: &TestApp, http: &reqwest::Client, envelope: &str) -> Stri
 async fn receipts_are_reached_again_with_a_new_link_before_and_after_completion() {
     let (test, key, envelope) = sent("link").await;
     sign(&test, &key, &envelope, &Human::typing(ADA, "Ada Lovelace")).await.unwrap();
-    assert_eq!(resend(&test, &key, &envelope, CAT).await, StatusCode::CONFLICT, "there is no copy yet");
+    let (refused, problem) = resent(&test, &key, &envelope, CAT).await;
+    assert_eq!((refused, &problem["code"]), (StatusCode::CONFLICT, &json!("not_your_turn")));
+    assert!(problem["detail"].as_str().unwrap().contains("gets a copy"), "there is none yet: {problem}");
     test.clock.forward_s(limits::LINK_S);
     assert_eq!(resend(&test, &key, &envelope, ADA).await, StatusCode::OK);
     let letter = letters(&test, &key, ADA).await.remove(0);

@@ -30,7 +30,7 @@ const CARL: &str = "carl@example.com";
 
 /// The project's Python.
 pub(crate) fn python() -> PathBuf {
-    std::env::var_os("COUNTERSIGN_PYTHON").map_or_else(
+    std::env::var_os("CS_TEST_PYTHON").map_or_else(
         || {
             let home = std::env::var_os("HOME").unwrap_or_default();
             PathBuf::from(home).join(".cache/countersign/venv/bin/python")

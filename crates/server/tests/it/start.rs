@@ -1,6 +1,6 @@
 //! What a server refuses to start on, what it says when its database goes away, and the doctor beside it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use countersign_core::access::{Environment, Scope};
 use countersign_server::{
@@ -221,5 +221,28 @@ async fn evidence_packages_are_made_a_few_at_a_time() {
     drop(all);
     assert_eq!(test.get(&key, &path).await.status(), StatusCode::OK);
     test.work().await;
+    test.finish().await;
+}
+
+/// The same holds for seals: without a place an envelope stays in `sealing`.
+#[tokio::test]
+async fn envelopes_are_sealed_a_few_at_a_time_and_the_others_wait() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    test.send(&key, &envelope).await;
+    sign(&test, &key, &envelope, &Human::typing("ada@example.com", "Ada")).await.unwrap();
+    assert_eq!(test.app.seals.available_permits(), 3);
+    let mut all = test.app.seals.acquire_many(3).await.unwrap();
+    let mut work = Box::pin(test.work());
+    // With a place it would take a fraction of this.
+    let waits = tokio::time::timeout(Duration::from_secs(5), &mut work).await;
+    assert!(waits.is_err());
+    assert_eq!(status(&test, &key, &envelope).await, "sealing");
+    drop(all.split(1));
+    work.await;
+    assert_eq!(status(&test, &key, &envelope).await, "completed");
+    drop(all);
     test.finish().await;
 }

@@ -53,7 +53,7 @@ async fn check(store: &dyn Store, told: &BTreeMap<u64, u64>) {
     assert_eq!((leaves.len(), mails.len(), jobs.len()), (events, events, events), "halves of batches");
 }
 
-const CHILD: &str = "COUNTERSIGN_CRASHING_CHILD";
+const CHILD: &str = "CS_TEST_CRASHING_CHILD";
 
 // What the child does until it is killed: says each answer that it got.
 async fn write_until_killed(path: &Path) {

@@ -39,7 +39,7 @@ pub(crate) fn aics_cosign(input: &JudgeInput<'_>, timestamp_s: u64) -> Result<St
 }
 
 fn python(arguments: &[&std::ffi::OsStr]) -> Result<String, String> {
-    let python = env::var_os("COUNTERSIGN_PYTHON").map_or_else(
+    let python = env::var_os("CS_TEST_PYTHON").map_or_else(
         || PathBuf::from(env::var_os("HOME").unwrap_or_default()).join(".cache/countersign/venv/bin/python"),
         PathBuf::from,
     );

@@ -47,7 +47,7 @@ impl Workshop {
 
     /// Tells a test run where the judges are.
     pub(crate) fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("COUNTERSIGN_PYTHON", &self.python).env("COUNTERSIGN_NODE_MODULES", &self.node_modules)
+        command.env("CS_TEST_PYTHON", &self.python).env("CS_TEST_NODE_MODULES", &self.node_modules)
     }
 
     /// `cargo deny`, built from its source.

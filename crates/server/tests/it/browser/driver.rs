@@ -217,7 +217,7 @@ impl Browser {
 }
 
 fn axe_source() -> String {
-    let modules = std::env::var_os("COUNTERSIGN_NODE_MODULES").map_or_else(
+    let modules = std::env::var_os("CS_TEST_NODE_MODULES").map_or_else(
         || {
             Path::new(&std::env::var_os("HOME").expect("HOME is set"))
                 .join(".cache/countersign/node/node_modules")
@@ -227,7 +227,7 @@ fn axe_source() -> String {
     let place = modules.join("axe-core/axe.min.js");
     std::fs::read_to_string(&place).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}; `cargo xtask test` installs axe-core, or set COUNTERSIGN_NODE_MODULES",
+            "{}: {error}; `cargo xtask test` installs axe-core, or set CS_TEST_NODE_MODULES",
             place.display()
         )
     })
