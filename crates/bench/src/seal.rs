@@ -11,7 +11,7 @@ use countersign_pdf::{certify::DrawnCertificate, inspect::Limits, verify::verify
 use countersign_server::{
     demo::DemoFault,
     documents, envelopes,
-    sealing::{Sealing, system},
+    sealing::{SealFault, Sealing, system},
 };
 use countersign_tlog::{ProofFile, Verifier};
 use countersign_verify::{LoggedEvent, Report, Verdict, verify_package, verify_sealed_pdf};
@@ -127,7 +127,7 @@ fn seal(house: &House, signed: &Signed, count: u32) -> Result<(Vec<u8>, f64), Fa
     let (document, original) = &signed.original;
     let one = || {
         let certificate = DrawnCertificate::draw(&sealing.certificate()?, sealing.fonts);
-        sealing.seal_document(*document, original, &certificate)
+        Ok::<_, SealFault>(sealing.seal_document(*document, original, &certificate)?.bytes)
     };
     let sealed = one()?;
     let each_ms = cpu::median_ms(count, || Ok(one().map(|_| ())?))?;

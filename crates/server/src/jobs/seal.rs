@@ -1,7 +1,7 @@
 //! Seals an envelope: waits for the checkpoint that covers the last act, hashes the originals again (D-1), seals on a
 //! blocking thread, verifies what was sealed, writes the blobs, and commits the event with the rows that name them.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use countersign_core::{
     digest::Digest,
@@ -27,6 +27,10 @@ use crate::{
 
 /// Wait when another server has to publish the checkpoint first.
 const CHECKPOINT_WAIT_MS: i64 = 500;
+/// How long a seal waits for its place. It holds up mails meanwhile, and its lease runs.
+const PLACE_WAIT: Duration = Duration::from_secs(1);
+/// When it asks for a place again.
+const NEXT_PLACE_MS: i64 = 200;
 
 pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> Result<Ended, Failure> {
     let mut placed = envelopes::read_placed(app, &job.tenant, envelope).await?;
@@ -42,7 +46,10 @@ pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> R
         return Ok(Ended::Later(CHECKPOINT_WAIT_MS, "no checkpoint covers the last act yet"));
     };
     let opened = placed.opened;
-    let _permit = app.seals.acquire().await.map_err(|error| Fault::Task(error.to_string()))?;
+    let Ok(place) = tokio::time::timeout(PLACE_WAIT, app.seals.acquire()).await else {
+        return Ok(Ended::Later(NEXT_PLACE_MS, "as many envelopes as may be are being sealed"));
+    };
+    let _place = place.map_err(|error| Fault::Task(error.to_string()))?;
     let files = seal(app, job, &opened, events, proof).await?;
     let (rows, command) = keep(app, job, envelope, files.files, files.checkpoint_size).await?;
     let along = Along { rows, finishes: Some(job.clone()), ..Along::default() };
@@ -137,6 +144,17 @@ async fn keep(
     let mut rows = Vec::new();
     let mut documents = Vec::new();
     let mut certificate = None;
+    let missing: BTreeSet<char> = files.iter().flat_map(|file| &file.missing.characters).copied().collect();
+    if !missing.is_empty() {
+        // How many, not which: they are parts of names.
+        tracing::warn!(
+            event_type = "seal",
+            event_result = "characters_without_font",
+            envelope = %envelope,
+            count = missing.len(),
+            "characters that no font has are drawn as their code points: install fonts for them on every server"
+        );
+    }
     for file in files {
         let (sha256, size_bytes) = (Digest::of(&file.bytes), file.bytes.len() as u64);
         let name = file.document.map_or_else(|| "certificate".to_owned(), |document| document.to_string());

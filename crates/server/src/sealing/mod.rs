@@ -18,7 +18,7 @@ use countersign_core::{
 };
 use countersign_pdf::{
     certify::{Certificate, CertificateFault, DrawnCertificate, LogStatement, SealStatement, standalone},
-    font::{FontBook, FontFault},
+    font::{FontBook, FontFault, Missing},
     inspect::{Limits, Original, Refusal as PdfRefusal},
     objects::{NewObjects, ObjectId},
     place::{PlaceRefusal, place},
@@ -61,6 +61,8 @@ pub struct SealedFile {
     pub document: Option<DocumentId>,
     /// The sealed PDF.
     pub bytes: Vec<u8>,
+    /// Characters that no font had: they are drawn as their code points.
+    pub missing: Missing,
 }
 
 /// Why a seal could not be made. The envelope stays in `sealing`, visibly, and the job tries again.
@@ -140,16 +142,16 @@ impl Sealing<'_> {
         let drawn = DrawnCertificate::draw(&certificate, self.fonts);
         let mut files = Vec::with_capacity(self.originals.len() + 1);
         for (document, original) in &self.originals {
-            let bytes = self.seal_document(*document, original, &drawn)?;
-            self.check(&bytes, original)?;
-            files.push(SealedFile { document: Some(*document), bytes });
+            let file = self.seal_document(*document, original, &drawn)?;
+            self.check(&file.bytes, original)?;
+            files.push(file);
         }
-        let (pages, _missing) = standalone(&certificate, &drawn)?;
+        let (pages, missing) = standalone(&certificate, &drawn)?;
         let original = Original::open(&pages, &Limits::default())?;
         let objects = NewObjects::new(original.first_free_object());
         let bytes = self.close(&original, objects, &[], &[], Subject::Certificate)?;
         self.check(&bytes, &pages)?;
-        files.push(SealedFile { document: None, bytes });
+        files.push(SealedFile { document: None, bytes, missing });
         Ok(files)
     }
 
@@ -194,19 +196,20 @@ impl Sealing<'_> {
         document: DocumentId,
         bytes: &[u8],
         certificate: &DrawnCertificate<'_>,
-    ) -> Result<Vec<u8>, SealFault> {
+    ) -> Result<SealedFile, SealFault> {
         let original = Original::open(bytes, &Limits::default())?;
         let mut objects = NewObjects::new(original.first_free_object());
         let mut appendix = certificate.append();
         let stamps = stamps::stamps(self.underway, self.envelope, &self.recorded(), document);
         let overlays = place(&stamps, &original.structure().pages, appendix.subsets(), &mut objects)?;
-        let (pages, _missing) = appendix.finish(&mut objects)?;
+        let (pages, missing) = appendix.finish(&mut objects)?;
         let subject = Subject::Document {
             document,
             original_sha256: Digest::of(bytes),
             original_size_bytes: bytes.len() as u64,
         };
-        self.close(&original, objects, &overlays, &pages, subject)
+        let bytes = self.close(&original, objects, &overlays, &pages, subject)?;
+        Ok(SealedFile { document: Some(document), bytes, missing })
     }
 
     fn reason(&self) -> String {

@@ -3,7 +3,10 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use countersign_pdf::seal::{KeyFault, SealKey};
@@ -373,16 +376,21 @@ async fn an_envelope_waits_for_the_certificate_that_its_events_name() {
     stranger.finish().await;
 }
 
-/// The right key, with a chain that no verifier accepts.
-struct Unlinked(SharedSealKey, Vec<Vec<u8>>);
+/// The right key, whose certificates are exchanged once it has signed: what it sealed bears others than it has.
+struct Exchanged {
+    key: SharedSealKey,
+    others: Vec<Vec<u8>>,
+    has_signed: AtomicBool,
+}
 
-impl SealKey for Unlinked {
+impl SealKey for Exchanged {
     fn certificate_chain(&self) -> &[Vec<u8>] {
-        &self.1
+        if self.has_signed.load(Ordering::SeqCst) { &self.others } else { self.key.certificate_chain() }
     }
 
     fn sign(&self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyFault> {
-        self.0.sign(digest)
+        self.has_signed.store(true, Ordering::SeqCst);
+        self.key.sign(digest)
     }
 }
 
@@ -393,8 +401,9 @@ async fn a_seal_that_does_not_verify_is_never_recorded() {
     let (key, envelope) = in_sealing(&test).await;
     let stranger = TestApp::start_with(crate::app::Options { seed: 9, ..Default::default() }).await;
     let wrong = beside(&test, |app| {
-        let chains = [&app.keys.seal, &stranger.app.keys.seal].map(|key| key.certificate_chain()[0].clone());
-        app.keys.seal = SharedSealKey::new(Unlinked(app.keys.seal.clone(), chains.to_vec())).unwrap();
+        let others = [&app.keys.seal, &stranger.app.keys.seal].map(|key| key.certificate_chain()[0].clone());
+        let (key, has_signed) = (app.keys.seal.clone(), AtomicBool::new(false));
+        app.keys.seal = SharedSealKey::new(Exchanged { key, others: others.to_vec(), has_signed }).unwrap();
     })
     .await;
     waits(test, wrong, &key, &envelope, "what was sealed does not verify (seal-broken-chain)").await;
