@@ -182,7 +182,15 @@ impl Runner {
                     Err(refusal) => format!("{refusal:?}"),
                 }
             }
-            Command::Load { of, stream } => told(store.load(&rows::tenant(of), rows::envelope(stream)).await),
+            Command::Load { of, stream } => {
+                let (tenant, envelope) = (rows::tenant(of), rows::envelope(stream));
+                let (loaded, head) =
+                    (store.load(&tenant, envelope).await, store.head(&tenant, envelope).await.unwrap());
+                let last =
+                    loaded.as_ref().ok().and_then(Option::as_ref).and_then(|stream| stream.events.last());
+                assert_eq!(head, last.map(|event| event.hash));
+                told(loaded)
+            }
             Command::Find { of, query } => told(store.find_envelopes(&rows::tenant(of), &query).await),
             Command::Openings { of, stream, numbers } => {
                 let asked: Vec<_> = numbers
