@@ -132,7 +132,8 @@ mod tests {
     fn loading_an_envelope_reads_by_the_envelopes_index() {
         let folder = tempfile::tempdir().unwrap();
         let connection = for_writing(&folder.path().join("store.db")).unwrap();
-        let by_envelope = "SEARCH openings USING PRIMARY KEY (organization=? AND environment=? AND envelope=?)";
+        let by_envelope =
+            "SEARCH openings USING PRIMARY KEY (organization=? AND environment=? AND envelope=?)";
         let cases = [
             (sql::HEAD, vec!["(organization=? AND environment=? AND envelope=?)"]),
             (sql::LOAD_EVENTS, vec!["(organization=? AND environment=? AND envelope=?)"]),

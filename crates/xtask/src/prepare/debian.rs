@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::in_path;
+use super::{in_path, python};
 use crate::failure::Failure;
 use crate::process;
 
@@ -16,6 +16,8 @@ enum Sign {
     File(&'static str),
     /// A program in the folder of some version of PostgreSQL's server, or in `PATH`.
     PostgresProgram(&'static str),
+    /// Some Python that can make environments, or one of the system that is too old, which no package mends.
+    PythonEnvironments,
 }
 
 struct Package {
@@ -30,6 +32,7 @@ const fn package(name: &'static str, sign: Sign, reason: &'static str) -> Packag
 
 const PACKAGES: &[Package] = &[
     package("g++", Sign::Program("g++"), "builds the fuzzer's engine"),
+    package("python3-venv", Sign::PythonEnvironments, "makes the environment of the Python judges"),
     package("qpdf", Sign::Program("qpdf"), "judges the structure of sealed PDFs"),
     package("poppler-utils", Sign::Program("pdfsig"), "judges seals; reads text out of drawn pages"),
     package("jq", Sign::Program("jq"), "runs the commands of the evidence package's README"),
@@ -58,11 +61,21 @@ const PACKAGES: &[Package] = &[
     ),
 ];
 
-/// Installs the packages whose content is missing, as root or by `sudo` without a password.
+/// Installs the packages of the tests whose content is missing, as root or by `sudo` without a password.
 pub(super) fn install() -> Result<(), Failure> {
-    let missing: Vec<&Package> = PACKAGES.iter().filter(|package| !is_present(&package.sign)).collect();
+    install_those(|_| true)
+}
+
+/// Installs those that the peers of the bench need.
+pub(super) fn install_for_peers() -> Result<(), Failure> {
+    install_those(|package| ["npm", "python3-venv"].contains(&package.name))
+}
+
+fn install_those(needed: impl Fn(&Package) -> bool) -> Result<(), Failure> {
+    let is_missing = |package: &&Package| needed(package) && !is_present(&package.sign);
+    let missing: Vec<&Package> = PACKAGES.iter().filter(is_missing).collect();
     if missing.is_empty() {
-        println!("Debian packages: all {} are there", PACKAGES.len());
+        println!("Debian packages: all that are needed are there");
         return Ok(());
     }
     for package in &missing {
@@ -111,6 +124,7 @@ fn is_present(sign: &Sign) -> bool {
     match sign {
         Sign::Program(name) => in_path(name).is_some(),
         Sign::File(path) => Path::new(path).exists(),
+        Sign::PythonEnvironments => python::makes_environments() || python::is_too_old(),
         Sign::PostgresProgram(name) => {
             let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
             in_path(name).is_some()

@@ -68,6 +68,7 @@ impl Peers {
     pub(crate) fn prepare(root: &Path) -> Result<Self, Failure> {
         let cache = cache()?;
         fs::create_dir_all(&cache).map_err(|error| Failure::of_file(&cache, error))?;
+        debian::install_for_peers()?;
         Ok(Self { python: python::install(root, &cache)?, node_modules: node::install(root, &cache)? })
     }
 
@@ -90,10 +91,13 @@ fn cache() -> Result<PathBuf, Failure> {
 
 /// rustfmt and clippy come with rustup's default profile, and not with a minimal one.
 fn toolchain() -> Result<(), Failure> {
-    for (tool, component) in [("fmt", "rustfmt"), ("clippy", "clippy")] {
-        process::read(Command::new("cargo").args([tool, "--version"])).map_err(|failure| {
-            Failure(format!("{}; install it: rustup component add {component}", failure.0))
-        })?;
+    for (tool, component, reason) in
+        [("fmt", "rustfmt", "checks the format"), ("clippy", "clippy", "finds what compiles and is wrong")]
+    {
+        if process::read(Command::new("cargo").args([tool, "--version"])).is_err() {
+            println!("missing: {component:<24} {reason}");
+            process::run(Command::new("rustup").args(["component", "add", component]))?;
+        }
     }
     Ok(())
 }

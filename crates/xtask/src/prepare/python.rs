@@ -59,6 +59,16 @@ fn interpreter() -> Result<PathBuf, Failure> {
         })
 }
 
+/// Whether some interpreter can make an environment.
+pub(super) fn makes_environments() -> bool {
+    interpreter().is_ok()
+}
+
+/// Whether the system's own interpreter is too old for the judges, with or without packages.
+pub(super) fn is_too_old() -> bool {
+    in_path("python3").and_then(|python| version(&python)).is_some_and(|version| version < OLDEST)
+}
+
 fn candidates() -> Vec<PathBuf> {
     let names = ["python3.15", "python3.14", "python3.13", "python3.12", "python3"];
     let mut found: Vec<PathBuf> = names.iter().filter_map(|name| in_path(name)).collect();
