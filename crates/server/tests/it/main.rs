@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod app;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod browser;
 #[cfg(test)]
 mod configuration;
