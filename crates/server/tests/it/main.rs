@@ -39,6 +39,8 @@ mod logs;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod privacy;

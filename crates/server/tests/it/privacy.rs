@@ -276,7 +276,7 @@ fn holds(hay: &[u8], needle: &[u8]) -> bool {
     false
 }
 
-fn files(folder: PathBuf) -> Vec<PathBuf> {
+pub(crate) fn files(folder: PathBuf) -> Vec<PathBuf> {
     let (mut found, mut folders) = (Vec::new(), vec![folder]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
