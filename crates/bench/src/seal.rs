@@ -120,7 +120,6 @@ fn seal(house: &House, signed: &Signed, count: u32) -> Result<(Vec<u8>, f64), Fa
         originals: Vec::new(),
         sealed_at: began,
         system: system(&public_url, app.log.verifier_key(), &app.keys.seal)?,
-        public_url: &public_url,
         fonts: &app.fonts,
         key: &app.keys.seal,
     };

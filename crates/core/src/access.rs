@@ -201,7 +201,7 @@ pub fn allow(principal: &Principal, operation: Operation, now: Time) -> Result<&
     match &principal.identity {
         Identity::ApiKey { expires_at, .. } if *expires_at <= now => Err(Refusal::new(
             Code::KeyExpired,
-            "this API key has expired; create another with `countersign keys create`",
+            "this API key has expired or was ended; create another with `countersign keys create`",
         )),
         Identity::ApiKey { scopes, .. } if scopes.contains(&operation.scope()) => Ok(&principal.tenant),
         Identity::ApiKey { .. } => Err(Refusal::new(

@@ -27,7 +27,7 @@ use crate::{
     egress,
     envelopes::Recent,
     fault::Fault,
-    keys::{Binding, Making, RootKey, ServerKeys, WrappingKey},
+    keys::{Binding, Making, RootKey, ServerKeys, WrappingKey, log_name},
     log::Log,
     mail::smtp::Smtp,
     sealing::fonts::SystemFonts,
@@ -192,7 +192,9 @@ impl App {
         let host = config.public_host()?;
         let making =
             Making { store: &*store, root: root.wrapping(), random: &*random, now: clock.now(), host: &host };
+        let is_first_start = store.keys().await?.is_empty();
         let keys = ServerKeys::open(&making, &config.seal).await?;
+        announcements.extend(told_of_log_name(keys.log.verifier().name(), &host, is_first_start));
         folder::check(&making, &*blobs).await?;
         let log = Log::new(Arc::clone(&store), keys.log.clone());
         let fonts = FontBook::new().with_fallback(Arc::new(SystemFonts::list()));
@@ -277,6 +279,23 @@ impl App {
     pub fn mails_to_mailbox(&self, tenant: &Tenant) -> bool {
         tenant.environment() == Environment::Sandbox
     }
+}
+
+/// What to say of the log's name: it is taken from the public URL once, because evidence carries it.
+fn told_of_log_name(name: &str, host: &str, is_first_start: bool) -> Option<String> {
+    if is_first_start {
+        return Some(format!(
+            "The log is called {name} from now on, after server.public_url. Another public URL later leaves this name."
+        ));
+    }
+    (name != log_name(host)).then(|| {
+        let warning = format!(
+            "WARNING: server.public_url names the host {host}, but the log is called {name} since the first start. It \
+             keeps this name, in evidence too."
+        );
+        tracing::warn!(event_type = "start", event_result = "doubtful", "{warning}");
+        warning
+    })
 }
 
 /// Makes the data folder for its owner alone, or refuses one that belongs to somebody else.

@@ -254,6 +254,19 @@ impl Config {
             .map_err(|error| Fault::File { path: from, reason: error.to_string() })
     }
 
+    /// What to say if links would lead nowhere: the public URL was left as it is by default, and another port listens.
+    pub fn dead_links(&self, listening_port: u16) -> Option<String> {
+        let default = Server::default();
+        let is_default = self.server.public_url == default.public_url;
+        (is_default && listening_port != default.listen.port()).then(|| {
+            format!(
+                "WARNING: nobody could open the links in mails: they begin with {}, but the server listens on port \
+                 {listening_port}. Set server.public_url to what people reach it under.",
+                default.public_url
+            )
+        })
+    }
+
     /// The root key's file.
     pub fn root_key_file(&self) -> PathBuf {
         self.server.root_key_file.clone().unwrap_or_else(|| self.server.data_dir.join("root.key"))

@@ -9,7 +9,7 @@ use std::{
 use countersign_core::{
     access::Tenant,
     envelope::{Chain, State, encode::leaf},
-    id::EnvelopeId,
+    id::{DocumentId, EnvelopeId},
 };
 use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
 use countersign_tlog::{Edge, Hash, TileSet, leaf_hash, open, root, root_tiles};
@@ -63,6 +63,8 @@ impl fmt::Display for Report {
 struct Seen {
     /// Leaf hashes by their index in the log.
     leaves: BTreeMap<u64, Hash>,
+    /// Documents that an envelope uses, examined with it.
+    documents: BTreeSet<DocumentId>,
     event_count: usize,
     envelope_count: usize,
     /// The largest log that a sealed document refers to.
@@ -100,6 +102,7 @@ pub async fn examine(app: &App) -> Result<Report, Fault> {
         report.examined.push(format!("{} envelopes went on all the time: look again", seen.unsettled_count));
     }
     examine_log(app, &seen, checkpoint, &mut report).await?;
+    examine_uploads(app, &seen, &mut report).await?;
     examine_blobs(app, &mut report).await?;
     Ok(report)
 }
@@ -132,6 +135,8 @@ async fn examine_envelope(
     }
     let Some(placed) = placed else { return Ok(()) };
     seen.event_count += placed.stored.len();
+    let contents = placed.opened.folded.state.contents().into_iter();
+    seen.documents.extend(contents.flat_map(|contents| &contents.documents).map(|document| document.id));
     for stored in &placed.stored {
         let Some(index) = stored.log_index else { continue };
         if seen.leaves.insert(index, leaf_hash(&leaf(&stored.leaf_id, &stored.hash))).is_some() {
@@ -331,6 +336,25 @@ async fn examine_tiles(app: &App, size: u64, expected: Hash, report: &mut Report
     Ok(())
 }
 
+/// The uploads that no envelope uses (yet): there, readable, and what was uploaded (D-1).
+async fn examine_uploads(app: &App, seen: &Seen, report: &mut Report) -> Result<(), Fault> {
+    let (mut sound_count, mut after) = (0, None);
+    loop {
+        let rows = app.store.documents(after, PAGE).await?;
+        let Some(last) = rows.last() else { break };
+        after = Some(last.document);
+        for row in rows.into_iter().filter(|row| !seen.documents.contains(&row.document)) {
+            let kept = Kept { blob: row.blob, wrapped_key: row.wrapped_key };
+            match app.fetch(&row.tenant, &kept, row.sha256).await {
+                Ok(_) => sound_count += 1,
+                Err(fault) => report.wrong(format!("{}: {fault}", row.document)),
+            }
+        }
+    }
+    report.examined.push(format!("{sound_count} uploads that no envelope uses"));
+    Ok(())
+}
+
 /// Every blob that a row names is there: rows first, because a blob is written before its row. Blobs without a row are
 /// left from uploads that were cut off: no harm.
 async fn examine_blobs(app: &App, report: &mut Report) -> Result<(), Fault> {
@@ -342,12 +366,14 @@ async fn examine_blobs(app: &App, report: &mut Report) -> Result<(), Fault> {
         named.extend(names);
     }
     let stored: BTreeSet<String> = app.blobs.names().await?.into_iter().collect();
-    for name in named.difference(&stored) {
-        report.wrong(format!("the blob {name} is missing"));
+    let missing_count = named.difference(&stored).count();
+    if missing_count > 0 {
+        report.wrong(format!("{missing_count} of the {} blobs that rows name are missing", named.len()));
     }
     let spare_count = stored.difference(&named).filter(|name| *name != FOLDER_ID).count();
-    report
-        .examined
-        .push(format!("{} blobs; {spare_count} more are left from uploads that were cut off", named.len()));
+    report.examined.push(format!(
+        "{} blobs are there; {spare_count} more are left from uploads that were cut off",
+        named.len() - missing_count
+    ));
     Ok(())
 }

@@ -198,6 +198,13 @@ pub async fn artifact(
     Ok(app.fetch(tenant, &kept, row.sha256).await?)
 }
 
+/// What `countersign inspect` prints about a file that cannot be read.
+pub fn unreadable(file: &std::path::Path, error: &std::io::Error) -> Result<String, Fault> {
+    let (file, sentence) = (file.display().to_string(), format!("the file cannot be read: {error}"));
+    let value = json!({ "file": file, "accepted": false, "code": "unreadable", "sentence": sentence });
+    serde_json::to_string(&value).map_err(|error| Fault::Task(error.to_string()))
+}
+
 /// What `countersign inspect` prints about one file, as one line of JSON, and whether the file would be accepted.
 pub fn report(file: &std::path::Path, bytes: &[u8]) -> Result<(String, bool), Fault> {
     let file = file.display().to_string();

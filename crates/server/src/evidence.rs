@@ -21,8 +21,27 @@ use crate::{
     vault::on_blocking_thread,
 };
 
-fn not_completed() -> Refusal {
-    Refusal::new(Code::WrongState, "the envelope is not sealed yet; ask again when its status is `completed`")
+/// Refuses what only a completed envelope has, and says whether it is worth to ask again.
+pub fn check_completed(state: &State) -> Result<(), Refusal> {
+    let ended = match state {
+        State::Completed(..) => return Ok(()),
+        State::Declined(..) => "declined",
+        State::Voided(..) => "voided",
+        State::Expired(_) => "expired",
+        State::Absent | State::Draft(_) | State::Sent(_) | State::Sealing(..) => {
+            let sentence = "the envelope is not sealed yet; ask again when its status is `completed`";
+            return Err(Refusal::new(Code::WrongState, sentence));
+        }
+    };
+    let sentence = format!(
+        "the envelope is `{ended}` and stays so: nothing was sealed, and there is no evidence package. \
+         `GET /v1/envelopes/{{envelope}}/events` tells what happened"
+    );
+    Err(Refusal::new(Code::WrongState, sentence))
+}
+
+fn not_completed() -> Fault {
+    Fault::Missing("the outcome of a completed envelope".to_owned())
 }
 
 /// The package of an envelope, with its file name.
@@ -38,6 +57,7 @@ pub async fn package_with(
     ever_shown: &[ConsentVersion],
 ) -> Result<(String, Vec<u8>), Failure> {
     let placed = envelopes::read_placed(app, tenant, envelope).await?;
+    check_completed(&placed.opened.folded.state)?;
     let State::Completed(underway, _) = &placed.opened.folded.state else {
         return Err(not_completed().into());
     };

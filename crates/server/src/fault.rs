@@ -14,7 +14,7 @@ pub enum Fault {
     #[error("{0} does not decrypt: it was changed, or the key is another one")]
     Sealed(String),
     /// Stored bytes do not have the digest that they were stored with (D-1).
-    #[error("the stored bytes of {0} do not have the digest that they had when they were stored")]
+    #[error("the blob {0} is not what was stored: its SHA-256 is another one")]
     Digest(String),
     /// A row or a blob that another row promises is not there.
     #[error("{0} is missing")]

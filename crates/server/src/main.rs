@@ -3,7 +3,11 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
-use countersign_core::access::{Environment, Scope};
+use countersign_core::{
+    access::{Environment, Scope},
+    id::ApiKeyId,
+    secret::TokenKind,
+};
 use countersign_server::{
     api,
     app::{App, Started, SystemClock, SystemRandomness},
@@ -39,7 +43,10 @@ enum Command {
     Keys(Keys),
     /// Fold all events again, and compare everything that hangs on them.
     Doctor,
-    /// Tell what PDF files are and whether they can be sealed, as JSON.
+    /// Tell what PDF files are and whether they can be sealed, one line of JSON for each file.
+    ///
+    /// Exit code 0: all can be sealed. 1: a file cannot be sealed, or cannot be read; its line says why. 2: the call was
+    /// not understood.
     Inspect {
         /// Files.
         #[arg(required = true)]
@@ -85,6 +92,17 @@ enum Organizations {
 enum Keys {
     /// Make an API key and print its token, once.
     Create(CreateKey),
+    /// List API keys: id, beginning of the token, end, organization, scopes, and what you call it.
+    List {
+        /// Name or id of an organization; without it, the keys of all.
+        #[arg(long)]
+        organization: Option<String>,
+    },
+    /// End an API key at once, also in a server that runs.
+    End {
+        /// Its id, `key_…`.
+        key: ApiKeyId,
+    },
 }
 
 #[derive(Args)]
@@ -151,8 +169,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     logs::start(&config.log.level)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
     let started = match cli.command {
-        Command::Doctor => App::open_existing(config, clock, random).await?,
-        _ => App::open(config, clock, random).await?,
+        // Only these two may begin a data folder.
+        Command::Serve | Command::Organizations(Organizations::Create { .. }) => {
+            App::open(config, clock, random).await?
+        }
+        _ => App::open_existing(config, clock, random).await?,
     };
     let Started { app, announcements } = started;
     for announcement in announcements {
@@ -177,6 +198,12 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys(Keys::Create(create)) => create_key(&app, create).await,
+        Command::Keys(Keys::List { organization }) => list_keys(&app, organization.as_deref()).await,
+        Command::Keys(Keys::End { key }) => {
+            organizations::end_api_key(&app, key).await?;
+            eprintln!("{key} has ended.");
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => Ok(ExitCode::SUCCESS),
     }
 }
@@ -207,6 +234,27 @@ async fn create_key(app: &App, create: CreateKey) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn list_keys(app: &App, organization: Option<&str>) -> Result<ExitCode, Failure> {
+    for (organization, row) in organizations::api_keys(app, organization).await? {
+        let kind = match row.tenant.environment() {
+            Environment::Sandbox => TokenKind::SandboxApiKey,
+            Environment::Live => TokenKind::LiveApiKey,
+        };
+        let end = if row.expires_at <= app.now() { "ended" } else { "ends" };
+        let scopes: Vec<&str> = row.scopes.iter().map(|scope| scope.text()).collect();
+        println!(
+            "{}  {}…  {end} {}  {}  {}  {}",
+            row.key,
+            kind.prefix(),
+            row.expires_at,
+            organization.name,
+            scopes.join(","),
+            row.label
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn run_server(app: Arc<App>) -> Result<(), Failure> {
     let tls = if app.config.server.plain_http { None } else { Some(Tls::open(&app.config, app.now())?) };
     if let Some(announcement) = tls.as_ref().and_then(|tls| tls.announcement.as_ref()) {
@@ -215,6 +263,10 @@ async fn run_server(app: Arc<App>) -> Result<(), Failure> {
     let serving = serve(Arc::clone(&app), tls.as_ref()).await?;
     let dispatcher = Dispatcher::start(Arc::clone(&app));
     eprintln!("Listening on {} as {}", serving.address, app.config.server.public_url);
+    if let Some(warning) = app.config.dead_links(serving.address.port()) {
+        tracing::warn!(event_type = "start", event_result = "doubtful", "{warning}");
+        eprintln!("{warning}");
+    }
     told_to_stop().await?;
     tracing::info!(event_type = "shutdown", event_result = "begun", "told to stop");
     serving.stop().await?;
@@ -236,8 +288,13 @@ async fn told_to_stop() -> Result<(), Fault> {
 fn inspect(files: &[PathBuf]) -> Result<ExitCode, Failure> {
     let mut all_accepted = true;
     for file in files {
-        let bytes = std::fs::read(file).map_err(|error| Fault::file(file, error))?;
-        let (report, is_accepted) = countersign_server::documents::report(file, &bytes)?;
+        let (report, is_accepted) = match std::fs::read(file) {
+            Ok(bytes) => countersign_server::documents::report(file, &bytes)?,
+            Err(error) => {
+                eprintln!("countersign: {}", Fault::file(file, &error));
+                (countersign_server::documents::unreadable(file, &error)?, false)
+            }
+        };
         println!("{report}");
         all_accepted &= is_accepted;
     }

@@ -43,9 +43,14 @@ pub struct ApiKeyWish {
     pub lifetime_s: i64,
 }
 
-/// Makes an organization with a key of its own.
+/// Makes an organization with a key of its own. No other may have its name, which stands for it on the command line.
 pub async fn create(app: &App, name: &str) -> Result<OrganizationRow, Failure> {
     check_line("/name", name)?;
+    if app.store.organizations().await?.iter().any(|row| row.name == name) {
+        let sentence = "there is an organization of this name: use it (`countersign organizations list` shows its id), or \
+                        choose another name";
+        return Err(Refusal::new(Code::Invalid, sentence).into());
+    }
     let organization = OrganizationId::new(app.now(), app.draw());
     let key = WrappingKey::generate(&*app.random);
     let row = OrganizationRow {
@@ -75,6 +80,33 @@ pub async fn find(app: &App, name_or_id: &str) -> Result<OrganizationRow, Failur
         )
         .into()),
     }
+}
+
+/// All API keys of this organization, or of all, also those that ended.
+pub async fn api_keys(
+    app: &App,
+    name_or_id: Option<&str>,
+) -> Result<Vec<(OrganizationRow, ApiKeyRow)>, Failure> {
+    let organizations = match name_or_id {
+        Some(name_or_id) => vec![find(app, name_or_id).await?],
+        None => app.store.organizations().await?,
+    };
+    let mut keys = Vec::new();
+    for organization in organizations {
+        let rows = app.store.api_keys(organization.organization).await?;
+        keys.extend(rows.into_iter().map(|row| (organization.clone(), row)));
+    }
+    Ok(keys)
+}
+
+/// Ends an API key at once, also for a server that runs: it looks each key up again for each request (A-9).
+pub async fn end_api_key(app: &App, key: ApiKeyId) -> Result<(), Failure> {
+    if app.store.end_api_key(key, app.now()).await? {
+        return Ok(());
+    }
+    let sentence =
+        "no key of this id can be ended: it has ended, or there is none (`countersign keys list` shows all)";
+    Err(Refusal::new(Code::NotFound, sentence).into())
 }
 
 /// Makes an API key (A-9): scoped, ending within 90 days, kept as a hash.

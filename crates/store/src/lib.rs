@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -84,6 +84,12 @@ pub trait Store: Send + Sync {
 
     /// The API key with this hash, of whatever tenant: this look-up gives the tenant.
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault>;
+
+    /// The API keys of an organization, of both environments and also those that ended, by id: for its operator.
+    async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault>;
+
+    /// Lets an API key end at `now`; `false` if there is none or if it ended before.
+    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault>;
 
     /// Whether there is an API key of a live environment that has not ended by `now`.
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault>;
@@ -174,6 +180,9 @@ pub trait Store: Send + Sync {
         after: Option<EnvelopeId>,
         limit: usize,
     ) -> Result<Vec<(Tenant, EnvelopeId)>, Fault>;
+
+    /// Documents of all tenants after `after` in order of id, for `doctor`.
+    async fn documents(&self, after: Option<DocumentId>, limit: usize) -> Result<Vec<DocumentRow>, Fault>;
 
     /// Blob names that rows refer to, for `doctor`, in order, after `after`.
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault>;

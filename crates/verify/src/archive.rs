@@ -26,18 +26,22 @@ pub(crate) struct Entry<'a> {
     pub(crate) bytes: &'a [u8],
 }
 
+/// What most often leads there, and does not mean that somebody forged something.
+const REPACKED: &str =
+    "; unpacking a package and packing it again does this: check the file as it was downloaded";
+
 /// Why files do not fit into an archive, or bytes are not one.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub(crate) enum ArchiveRefusal {
     #[error("it would be larger than 4 GiB, or have more than {MOST_ENTRIES} files")]
     TooLarge,
-    #[error("it is not an archive of this format: at byte {offset} {expected} is missing")]
+    #[error("it is not an archive of this format: at byte {offset} {expected} is missing{REPACKED}")]
     Malformed { offset: usize, expected: &'static str },
     #[error("the file {name} was changed: its checksum (CRC-32) does not fit")]
     Checksum { name: String },
-    #[error("the header of {name} is not the one that this format writes")]
+    #[error("the header of {name} is not the one that this format writes{REPACKED}")]
     Header { name: String },
-    #[error("the directory at its end is not the one that this format writes")]
+    #[error("the directory at its end is not the one that this format writes{REPACKED}")]
     Directory,
 }
 

@@ -52,7 +52,7 @@ pub(super) struct EnvelopeSummaryBody {
     id: String,
     /// Its status.
     status: String,
-    /// Its title; null once erased.
+    /// Its title; null once erased, which no command does yet.
     title: Option<String>,
     /// When it was created (RFC 3339, UTC).
     created_at: String,

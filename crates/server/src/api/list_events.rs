@@ -67,7 +67,7 @@ pub(super) struct EventBody {
     operation_id = "list_events",
     tag = "envelopes",
     params(
-        ("envelope" = String, Path, description = "Id of the envelope"),
+        ("envelope" = String, Path, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the envelope"),
         ("cursor" = Option<String>, Query, pattern = "^[0-9]{1,18}$", description = "`next_cursor` of the page before"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Most entries, 100 by default and at most"),
     ),

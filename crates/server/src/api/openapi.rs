@@ -1,9 +1,14 @@
 //! `GET /v1/openapi.json`: OpenAPI 3.1, generated from the handlers.
 
+use std::borrow::Cow;
+
 use axum::{Json, response::IntoResponse as _, response::Response};
 use utoipa::{
-    Modify, OpenApi,
-    openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    Modify, OpenApi, PartialSchema, ToSchema,
+    openapi::{
+        KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
 };
 
 use super::{
@@ -39,6 +44,42 @@ use super::{
 struct Document;
 
 struct ApiKeys;
+
+/// A body that is a PDF file.
+pub(super) enum PdfBytes {}
+
+/// A body that is a ZIP archive.
+pub(super) enum ZipBytes {}
+
+/// Bytes as they are, of a media type (JSON Schema 2020-12, validation, §8.4).
+fn bytes_of(media_type: &str) -> RefOr<Schema> {
+    let bytes = ObjectBuilder::new().schema_type(Type::String).content_media_type(media_type);
+    bytes.format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into()
+}
+
+impl PartialSchema for PdfBytes {
+    fn schema() -> RefOr<Schema> {
+        bytes_of("application/pdf")
+    }
+}
+
+impl ToSchema for PdfBytes {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("PdfBytes")
+    }
+}
+
+impl PartialSchema for ZipBytes {
+    fn schema() -> RefOr<Schema> {
+        bytes_of("application/zip")
+    }
+}
+
+impl ToSchema for ZipBytes {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed("ZipBytes")
+    }
+}
 
 impl Modify for ApiKeys {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {

@@ -76,7 +76,7 @@ impl DocumentBody {
     path = "/v1/documents/{document}",
     operation_id = "read_document",
     tag = "documents",
-    params(("document" = String, Path, description = "Id of the document")),
+    params(("document" = String, Path, pattern = "^doc_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the document")),
     responses(
         (status = 200, description = "The document", body = DocumentBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),

@@ -30,7 +30,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     path = "/v1/envelopes/{envelope}",
     operation_id = "read_envelope",
     tag = "envelopes",
-    params(("envelope" = String, Path, description = "Id of the envelope")),
+    params(("envelope" = String, Path, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the envelope")),
     responses(
         (status = 200, description = "The envelope", body = EnvelopeBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),

@@ -8,6 +8,7 @@ use axum::{
 };
 use countersign_core::{access::Operation, envelope::Command, id::EnvelopeId};
 
+use super::openapi::ZipBytes;
 use crate::{
     app::App,
     envelopes::{self, Along},
@@ -35,10 +36,10 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     operation_id = "read_evidence",
     tag = "sealed",
     params(
-        ("envelope" = String, Path, description = "Id of the envelope"),
+        ("envelope" = String, Path, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the envelope"),
     ),
     responses(
-        (status = 200, description = "The package, a ZIP archive", content_type = "application/zip", body = Vec<u8>),
+        (status = 200, description = "The package, a ZIP archive", content_type = "application/zip", body = ZipBytes),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
     security(("api_key" = ["evidence:read"])),

@@ -10,7 +10,7 @@ use countersign_core::{
     refusal::Refusal,
 };
 
-use super::pdf_download;
+use super::{openapi::PdfBytes, pdf_download};
 use crate::{
     app::App,
     envelopes::{self, Along},
@@ -29,18 +29,18 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     run: |app, call| Box::pin(original(app, call)),
 };
 
-/// Download a document as it was uploaded. Its bytes are hashed again before they go out (D-1).
+/// Download a document as it was uploaded. Its bytes are hashed again before they go out.
 #[utoipa::path(
     get,
     path = "/v1/envelopes/{envelope}/documents/{document}/original",
     operation_id = "read_original",
     tag = "documents",
     params(
-        ("envelope" = String, Path, description = "Id of the envelope"),
-        ("document" = String, Path, description = "Id of the document"),
+        ("envelope" = String, Path, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the envelope"),
+        ("document" = String, Path, pattern = "^doc_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the document"),
     ),
     responses(
-        (status = 200, description = "The PDF", content_type = "application/pdf", body = Vec<u8>),
+        (status = 200, description = "The PDF", content_type = "application/pdf", body = PdfBytes),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
     security(("api_key" = ["documents:read"])),

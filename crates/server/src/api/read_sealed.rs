@@ -9,10 +9,11 @@ use countersign_core::{
     id::{DocumentId, EnvelopeId},
 };
 
-use super::pdf_download;
+use super::{openapi::PdfBytes, pdf_download};
 use crate::{
     app::App,
     envelopes::{self, Along},
+    evidence,
     http::{
         gate::{Call, Endpoint, Method, Takes},
         problem::Problem,
@@ -28,26 +29,28 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     run: |app, call| Box::pin(sealed(app, call)),
 };
 
-/// Download a sealed document. Its bytes are hashed again before they go out (D-1).
+/// Download a sealed document. Its bytes are hashed again before they go out.
 #[utoipa::path(
     get,
     path = "/v1/envelopes/{envelope}/documents/{document}/sealed",
     operation_id = "read_sealed",
     tag = "sealed",
     params(
-        ("envelope" = String, Path, description = "Id of the envelope"),
-        ("document" = String, Path, description = "Id of the document"),
+        ("envelope" = String, Path, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the envelope"),
+        ("document" = String, Path, pattern = "^doc_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the document"),
     ),
     responses(
-        (status = 200, description = "The PDF", content_type = "application/pdf", body = Vec<u8>),
+        (status = 200, description = "The PDF", content_type = "application/pdf", body = PdfBytes),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
     security(("api_key" = ["sealed:read"])),
 )]
 pub(super) async fn sealed(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let (envelope, document): (EnvelopeId, DocumentId) = (call.id("envelope")?, call.id("document")?);
+    let opened = envelopes::read(&app, call.tenant(), envelope).await?;
+    evidence::check_completed(&opened.folded.state)?;
     let bytes = crate::documents::artifact(&app, call.tenant(), envelope, Some(document)).await?;
     let command = Command::RecordDownload { what: Download::Sealed { document } };
-    envelopes::act(&app, &call.asking(), envelope, command, Along::default()).await?;
+    envelopes::act_on(&app, &call.asking(), opened, command, Along::default()).await?;
     Ok(pdf_download(&format!("{document}.sealed.pdf"), bytes))
 }

@@ -44,7 +44,7 @@ pub(super) struct ResendBody {
     operation_id = "resend_envelope",
     tag = "envelopes",
     params(
-        ("envelope" = String, Path, description = "Id of the envelope"),
+        ("envelope" = String, Path, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the envelope"),
         ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
     ),
     request_body = ResendBody,

@@ -25,14 +25,16 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     run: |app, call| Box::pin(send(app, call)),
 };
 
-/// Send a draft: those whose turn it is get a link by mail. Sending twice changes nothing.
+/// Send a draft: those whose turn it is get a link by mail.
+///
+/// A link lives for 72 hours; `resend` mails new ones. Sending twice changes nothing.
 #[utoipa::path(
     post,
     path = "/v1/envelopes/{envelope}/send",
     operation_id = "send_envelope",
     tag = "envelopes",
     params(
-        ("envelope" = String, Path, description = "Id of the envelope"),
+        ("envelope" = String, Path, pattern = "^env_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the envelope"),
         ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
     ),
     responses(

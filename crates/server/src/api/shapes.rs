@@ -242,7 +242,7 @@ pub(crate) struct EnvelopeBody {
     id: String,
     /// `draft`, `sent`, `sealing`, `completed`, `declined`, `voided` or `expired`; more may come.
     status: &'static str,
-    /// Title; null once erased.
+    /// Title; null once erased, which no command does yet.
     title: Option<String>,
     /// Message to the recipients.
     message: Option<String>,
@@ -269,7 +269,7 @@ pub(crate) struct EnvelopeBody {
 pub(crate) struct EnvelopeDocumentBody {
     /// Its id.
     id: String,
-    /// Name; null once erased.
+    /// Name; null once erased, which no command does yet.
     name: Option<String>,
     /// SHA-256 of the upload, lower-case hex.
     sha256: String,
@@ -284,9 +284,9 @@ pub(crate) struct EnvelopeDocumentBody {
 pub(crate) struct RecipientBody {
     /// Its id.
     id: String,
-    /// Name; null once erased.
+    /// Name; null once erased, which no command does yet.
     name: Option<String>,
-    /// E-mail address; null once erased.
+    /// E-mail address; null once erased, which no command does yet.
     email: Option<String>,
     /// Role.
     role: RoleBody,

@@ -9,7 +9,7 @@ use countersign_core::{
     secret::Personal,
 };
 
-use super::{answer, read_document::DocumentBody};
+use super::{answer, openapi::PdfBytes, read_document::DocumentBody};
 use crate::{
     app::App,
     documents,
@@ -39,7 +39,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
         ("name" = String, Query, description = "Name that recipients see, at most 200 characters"),
         ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
     ),
-    request_body(content = Vec<u8>, content_type = "application/pdf", description = "The PDF, at most 25 MiB and 1,000 pages"),
+    request_body(content = PdfBytes, content_type = "application/pdf", description = "The PDF, at most 25 MiB and 1,000 pages"),
     responses(
         (status = 201, description = "Kept", body = DocumentBody, headers(("Location" = String, description = "The document"))),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),

@@ -5,7 +5,7 @@ pub mod api;
 pub mod ceremony;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -84,6 +84,10 @@ impl From<Fault> for DemoFault {
 }
 
 const ORGANIZATION: &str = "Northwind Instruments";
+/// The contract of the envelope that the demo signs, and of the one that its reader signs.
+const EXAMPLES: [&str; 2] = ["consulting-agreement.pdf", "non-disclosure-agreement.pdf"];
+/// How the verifier is called in the repository: it is built from the same crates as the demo, which are built by then.
+pub const VERIFY: &str = "cargo run --release --bin countersign-verify --";
 /// How long the demo waits for a mail or a seal before it says that something is wrong.
 const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -97,6 +101,7 @@ struct Running {
 
 /// Runs the demo. `told_to_stop` ends it, unless it ends by itself.
 pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault>>) -> Result<(), DemoFault> {
+    check(&wish)?;
     let url = format!("https://localhost:{}", wish.port);
     say(&format!("Starting the server on {url} with its data in {} …", wish.data.display()));
     let mut config = Config::default();
@@ -108,6 +113,7 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
         say(announcement);
     }
     let app = started.app;
+    check_organizations(&app, &wish).await?;
     let tls = Tls::open(&app.config, app.now())?;
     let serving = serve(Arc::clone(&app), Some(&tls)).await.map_err(|_| busy_port(&wish))?;
     let dispatcher = Dispatcher::start(Arc::clone(&app));
@@ -125,6 +131,39 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
     serving.stop().await?;
     dispatcher.stop().await?;
     Ok(())
+}
+
+/// What can be known before anything is made: the port, the examples, and where the results go.
+fn check(wish: &Wish) -> Result<(), DemoFault> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, wish.port)).map_err(|_| busy_port(wish))?;
+    for example in EXAMPLES {
+        std::fs::File::open(wish.examples.join(example))
+            .map_err(|error| no_example(wish, example, &error))?;
+    }
+    std::fs::create_dir_all(&wish.out).map_err(|error| {
+        let sentence = format!("the results cannot go to the folder {} (--out): {error}", wish.out.display());
+        DemoFault::Unexpected(sentence)
+    })
+}
+
+fn no_example(wish: &Wish, example: &str, error: &std::io::Error) -> DemoFault {
+    let path = wish.examples.join(example);
+    let sentence = format!(
+        "{error}; run the demo in the repository's folder, or name its folder of examples with --examples"
+    );
+    Fault::file(&path, sentence).into()
+}
+
+/// The demo makes keys and envelopes as it likes: not in a folder in which somebody works.
+async fn check_organizations(app: &App, wish: &Wish) -> Result<(), DemoFault> {
+    let organizations = app.store.organizations().await.map_err(Fault::from)?;
+    if organizations.iter().all(|row| row.name == ORGANIZATION) {
+        return Ok(());
+    }
+    Err(DemoFault::Unexpected(format!(
+        "{} has organizations that are not the demo's: it belongs to a server. Give the demo a folder of its own with --data",
+        wish.data.display()
+    )))
 }
 
 fn say(sentence: &str) {
@@ -186,9 +225,7 @@ async fn send(
     recipients: Value,
 ) -> Result<String, DemoFault> {
     let path = wish.examples.join(example);
-    let pdf = std::fs::read(&path).map_err(|error| {
-        Fault::file(&path, format!("{error}; run the demo in the repository's folder, or name its folder of examples with --examples"))
-    })?;
+    let pdf = std::fs::read(&path).map_err(|error| no_example(wish, example, &error))?;
     let run = running.app.draw::<16>();
     let document = running.api.upload(example, &key_of(&run, "upload"), pdf).await?;
     let body = json!({
@@ -212,8 +249,7 @@ async fn story(running: &Running, wish: &Wish) -> Result<String, DemoFault> {
         recipient("Clara Weber", clara, 1, Factor::EmailCode),
         recipient("Jonas Okafor", jonas, 2, Factor::Link),
     ]);
-    let envelope =
-        send(running, wish, "consulting-agreement.pdf", 3, "Consulting Agreement", recipients).await?;
+    let envelope = send(running, wish, EXAMPLES[0], 3, "Consulting Agreement", recipients).await?;
     let drawn = json!({ "width": 300, "height": 100, "strokes": [
         [[20, 70], [45, 20], [52, 18], [48, 60], [40, 85], [30, 80]],
         [[60, 55], [75, 42], [88, 50], [80, 66], [66, 62], [60, 55]],
@@ -320,7 +356,6 @@ async fn write_evidence(
     genuine("sealed.pdf", &verify_sealed_pdf(&sealed, &keys))?;
     let package_report = verify_package(&package, &keys);
     genuine("the evidence package", &package_report)?;
-    std::fs::create_dir_all(&wish.out).map_err(|error| Fault::file(&wish.out, error))?;
     let write = |name: &str, bytes: &[u8]| {
         let path = wish.out.join(name);
         std::fs::write(&path, bytes).map_err(|error| Fault::file(&path, error)).map(|()| path)
@@ -367,7 +402,7 @@ fn report(envelope: &str, written: &Written, took_ms: i64) -> String {
          \n  Log key          {key}\n\
          \nOpen {sealed} in any PDF reader: the certificate of completion is at its end.\
          \nCheck it yourself, without this server:\
-         \n  cargo run --release -p countersign-verify -- {package} --key {key}\
+         \n  {VERIFY} {package} --key {key}   # exits with 3: genuine, a sandbox test\
          \n  head -c {original_size_bytes} {sealed} | sha256sum"
     )
 }
@@ -379,9 +414,7 @@ async fn second_envelope(running: &Running, wish: &Wish) -> Result<String, DemoF
         recipient("You", "you@example.com", 1, Factor::Link),
         recipient("Clara Weber", "clara.weber@northwind.example", 2, Factor::EmailCode),
     ]);
-    let envelope =
-        send(running, wish, "non-disclosure-agreement.pdf", 2, "Non-Disclosure Agreement", recipients)
-            .await?;
+    let envelope = send(running, wish, EXAMPLES[1], 2, "Non-Disclosure Agreement", recipients).await?;
     link_of(running, "you@example.com", &envelope).await
 }
 

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, body::Body, extract::Request, http::header};
 use countersign_core::limits;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
@@ -22,7 +22,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::{client_ip::Peer, presence::Presence};
+use super::{client_ip::Peer, leftover::Leftover, presence::Presence};
 use crate::{app::App, fault::Fault, http::router::router, tls::Tls};
 
 /// Time for a TLS handshake, for the first request after it, and for the headers of a request.
@@ -63,6 +63,7 @@ pub async fn serve(app: Arc<App>, tls: Option<&Tls>) -> Result<Serving, Fault> {
         tls: tls.map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
         connections: Arc::new(Semaphore::new(app.config.server.connections)),
         idle: Duration::from_secs(app.config.server.idle_s.into()),
+        request: Duration::from_secs(app.config.server.request_s.into()),
         last_words: Duration::from_secs(app.config.server.shutdown_s),
     };
     let loop_task = tokio::spawn(accepting.run(listener, stopped));
@@ -74,6 +75,7 @@ struct Accepting {
     tls: Option<TlsAcceptor>,
     connections: Arc<Semaphore>,
     idle: Duration,
+    request: Duration,
     last_words: Duration,
 }
 
@@ -108,7 +110,7 @@ impl Accepting {
 
     fn connected(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit, watcher: Watcher) {
         let (router, tls) = (self.router.clone(), self.tls.clone());
-        let presence = Presence::new(self.idle);
+        let (presence, request_time) = (Presence::new(self.idle), self.request);
         tokio::spawn(async move {
             let _permit = permit;
             if let Err(error) = stream.set_nodelay(true) {
@@ -116,11 +118,11 @@ impl Accepting {
                 return;
             }
             match tls {
-                None => converse(stream, peer, router, presence, watcher).await,
+                None => converse(stream, peer, router, presence, watcher, request_time).await,
                 Some(tls) => {
                     // A handshake that fails is the client's affair: most are scanners.
                     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                        converse(stream, peer, router, presence, watcher).await;
+                        converse(stream, peer, router, presence, watcher, request_time).await;
                     }
                 }
             }
@@ -134,8 +136,14 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stopped| *stopped).await.map(|_| ());
 }
 
-async fn converse<S>(stream: S, peer: SocketAddr, router: Router, presence: Arc<Presence>, watcher: Watcher)
-where
+async fn converse<S>(
+    stream: S,
+    peer: SocketAddr,
+    router: Router,
+    presence: Arc<Presence>,
+    watcher: Watcher,
+    request_time: Duration,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let of_requests = Arc::clone(&presence);
@@ -144,7 +152,9 @@ where
         let (router, presence) = (router.clone(), Arc::clone(&of_requests));
         async move {
             let _in_work = presence.request();
-            let answered = router.oneshot(request.map(Body::new)).await;
+            let expects = request.headers().contains_key(header::EXPECT);
+            let request = request.map(|body| Body::new(Leftover::new(body, expects, request_time)));
+            let answered = router.oneshot(request).await;
             let response = answered.unwrap_or_else(|never| match never {});
             Ok::<_, Infallible>(response.map(|body| presence.answer(body)))
         }

@@ -18,6 +18,12 @@ fn unauthenticated() -> Refusal {
     Refusal::new(Code::Unauthenticated, "send an API key as `Authorization: Bearer csk_…`")
 }
 
+fn unknown() -> Refusal {
+    let sentence = "this API key is not known here: it is mistyped, of another server, or gone; create another with \
+                    `countersign keys create`";
+    Refusal::new(Code::Unauthenticated, sentence)
+}
+
 /// Who calls with an API key. A mistyped key is refused before any look-up.
 pub async fn api_key(app: &App, headers: &HeaderMap) -> Result<Principal, Failure> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -32,11 +38,11 @@ pub async fn api_key(app: &App, headers: &HeaderMap) -> Result<Principal, Failur
     let parsed = kinds
         .iter()
         .find_map(|(kind, environment)| Some((PlainToken::parse(*kind, token).ok()?, *environment)));
-    let (token, environment) = parsed.ok_or_else(unauthenticated)?;
+    let (token, environment) = parsed.ok_or_else(unknown)?;
     let hash = token.hash();
     let row = app.store.api_key(&hash).await.map_err(Fault::from)?;
     let row = row.filter(|row| row.hash == hash && row.tenant.environment() == environment);
-    let row = row.ok_or_else(unauthenticated)?;
+    let row = row.ok_or_else(unknown)?;
     let identity =
         Identity::ApiKey { key: row.key, person: row.person, scopes: row.scopes, expires_at: row.expires_at };
     Ok(Principal::authenticated(row.tenant, identity))

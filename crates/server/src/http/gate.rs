@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use super::{
     auth,
     edge::RequestContext,
-    idempotency,
+    idempotency, json,
     limits::read_body,
     media_type::{check_accept, check_content_type},
     problem::Problem,
@@ -125,9 +125,7 @@ impl Call {
 
     /// The body as JSON; unknown fields are refused.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            Refusal::new(Code::Malformed, format!("the body is not the JSON that is expected here: {error}"))
-        })
+        json::read(&self.body)
     }
 }
 

@@ -45,8 +45,12 @@ fn key_of(headers: &HeaderMap) -> Result<String, Refusal> {
         return Err(Refusal::new(Code::IdempotencyMissing, sentence));
     };
     let key = value.to_str().unwrap_or_default();
-    let fits = (1..=limits::IDEMPOTENCY_KEY_CHARS).contains(&key.len());
-    if fits && key.bytes().all(|byte| byte.is_ascii_graphic()) {
+    if key.len() > limits::IDEMPOTENCY_KEY_CHARS {
+        let (most, length) = (limits::IDEMPOTENCY_KEY_CHARS, key.len());
+        let sentence = format!("this `Idempotency-Key` has {length} characters: send one of at most {most}");
+        return Err(Refusal::new(Code::IdempotencyMissing, sentence));
+    }
+    if !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Ok(key.to_owned());
     }
     Err(Refusal::new(Code::IdempotencyMissing, sentence))

@@ -9,6 +9,7 @@ use countersign_core::{
     refusal::{Code, Refusal},
 };
 use http_body_util::LengthLimitError;
+use hyper::body::Body as _;
 
 /// Refuses too many or too large headers. HTTP/1 and HTTP/2 parsers have bounds of their own above these.
 pub fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -21,12 +22,17 @@ pub fn check_headers(headers: &HeaderMap) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Reads a body of at most `limit_bytes`, and no byte more.
+/// Reads a body of at most `limit_bytes`, and no byte more; one that says it is longer is not read at all.
 pub async fn read_body(body: Body, limit_bytes: usize) -> Result<Bytes, Refusal> {
+    let too_large =
+        || Refusal::new(Code::TooLarge, format!("the body must have at most {limit_bytes} bytes"));
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|size_bytes| size_bytes > limit_bytes) {
+        return Err(too_large());
+    }
     to_bytes(body, limit_bytes).await.map_err(|error| {
         let source = std::error::Error::source(&error);
         if source.is_some_and(|source| source.downcast_ref::<LengthLimitError>().is_some()) {
-            Refusal::new(Code::TooLarge, format!("the body must have at most {limit_bytes} bytes"))
+            too_large()
         } else {
             Refusal::new(Code::Malformed, "the body ended before all of it had arrived")
         }

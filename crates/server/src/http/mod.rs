@@ -7,6 +7,8 @@ pub mod edge;
 pub mod gate;
 pub mod headers;
 pub mod idempotency;
+pub(crate) mod json;
+mod leftover;
 pub mod limits;
 mod log_files;
 pub mod media_type;

@@ -119,7 +119,6 @@ async fn seal(
             originals,
             sealed_at: started,
             system: system(&public_url, app.log.verifier_key(), &app.keys.seal)?,
-            public_url: &public_url,
             fonts: &app.fonts,
             key: &app.keys.seal,
         };

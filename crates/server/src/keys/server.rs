@@ -82,6 +82,11 @@ const TOKENS: &str = "tokens-1";
 /// No key, but a name that the database and the folder of blobs share.
 const BLOB_FOLDER: &str = "blob-folder-1";
 
+/// What a log is called that begins on this host.
+pub(crate) fn log_name(host: &str) -> String {
+    format!("{host}/log")
+}
+
 fn place(name: &str) -> Binding {
     Binding::new("server-key", &[name.as_bytes()])
 }
@@ -209,7 +214,7 @@ impl Making<'_> {
 
     fn new_log_key(&self) -> Result<KeyRow, Fault> {
         let seed = WrappingKey::generate(self.random);
-        let origin = format!("{}/log", self.host);
+        let origin = log_name(self.host);
         let signer = LogSigner::from_seed(&origin, seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
         self.row(LOG, "log", seed.expose(), signer.verifier().to_string())
     }

@@ -47,8 +47,6 @@ pub struct Sealing<'a> {
     pub sealed_at: Time,
     /// The system that seals.
     pub system: System,
-    /// Where this server is reached.
-    pub public_url: &'a str,
     /// Fonts.
     pub fonts: &'a FontBook,
     /// The key.
@@ -181,7 +179,6 @@ impl Sealing<'_> {
                 signer: subject(leaf)?,
                 fingerprint: Digest::of(leaf).to_string(),
             },
-            public_url: self.public_url.to_owned(),
         };
         Ok(story::certificate(self.underway, &self.envelope.to_string(), &self.recorded(), &circumstances))
     }

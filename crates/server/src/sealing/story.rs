@@ -27,8 +27,6 @@ pub struct Circumstances {
     pub log: LogStatement,
     /// The seal's certificate.
     pub seal: SealStatement,
-    /// Where this server is reached.
-    pub public_url: String,
 }
 
 /// The certificate of an envelope whose recipients have all acted.
@@ -66,10 +64,10 @@ pub fn certificate(
         seal: circumstances.seal.clone(),
         log: circumstances.log.clone(),
         verification: vec![VerificationStep {
-            text: "Check this file, or the evidence package, without the network and without us. The key is published by \
-                   the sender's server."
+            text: "Check this file, or the evidence package, without the network and without us. log.vkey is the log's key, \
+                   which you have from the sender or from an earlier envelope, not from this file."
                 .to_owned(),
-            command: format!("countersign-verify sealed.pdf --key log.vkey   # {}/log/key", circumstances.public_url),
+            command: "countersign-verify sealed.pdf --key log.vkey".to_owned(),
         }],
     }
 }

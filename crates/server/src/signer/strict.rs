@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     fault::Fault,
-    http::{edge::RequestContext, limits::read_body, media_type::check_content_type, problem::Problem},
+    http::{edge::RequestContext, json, limits::read_body, media_type::check_content_type, problem::Problem},
 };
 
 /// Who calls, before the session is known.
@@ -68,7 +68,7 @@ impl<S: Send + Sync, T: DeserializeOwned, const BYTES: usize> FromRequest<S> for
         check_content_type(&parts.headers, Some("application/json"))?;
         let body = read_body(body, BYTES).await?;
         // The error is not told: it may quote what was sent.
-        let read = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        let read = json::read(&body).map_err(|_| unreadable())?;
         Ok(Self(read))
     }
 }

@@ -62,6 +62,40 @@ fn the_openapi_document_describes_exactly_the_routes() {
     assert!(OPEN_PATHS.iter().all(|path| !paths.contains_key(*path)), "open paths are no operations");
 }
 
+/// files are bytes of their media type, ids in paths have their form, and nothing of ours is in a summary.
+#[test]
+fn the_openapi_document_speaks_of_files_and_ids_as_they_are() {
+    let document = serde_json::to_value(openapi::document()).unwrap();
+    for (name, media_type) in [("PdfBytes", "application/pdf"), ("ZipBytes", "application/zip")] {
+        let schema = &document["components"]["schemas"][name];
+        let expected = json!({ "type": "string", "format": "binary", "contentMediaType": media_type });
+        assert_eq!(schema, &expected, "{name}");
+    }
+    for endpoint in ENDPOINTS {
+        let method = endpoint.method.text().to_lowercase();
+        let operation = &document["paths"][endpoint.path][method.as_str()];
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter["in"] == "path" {
+                let pattern = parameter["schema"]["pattern"].as_str().unwrap_or_default();
+                assert!(pattern.starts_with('^') && pattern.contains('_'), "{}", endpoint.path);
+            }
+        }
+        for (kind, content) in operation["responses"]["200"]["content"].as_object().into_iter().flatten() {
+            let is_file = kind != "application/json";
+            assert_eq!(
+                content["schema"]["$ref"].as_str().is_some_and(|name| name.ends_with("Bytes")),
+                is_file
+            );
+        }
+    }
+    let text = document.to_string();
+    assert!(
+        !text.contains("(D-") && !text.contains("int32\"},\"type\":\"array"),
+        "internal ids, or bytes as numbers"
+    );
+    assert!(document["paths"]["/v1/envelopes/{envelope}/send"]["post"].to_string().contains("72 hours"));
+}
+
 #[test]
 fn the_openapi_document_is_as_it_was_agreed() {
     let mut document = serde_json::to_value(openapi::document()).unwrap();

@@ -1,7 +1,11 @@
 //! Tests of the whole server through HTTPS, in one binary.
 
 #[cfg(test)]
+mod api_guide;
+#[cfg(test)]
 mod app;
+#[cfg(test)]
+mod bodies;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
@@ -36,6 +40,8 @@ mod log_judges;
 mod logs;
 #[cfg(test)]
 mod mail;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod people;
 #[cfg(test)]

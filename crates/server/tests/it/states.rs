@@ -270,3 +270,31 @@ async fn a_job_that_keeps_failing_is_tried_less_and_less_often() {
     assert_eq!(status(&test, &key, &envelope).await, "completed", "it recovers by itself");
     test.finish().await;
 }
+
+/// who asks too early is told to ask again, who asks in vain is told that; one answer for everything sealed.
+#[tokio::test]
+async fn what_only_a_completed_envelope_has_is_refused_with_whether_it_will_come() {
+    let (test, key, envelope) = sent("link", json!({})).await;
+    let document =
+        test.get_json(&key, &format!("/v1/envelopes/{envelope}")).await["documents"][0]["id"].clone();
+    let paths = [
+        "evidence".to_owned(),
+        "certificate".to_owned(),
+        format!("documents/{}/sealed", document.as_str().unwrap()),
+    ];
+    let refused = async |sentence: &str| {
+        for path in &paths {
+            let response = test.get(&key, &format!("/v1/envelopes/{envelope}/{path}")).await;
+            assert_eq!(response.status(), StatusCode::CONFLICT, "{path}");
+            let problem: Value = response.json().await.unwrap();
+            let told = problem["detail"].as_str().unwrap();
+            assert!(problem["code"] == "wrong_state" && told.contains(sentence), "{path}: {told}");
+        }
+    };
+    refused("ask again when its status is `completed`").await;
+    let (status, body) = test.post_json(&key, &format!("/v1/envelopes/{envelope}/void"), &json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    refused("is `voided` and stays so").await;
+    test.work().await;
+    test.finish().await;
+}

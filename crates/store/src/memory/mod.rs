@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::{Environment, Tenant},
     digest::Digest,
-    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -146,6 +146,21 @@ impl Store for Memory {
         Ok(self.state().api_keys.values().find(|row| row.hash == *hash).cloned())
     }
 
+    async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {
+        let state = self.state();
+        let its = |row: &&ApiKeyRow| row.tenant.organization() == organization;
+        Ok(state.api_keys.values().filter(its).cloned().collect())
+    }
+
+    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault> {
+        let mut state = self.state();
+        let Some(row) = state.api_keys.get_mut(&key).filter(|row| row.expires_at > now) else {
+            return Ok(false);
+        };
+        row.expires_at = now;
+        Ok(true)
+    }
+
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {
         let is_live = |row: &ApiKeyRow| row.tenant.environment() == Environment::Live && row.expires_at > now;
         Ok(self.state().api_keys.values().any(is_live))
@@ -265,6 +280,12 @@ impl Store for Memory {
         let state = self.state();
         let later = state.envelopes.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
         Ok(later.map(|(id, (tenant, _))| (*tenant, *id)).take(limit).collect())
+    }
+
+    async fn documents(&self, after: Option<DocumentId>, limit: usize) -> Result<Vec<DocumentRow>, Fault> {
+        let state = self.state();
+        let later = state.documents.iter().filter(|(id, _)| after.is_none_or(|after| **id > after));
+        Ok(later.map(|(_, row)| row.clone()).take(limit).collect())
     }
 
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {

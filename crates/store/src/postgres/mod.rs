@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -224,6 +224,17 @@ impl Store for Postgres {
         self.first("api_keys", call!(sql::API_KEY, tokens(hash)), |row| cells::api_key(row)).await
     }
 
+    async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {
+        let call = call!(sql::API_KEYS, organization.as_bytes().to_vec());
+        self.rows("api_keys", call, |row| cells::api_key(row)).await
+    }
+
+    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault> {
+        let client = connection::connection(&self.readers).await?;
+        let call = call!(sql::END_API_KEY, key.as_bytes().to_vec(), now.unix_ms());
+        Ok(execute(&client, &call).await.map_err(|error| fault(&error))? > 0)
+    }
+
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {
         let found = self.first("api_keys", call!(sql::LIVE_KEYS, now.unix_ms()), |_| Ok(())).await?;
         Ok(found.is_some())
@@ -392,6 +403,12 @@ impl Store for Postgres {
             Ok((row.tenant()?, row.envelope()?))
         })
         .await
+    }
+
+    async fn documents(&self, after: Option<DocumentId>, limit: usize) -> Result<Vec<DocumentRow>, Fault> {
+        let after = after.map(|document| document.as_bytes().to_vec());
+        let call = call!(sql::DOCUMENTS, after, cells::limit(limit));
+        self.rows("documents", call, |row| cells::document(row)).await
     }
 
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {

@@ -45,6 +45,8 @@ statements! {
     PERSONS = "SELECT * FROM persons
         WHERE organization = $1 AND environment = $2 AND person = ANY($3) ORDER BY person";
     API_KEY = "SELECT * FROM api_keys WHERE hash = $1";
+    API_KEYS = "SELECT * FROM api_keys WHERE organization = $1 ORDER BY api_key";
+    END_API_KEY = "UPDATE api_keys SET expires_at = $2 WHERE api_key = $1 AND expires_at > $2";
     LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > $1 LIMIT 1";
     LINK = "SELECT * FROM links WHERE envelope = $1 AND secret = $2";
     LINK_BY_ID = "SELECT * FROM links WHERE organization = $1 AND environment = $2 AND link = $3";
@@ -133,6 +135,7 @@ statements! {
 
     STREAMS = "SELECT envelope, organization, environment FROM envelopes
         WHERE $1::bytea IS NULL OR envelope > $1 ORDER BY envelope LIMIT $2";
+    DOCUMENTS = "SELECT * FROM documents WHERE $1::bytea IS NULL OR document > $1 ORDER BY document LIMIT $2";
     BLOB_NAMES = "SELECT blob FROM documents WHERE $1::text IS NULL OR blob > $1
         UNION SELECT blob FROM artifacts WHERE $1::text IS NULL OR blob > $1 ORDER BY blob LIMIT $2";
     /// Held by a connection of the log's leader for as long as it lives.

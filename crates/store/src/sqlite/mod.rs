@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -257,6 +257,23 @@ impl Store for Sqlite {
         .await
     }
 
+    async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {
+        self.read(move |connection| {
+            let of = params![organization.as_bytes()];
+            rows(connection, "api_keys", sql::API_KEYS, of, |row| cells::api_key(row))
+        })
+        .await
+    }
+
+    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault> {
+        self.writer
+            .write(move |connection| {
+                let ended = execute(connection, sql::END_API_KEY, params![key.as_bytes(), now.unix_ms()])?;
+                Ok(ended > 0)
+            })
+            .await
+    }
+
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {
         let now = now.unix_ms();
         self.read(move |connection| {
@@ -414,6 +431,14 @@ impl Store for Sqlite {
         self.read(move |connection| {
             let later = params![after.as_ref().map(EnvelopeId::as_bytes), cells::limit(limit)];
             rows(connection, "envelopes", sql::STREAMS, later, |row| Ok((row.tenant()?, row.envelope()?)))
+        })
+        .await
+    }
+
+    async fn documents(&self, after: Option<DocumentId>, limit: usize) -> Result<Vec<DocumentRow>, Fault> {
+        self.read(move |connection| {
+            let later = params![after.as_ref().map(DocumentId::as_bytes), cells::limit(limit)];
+            rows(connection, "documents", sql::DOCUMENTS, later, |row| cells::document(row))
         })
         .await
     }

@@ -40,6 +40,8 @@ statements! {
     PERSON_BY_LOOKUP = "SELECT * FROM persons WHERE organization = ?1 AND environment = ?2 AND lookup = ?3";
     PERSON = "SELECT * FROM persons WHERE organization = ?1 AND environment = ?2 AND person = ?3";
     API_KEY = "SELECT * FROM api_keys WHERE hash = ?1";
+    API_KEYS = "SELECT * FROM api_keys WHERE organization = ?1 ORDER BY api_key";
+    END_API_KEY = "UPDATE api_keys SET expires_at = ?2 WHERE api_key = ?1 AND expires_at > ?2";
     LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > ?1 LIMIT 1";
     LINK = "SELECT * FROM links WHERE envelope = ?1 AND secret = ?2";
     LINK_BY_ID = "SELECT * FROM links WHERE organization = ?1 AND environment = ?2 AND link = ?3";
@@ -106,6 +108,7 @@ statements! {
 
     STREAMS = "SELECT envelope, organization, environment FROM envelopes
         WHERE envelope > coalesce(?1, x'') ORDER BY envelope LIMIT ?2";
+    DOCUMENTS = "SELECT * FROM documents WHERE document > coalesce(?1, x'') ORDER BY document LIMIT ?2";
     BLOB_NAMES = "SELECT blob FROM documents WHERE blob > ?1 UNION SELECT blob FROM artifacts WHERE blob > ?1
         ORDER BY blob LIMIT ?2";
     FIRST_BLOB_NAMES = "SELECT blob FROM documents UNION SELECT blob FROM artifacts ORDER BY blob LIMIT ?1";

@@ -213,6 +213,10 @@ fn copy_pages(connection: &Connection, rings: &Receiver<()>, restart: &AtomicBoo
             Err(error) => tracing::warn!(error = %fault(error), "a checkpoint of SQLite failed"),
         }
     }
+    // The writer has gone: a copy of the database's file alone is complete from now on.
+    if let Err(error) = checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(error = %fault(error), "the log of SQLite is still needed beside the database");
+    }
 }
 
 // Gives the pages in the log of SQLite.

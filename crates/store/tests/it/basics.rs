@@ -54,3 +54,19 @@ async fn a_refused_batch_leaves_nothing_behind() {
         assert!(store.next_leaves(9).await.unwrap().is_empty(), "{name}");
     }
 }
+
+/// Whoever copies the file of a store that was closed has everything.
+#[tokio::test]
+async fn after_a_clean_end_the_database_file_alone_holds_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    let batch = Batch { append: Some(rows::append(0, 1, 1, 3, 0)), ..Batch::default() };
+    store.commit(batch).await.unwrap();
+    drop(store);
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    let copied = Sqlite::open(&copy).unwrap();
+    let stream = copied.load(&rows::tenant(0), rows::envelope(1)).await.unwrap().unwrap();
+    assert_eq!(stream.events.len(), 3);
+}

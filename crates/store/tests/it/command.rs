@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Write as _};
 
 use countersign_core::{
-    id::{CodeId, DocumentId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{ApiKeyId, CodeId, DocumentId, LinkId, OrganizationId, PersonId, SessionId},
     time::Time,
 };
 use countersign_store::{
@@ -32,6 +32,7 @@ pub(crate) enum Command {
     Persons { of: u64, numbers: Vec<u64> },
     Secrets { number: u64, stream: u64 },
     Server,
+    EndKey { number: u64, now: Time },
     Touch { number: u64, now: Time, end: Time },
     Mailbox { of: u64, limit: usize },
     Claim { of: u64, key: u64, fingerprint: u64, claim: u64, now: Time },
@@ -50,7 +51,7 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
     let of = dice.below(TENANTS);
     let stream = dice.below(STREAMS);
     let now = rows::at(step * 10);
-    match dice.below(40) {
+    match dice.below(41) {
         0..=13 => commit(dice, of, stream, step),
         14..=16 => Command::Load { of, stream },
         17..=18 => Command::Find { of, query: envelope_query(dice) },
@@ -88,6 +89,7 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
             width: dice.below(4),
         },
         38 => Command::Log { index: dice.below(20) },
+        39 => Command::EndKey { number: dice.below(9), now: rows::at(dice.below(120)) },
         _ => Command::Care { after: dice.maybe(STREAMS), limit: dice.size(5) },
     }
 }
@@ -223,7 +225,11 @@ impl Runner {
                 let one = OrganizationId::from_bytes(rows::bytes(1));
                 let organization = told(store.organization(one).await);
                 let all = told(store.organizations().await);
-                [organization, all, told(store.keys().await), told(store.ping().await)].join("\n")
+                let keys = told(store.api_keys(one).await);
+                [organization, all, keys, told(store.keys().await), told(store.ping().await)].join("\n")
+            }
+            Command::EndKey { number, now } => {
+                told(store.end_api_key(ApiKeyId::from_bytes(rows::bytes(number)), now).await)
             }
             Command::Touch { number, now, end } => {
                 told(store.touch_session(SessionId::from_bytes(rows::bytes(number)), now, end).await)
@@ -263,7 +269,9 @@ impl Runner {
                 let after_name = after.map(|number| format!("originals/{number}"));
                 let names = told(store.blob_names(after_name.as_deref(), limit).await);
                 let live = told(store.has_live_keys(Time::from_unix_ms(0)).await);
-                told(store.streams(after.map(rows::envelope), limit).await) + &names + &live
+                let after_document = after.map(|number| DocumentId::from_bytes(rows::bytes(number)));
+                let documents = told(store.documents(after_document, limit).await);
+                told(store.streams(after.map(rows::envelope), limit).await) + &names + &live + &documents
             }
         }
     }

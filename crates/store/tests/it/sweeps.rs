@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_core::id::{CodeId, SessionId};
+use countersign_core::id::{ApiKeyId, CodeId, SessionId};
 use countersign_store::{
     Batch, CommitError, Memory, Postgres, Sqlite, Store, rows::IdempotencyState, testing,
 };
@@ -63,5 +63,26 @@ async fn an_expired_idempotency_key_is_free_again() {
         store.claim_jobs(next.expires_at, 1, 1).await.unwrap();
         let late = Batch { answers: Some(rows::answer(&next, 1)), ..Batch::default() };
         assert!(matches!(store.commit(late).await, Err(CommitError::ClaimLost)));
+    }
+}
+
+/// a leaked key ends when its operator says, once, and no other key with it.
+#[tokio::test]
+async fn an_api_key_that_was_ended_has_ended() {
+    let (_folder, stores) = stores().await;
+    for store in stores {
+        let rows = vec![rows::api_key(0, 1, 1), rows::api_key(1, 2, 2), rows::api_key(2, 3, 3)];
+        store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
+        let key = ApiKeyId::from_bytes(rows::bytes(1));
+        let mut ends = Vec::new();
+        for (key, now) in [(key, 50), (key, 60), (ApiKeyId::from_bytes(rows::bytes(9)), 50)] {
+            ends.push(store.end_api_key(key, rows::at(now)).await.unwrap());
+        }
+        assert_eq!(ends, [true, false, false]);
+        let listed = store.api_keys(rows::tenant(0).organization()).await.unwrap();
+        let listed: Vec<_> = listed.iter().map(|row| (row.key, row.expires_at)).collect();
+        assert_eq!(listed, [(key, rows::at(50)), (ApiKeyId::from_bytes(rows::bytes(2)), rows::at(90))]);
+        let found = store.api_key(&rows::token("key", 1)).await.unwrap().unwrap();
+        assert_eq!(found.expires_at, rows::at(50));
     }
 }

@@ -108,7 +108,7 @@ fn shown(veiled: &Veiled) -> String {
 
 /// Text that somebody chose, in quotes that it cannot close: quotation marks, backslashes and what is not seen or turns
 /// the direction are written as escapes.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for c in text.chars() {
         match c {

@@ -3,7 +3,7 @@
 use countersign_core::envelope::encode;
 use countersign_tlog::{Checkpoint, ProofFile, Verifier};
 
-use super::{Checked, Checks, Finding};
+use super::{Checked, Checks, Finding, account::quoted};
 use crate::{line::Followed, report::Check};
 
 /// Which checks a proof file answers, and where it stands.
@@ -45,13 +45,26 @@ fn signature(proof: &ProofFile, keys: &[Verifier]) -> Checked {
         let sentence = "no key of the log was given (--key), so anyone could have signed this checkpoint";
         return Err(Finding::NotChecked(sentence.to_owned()));
     }
-    let opened = proof.open(keys).map_err(|refusal| format!("the checkpoint is not accepted: {refusal}"))?;
+    let opened = proof.open(keys).map_err(|refusal| {
+        let signers = proof.checkpoint().signatures().iter().map(|by| key_text(by.name(), by.key_id()));
+        let given = keys.iter().map(|key| key_text(key.name(), key.key_id()));
+        format!(
+            "the checkpoint is not accepted: {refusal}; it is signed by {}, and the keys given are {}",
+            signers.collect::<Vec<_>>().join(", "),
+            given.collect::<Vec<_>>().join(", ")
+        )
+    })?;
     let (checkpoint, unknown) = (opened.checkpoint, opened.unverified.len());
     Ok(format!(
         "{} with {} leaves; {unknown} signatures of unknown keys say nothing",
         checkpoint.origin(),
         checkpoint.size()
     ))
+}
+
+/// A key as a verifier key begins, name and id (C2SP signed-note); the name may be anybody's.
+fn key_text(name: &str, id: u32) -> String {
+    format!("{}+{id:08x}", quoted(name))
 }
 
 fn inclusion(proof: &ProofFile, checkpoint: &Checkpoint, last: &Followed) -> Checked {

@@ -32,6 +32,22 @@ fn run(file: &Path, more: &[&str]) -> (Option<i32>, String, String) {
     )
 }
 
+/// The package as `zip` writes it who unpacked it: with its files deflated.
+fn repacked() -> Vec<u8> {
+    use std::io::{Read as _, Write as _};
+    let mut package = zip::ZipArchive::new(std::io::Cursor::new(archive())).expect("an archive");
+    let mut again = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for index in 0..package.len() {
+        let mut file = package.by_index(index).expect("a file");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("its bytes");
+        let name = file.name().expect("a name").into_owned();
+        again.start_file(name, zip::write::SimpleFileOptions::default()).expect("a place");
+        again.write_all(&bytes).expect("written");
+    }
+    again.finish().expect("an archive").into_inner()
+}
+
 #[test]
 fn e_6_exit_codes_say_genuine_failed_or_not_fully_checked() {
     let folder = Folder::new();
@@ -51,7 +67,15 @@ fn e_6_exit_codes_say_genuine_failed_or_not_fully_checked() {
         let (code, out, _) = run(file, &["--key", &forger().verifier().to_string()]);
         assert_eq!(code, Some(1));
         assert!(out.contains("First failure: checkpoint"), "{out}");
+        for (name, id) in [
+            (keys()[0].name(), keys()[0].key_id()),
+            (forger().verifier().name(), forger().verifier().key_id()),
+        ] {
+            assert!(out.contains(&format!("\"{name}\"+{id:08x}")), "both keys are named: {out}");
+        }
     }
+    let (_, out, _) = run(&folder.put("again.zip", &repacked()), &["--key", &key]);
+    assert!(out.contains("packing it again does this"), "{out}");
     let mut changed = archive().to_vec();
     let at = changed.len() / 2;
     changed[at] ^= 1;
