@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    envelope::{Body, State},
+    envelope::{Body, State, state::Underway},
     id::EnvelopeId,
     refusal::{Code, Refusal},
 };
@@ -21,10 +21,10 @@ use crate::{
     vault::on_blocking_thread,
 };
 
-/// Refuses what only a completed envelope has, and says whether it is worth to ask again.
-pub fn check_completed(state: &State) -> Result<(), Refusal> {
+/// What came to its end in a completed envelope; else a refusal that says whether it is worth to ask again.
+pub fn completed(state: &State) -> Result<&Underway, Refusal> {
     let ended = match state {
-        State::Completed(..) => return Ok(()),
+        State::Completed(underway, _) => return Ok(underway),
         State::Declined(..) => "declined",
         State::Voided(..) => "voided",
         State::Expired(_) => "expired",
@@ -40,10 +40,6 @@ pub fn check_completed(state: &State) -> Result<(), Refusal> {
     Err(Refusal::new(Code::WrongState, sentence))
 }
 
-fn not_completed() -> Fault {
-    Fault::Missing("the outcome of a completed envelope".to_owned())
-}
-
 /// The package of an envelope, with its file name.
 pub async fn package(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<(String, Vec<u8>), Failure> {
     package_with(app, tenant, envelope, consent::EVER_SHOWN).await
@@ -57,10 +53,7 @@ pub async fn package_with(
     ever_shown: &[ConsentVersion],
 ) -> Result<(String, Vec<u8>), Failure> {
     let placed = envelopes::read_placed(app, tenant, envelope).await?;
-    check_completed(&placed.opened.folded.state)?;
-    let State::Completed(underway, _) = &placed.opened.folded.state else {
-        return Err(not_completed().into());
-    };
+    let underway = completed(&placed.opened.folded.state)?;
     let (events, proof) = logged(app, &placed).await?;
     let _permit = app.exports.acquire().await.map_err(|error| Fault::Task(error.to_string()))?;
     let mut files = Vec::new();

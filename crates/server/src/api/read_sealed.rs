@@ -48,7 +48,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) async fn sealed(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let (envelope, document): (EnvelopeId, DocumentId) = (call.id("envelope")?, call.id("document")?);
     let opened = envelopes::read(&app, call.tenant(), envelope).await?;
-    evidence::check_completed(&opened.folded.state)?;
+    evidence::completed(&opened.folded.state)?;
     let bytes = crate::documents::artifact(&app, call.tenant(), envelope, Some(document)).await?;
     let command = Command::RecordDownload { what: Download::Sealed { document } };
     envelopes::act_on(&app, &call.asking(), opened, command, Along::default()).await?;
