@@ -7,6 +7,7 @@ pub mod ceremony;
 pub mod code;
 pub mod consent;
 pub mod decline;
+pub mod filled;
 pub mod frame;
 pub mod landing;
 pub mod mailbox;
