@@ -5,6 +5,7 @@
  * @property {string} organization
  * @property {string} title
  * @property {boolean} sandbox
+ * @property {boolean} by_you whether the reader declined it
  */
 
 const MOVED_ON = ["voided", "declined", "expired", "already_done", "session_ended", "consent_missing", "factor_missing", "not_your_turn"];

@@ -26,7 +26,7 @@ use countersign_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answer::{Unshown, elsewhere, page},
+    answer::{Unshown, elsewhere, enter, page},
     assets::Assets,
     ceremony::Ceremony,
     code::Plain,
@@ -89,7 +89,7 @@ pub async fn show(
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
 ) -> Result<Response, Unshown> {
-    let ceremony = Ceremony::enter(&app, &caller, envelope).await?;
+    let ceremony = enter(&app, &caller, envelope).await?;
     if ceremony.step != Step::Sign {
         return Ok(elsewhere(&ceremony));
     }

@@ -37,6 +37,8 @@ mod logs;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod privacy;
