@@ -22,6 +22,7 @@ pub mod sealing;
 pub mod signer;
 pub mod tls;
 pub mod vault;
+pub mod words;
 
 /// A seal and a load are many small allocations; with this allocator they take a sixth to a third less time.
 #[global_allocator]

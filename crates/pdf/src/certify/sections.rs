@@ -67,7 +67,7 @@ fn summary(certificate: &Certificate, subsets: &mut FontSubsets<'_>) -> Block {
 }
 
 fn spelled(moment: &Moment) -> String {
-    if moment.local.is_empty() { moment.utc.clone() } else { format!("{}  ({})", moment.utc, moment.local) }
+    if moment.local.is_empty() { moment.utc.clone() } else { format!("{} · {}", moment.utc, moment.local) }
 }
 
 /// A label and its value; gives the height. Nothing is written for an empty value.
@@ -202,11 +202,14 @@ fn timeline(rows: &[TimelineRow], flow: &mut Flow<'_>, subsets: &mut FontSubsets
     heading(flow, subsets, "Timeline", 60.0);
     let mut head = Block::default();
     let style = Style::new(Typeface::TextBold, 7.2, NAVY);
-    for ((x, width), text) in COLUMNS.into_iter().zip(["Time", "Who", "What", "Address", "Event hash"]) {
+    for ((x, width), text) in
+        COLUMNS.into_iter().zip(["Time", "Who", "What", "Address", "Event hash, first 16 digits"])
+    {
         head.text(subsets, style, text, (x, 1.5), width);
     }
-    head.height = 14.0;
-    head.rule((LEFT, RIGHT), 14.0, 0.8, NAVY);
+    let bottom = head.height + 3.0;
+    head.height = bottom;
+    head.rule((LEFT, RIGHT), bottom, 0.8, NAVY);
     let rows = rows.iter().enumerate();
     let rows = rows.map(|(index, row)| {
         let block = timeline_row(row, subsets);

@@ -7,6 +7,9 @@ use rustybuzz::{Direction, Face, Script, ShapePlan, script};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+/// The face of typed signatures, Great Vibes, as a TrueType file: for pages that show how a signature will look.
+pub const SIGNATURE_FONT: &[u8] = include_bytes!("../../fonts/GreatVibes-Regular.ttf");
+
 /// An embedded face: Noto and Great Vibes, SIL Open Font License, see `fonts/README.md`.
 pub(crate) struct EmbeddedFace {
     pub(super) name: &'static str,
@@ -76,7 +79,7 @@ impl FontBook {
             text("NotoSans-Regular", include_bytes!("../../fonts/NotoSans-Regular.ttf")),
             text("NotoSans-SemiBold", include_bytes!("../../fonts/NotoSans-SemiBold.ttf")),
             text("NotoSansMono-Regular", include_bytes!("../../fonts/NotoSansMono-Regular.ttf")),
-            hand("GreatVibes-Regular", include_bytes!("../../fonts/GreatVibes-Regular.ttf")),
+            hand("GreatVibes-Regular", SIGNATURE_FONT),
             hand("NotoSerif-Italic", include_bytes!("../../fonts/NotoSerif-Italic.ttf")),
         ];
         Self { faces, fallback: None }

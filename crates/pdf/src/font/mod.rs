@@ -14,7 +14,7 @@ mod wrap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use book::FontBook;
+pub use book::{FontBook, SIGNATURE_FONT};
 pub(crate) use canvas::{Canvas, Color};
 pub(crate) use cid::packed;
 pub(crate) use shape::Line;

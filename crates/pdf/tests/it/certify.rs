@@ -59,6 +59,8 @@ fn everything_that_is_certified_can_be_read() {
         sample.log.root_hash.clone(),
         "1,284,531 entries".into(),
     ]);
+    assert!(!raw.contains("))"), "a zone is named once");
+    assert!(raw.contains("first16digits"), "a part of a hash is called so");
     for value in said {
         assert!(raw.contains(&squeezed(&value)), "{value} in {raw}");
     }

@@ -1,7 +1,8 @@
 // Adopting a signature: typing comes first and is equal to drawing.
 
 import { element } from "./ceremony.js";
-import { makePad, pictureOf } from "./drawing.js";
+import { makePad } from "./drawing.js";
+import { markElement } from "./mark.js";
 
 /** @typedef {import("./ceremony.js").Mark} Mark */
 /** @typedef {import("./ceremony.js").Ceremony} Ceremony */
@@ -19,7 +20,11 @@ export function makeAdoption(ceremony, onAdopted) {
   const pad = makePad(/** @type {HTMLCanvasElement} */ (element("pad")), () => (error.textContent = ""));
 
   const method = () => /** @type {"typed" | "drawn"} */ (new FormData(form).get("method"));
-  const preview = () => (element("typed-preview").textContent = name.value);
+  /** The name as it will be sealed. */
+  const preview = () => {
+    const typed = name.value.trim();
+    element("typed-preview").replaceChildren(...(typed ? [markElement({ method: "typed", value: typed }, false, "")] : []));
+  };
 
   function showMethod() {
     element("adopt-typed").hidden = method() !== "typed";
@@ -76,19 +81,4 @@ export function makeAdoption(ceremony, onAdopted) {
       if (method() === "typed") name.focus();
     },
   };
-}
-
-/**
- * The mark as it is shown.
- * @param {Mark} mark
- * @param {boolean} short initials only
- * @param {string} initials
- * @returns {Element}
- */
-export function markElement(mark, short, initials) {
-  if (mark.method === "drawn" && !short) return pictureOf(mark.value);
-  const typed = document.createElement("span");
-  typed.className = "mark-typed";
-  typed.textContent = short ? initials : mark.value;
-  return typed;
 }

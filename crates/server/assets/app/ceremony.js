@@ -27,6 +27,14 @@
  */
 
 /**
+ * @typedef {object} Filled a field that another recipient has filled
+ * @property {Field} field
+ * @property {string} by name of the other
+ * @property {string} [value] nothing for a box that was left unticked
+ * @property {Mark} [mark] what stands in the field of a signature
+ */
+
+/**
  * @typedef {object} Ceremony
  * @property {string} base address of the ceremony
  * @property {string} session
@@ -41,6 +49,7 @@
  * @property {string} pdfjs address of PDF.js
  * @property {CeremonyDocument[]} documents
  * @property {Field[]} fields in reading order
+ * @property {Filled[]} filled what others have filled in by now, in reading order
  */
 
 /** @returns {Ceremony} */

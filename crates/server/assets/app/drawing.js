@@ -36,7 +36,7 @@ export function makePad(canvas, onChange) {
     context.lineWidth = 6;
     context.lineCap = "round";
     context.lineJoin = "round";
-    context.strokeStyle = "#17202e";
+    context.strokeStyle = "#102a6b";
     for (const stroke of strokes) {
       context.beginPath();
       stroke.forEach(([x, y], index) => (index === 0 ? context.moveTo(x, y) : context.lineTo(x, y)));
@@ -109,12 +109,8 @@ export function pictureOf(json) {
   const drawing = JSON.parse(json);
   const space = "http://www.w3.org/2000/svg";
   const picture = document.createElementNS(space, "svg");
-  const points = drawing.strokes.flat();
-  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
-  const [left, top] = [Math.min(...xs) - 6, Math.min(...ys) - 6];
-  const [width, height] = [Math.max(...xs) + 6 - left, Math.max(...ys) + 6 - top];
-  picture.setAttribute("viewBox", `${left} ${top} ${width} ${height}`);
-  picture.setAttribute("preserveAspectRatio", "xMinYMid meet");
+  // The whole pad, as in the sealed document: a signature keeps its place and its size on it.
+  picture.setAttribute("viewBox", `0 0 ${drawing.width} ${drawing.height}`);
   picture.setAttribute("class", "mark-drawn");
   picture.setAttribute("aria-hidden", "true");
   for (const stroke of drawing.strokes) {

@@ -1,6 +1,6 @@
 // Fields: real inputs over the pages, at the places that the sender chose.
 
-import { markElement } from "./adopt.js";
+import { markBox, markElement } from "./mark.js";
 
 /** @typedef {import("./ceremony.js").Ceremony} Ceremony */
 /** @typedef {import("./ceremony.js").Field} Field */
@@ -39,20 +39,12 @@ export class Fields {
     for (const field of this.ceremony.fields) {
       const page = pages.find(field.document, field.page);
       if (!page) continue;
-      const box = document.createElement("div");
-      box.className = "field";
-      const percent = (/** @type {number} */ cpt, /** @type {number} */ points) => `${cpt / points}%`;
-      box.style.setProperty("left", percent(field.rect.x_cpt, page.width ?? 1));
-      box.style.setProperty("top", percent(field.rect.y_cpt, page.height ?? 1));
-      box.style.setProperty("width", percent(field.rect.width_cpt, page.width ?? 1));
-      box.style.setProperty("height", percent(field.rect.height_cpt, page.height ?? 1));
-      const tall = field.kind.kind === "text" && field.kind.multiline ? 10 : (field.rect.height_cpt / 100) * 0.62;
-      box.style.setProperty("--field-size", String(Math.max(5, Math.min(tall, MARKS.includes(field.kind.kind) ? 22 : 12))));
+      const box = boxAt(field, page);
       const problem = document.createElement("p");
       problem.className = "problem";
       problem.id = `problem-${field.id}`;
       const control = this.control(field);
-      box.append(control, problem);
+      box.append(control, ...visibleLabel(field, control), problem);
       page.box.append(box);
       this.placed.push({ field, box, control, problem });
     }
@@ -89,7 +81,7 @@ export class Fields {
     const kept = this.work.values[field.id];
     if (field.kind.kind === "dropdown") {
       const select = document.createElement("select");
-      select.append(new Option("Choose …", ""), ...(field.kind.options ?? []).map((option) => new Option(option, option)));
+      select.append(new Option(`${field.label} …`, ""), ...(field.kind.options ?? []).map((option) => new Option(option, option)));
       select.value = kept ?? "";
       return select;
     }
@@ -216,12 +208,13 @@ export class Fields {
       }
       const short = field.kind.kind === "initials";
       const { mark } = this.work;
-      const shown = mark ? markElement(mark, short, this.ceremony.initials) : short ? "Initial" : "Sign here";
+      const { initials } = this.ceremony;
+      const asked = short ? "Initial" : "Sign here";
       control.classList.toggle("marked", mark !== null);
-      control.replaceChildren(shown);
+      control.replaceChildren(mark ? markBox(field, markElement(mark, short, initials), short ? null : "") : asked);
       // The name begins with what is seen (WCAG 2.5.3).
-      const seen = control.textContent ? `${control.textContent}, ` : "";
-      control.setAttribute("aria-label", `${seen}${field.label}${mark ? ", placed; change" : ""}`);
+      const seen = !mark ? asked : short ? initials : mark.method === "typed" ? mark.value : "Drawn signature";
+      control.setAttribute("aria-label", `${seen}, ${field.label}${mark ? ", placed; change" : ""}`);
       if (mark) this.tell(field, "");
     }
   }
@@ -257,6 +250,42 @@ export class Fields {
     }
     return values;
   }
+}
+
+/**
+ * What a field for text is called, to be seen in it as long as it is empty.
+ * @param {Field} field
+ * @param {HTMLElement} control
+ */
+function visibleLabel(field, control) {
+  const isText = control instanceof HTMLTextAreaElement || (control instanceof HTMLInputElement && control.type === "text");
+  if (!isText) return [];
+  // Style sheets know an empty control by its placeholder.
+  control.placeholder = " ";
+  const [label, words] = [document.createElement("label"), document.createElement("span")];
+  label.htmlFor = field.id;
+  words.textContent = field.label;
+  label.append(words);
+  return [label];
+}
+
+/**
+ * An empty box on the page at the place of a field.
+ * @param {Field} field
+ * @param {{width?: number, height?: number}} page
+ * @returns {HTMLElement}
+ */
+export function boxAt(field, page) {
+  const box = document.createElement("div");
+  box.className = "field";
+  const percent = (/** @type {number} */ cpt, /** @type {number} */ points) => `${cpt / points}%`;
+  box.style.setProperty("left", percent(field.rect.x_cpt, page.width ?? 1));
+  box.style.setProperty("top", percent(field.rect.y_cpt, page.height ?? 1));
+  box.style.setProperty("width", percent(field.rect.width_cpt, page.width ?? 1));
+  box.style.setProperty("height", percent(field.rect.height_cpt, page.height ?? 1));
+  const tall = field.kind.kind === "text" && field.kind.multiline ? 10 : (field.rect.height_cpt / 100) * 0.62;
+  box.style.setProperty("--field-size", String(Math.max(5, Math.min(tall, MARKS.includes(field.kind.kind) ? 22 : 12))));
+  return box;
 }
 
 /** Today in the reader's own zone, as the date of signing is written. */

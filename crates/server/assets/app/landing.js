@@ -15,6 +15,7 @@ import { Refused, post, timeZone } from "./server.js";
  * @property {string | null} until ISO 8601
  * @property {string} needs
  * @property {string} action text of the button
+ * @property {boolean} sandbox
  */
 
 const base = location.pathname;
@@ -44,8 +45,19 @@ function show(section) {
 
 /** @param {unknown} error */
 function showProblem(error) {
-  const code = error instanceof Refused ? error.code : "internal_error";
+  const refused = error instanceof Refused ? error.code : "internal_error";
+  const about = error instanceof Refused ? error.about : undefined;
+  const code = about?.by_you ? "you_declined" : refused;
   const notice = document.querySelector(`main > section[data-code="${CSS.escape(code)}"]`);
+  if (notice && about) {
+    const place = /** @type {HTMLElement} */ (notice.querySelector(".about"));
+    for (const name of /** @type {const} */ (["title", "organization"])) {
+      const words = place.querySelector(`.about-${name}`);
+      if (words) words.textContent = about[name];
+    }
+    place.hidden = false;
+    element("sandbox").hidden = !about.sandbox;
+  }
   if (notice) show(/** @type {HTMLElement} */ (notice));
   else show(element("offline"));
 }
@@ -61,7 +73,8 @@ function showPreview(preview) {
     if (name === "until") showTime(/** @type {HTMLTimeElement} */ (place), value ?? "");
     else place.textContent = value ?? "";
   }
-  element("until-name").hidden = !preview.until;
+  element("until-name").hidden = element("until-value").hidden = !preview.until;
+  element("sandbox").hidden = !preview.sandbox;
   show(ready);
 }
 

@@ -1,7 +1,8 @@
 // The review: documents, values and mark once more, in words, before the one button.
 
 import { element } from "./ceremony.js";
-import { markElement } from "./adopt.js";
+import { readableFilled } from "./filled.js";
+import { markElement } from "./mark.js";
 
 /** @typedef {import("./ceremony.js").Ceremony} Ceremony */
 /** @typedef {import("./ceremony.js").Work} Work */
@@ -30,6 +31,9 @@ export function fillReview(ceremony, work, documents, seenCount) {
       return item;
     }),
   );
+  const theirs = ceremony.filled.flatMap(rowOfAnother);
+  element("review-others").replaceChildren(...theirs);
+  element("review-others-part").hidden = theirs.length === 0;
   const rows = ceremony.fields.flatMap((field) => {
     const value = readable(ceremony, work, field);
     return value === null ? [] : [row(field.kind.group ?? field.label, value)];
@@ -43,6 +47,29 @@ export function fillReview(ceremony, work, documents, seenCount) {
     spoken.textContent = work.mark.method === "typed" ? "Typed:" : "A drawing, adopted as your signature";
     element("review-mark").replaceChildren(spoken, markElement(work.mark, false, ceremony.initials));
   }
+}
+
+/**
+ * What another has filled in.
+ * @param {import("./ceremony.js").Filled} filled
+ */
+function rowOfAnother(filled) {
+  const { field, value, mark, by } = filled;
+  if (field.kind.kind === "radio" && value !== "true") return [];
+  const made = row(field.kind.group ?? field.label, field.kind.group ? field.label : readableFilled(filled));
+  const who = document.createElement("span");
+  who.className = "small quiet by";
+  who.textContent = `by ${by}`;
+  made.querySelector("th")?.append(who);
+  if (mark) {
+    const [spoken, shown] = [document.createElement("span"), document.createElement("span")];
+    spoken.className = "visually-hidden";
+    spoken.textContent = mark.method === "typed" ? "Typed:" : readableFilled(filled);
+    shown.className = "mark-small";
+    shown.append(markElement(mark, false, ""));
+    made.querySelector("td")?.replaceChildren(spoken, shown);
+  }
+  return [made];
 }
 
 /** @param {string} className */

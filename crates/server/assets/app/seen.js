@@ -1,6 +1,6 @@
 // Tells the server which pages came into view, a few at a time.
 
-import { post } from "./server.js";
+import { Refused, post } from "./server.js";
 
 /** @typedef {import("./ceremony.js").Ceremony} Ceremony */
 /** @typedef {import("./documents.js").OpenDocument} OpenDocument */
@@ -33,8 +33,11 @@ export function watchSeen(ceremony, seen, keep) {
     for (const [owner, pages] of [...waiting]) {
       waiting.delete(owner);
       const report = { session: ceremony.session, document: owner.about.id, sha256: owner.sha256, pages: [...pages] };
-      // A lost report is not worth disturbing the reader; the pages are reported with the next one.
-      await post(`${ceremony.base}/pages`, report).catch(() => pages.forEach((page) => waitingOf(owner).add(page)));
+      await post(`${ceremony.base}/pages`, report).catch((error) => {
+        // A lost report is not worth disturbing the reader; the pages are reported with the next one.
+        pages.forEach((page) => waitingOf(owner).add(page));
+        leaveIfOver(error);
+      });
     }
   }
 
@@ -64,10 +67,18 @@ export function watchSeen(ceremony, seen, keep) {
      */
     stay(owner) {
       const report = { session: ceremony.session, document: owner.about.id, sha256: owner.sha256, pages: [] };
-      post(`${ceremony.base}/pages`, report).catch(() => {});
+      post(`${ceremony.base}/pages`, report).catch(leaveIfOver);
     },
     /** @param {OpenDocument} owner */
     count: (owner) => seen[owner.about.id]?.length ?? 0,
     flush,
   };
+}
+
+/**
+ * Nobody should go on filling in what cannot be handed in: the server shows the page that is right now.
+ * @param {unknown} error
+ */
+function leaveIfOver(error) {
+  if (error instanceof Refused && error.hasMovedOn) location.reload();
 }

@@ -4,6 +4,8 @@ import { makeAdoption } from "./adopt.js";
 import { announce, element, openWork, readCeremony } from "./ceremony.js";
 import { openDocuments } from "./documents.js";
 import { Fields } from "./fields.js";
+import { placeFilled } from "./filled.js";
+import { loadHand } from "./mark.js";
 import { Pages, pageKey } from "./pages.js";
 import { fillReview } from "./review.js";
 import { watchSeen } from "./seen.js";
@@ -187,7 +189,7 @@ function showFailure(error) {
 /** @param {unknown} error */
 function showOpenFailure(error) {
   const known = error instanceof Refused;
-  if (known && ["session_ended", "already_done", "voided", "expired", "declined", "consent_missing"].includes(error.code)) {
+  if (known && error.hasMovedOn) {
     location.reload();
     return;
   }
@@ -233,10 +235,12 @@ addEventListener("pageshow", (event) => {
 });
 
 try {
-  const opened = await openDocuments(ceremony);
+  const [opened] = await Promise.all([openDocuments(ceremony), loadHand()]);
   documents = opened.documents;
   pages = new Pages(opened.pdfjs, documents, element("pages"), (page) => seen.saw(page.owner, page.number));
-  await pages.show(new Set(ceremony.fields.map((field) => pageKey(field.document, field.page))));
+  const placed = [...ceremony.fields, ...ceremony.filled.map(({ field }) => field)];
+  await pages.show(new Set(placed.map((field) => pageKey(field.document, field.page))));
+  placeFilled(ceremony, pages);
   fields.place(pages);
   progress();
   place();

@@ -390,7 +390,7 @@ fn report(envelope: &str, written: &Written, took_ms: i64) -> String {
     let Written { sealed, sealed_sha256, original_size_bytes, original_sha256, package, package_report, key } =
         written;
     let (sealed, package, key) = (shown(sealed), shown(package), shown(key));
-    let checks = package_report.to_text().lines().count();
+    let checks = package_report.items.len();
     let seconds = took_ms / 1_000;
     let tenths = took_ms % 1_000 / 100;
     format!(
@@ -398,7 +398,7 @@ fn report(envelope: &str, written: &Written, took_ms: i64) -> String {
          \n  Envelope         {envelope}\
          \n  Original         {original_size_bytes} bytes, SHA-256 {original_sha256}\
          \n  Sealed PDF       {sealed}, SHA-256 {sealed_sha256}\
-         \n  Evidence         {package}: genuine, of a sandbox ({checks} lines of checks)\
+         \n  Evidence         {package}: genuine, of a sandbox ({checks} checks)\
          \n  Log key          {key}\n\
          \nOpen {sealed} in any PDF reader: the certificate of completion is at its end.\
          \nCheck it yourself, without this server:\
@@ -423,7 +423,8 @@ fn invitation(running: &Running, link: &str, mailbox_key: &str) -> String {
     format!(
         "Now sign one yourself. Open this link in a browser (it will warn once, because the server made its own\n\
          development CA, {}):\n\n  {link}\n\n\
-         The mails of this sandbox are here:\n\n  {url}/mailbox#{mailbox_key}\n\nCtrl-C stops the server.",
+         A second person, Clara Weber, has to sign after you. Her link, and the code that she is asked for, are among\n\
+         the mails of this sandbox:\n\n  {url}/mailbox#{mailbox_key}\n\nCtrl-C stops the server.",
         ca.display()
     )
 }

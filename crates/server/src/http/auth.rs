@@ -62,19 +62,28 @@ pub async fn signer(
 ) -> Result<(Principal, SessionRow), Failure> {
     let ended =
         || Refusal::new(Code::SessionEnded, "the session has ended; open the link from your mail again");
-    let name = session_cookie_name(envelope);
-    let cookie = headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(found, value)| (found == name).then_some(value));
-    let token = cookie.and_then(|text| PlainToken::parse(TokenKind::SigningSession, text).ok());
+    let token = session_cookie(headers, envelope)
+        .and_then(|text| PlainToken::parse(TokenKind::SigningSession, text).ok());
     let hash = token.ok_or_else(ended)?.hash();
     let row = app.store.session(&hash).await.map_err(Fault::from)?;
     let row = row.filter(|row| row.cookie == hash && row.envelope == envelope && row.expires_at > app.now());
     let row = row.ok_or_else(ended)?;
     let identity = Identity::Signer { session: row.session, envelope, recipient: row.recipient };
     Ok((Principal::authenticated(row.tenant, identity), row))
+}
+
+/// Whether a browser once had a session of this envelope, valid or not: for the words on pages, and nothing else.
+pub fn has_session_cookie(headers: &HeaderMap, envelope: EnvelopeId) -> bool {
+    session_cookie(headers, envelope).is_some()
+}
+
+fn session_cookie(headers: &HeaderMap, envelope: EnvelopeId) -> Option<&str> {
+    let name = session_cookie_name(envelope);
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(found, value)| (found == name).then_some(value))
 }

@@ -30,7 +30,22 @@ pub struct Problem {
     detail: String,
     pointer: Option<String>,
     reason: Option<&'static str>,
+    about: Option<Box<About>>,
     retry_after_s: Option<u32>,
+}
+
+/// What a link opened before its envelope ended: for the page of whoever has the link, and for no part of the API.
+#[derive(Clone, Debug, Serialize)]
+pub struct About {
+    /// Name of the sender's organization.
+    pub organization: String,
+    /// Title of the envelope.
+    pub title: String,
+    /// Whether all this is a test.
+    #[serde(rename = "sandbox")]
+    pub is_sandbox: bool,
+    /// Whether it was the link's own recipient who declined.
+    pub by_you: bool,
 }
 
 /// As it is written (RFC 9457 §3).
@@ -55,6 +70,10 @@ pub struct ProblemBody<'a> {
     /// For `pdf_refused`: the inspection's own code.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
+    /// For the page of a signing link alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    about: Option<&'a About>,
 }
 
 /// The status of a kind of refusal.
@@ -92,6 +111,7 @@ impl From<Refusal> for Problem {
             detail: refusal.sentence,
             pointer: refusal.pointer,
             reason: None,
+            about: None,
             retry_after_s,
         }
     }
@@ -141,8 +161,16 @@ impl Problem {
             detail: "this is our fault and was logged; name the request id when you report it".to_owned(),
             pointer: None,
             reason: None,
+            about: None,
             retry_after_s: None,
         }
+    }
+
+    /// The same with what the caller's link opened once.
+    #[must_use]
+    pub fn about(mut self, about: About) -> Self {
+        self.about = Some(Box::new(about));
+        self
     }
 
     /// The HTTP status.
@@ -171,6 +199,7 @@ impl Problem {
             request_id: correlation.to_string(),
             pointer: self.pointer.as_deref(),
             reason: self.reason,
+            about: self.about.as_deref(),
         };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -3,11 +3,8 @@
 //! the same Message-ID.
 
 use countersign_core::{
-    envelope::{
-        Command, State,
-        event::{Recipient, Role},
-        state::Underway,
-    },
+    access::Environment,
+    envelope::{Command, State, event::Recipient, state::Underway},
     id::{CodeId, LinkId, MailId, RecipientId},
     secret::{Personal, Secret},
 };
@@ -85,6 +82,7 @@ async fn about(app: &App, opened: &Opened, recipient: &Recipient) -> Result<Opti
         to_name: to_name.clone(),
         organization: contents.organization_name.clone(),
         title: title.clone(),
+        is_sandbox: contents.environment == Environment::Sandbox,
         envelope: opened.envelope,
         checkpoint,
     }))
@@ -112,13 +110,8 @@ async fn link_letter(
             Letter::receipt(&about, false, &url, row.expires_at)
         }
         State::Sent(underway) => {
-            let verb = match recipient.role {
-                Role::Signer => "sign",
-                Role::Approver => "approve",
-                Role::Viewer | Role::Copy => "read",
-            };
             let message = underway.contents.message.as_ref().and_then(|message| message.value());
-            Letter::link(&about, verb, message, &url, row.expires_at)
+            Letter::link(&about, recipient.role, message, &url, row.expires_at)
         }
         _ => return Ok(None),
     };

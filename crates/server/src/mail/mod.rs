@@ -5,6 +5,7 @@ pub mod smtp;
 
 use askama::Template;
 use countersign_core::{
+    envelope::event::Role,
     id::{CorrelationId, EnvelopeId, MailId},
     secret::{Personal, Secret},
     time::Time,
@@ -17,6 +18,8 @@ use lettre::{
     },
 };
 use thiserror::Error;
+
+use crate::words;
 
 /// What a mail says.
 pub struct Letter {
@@ -37,10 +40,19 @@ pub struct About {
     pub organization: String,
     /// Title of the envelope.
     pub title: Personal<String>,
+    /// Whether all this is a test.
+    pub is_sandbox: bool,
     /// The envelope.
     pub envelope: EnvelopeId,
     /// Size and root of the newest checkpoint: mailed, it is out of the house.
     pub checkpoint: Option<String>,
+}
+
+impl About {
+    /// A subject, which says first that all this is a test where it is one.
+    fn subject(&self, subject: &str) -> String {
+        if self.is_sandbox { format!("[Sandbox] {subject}") } else { subject.to_owned() }
+    }
 }
 
 #[derive(Template)]
@@ -52,6 +64,7 @@ struct LinkText<'a> {
     envelope: String,
     checkpoint: Option<&'a str>,
     verb: &'a str,
+    task: &'a str,
     message: Option<&'a str>,
     link: &'a str,
     expires: String,
@@ -61,12 +74,14 @@ struct LinkText<'a> {
 #[template(path = "mail/link.html")]
 struct LinkHtml<'a> {
     subject: &'a str,
+    is_sandbox: bool,
     to_name: &'a str,
     organization: &'a str,
     title: &'a str,
     envelope: String,
     checkpoint: Option<&'a str>,
     verb: &'a str,
+    task: &'a str,
     message: Option<&'a str>,
     link: &'a str,
     expires: String,
@@ -87,6 +102,7 @@ struct CodeText<'a> {
 #[template(path = "mail/code.html")]
 struct CodeHtml<'a> {
     subject: &'a str,
+    is_sandbox: bool,
     to_name: &'a str,
     organization: &'a str,
     title: &'a str,
@@ -112,6 +128,7 @@ struct ReceiptText<'a> {
 #[template(path = "mail/receipt.html")]
 struct ReceiptHtml<'a> {
     subject: &'a str,
+    is_sandbox: bool,
     to_name: &'a str,
     organization: &'a str,
     title: &'a str,
@@ -138,6 +155,7 @@ struct EndedText<'a> {
 #[template(path = "mail/ended.html")]
 struct EndedHtml<'a> {
     subject: &'a str,
+    is_sandbox: bool,
     to_name: &'a str,
     organization: &'a str,
     title: &'a str,
@@ -165,15 +183,17 @@ pub enum MailFault {
 }
 
 impl Letter {
-    /// Asks a recipient to act. `verb` is what the role does: sign, approve, read.
+    /// Asks a recipient to act.
     pub fn link(
         about: &About,
-        verb: &str,
+        role: Role,
         message: Option<&Personal<String>>,
         link: &Secret<String>,
         expires_at: Time,
     ) -> Result<Self, MailFault> {
-        let subject = format!("{} asks you to {verb} “{}”", about.organization, about.title.disclose());
+        let (verb, task) = (words::verb(role), words::task(role));
+        let subject =
+            about.subject(&format!("{} asks you to {verb} “{}”", about.organization, about.title.disclose()));
         let (to_name, organization, title) =
             (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, expires) = (about.envelope.to_string(), expires_at.in_utc());
@@ -187,35 +207,47 @@ impl Letter {
             envelope: envelope.clone(),
             checkpoint,
             verb,
+            task,
             message,
             link,
             expires: expires.clone(),
         };
         let html = LinkHtml {
             subject: &subject,
+            is_sandbox: about.is_sandbox,
             to_name,
             organization,
             title,
             envelope,
             checkpoint,
             verb,
+            task,
             message,
             link,
             expires,
         };
-        Self::from_templates(&subject, &text, &html)
+        Self::from_templates(about, &subject, &text, &html)
     }
 
     /// Brings a one-time code.
     pub fn code(about: &About, code: &Secret<String>) -> Result<Self, MailFault> {
-        let subject = format!("Your code for “{}”", about.title.disclose());
+        let subject = about.subject(&format!("Your code for “{}”", about.title.disclose()));
         let (to_name, organization, title) =
             (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, checkpoint, code) =
             (about.envelope.to_string(), about.checkpoint.as_deref(), code.expose());
         let text = CodeText { to_name, organization, title, envelope: envelope.clone(), checkpoint, code };
-        let html = CodeHtml { subject: &subject, to_name, organization, title, envelope, checkpoint, code };
-        Self::from_templates(&subject, &text, &html)
+        let html = CodeHtml {
+            subject: &subject,
+            is_sandbox: about.is_sandbox,
+            to_name,
+            organization,
+            title,
+            envelope,
+            checkpoint,
+            code,
+        };
+        Self::from_templates(about, &subject, &text, &html)
     }
 
     /// Brings a link to the receipt, and tells that all is done where it is.
@@ -231,6 +263,7 @@ impl Letter {
         } else {
             format!("Your receipt of “{title}”")
         };
+        let subject = about.subject(&subject);
         let (to_name, organization, title) =
             (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, checkpoint, link) =
@@ -248,6 +281,7 @@ impl Letter {
         };
         let html = ReceiptHtml {
             subject: &subject,
+            is_sandbox: about.is_sandbox,
             to_name,
             organization,
             title,
@@ -257,7 +291,7 @@ impl Letter {
             link,
             expires,
         };
-        Self::from_templates(&subject, &text, &html)
+        Self::from_templates(about, &subject, &text, &html)
     }
 
     /// Tells that the sender withdrew what it had asked, and why if it said so.
@@ -276,6 +310,7 @@ impl Letter {
         let (to_name, organization, title) =
             (about.to_name.disclose(), &about.organization, about.title.disclose());
         let (envelope, checkpoint) = (about.envelope.to_string(), about.checkpoint.as_deref());
+        let subject = &about.subject(subject);
         let text = EndedText {
             to_name,
             organization,
@@ -285,15 +320,31 @@ impl Letter {
             is_voided,
             reason,
         };
-        let html =
-            EndedHtml { subject, to_name, organization, title, envelope, checkpoint, is_voided, reason };
-        Self::from_templates(subject, &text, &html)
+        let html = EndedHtml {
+            subject,
+            is_sandbox: about.is_sandbox,
+            to_name,
+            organization,
+            title,
+            envelope,
+            checkpoint,
+            is_voided,
+            reason,
+        };
+        Self::from_templates(about, subject, &text, &html)
     }
 
-    fn from_templates(subject: &str, text: &impl Template, html: &impl Template) -> Result<Self, MailFault> {
+    fn from_templates(
+        about: &About,
+        subject: &str,
+        text: &impl Template,
+        html: &impl Template,
+    ) -> Result<Self, MailFault> {
+        let text = text.render()?;
+        let text = if about.is_sandbox { format!("{}\n\n{text}", words::SANDBOX) } else { text };
         Ok(Self {
             subject: Personal::new(subject.to_owned()),
-            text: Secret::new(text.render()?),
+            text: Secret::new(text),
             html: Secret::new(html.render()?),
         })
     }

@@ -63,7 +63,7 @@ pub fn check_fields(new: &NewEnvelope, at: Time, fonts: &FontBook) -> Result<(),
         };
         for value in values {
             let ink = Some(Handwriting::Typed { name: value.to_owned() });
-            let caption = caption(name, at, new.envelope);
+            let caption = caption(new.environment, name, at, new.envelope);
             let trial = Trial { kind: &field.kind, rect: field.rect, value: Some(value), ink, caption };
             if !trial.fits(fonts) {
                 let sentence = "this field is too small for what will stand in it; make it larger";
@@ -87,7 +87,7 @@ pub fn check_submission(
     let name = recipient.name.value().map(|name| name.disclose().clone()).unwrap_or_default();
     for field in contents.fields_of(recipient.id) {
         let value = values.iter().find(|(id, _)| *id == field.id).map(|(_, value)| value.disclose().as_str());
-        let caption = caption(&name, at, envelope);
+        let caption = caption(contents.environment, &name, at, envelope);
         let trial = Trial { kind: &field.kind, rect: field.rect, value, ink: adopted.clone(), caption };
         if trial.fits(fonts) {
             continue;
@@ -114,11 +114,14 @@ pub fn check_submission(
 
 #[cfg(test)]
 mod tests {
+    use countersign_core::access::Environment;
+
     use super::*;
 
     fn trial(kind: &FieldKind, value: &str, width_cpt: u32, height_cpt: u32) -> bool {
         let rect = Rect { x_cpt: 0, y_cpt: 0, width_cpt, height_cpt };
-        let caption = caption("Ada", Time::from_unix_ms(0), EnvelopeId::from_bytes([0; 16]));
+        let caption =
+            caption(Environment::Live, "Ada", Time::from_unix_ms(0), EnvelopeId::from_bytes([0; 16]));
         let ink = Some(Handwriting::Typed { name: value.to_owned() });
         Trial { kind, rect, value: Some(value), ink, caption }.fits(&FontBook::new())
     }

@@ -1,6 +1,7 @@
 //! What each field's value looks like on the page.
 
 use countersign_core::{
+    access::Environment,
     envelope::{
         Body, Recorded,
         event::{Act, FieldKind, Rect},
@@ -24,7 +25,7 @@ pub fn stamps(
     document: DocumentId,
 ) -> Vec<Stamp> {
     let acts: Vec<(&Act, Time)> =
-        events.iter().filter_map(|recorded| Some((act(recorded)?, recorded.event.at))).collect();
+        events.iter().filter_map(|recorded| Some((act_in(recorded)?, recorded.event.at))).collect();
     let fields = underway.contents.fields.iter().filter(|field| field.document == document);
     fields
         .filter_map(|field| {
@@ -34,23 +35,28 @@ pub fn stamps(
                 value.map(|value| value.value().map_or("[erased]", |value| value.disclose().as_str()));
             let adopted = underway.progress_of(field.recipient)?.adopted.as_ref();
             let ink = adopted.and_then(|(method, mark)| handwriting(*method, mark));
-            let caption = caption(value.unwrap_or_default(), *at, envelope);
+            let caption = caption(underway.contents.environment, value.unwrap_or_default(), *at, envelope);
             let mark = mark(&field.kind, value, ink, caption)?;
             Some(Stamp { field: field.label.clone(), page: field.page, rect: display(field.rect), mark })
         })
         .collect()
 }
 
-fn act(recorded: &Recorded) -> Option<&Act> {
+/// The act of a recipient, if the event is one.
+pub fn act_in(recorded: &Recorded) -> Option<&Act> {
     match &recorded.event.body {
         Body::Signed(act) | Body::Approved(act) | Body::Read(act) => Some(act),
         _ => None,
     }
 }
 
-/// The small print below a signature.
-pub(super) fn caption(name: &str, at: Time, envelope: EnvelopeId) -> String {
-    format!("{name} · {} · {envelope}", at.in_utc())
+/// The small print below a signature. Commas may end a line; other marks would hang there.
+pub(super) fn caption(environment: Environment, name: &str, at: Time, envelope: EnvelopeId) -> String {
+    let sandbox = match environment {
+        Environment::Sandbox => "Sandbox: ",
+        Environment::Live => "",
+    };
+    format!("{sandbox}{name}, {}, {envelope}", at.in_utc())
 }
 
 /// A field's place in points.

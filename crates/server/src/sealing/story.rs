@@ -228,17 +228,13 @@ fn action(contents: &Contents, body: &Body) -> String {
         Body::LinkIssued { recipient, .. } => {
             format!("issued a personal link for {}", name(contents, *recipient))
         }
-        Body::Notified { recipient, .. } => {
-            format!("handed the mail for {} to the mail server", name(contents, *recipient))
-        }
+        Body::Notified { recipient, .. } => mailed(contents, "mail", *recipient),
         Body::Bounced { recipient, smtp_status, .. } => {
             format!("could not mail {}: the mail server answered {smtp_status}", name(contents, *recipient))
         }
         Body::SessionOpened { .. } => "opened the personal link and began a session".to_owned(),
         Body::CodeIssued { .. } => "asked for a one-time code".to_owned(),
-        Body::CodeDelivered { recipient, .. } => {
-            format!("handed the one-time code for {} to the mail server", name(contents, *recipient))
-        }
+        Body::CodeDelivered { recipient, .. } => mailed(contents, "one-time code", *recipient),
         Body::FactorPassed { .. } => "typed the right one-time code".to_owned(),
         Body::FactorFailed { tries_left, .. } => {
             format!("typed a wrong one-time code ({tries_left} tries left)")
@@ -270,9 +266,7 @@ fn action(contents: &Contents, body: &Body) -> String {
         Body::Expired => "closed the envelope: its time was over".to_owned(),
         Body::SealingStarted { .. } => "began to seal: everybody has acted".to_owned(),
         Body::Sealed { .. } => "sealed the documents".to_owned(),
-        Body::Copied { recipient, .. } => {
-            format!("mailed the sealed documents' link to {}", name(contents, *recipient))
-        }
+        Body::Copied { recipient, .. } => mailed(contents, "link to the sealed documents", *recipient),
         Body::Downloaded { what: Download::Original { document } } => {
             format!("downloaded {} as uploaded", document_name(contents, *document))
         }
@@ -283,6 +277,15 @@ fn action(contents: &Contents, body: &Body) -> String {
             "downloaded the certificate of completion".to_owned()
         }
         Body::Exported => "exported the evidence package".to_owned(),
+    }
+}
+
+/// That a mail left the house; in a sandbox it stays in the mailbox.
+fn mailed(contents: &Contents, what: &str, recipient: RecipientId) -> String {
+    let to = name(contents, recipient);
+    match contents.environment {
+        CoreEnvironment::Live => format!("handed the {what} for {to} to the mail server"),
+        CoreEnvironment::Sandbox => format!("put the {what} for {to} into the sandbox's mailbox"),
     }
 }
 

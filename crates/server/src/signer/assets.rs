@@ -12,6 +12,13 @@ use sha2::{Digest as _, Sha256};
 
 static FILES: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 
+/// The face in which typed signatures are sealed, for the pages that show them before.
+static HAND: (&str, &[u8]) = ("app/hand.ttf", countersign_pdf::font::SIGNATURE_FONT);
+
+fn files() -> impl Iterator<Item = &'static (&'static str, &'static [u8])> {
+    FILES.iter().chain([&HAND])
+}
+
 static SETS: LazyLock<[Set; 2]> = LazyLock::new(|| [Set::new("app/"), Set::new("vendor/pdfjs/")]);
 
 /// Files that refer to each other by relative addresses, under one hash.
@@ -23,7 +30,7 @@ struct Set {
 impl Set {
     fn new(folder: &'static str) -> Self {
         let mut hasher = Sha256::new();
-        for (name, bytes) in FILES.iter().filter(|(name, _)| name.starts_with(folder)) {
+        for (name, bytes) in files().filter(|(name, _)| name.starts_with(folder)) {
             hasher.update(Sha256::digest(name));
             hasher.update(Sha256::digest(bytes));
         }
@@ -68,7 +75,7 @@ static PACKED: LazyLock<Mutex<Packed>> = LazyLock::new(Mutex::default);
 impl Asset {
     /// Its bytes under gzip, for kinds that shrink; packed when they are asked for first, then kept.
     pub fn packed(&self) -> Option<Arc<[u8]>> {
-        if !self.media_type.starts_with("text/") {
+        if !self.media_type.starts_with("text/") && self.media_type != "font/ttf" {
             return None;
         }
         let mut kept = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,10 +90,15 @@ impl Asset {
     }
 }
 
+/// The mark of the house, as SVG.
+pub fn icon() -> &'static [u8] {
+    files().find(|(name, _)| *name == "app/mark.svg").map_or(&[], |(_, bytes)| bytes)
+}
+
 /// The file at `/assets/{hash}/{path}`.
 pub fn find(hash: &str, path: &str) -> Option<Asset> {
     let set = SETS.iter().find(|set| set.hash == hash)?;
-    let (name, bytes) = FILES.iter().find(|(name, _)| name.strip_prefix(set.folder) == Some(path))?;
+    let (name, bytes) = files().find(|(name, _)| name.strip_prefix(set.folder) == Some(path))?;
     Some(Asset { name, bytes, media_type: media_type(name) })
 }
 
@@ -104,6 +116,17 @@ fn media_type(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The face of the preview is the face of the seal.
+    #[test]
+    fn the_style_sheet_names_the_face_that_signatures_are_sealed_in() {
+        let address = Assets.app("hand.ttf");
+        let (hash, name) = address.strip_prefix("/assets/").and_then(|rest| rest.split_once('/')).unwrap();
+        let hand = find(hash, name).unwrap();
+        assert_eq!((hand.media_type, hand.bytes), ("font/ttf", countersign_pdf::font::SIGNATURE_FONT));
+        let style = find(hash, "style.css").unwrap();
+        assert!(std::str::from_utf8(style.bytes).unwrap().contains("url(\"hand.ttf\")"));
+    }
 
     #[test]
     fn an_asset_is_found_by_its_hash_alone() {

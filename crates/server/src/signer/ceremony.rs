@@ -1,6 +1,7 @@
 //! A recipient in a session: found by the cookie, with the envelope as it is now.
 
 use countersign_core::{
+    access::Environment,
     envelope::{
         Command, Event,
         event::{Recipient, Role},
@@ -122,6 +123,7 @@ impl Ceremony {
         let mut frame = Frame {
             organization: self.contents()?.organization_name.clone(),
             title: self.title(),
+            is_sandbox: self.contents()?.environment == Environment::Sandbox,
             recipient: recipient.name.value().map(|name| name.disclose().clone()).unwrap_or_default(),
             role: recipient.role,
             factor: recipient.factor,

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    answer::{Unshown, elsewhere, go, page},
+    answer::{Unshown, elsewhere, enter, go, page},
     assets::Assets,
     ceremony::Ceremony,
     frame::{Frame, masked_email},
@@ -43,7 +43,7 @@ pub async fn show(
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
 ) -> Result<Response, Unshown> {
-    let ceremony = Ceremony::enter(&app, &caller, envelope).await?;
+    let ceremony = enter(&app, &caller, envelope).await?;
     if ceremony.step != Step::Code {
         return Ok(elsewhere(&ceremony));
     }

@@ -12,7 +12,7 @@ use countersign_core::{
 use serde::Deserialize;
 
 use super::{
-    answer::{Unshown, elsewhere, page},
+    answer::{Unshown, elsewhere, enter, page},
     assets::Assets,
     ceremony::Ceremony,
     code::Plain,
@@ -77,7 +77,7 @@ pub async fn show(
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
 ) -> Result<Response, Unshown> {
-    let ceremony = Ceremony::enter(&app, &caller, envelope).await?;
+    let ceremony = enter(&app, &caller, envelope).await?;
     if ceremony.step != Step::Consent {
         return Ok(elsewhere(&ceremony));
     }
@@ -150,6 +150,16 @@ mod tests {
         shown.sort();
         assert_eq!(shown, pinned, "add a new version, with its digest, instead of changing or removing one");
         assert!(EVER_SHOWN.iter().any(|one| one.version == VERSION));
+    }
+
+    /// What is promised is what happens: mails have no way back to the sender, and links end.
+    #[test]
+    fn the_disclosure_promises_only_what_the_product_does() {
+        for words in ["answering the mail", "the sender is told", "foot of any page"] {
+            assert!(!TEXT.contains(words), "{words}");
+        }
+        let hours = countersign_core::limits::LINK_S / 3_600;
+        assert!(TEXT.contains(&format!("It works for {hours} hours")));
     }
 
     /// What the ESIGN Act § 101(c)(1) asks a disclosure to say.

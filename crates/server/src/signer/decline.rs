@@ -14,7 +14,7 @@ use countersign_core::{
 use serde::Deserialize;
 
 use super::{
-    answer::{Unshown, elsewhere, page},
+    answer::{Unshown, elsewhere, enter, go, page},
     assets::Assets,
     ceremony::Ceremony,
     frame::Frame,
@@ -47,7 +47,7 @@ pub async fn show(
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
 ) -> Result<Response, Unshown> {
-    let ceremony = Ceremony::enter(&app, &caller, envelope).await?;
+    let ceremony = enter(&app, &caller, envelope).await?;
     if !may_decline(&ceremony)? {
         return Ok(elsewhere(&ceremony));
     }
@@ -81,7 +81,7 @@ pub async fn take(
     let reason = (!typed.trim().is_empty()).then(|| Personal::new(typed.clone()));
     let recipient = ceremony.session.recipient;
     match ceremony.act(&app, Command::Decline { recipient, session: form.session, reason }).await {
-        Ok(_) => Ok(elsewhere(&ceremony)),
+        Ok(_) => Ok(go(&format!("{}/receipt", ceremony.base()))),
         Err(Failure::Refused(refusal)) if refusal.code == Code::Invalid => {
             let mut frame = ceremony.frame()?;
             (frame.step, frame.may_decline) = (None, false);

@@ -5,6 +5,8 @@ use countersign_core::{
     id::{EnvelopeId, SessionId},
 };
 
+use crate::words;
+
 /// The frame of a page.
 #[derive(Clone, Debug)]
 pub struct Frame {
@@ -14,6 +16,8 @@ pub struct Frame {
     pub title: String,
     /// Name of the recipient.
     pub recipient: String,
+    /// Whether all this is a test.
+    pub is_sandbox: bool,
     /// What is asked of the recipient.
     pub role: Role,
     /// What identifies the recipient.
@@ -48,7 +52,12 @@ impl Frame {
 
     /// What the sender does, after its name.
     pub fn request(&self) -> &'static str {
-        request(self.role)
+        words::request(self.role)
+    }
+
+    /// What pressing the last button means.
+    pub fn effect(&self) -> &'static str {
+        words::effect(self.role, self.is_sandbox)
     }
 
     /// What the recipient does to the documents.
@@ -63,16 +72,6 @@ impl Frame {
     /// The first letter of the sender's name.
     pub fn initial(&self) -> String {
         self.organization.chars().take(1).flat_map(char::to_uppercase).collect()
-    }
-}
-
-/// What a sender asks of a role, after the sender's name.
-pub fn request(role: Role) -> &'static str {
-    match role {
-        Role::Signer => "asks you to sign",
-        Role::Approver => "asks you to approve",
-        Role::Viewer => "asks you to read",
-        Role::Copy => "sends you a copy",
     }
 }
 

@@ -11,17 +11,18 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_core::{
+    access::Environment,
     digest::Digest,
     envelope::{
         Command, Context, State as Envelope,
         command::ActorNow,
         decide,
-        event::{Factor, Recipient, Role},
+        event::{Factor, Recipient},
         state::Underway,
     },
     id::{EnvelopeId, SessionId},
     limits,
-    refusal::Refusal,
+    refusal::{Code, Refusal},
     secret::{PlainToken, Secret, TokenKind},
     time::Time,
 };
@@ -35,7 +36,7 @@ use super::{
     answer::{Unshown, page},
     assets::Assets,
     ceremony::{Ceremony, step_of},
-    frame::{masked_email, request},
+    frame::masked_email,
     notice::{self, Notice},
     step::Step,
     strict::{self, Caller, Id},
@@ -44,7 +45,11 @@ use crate::{
     app::App,
     envelopes::{self, Along, Asking, Opened},
     fault::{Failure, Fault},
-    http::{auth::session_cookie_name, problem::Problem},
+    http::{
+        auth::session_cookie_name,
+        problem::{About, Problem},
+    },
+    words,
 };
 
 /// The page.
@@ -81,6 +86,7 @@ struct Preview {
     until: Option<String>,
     needs: &'static str,
     action: &'static str,
+    sandbox: bool,
 }
 
 /// Where to go on.
@@ -136,12 +142,32 @@ pub async fn look(
         nonce: app.draw(),
         seal_certificate_sha256: app.keys.seal_certificate_sha256,
     };
-    decide(envelope, &opened.folded, opening(&link, session), &context)?;
+    if let Err(refusal) = decide(envelope, &opened.folded, opening(&link, session), &context) {
+        let about = ended(refusal.code, &opened, &link);
+        let problem = Problem::from(refusal);
+        return Err(match about {
+            Some(about) => problem.about(about),
+            None => problem,
+        });
+    }
     let state = &opened.folded.state;
     let underway = state.underway().ok_or_else(Refusal::not_found)?;
     let recipient = underway.contents.recipient(link.recipient).ok_or_else(Refusal::not_found)?;
     let answer = preview(state, underway, recipient, link.expires_at);
     Ok(Json(answer).into_response())
+}
+
+/// What stands in the answer for an envelope that has ended: whoever has its link may know what it was.
+fn ended(code: Code, opened: &Opened, link: &LinkRow) -> Option<About> {
+    let state = &opened.folded.state;
+    let contents =
+        state.contents().filter(|_| matches!(code, Code::Declined | Code::Voided | Code::Expired))?;
+    Some(About {
+        organization: contents.organization_name.clone(),
+        title: opened.title()?.disclose().clone(),
+        is_sandbox: contents.environment == Environment::Sandbox,
+        by_you: matches!(state, Envelope::Declined(_, by, _) if *by == link.recipient),
+    })
 }
 
 fn preview(state: &Envelope, underway: &Underway, recipient: &Recipient, link_expires_at: Time) -> Preview {
@@ -153,13 +179,7 @@ fn preview(state: &Envelope, underway: &Underway, recipient: &Recipient, link_ex
     let until = underway.expires_at.min(link_expires_at);
     Preview {
         organization: underway.contents.organization_name.clone(),
-        request: match (is_done, recipient.role) {
-            (true, Role::Signer) => "asked you to sign, and you have",
-            (true, Role::Approver) => "asked you to approve, and you have",
-            (true, Role::Viewer | Role::Copy) => "asked you to read, and you have",
-            (false, Role::Copy) => request(Role::Copy),
-            (false, role) => request(role),
-        },
+        request: if is_done { words::request_met(recipient.role) } else { words::request(recipient.role) },
         title: told(&underway.contents.title),
         message: underway.contents.message.as_ref().filter(|_| !is_over).map(told),
         recipient: told(&recipient.name),
@@ -170,6 +190,7 @@ fn preview(state: &Envelope, underway: &Underway, recipient: &Recipient, link_ex
             Factor::EmailCode => "a code that we send to this address",
         },
         action: if is_over { "Open your receipt" } else { "Continue" },
+        sandbox: underway.contents.environment == Environment::Sandbox,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod ceremony;
 pub mod code;
 pub mod consent;
 pub mod decline;
+pub mod filled;
 pub mod frame;
 pub mod landing;
 pub mod mailbox;
@@ -58,6 +59,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/s/{envelope}/documents/{document}/sealed", post(receipt::sealed))
         .route("/s/{envelope}/certificate", post(receipt::certificate))
         .route("/mailbox", get(mailbox::show))
+        .route("/favicon.ico", get(favicon))
         .route("/assets/{hash}/{*path}", get(asset))
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
 }
@@ -91,4 +93,10 @@ async fn asset(Path((hash, path)): Path<(String, String)>, headers: HeaderMap) -
     response.extensions_mut().insert(Page);
     response.extensions_mut().insert(Immutable);
     Ok(response)
+}
+
+/// The address that browsers try where an answer names no icon.
+async fn favicon() -> Response {
+    let kind = HeaderValue::from_static("image/svg+xml");
+    ([(header::CONTENT_TYPE, kind)], assets::icon()).into_response()
 }

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::assets::Assets;
+use crate::http::problem::About;
 
 /// What a notice says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +30,14 @@ pub struct NoticePage<'a> {
     pub assets: Assets,
     /// What it says.
     pub notice: &'a Notice,
-    /// The title of the envelope, for a recipient who is in a session.
-    pub title: Option<String>,
+    /// What it is about, for a recipient who is in a session.
+    pub about: Option<About>,
     /// Why the sender withdrew it, for the same.
     pub reason: Option<String>,
 }
+
+/// The notice for whoever declined.
+pub const YOU_DECLINED: &str = "you_declined";
 
 /// All notices; the landing page holds every one of them, so that it is the same for every envelope.
 pub const ALL: &[Notice] = &[
@@ -86,6 +90,14 @@ pub const ALL: &[Notice] = &[
         advice: "There is nothing more for you to do.",
     },
     Notice {
+        code: YOU_DECLINED,
+        tone: "good",
+        sign: "✓",
+        heading: "You declined",
+        text: "That closed the request for everybody. The sender can see that you declined, and your reason if you gave one.",
+        advice: "There is nothing more for you to do.",
+    },
+    Notice {
         code: "not_your_turn",
         tone: "wait",
         sign: "…",
@@ -99,7 +111,7 @@ pub const ALL: &[Notice] = &[
         sign: "✓",
         heading: "You have done your part",
         text: "What you sent has arrived, and it counts once.",
-        advice: "A sealed copy follows by mail when everybody has acted. Open the link from your newest mail to see your receipt.",
+        advice: "A link to the sealed copy follows by mail when everybody has acted. Open the link from your newest mail to see your receipt.",
     },
     Notice {
         code: "factor_locked",
@@ -116,6 +128,14 @@ pub const ALL: &[Notice] = &[
         heading: "Your session has ended",
         text: "After 30 minutes without activity the documents are closed, to protect them.",
         advice: "Open the link from your mail again. What you typed in this tab is kept if you open the link here.",
+    },
+    Notice {
+        code: "session_missing",
+        tone: "wait",
+        sign: "!",
+        heading: "Open the link from your mail",
+        text: "This page works only in a browser in which you have opened the personal link from your mail.",
+        advice: "Open the link from the newest mail, in full, in this browser.",
     },
     Notice {
         code: "too_many",

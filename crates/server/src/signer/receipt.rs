@@ -12,7 +12,7 @@ use countersign_core::{
     digest::Digest,
     envelope::{
         Command, State as Envelope,
-        event::{Download, Factor, Role},
+        event::{Download, Factor, Recipient, Role},
     },
     id::{DocumentId, EnvelopeId},
     refusal::Refusal,
@@ -20,7 +20,7 @@ use countersign_core::{
 };
 
 use super::{
-    answer::{Unshown, elsewhere, page},
+    answer::{Unshown, elsewhere, enter, page},
     assets::Assets,
     ceremony::Ceremony,
     code::Plain,
@@ -62,7 +62,7 @@ struct ReceiptPage {
     /// Status of the envelope, for programs that read the page.
     state: &'static str,
     heading: &'static str,
-    text: &'static str,
+    text: String,
     acted_name: &'static str,
     acted_at: Option<Moment>,
     identified: String,
@@ -77,7 +77,7 @@ pub async fn show(
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
 ) -> Result<Response, Unshown> {
-    let ceremony = Ceremony::enter(&app, &caller, envelope).await?;
+    let ceremony = enter(&app, &caller, envelope).await?;
     if ceremony.step != Step::Receipt {
         return Ok(elsewhere(&ceremony));
     }
@@ -106,11 +106,14 @@ fn receipt(ceremony: &Ceremony) -> Result<ReceiptPage, Fault> {
         text: match state {
             Envelope::Completed(..) => {
                 "Everybody has acted and the documents are sealed. Keep your copy: anyone can check it, without us."
+                    .to_owned()
             }
             Envelope::Sealing(..) => {
-                "Everybody has acted. The documents are being sealed; a copy follows by mail."
+                "Everybody has acted. The documents are being sealed; a mail brings you a link to your copy, which \
+                 works for 72 hours."
+                    .to_owned()
             }
-            _ => "It is recorded. When everybody has acted, you get a mail with the sealed copy.",
+            _ => waiting(still_to_act(state)),
         },
         acted_name,
         acted_at: progress.acted_at.map(Moment::new),
@@ -122,6 +125,27 @@ fn receipt(ceremony: &Ceremony) -> Result<ReceiptPage, Fault> {
         documents: copies(ceremony)?,
         closing: "You can open this page again with the link from your newest mail.",
     })
+}
+
+/// How many have not acted yet.
+fn still_to_act(state: &Envelope) -> usize {
+    let Some(underway) = state.underway() else { return 0 };
+    let is_waited_for = |recipient: &&Recipient| {
+        let progress = underway.progress_of(recipient.id);
+        recipient.role != Role::Copy && !progress.is_some_and(|progress| progress.status.is_done())
+    };
+    underway.contents.recipients.iter().filter(is_waited_for).count()
+}
+
+/// What comes next, without naming anybody.
+fn waiting(count: usize) -> String {
+    let others = match count {
+        1 => "1 other person has".to_owned(),
+        more => format!("{more} other people have"),
+    };
+    format!(
+        "It is recorded. {others} still to act. Then a mail brings you a link to the sealed copy, which works for 72 hours."
+    )
 }
 
 fn copies(ceremony: &Ceremony) -> Result<Vec<ReceiptDocument>, Fault> {

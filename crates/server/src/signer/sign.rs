@@ -26,11 +26,12 @@ use countersign_core::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    answer::{Unshown, elsewhere, page},
+    answer::{Unshown, elsewhere, enter, page},
     assets::Assets,
     ceremony::Ceremony,
     code::Plain,
     consent,
+    filled::{self, Filled},
     frame::Frame,
     step::Step,
     strict::{self, Caller, Id},
@@ -70,6 +71,8 @@ struct ForScripts<'a> {
     pdfjs: String,
     documents: Vec<DocumentForScripts<'a>>,
     fields: Vec<&'a Field>,
+    /// What others have filled in by now.
+    filled: Vec<Filled<'a>>,
 }
 
 #[derive(Serialize)]
@@ -86,7 +89,7 @@ pub async fn show(
     Id(envelope): Id<EnvelopeId>,
     caller: Caller,
 ) -> Result<Response, Unshown> {
-    let ceremony = Ceremony::enter(&app, &caller, envelope).await?;
+    let ceremony = enter(&app, &caller, envelope).await?;
     if ceremony.step != Step::Sign {
         return Ok(elsewhere(&ceremony));
     }
@@ -104,6 +107,8 @@ pub async fn show(
 
 fn for_scripts(ceremony: &Ceremony) -> Result<String, Fault> {
     let (contents, recipient) = (ceremony.contents()?, ceremony.recipient()?);
+    let underway = ceremony.opened.folded.state.underway();
+    let filled = underway.map(|underway| filled::by_others(underway, &ceremony.opened.events, recipient.id));
     let name = told(&recipient.name);
     let documents = contents.documents.iter().map(|document| DocumentForScripts {
         id: document.id,
@@ -124,6 +129,7 @@ fn for_scripts(ceremony: &Ceremony) -> Result<String, Fault> {
         pdfjs: Assets.pdfjs(),
         documents: documents.collect(),
         fields: contents.fields_of(recipient.id).collect(),
+        filled: filled.unwrap_or_default(),
     };
     serde_json::to_string(&all).map_err(|error| Fault::Task(format!("the ceremony as JSON: {error}")))
 }

@@ -43,6 +43,8 @@ mod mail;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod privacy;

@@ -144,7 +144,8 @@ async fn who_was_asked_hears_by_mail_that_another_declined() {
     let request = http.post(format!("{base}/decline")).header("Origin", PUBLIC_URL);
     let page = request.form(&[("session", session), ("reason", "Too dear")]).send().await.unwrap();
     let page = page.text().await.unwrap();
-    assert!(page.contains("The sender can see that"), "{page}");
+    assert!(page.contains("You declined") && page.contains("The sender can see that"), "{page}");
+    assert!(page.contains("Lease of the old mill") && page.contains("Acme"), "{page}");
     test.work().await;
     let to_ada = letters(&test, &key, ADA).await;
     assert_eq!(to_ada.len(), 2);
@@ -168,7 +169,8 @@ async fn the_page_of_a_voided_envelope_tells_the_reason_in_a_session() {
     let page = http.get(format!("{}/s/{envelope}/sign", test.url)).send().await.unwrap();
     assert_eq!(page.status(), StatusCode::GONE);
     let page = page.text().await.unwrap();
-    assert!(page.contains("The &#60;rent&#62; is wrong"), "{page}");
+    assert!(page.contains("The &#60;rent&#62; is wrong") && page.contains("Acme"), "{page}");
+    assert!(!page.contains("sealed with the documents"), "{page}");
     test.work().await;
     test.finish().await;
 }

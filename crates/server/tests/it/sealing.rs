@@ -242,6 +242,11 @@ async fn a_sealed_envelope_satisfies_strict_judges_and_tells_who_did_what() {
             assert!(text.contains(needle), "{needle} is not in {text}");
         }
     }
+    for text in &texts {
+        assert!(text.contains("intothesandbox'smailbox") && !text.contains("mailserver"), "{text}");
+        assert!(!text.contains("))"), "a zone is named once: {text}");
+    }
+    assert!(texts[0].contains("Sandbox:AdaLovelace,"), "the small print says it: {}", texts[0]);
     for needle in ["AnalyticalEnginesLtd", "Countess", "1234.50", "Bank", "Firstremark", "Secondremark"] {
         assert!(texts[0].contains(needle), "{needle} is not in {}", texts[0]);
     }

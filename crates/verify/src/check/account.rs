@@ -19,6 +19,7 @@ pub(super) fn of(events: &[Followed]) -> Vec<String> {
     let mut names: BTreeMap<RecipientId, String> = BTreeMap::new();
     let mut mails: BTreeMap<MailId, &str> = BTreeMap::new();
     let mut lines = vec![environment_line(events)];
+    let taken_by = taken_by(events);
     for logged in events {
         let event = &logged.recorded.event;
         let at = event.at.in_utc();
@@ -43,7 +44,7 @@ pub(super) fn of(events: &[Followed]) -> Vec<String> {
             }
             Body::Notified { recipient, mail } => {
                 let what = mails.get(mail).copied().unwrap_or("a mail");
-                lines.push(format!("The mail server took {what} for {} at {at}.", who(recipient)));
+                lines.push(format!("{taken_by} took {what} for {} at {at}.", who(recipient)));
             }
             Body::SignatureAdopted { recipient, method, .. } => {
                 let how = match method {
@@ -68,7 +69,7 @@ pub(super) fn of(events: &[Followed]) -> Vec<String> {
             Body::Sealed { .. } => lines.push(format!("The documents were sealed at {at}.")),
             Body::Copied { recipient, .. } => {
                 lines.push(format!(
-                    "The mail server took the mail with the signed copy for {} at {at}.",
+                    "{taken_by} took the mail with the link to the signed copy for {} at {at}.",
                     who(recipient)
                 ));
             }
@@ -88,6 +89,14 @@ fn environment_line(events: &[Followed]) -> String {
         _ => "Nothing says whether this is a live envelope.",
     }
     .to_owned()
+}
+
+/// What took the mails: those of a sandbox reach nobody.
+fn taken_by(events: &[Followed]) -> &'static str {
+    match events.first().map(|first| &first.recorded.event.body) {
+        Some(Body::Created { environment: Environment::Sandbox, .. }) => "The sandbox's mailbox",
+        _ => "The mail server",
+    }
 }
 
 fn asked_only_for_a_copy(events: &[Followed], names: &BTreeMap<RecipientId, String>) -> Vec<String> {

@@ -106,7 +106,7 @@ fn e_9_the_account_answers_who_how_and_what() {
         "identified by the mailed link and a mailed code, from 198.51.100.7 (as a trusted proxy reported)",
         "\"Chidi Obi\" (\"person3@example.com\") confirmed reading",
         "\"Βασιλική Πέτρου\" (\"person2@example.com\") approved",
-        "the mail with the signed copy for \"Dora\" (\"person4@example.com\")",
+        "the mail with the link to the signed copy for \"Dora\" (\"person4@example.com\")",
     ] {
         assert!(account.contains(answer), "{answer}\n{account}");
     }

@@ -30,13 +30,15 @@ async fn a_recipient_declines_with_a_reason() {
     browser.until_at("/decline").await;
     browser.check("decline").await;
     browser.write("#reason", "The rent is wrong.\nPlease ask Charles.").await;
-    browser.expect_error("410");
     browser.click("form button").await;
-    notice(&browser, "declined").await;
+    notice(&browser, "you_declined").await;
+    assert!(browser.text("main").await.contains("Lease of the old mill"));
     let State::Declined(_, _, Some(reason)) = scene.state().await else { panic!("not declined") };
     assert_eq!(reason.value().unwrap().disclose(), "The rent is wrong.\nPlease ask Charles.");
+    browser.expect_error("410");
     browser.open(&scene.link(0).await).await;
-    notice(&browser, "declined").await;
+    notice(&browser, "you_declined").await;
+    assert!(browser.text("main").await.contains("Harbour Mills"));
     browser.quit().await;
     scene.test.finish_without_worker().await;
 }
@@ -181,6 +183,7 @@ async fn every_dead_link_has_its_own_page() {
     assert_eq!(status, StatusCode::OK);
     browser.open(&renewed).await;
     notice(&browser, "voided").await;
+    assert!(browser.text("main").await.contains("Lease of the old mill\nHarbour Mills"));
     browser.quit().await;
     scene.test.finish_without_worker().await;
 }

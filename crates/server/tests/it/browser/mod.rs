@@ -5,4 +5,5 @@ mod driver;
 mod guards;
 mod once;
 mod scene;
+mod seen;
 mod whole;
