@@ -56,6 +56,7 @@ fn the_first_command_says_where_the_root_key_is_and_the_next_one_nothing() {
 #[test]
 fn a_variable_that_is_not_text_stops_the_program_in_words_if_it_is_ours() {
     let folder = tempfile::tempdir().unwrap();
+    assert!(run(folder.path(), &["organizations", "create", "Acme"]).status.success());
     let latin = OsStr::from_bytes(b"ren\xe9");
     let list = |name: &str| {
         command(folder.path()).env(name, latin).args(["organizations", "list"]).output().unwrap()
