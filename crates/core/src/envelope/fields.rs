@@ -30,7 +30,8 @@ pub struct DrawnMark {
 impl DrawnMark {
     /// Reads a mark and checks its bounds.
     pub fn parse(text: &str) -> Option<Self> {
-        if text.len() > limits::DRAWN_MARK_BYTES {
+        // serde would take an array of the values as well, which the pages of later signers cannot draw.
+        if text.len() > limits::DRAWN_MARK_BYTES || !text.trim_start().starts_with('{') {
             return None;
         }
         let mark: Self = serde_json::from_str(text).ok()?;

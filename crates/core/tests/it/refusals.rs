@@ -328,7 +328,8 @@ fn e_7_the_button_s_label_and_the_mark_are_what_the_role_asks() {
     let mut unmarked = world.submission(signer, session);
     unmarked.adopted = None;
     assert_eq!(code(world.submit(signer, unmarked)), Code::FieldMissing);
-    for scribble in ["", "{}", r#"{"width":10,"height":10,"strokes":[[[11,0],[1,1]]]}"#] {
+    let outside = r#"{"width":10,"height":10,"strokes":[[[11,0],[1,1]]]}"#;
+    for scribble in ["", "{}", outside, "[10,10,[[[10,0],[1,1]]]]"] {
         let mut drawn = world.submission(signer, session);
         drawn.adopted = Some((AdoptionMethod::Drawn, personal(scribble)));
         assert_eq!(code(world.submit(signer, drawn)), Code::Invalid);

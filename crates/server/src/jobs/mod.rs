@@ -31,8 +31,9 @@ const POLL_MS: u64 = 1_000;
 const FIRST_RETRY_S: i64 = 2;
 /// Longest wait after a failure.
 const LONGEST_RETRY_S: i64 = 3_600;
-/// Longest wait after the database was away: that says nothing about the job, so that all go on soon after it is back.
-const LONGEST_RETRY_WITHOUT_DATABASE_S: i64 = 5;
+/// Attempts that the database's absence ended after which the wait doubles all the same: one that takes small writes
+/// alone, being full or locked, would have the same mail handed over every few seconds.
+const PATIENT_ATTEMPTS: u32 = 20;
 
 /// How a job ended.
 enum Ended {
@@ -172,14 +173,17 @@ async fn work(app: Arc<App>, job: JobRow) {
     .await;
 }
 
-/// When a failed job is tried again: the wait doubles with each attempt, and varies so that many do not come at once.
+/// When a failed job is tried again: the wait doubles with each attempt, and varies so that many do not come at once. That
+/// the database was away says nothing about the job: all go on within seconds after it is back.
 fn retry_in_ms(failure: &Failure, attempt_count: u32, roll: u8) -> i64 {
-    let longest_s = match failure {
-        Failure::Broken(Fault::Store(StoreFault::Unavailable(_))) => LONGEST_RETRY_WITHOUT_DATABASE_S,
-        _ => LONGEST_RETRY_S,
+    let counted = match failure {
+        Failure::Broken(Fault::Store(StoreFault::Unavailable(_))) => {
+            attempt_count.min(2).max(attempt_count.saturating_sub(PATIENT_ATTEMPTS - 2))
+        }
+        _ => attempt_count,
     };
-    let doubled_s = FIRST_RETRY_S.saturating_mul(1_i64 << attempt_count.saturating_sub(1).min(20));
-    let wait_ms = doubled_s.min(longest_s) * 1_000;
+    let doubled_s = FIRST_RETRY_S.saturating_mul(1_i64 << counted.saturating_sub(1).min(20));
+    let wait_ms = doubled_s.min(LONGEST_RETRY_S) * 1_000;
     wait_ms / 2 + wait_ms / 2 * i64::from(roll) / 255
 }
 
@@ -216,9 +220,13 @@ mod tests {
     fn a_failing_job_waits_longer_each_time_but_not_because_the_database_was_away() {
         let failing = Failure::Broken(Fault::Mail("451".to_owned()));
         let away = Failure::Broken(Fault::Store(StoreFault::Unavailable("refused".to_owned())));
-        let waits = |failure| [1, 2, 5, 40].map(|attempt| retry_in_ms(failure, attempt, 255));
-        assert_eq!(waits(&failing), [2_000, 4_000, 32_000, 3_600_000]);
-        assert_eq!(waits(&away), [2_000, 4_000, 5_000, 5_000]);
+        let waits = |failure| [1, 2, 5, 20, 21, 40].map(|attempt| retry_in_ms(failure, attempt, 255));
+        assert_eq!(waits(&failing), [2_000, 4_000, 32_000, 3_600_000, 3_600_000, 3_600_000]);
+        assert_eq!(
+            waits(&away),
+            [2_000, 4_000, 4_000, 4_000, 8_000, 3_600_000],
+            "nor is that believed for ever"
+        );
         assert_eq!(retry_in_ms(&failing, 1, 0), 1_000, "half of the wait is by chance");
     }
 }

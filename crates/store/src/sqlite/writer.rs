@@ -8,6 +8,7 @@ use std::{
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -22,6 +23,8 @@ const QUEUE_WRITES: usize = 4_096;
 const GROUP_WRITES: usize = 1_024;
 /// After so many writes the checkpointer copies the log of SQLite into the database.
 const CHECKPOINT_AFTER_WRITES: usize = 2_000;
+/// How long the last checkpoint waits for those who read.
+const LAST_CHECKPOINT_WAIT: Duration = Duration::from_millis(500);
 /// A log of so many pages (4 KiB each) is begun anew, for which the writer must stop for a moment.
 const RESTART_AFTER_PAGES: i64 = 16_384;
 
@@ -214,8 +217,15 @@ fn copy_pages(connection: &Connection, rings: &Receiver<()>, restart: &AtomicBoo
         }
     }
     // The writer has gone: a copy of the database's file alone is complete from now on.
-    if let Err(error) = checkpoint(connection, "PRAGMA wal_checkpoint(TRUNCATE)") {
-        tracing::warn!(error = %fault(error), "the log of SQLite is still needed beside the database");
+    // Other processes are not held up for it: one that reads keeps the log.
+    let truncated = connection.busy_timeout(LAST_CHECKPOINT_WAIT).and_then(|()| {
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0))
+    });
+    let kept = "the log of SQLite is still needed beside the database";
+    match truncated {
+        Ok(0) => {}
+        Ok(_) => tracing::warn!("{kept}: another process reads it"),
+        Err(error) => tracing::warn!(error = %fault(error), "{kept}"),
     }
 }
 
