@@ -135,6 +135,17 @@ pub async fn act(
     act_on(app, asking, opened, command, along).await
 }
 
+/// The same of an envelope whose id was drawn just now, so that there is nothing to load.
+pub async fn begin(
+    app: &App,
+    asking: &Asking,
+    envelope: EnvelopeId,
+    command: Command,
+    along: Along<'_>,
+) -> Result<Acted, Failure> {
+    act_on(app, asking, Opened::empty(envelope), command, along).await
+}
+
 /// The same of an envelope that was loaded before; the commit finds out whether it is still like that.
 pub async fn act_on(
     app: &App,
@@ -156,6 +167,7 @@ pub async fn act_on(
         let events = decide(envelope, &opened.folded, command.clone(), &context)?;
         opened.add_missing_keys(app, &organization, &asking.tenant, &events).await?;
         let expected_seq = opened.folded.chain.next_seq();
+        let is_new = opened.events.is_empty();
         let recorded = opened.record(events.clone());
         let answer = along.answering.as_ref().map(|answering| (answering.answer)(&opened));
         let answers = match (&along.answering, &answer) {
@@ -173,7 +185,11 @@ pub async fn act_on(
         };
         match commit(app, batch).await? {
             Written::Yes => {
-                app.recent.grow(&asking.tenant, &opened);
+                if is_new {
+                    app.recent.keep(&asking.tenant, &opened, app.now());
+                } else {
+                    app.recent.grow(&asking.tenant, &opened);
+                }
                 return Ok(Acted { opened, events, answer });
             }
             Written::Conflict => opened = opened::load(app, &asking.tenant, envelope).await?,

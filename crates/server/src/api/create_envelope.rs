@@ -210,7 +210,7 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
         ..Along::default()
     };
     let command = Command::Create(Box::new(new));
-    let acted = envelopes::act(&app, &call.asking(), envelope, command, along).await.map_err(renamed)?;
+    let acted = envelopes::begin(&app, &call.asking(), envelope, command, along).await.map_err(renamed)?;
     acted.answer.map(|answer| respond(answer, false)).ok_or_else(Problem::internal)
 }
 

@@ -49,12 +49,7 @@ pub(super) async fn load(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Re
     }
     match load_placed(app, tenant, envelope).await? {
         Some(placed) => Ok(placed.opened),
-        None => Ok(Opened {
-            envelope,
-            folded: Folded::default(),
-            events: Vec::new(),
-            persons: PersonKeys::default(),
-        }),
+        None => Ok(Opened::empty(envelope)),
     }
 }
 
@@ -66,9 +61,8 @@ pub(super) async fn load_placed(
 ) -> Result<Option<Placed>, Fault> {
     let Some(stream) = app.store.load(tenant, envelope).await? else { return Ok(None) };
     let organization = app.organization(tenant.organization()).await?;
-    let stream_bytes = stream.events.iter().map(|event| event.bytes.len()).sum();
     let placed = Placed::new(&organization, envelope, stream)?;
-    app.recent.put(tenant, &placed.opened, stream_bytes, app.now());
+    app.recent.keep(tenant, &placed.opened, app.now());
     Ok(Some(placed))
 }
 
@@ -111,6 +105,11 @@ impl Placed {
 }
 
 impl Opened {
+    /// One that nothing has happened to yet.
+    pub(super) fn empty(envelope: EnvelopeId) -> Self {
+        Self { envelope, folded: Folded::default(), events: Vec::new(), persons: PersonKeys::default() }
+    }
+
     /// Loads the keys of persons who appear in `events` for the first time.
     pub(super) async fn add_missing_keys(
         &mut self,

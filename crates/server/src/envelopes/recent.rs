@@ -38,21 +38,28 @@ impl Recent {
         Some(found.opened.clone())
     }
 
-    /// Keeps an envelope that was read just now, unless it is large or too many others are kept.
-    pub(super) fn put(&self, tenant: &Tenant, opened: &Opened, stream_bytes: usize, now: Time) {
+    /// Keeps an envelope that was read or begun just now, unless it is large. If there are too many, the one that was
+    /// read longest ago makes room.
+    pub(super) fn keep(&self, tenant: &Tenant, opened: &Opened, now: Time) {
         let mut kept = self.kept();
         kept.remove(&(*tenant, opened.envelope));
+        if is_large(opened) {
+            return;
+        }
         if kept.len() >= KEPT {
-            kept.retain(|_, kept| is_fresh(kept, now));
+            let oldest = kept.iter().min_by_key(|(_, kept)| kept.read_at).map(|(name, _)| *name);
+            oldest.and_then(|oldest| kept.remove(&oldest));
         }
-        if kept.len() < KEPT && stream_bytes <= STREAM_BYTES {
-            kept.insert((*tenant, opened.envelope), Kept { read_at: now, opened: opened.clone() });
-        }
+        kept.insert((*tenant, opened.envelope), Kept { read_at: now, opened: opened.clone() });
     }
 
     /// Takes in what was added to an envelope that is kept. It is not kept any longer for that.
     pub(super) fn grow(&self, tenant: &Tenant, opened: &Opened) {
-        if let Some(kept) = self.kept().get_mut(&(*tenant, opened.envelope)) {
+        let mut all = self.kept();
+        let name = (*tenant, opened.envelope);
+        if is_large(opened) {
+            all.remove(&name);
+        } else if let Some(kept) = all.get_mut(&name) {
             kept.opened = opened.clone();
         }
     }
@@ -63,16 +70,29 @@ impl Recent {
     }
 }
 
+fn is_large(opened: &Opened) -> bool {
+    opened.events.iter().map(|recorded| recorded.bytes.len()).sum::<usize>() > STREAM_BYTES
+}
+
 fn is_fresh(kept: &Kept, now: Time) -> bool {
     (0..KEPT_MS).contains(&now.since_ms(kept.read_at))
 }
 
 #[cfg(test)]
 mod tests {
-    use countersign_core::{access::Environment, envelope::state::Folded, id::OrganizationId};
+    use std::sync::Arc;
+
+    use countersign_core::{
+        access::Environment,
+        envelope::{
+            Body, Event,
+            encode::{Chain, Recorded},
+            event::Actor,
+        },
+        id::{CorrelationId, OrganizationId},
+    };
 
     use super::*;
-    use crate::persons::PersonKeys;
 
     fn at(ms: i64) -> Time {
         Time::from_unix_ms(1_800_000_000_000 + ms)
@@ -83,12 +103,7 @@ mod tests {
     }
 
     fn opened(number: u8) -> Opened {
-        Opened {
-            envelope: EnvelopeId::new(at(0), [number; 10]),
-            folded: Folded::default(),
-            events: Vec::new(),
-            persons: PersonKeys::default(),
-        }
+        Opened::empty(EnvelopeId::new(at(0), [number; 10]))
     }
 
     fn is_kept(recent: &Recent, tenant: &Tenant, number: u8, now: Time) -> bool {
@@ -98,7 +113,7 @@ mod tests {
     #[test]
     fn an_envelope_is_kept_for_ten_seconds_from_its_reading_however_it_grows() {
         let (recent, mine) = (Recent::default(), tenant(Environment::Live));
-        recent.put(&mine, &opened(1), 1_000, at(0));
+        recent.keep(&mine, &opened(1), at(0));
         let mut grown = opened(1);
         grown.folded.last_at = Some(at(9_000));
         recent.grow(&mine, &grown);
@@ -116,21 +131,42 @@ mod tests {
     #[test]
     fn an_envelope_is_kept_for_its_tenant_alone() {
         let recent = Recent::default();
-        recent.put(&tenant(Environment::Live), &opened(1), 1_000, at(0));
+        recent.keep(&tenant(Environment::Live), &opened(1), at(0));
         assert!(is_kept(&recent, &tenant(Environment::Live), 1, at(0)));
         assert!(!is_kept(&recent, &tenant(Environment::Sandbox), 1, at(0)));
+    }
+
+    /// The envelope with an event of so many bytes.
+    fn with_bytes(number: u8, bytes: usize) -> Opened {
+        let mut opened = opened(number);
+        let envelope = opened.envelope;
+        let event = Event {
+            envelope,
+            seq: 1,
+            at: at(0),
+            actor: Actor::System,
+            correlation: CorrelationId::new(at(0), [0; 10]),
+            body: Body::Expired,
+        };
+        let recorded = Recorded { bytes: vec![b' '; bytes], ..Chain::default().record(event) };
+        opened.events.push(Arc::new(recorded));
+        opened
     }
 
     #[test]
     fn memory_is_bounded_in_number_and_in_size() {
         let (recent, mine) = (Recent::default(), tenant(Environment::Live));
-        recent.put(&mine, &opened(200), STREAM_BYTES + 1, at(0));
+        recent.keep(&mine, &with_bytes(200, STREAM_BYTES + 1), at(0));
         assert!(!is_kept(&recent, &mine, 200, at(0)));
+        recent.keep(&mine, &with_bytes(200, STREAM_BYTES), at(0));
+        assert!(is_kept(&recent, &mine, 200, at(0)));
+        recent.grow(&mine, &with_bytes(200, STREAM_BYTES + 1));
+        assert!(!is_kept(&recent, &mine, 200, at(0)), "nor what grew large");
         for number in 0..=128 {
-            recent.put(&mine, &opened(number), 1_000, at(0));
+            recent.keep(&mine, &opened(number), at(i64::from(number)));
         }
-        assert!(is_kept(&recent, &mine, 127, at(0)) && !is_kept(&recent, &mine, 128, at(0)));
-        recent.put(&mine, &opened(128), 1_000, at(10_000));
-        assert_eq!(recent.kept().len(), 1, "those that are over make room");
+        assert_eq!(recent.kept().len(), KEPT);
+        assert!(!is_kept(&recent, &mine, 0, at(128)), "the one that was read longest ago made room");
+        assert!(is_kept(&recent, &mine, 1, at(128)) && is_kept(&recent, &mine, 128, at(128)));
     }
 }
