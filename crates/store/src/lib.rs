@@ -30,7 +30,7 @@ pub use postgres::{GroupStats, Postgres};
 use rows::{
     ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
     IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-    SessionRow, Stream, TileRow,
+    PutBack, SessionRow, Stream, TileRow,
 };
 pub use sqlite::{Sqlite, Stats};
 
@@ -134,8 +134,8 @@ pub trait Store: Send + Sync {
     /// their end, so that tables do not grow for ever; a bounded number each time.
     async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault>;
 
-    /// Puts a leased job back, to be due at `due_at`; `Ok(false)` if the lease was lost.
-    async fn retry_job(&self, job: &JobRow, due_at: Time, error_code: &str) -> Result<bool, Fault>;
+    /// Puts a leased job back; `Ok(false)` if the lease was lost.
+    async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault>;
 
     /// When the next job is due or a lease ends.
     async fn next_due(&self) -> Result<Option<Time>, Fault>;

@@ -350,10 +350,21 @@ pub struct JobRow {
     pub work: Work,
     /// The request that caused it.
     pub correlation: CorrelationId,
-    /// Leases so far, this one included.
+    /// Attempts so far, this one included: leases, but for those that only waited.
     pub attempt_count: u32,
     /// Fencing token: grows with each lease.
     pub fence: u64,
+}
+
+/// How a leased job that did not end goes back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PutBack {
+    /// When it is due again.
+    pub due_at: Time,
+    /// Why, for whoever reads the table.
+    pub reason: String,
+    /// Whether this lease was an attempt. One that only waited for its turn was not.
+    pub was_attempt: bool,
 }
 
 /// A claim of an idempotency key.

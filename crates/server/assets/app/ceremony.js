@@ -55,7 +55,12 @@
 /** @returns {Ceremony} */
 export function readCeremony() {
   const holder = document.getElementById("ceremony");
-  return JSON.parse(holder?.dataset.ceremony ?? "");
+  const { marks, ...ceremony } = JSON.parse(holder?.dataset.ceremony ?? "");
+  for (const filled of ceremony.filled) {
+    // A mark comes once for each recipient, however many fields it stands in.
+    if (filled.field.kind.kind === "signature") filled.mark = marks[filled.field.recipient];
+  }
+  return ceremony;
 }
 
 /**

@@ -23,7 +23,8 @@ use serde::de::DeserializeOwned;
 use super::{
     auth,
     edge::RequestContext,
-    idempotency, json,
+    idempotency::{self, Held},
+    json,
     limits::read_body,
     media_type::{check_accept, check_content_type},
     problem::Problem,
@@ -149,23 +150,24 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         return Err(Refusal::new(Code::UnsupportedMediaType, "this takes no body").into());
     }
     let path = path_parameters(&mut parts).await;
-    let claim = match endpoint.method {
+    let held = match endpoint.method {
         Method::Get => None,
         Method::Post => {
             let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
             let fingerprint = Digest::of_parts(&[b"POST ", target.as_bytes(), b"\n", &body]);
             match idempotency::claim(&app, &principal, &parts.headers, fingerprint).await? {
-                idempotency::Claimed::Work(claim) => Some(claim),
+                idempotency::Claimed::Work(held) => Some(held),
                 idempotency::Claimed::Replay(answer) => return Ok(idempotency::respond(answer, true)),
             }
         }
     };
-    let call = Call { principal, context, body, claim: claim.clone(), path, query };
+    let claim = held.as_ref().and_then(Held::claim).cloned();
+    let call = Call { principal, context, body, claim, path, query };
     let answer = (endpoint.run)(Arc::clone(&app), call).await;
-    if let (Err(_), Some(claim)) = (&answer, &claim) {
-        // Nothing was committed under it: the same key may be tried again, at once or when the claim is stale.
-        if let Err(fault) = app.store.release_idempotency(claim).await {
-            tracing::warn!(event_type = "idempotency", event_result = "failed", "a claim is kept: {fault}");
+    if let Some(mut held) = held {
+        match answer {
+            Ok(_) => held.keep(),
+            Err(_) => held.release().await,
         }
     }
     answer

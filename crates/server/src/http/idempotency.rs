@@ -1,6 +1,8 @@
 //! Idempotency (G-6): the same request with the same key gets the same answer, another one is refused, and the answer
 //! is committed together with what it is about.
 
+use std::sync::Arc;
+
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -12,6 +14,7 @@ use countersign_core::{
     refusal::{Code, Refusal},
 };
 use countersign_store::rows::{IdempotencyClaim, IdempotencyState, StoredAnswer};
+use tokio::runtime::Handle;
 
 use crate::{
     app::App,
@@ -30,9 +33,51 @@ const SLACK_S: i64 = 5;
 /// What to do with a request.
 pub enum Claimed {
     /// The work, and answer this claim.
-    Work(IdempotencyClaim),
+    Work(Held),
     /// Nothing: this is the answer of the first time.
     Replay(Answer),
+}
+
+/// A claim that a request works under. What ends without an answer (a refusal, a time-out, a caller that went away) has
+/// committed nothing under it and cannot any more: the key is given free, to be tried again.
+pub struct Held {
+    app: Arc<App>,
+    claim: Option<IdempotencyClaim>,
+}
+
+impl Held {
+    /// The claim, for whoever answers it.
+    pub fn claim(&self) -> Option<&IdempotencyClaim> {
+        self.claim.as_ref()
+    }
+
+    /// The key stays taken: the answer was committed, or it is another request's.
+    pub fn keep(&mut self) {
+        self.claim = None;
+    }
+
+    /// Gives the key free now; if that fails, it is free when the claim is stale.
+    pub async fn release(mut self) {
+        if let Some(claim) = self.claim.take() {
+            release(&self.app, &claim).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Without a runtime the server is ending, and the claim with its time.
+        if let (Some(claim), Ok(runtime)) = (self.claim.take(), Handle::try_current()) {
+            let app = Arc::clone(&self.app);
+            runtime.spawn(async move { release(&app, &claim).await });
+        }
+    }
+}
+
+async fn release(app: &App, claim: &IdempotencyClaim) {
+    if let Err(fault) = app.store.release_idempotency(claim).await {
+        tracing::warn!(event_type = "idempotency", event_result = "failed", "a claim is kept: {fault}");
+    }
 }
 
 fn key_of(headers: &HeaderMap) -> Result<String, Refusal> {
@@ -58,7 +103,7 @@ fn key_of(headers: &HeaderMap) -> Result<String, Refusal> {
 
 /// Claims the key of a request whose target and body have this fingerprint.
 pub async fn claim(
-    app: &App,
+    app: &Arc<App>,
     principal: &Principal,
     headers: &HeaderMap,
     fingerprint: Digest,
@@ -77,8 +122,14 @@ pub async fn claim(
         expires_at: app.now().plus_s(limits::IDEMPOTENCY_S),
         stale_after_ms: (i64::from(app.config.server.request_s) + SLACK_S) * 1_000,
     };
-    match app.store.claim_idempotency(&claim).await? {
-        IdempotencyState::Claimed => Ok(Claimed::Work(claim)),
+    // Held from now on: the store may take the claim when nobody waits for it any more.
+    let mut held = Held { app: Arc::clone(app), claim: Some(claim.clone()) };
+    let state = app.store.claim_idempotency(&claim).await?;
+    if !matches!(state, IdempotencyState::Claimed) {
+        held.keep();
+    }
+    match state {
+        IdempotencyState::Claimed => Ok(Claimed::Work(held)),
         IdempotencyState::Answered(stored) => Ok(Claimed::Replay(opened(app, &claim, stored).await?)),
         IdempotencyState::InFlight => Err(Refusal::new(
             Code::IdempotencyInFlight,

@@ -7,10 +7,9 @@ mod seal;
 
 use std::{sync::Arc, time::Duration};
 
-use countersign_core::time::Time;
 use countersign_store::{
     Batch, Fault as StoreFault,
-    rows::{JobRow, Work},
+    rows::{JobRow, PutBack, Work},
 };
 use tokio::{
     sync::watch,
@@ -39,7 +38,7 @@ const PATIENT_ATTEMPTS: u32 = 20;
 enum Ended {
     /// Done, in the commit that did it.
     Done,
-    /// To be tried again after so many milliseconds, for a reason that is no failure.
+    /// To be tried again after so many milliseconds, for a reason that is no failure: this was no attempt.
     Later(i64, &'static str),
 }
 
@@ -156,7 +155,7 @@ async fn work(app: Arc<App>, job: JobRow) {
         match ended {
             Ok(Ended::Done) => tracing::info!(event_type = "job", event_result = "done"),
             Ok(Ended::Later(wait_ms, reason)) => {
-                put_back(&app, &job, app.now().plus_ms(wait_ms), reason).await;
+                put_back(&app, &job, wait_ms, reason, false).await;
             }
             Err(Failure::Broken(Fault::LeaseLost(what))) => {
                 tracing::warn!(event_type = "job", event_result = "lease_lost", what);
@@ -164,8 +163,7 @@ async fn work(app: Arc<App>, job: JobRow) {
             Err(failure) => {
                 tracing::error!(event_type = "job", event_result = "fault", fault = %failure);
                 let [roll] = app.draw::<1>();
-                let due_at = app.now().plus_ms(retry_in_ms(&failure, job.attempt_count, roll));
-                put_back(&app, &job, due_at, "fault").await;
+                put_back(&app, &job, retry_in_ms(&failure, job.attempt_count, roll), "fault", true).await;
             }
         }
     }
@@ -187,8 +185,10 @@ fn retry_in_ms(failure: &Failure, attempt_count: u32, roll: u8) -> i64 {
     wait_ms / 2 + wait_ms / 2 * i64::from(roll) / 255
 }
 
-async fn put_back(app: &App, job: &JobRow, due_at: Time, reason: &str) {
-    match app.store.retry_job(job, due_at, reason).await {
+async fn put_back(app: &App, job: &JobRow, wait_ms: i64, reason: &str, was_attempt: bool) {
+    let due_at = app.now().plus_ms(wait_ms);
+    let back = PutBack { due_at, reason: reason.to_owned(), was_attempt };
+    match app.store.put_back_job(job, &back).await {
         Ok(true) => tracing::info!(event_type = "job", event_result = "later", reason, due_at = %due_at),
         Ok(false) => tracing::warn!(event_type = "job", event_result = "lease_lost"),
         Err(fault) => tracing::error!(event_type = "job", event_result = "fault", fault = %fault),

@@ -143,7 +143,7 @@ pub async fn look(
         seal_certificate_sha256: app.keys.seal_certificate_sha256,
     };
     if let Err(refusal) = decide(envelope, &opened.folded, opening(&link, session), &context) {
-        let about = ended(refusal.code, &opened, &link);
+        let about = ended(refusal.code, &opened, &link, app.now());
         let problem = Problem::from(refusal);
         return Err(match about {
             Some(about) => problem.about(about),
@@ -157,8 +157,12 @@ pub async fn look(
     Ok(Json(answer).into_response())
 }
 
-/// What stands in the answer for an envelope that has ended: whoever has its link may know what it was.
-fn ended(code: Code, opened: &Opened, link: &LinkRow) -> Option<About> {
+/// What stands in the answer for an envelope that has ended: whoever has its link, and has it in time, may know what it
+/// was.
+fn ended(code: Code, opened: &Opened, link: &LinkRow, now: Time) -> Option<About> {
+    if link.expires_at <= now {
+        return None;
+    }
     let state = &opened.folded.state;
     let contents =
         state.contents().filter(|_| matches!(code, Code::Declined | Code::Voided | Code::Expired))?;

@@ -31,7 +31,7 @@ use super::{
     ceremony::Ceremony,
     code::Plain,
     consent,
-    filled::{self, Filled},
+    filled::ByOthers,
     frame::Frame,
     step::Step,
     strict::{self, Caller, Id},
@@ -72,7 +72,8 @@ struct ForScripts<'a> {
     documents: Vec<DocumentForScripts<'a>>,
     fields: Vec<&'a Field>,
     /// What others have filled in by now.
-    filled: Vec<Filled<'a>>,
+    #[serde(flatten)]
+    by_others: ByOthers<'a>,
 }
 
 #[derive(Serialize)]
@@ -108,7 +109,7 @@ pub async fn show(
 fn for_scripts(ceremony: &Ceremony) -> Result<String, Fault> {
     let (contents, recipient) = (ceremony.contents()?, ceremony.recipient()?);
     let underway = ceremony.opened.folded.state.underway();
-    let filled = underway.map(|underway| filled::by_others(underway, &ceremony.opened.events, recipient.id));
+    let by_others = underway.map(|underway| ByOthers::new(underway, &ceremony.opened.events, recipient.id));
     let name = told(&recipient.name);
     let documents = contents.documents.iter().map(|document| DocumentForScripts {
         id: document.id,
@@ -129,7 +130,7 @@ fn for_scripts(ceremony: &Ceremony) -> Result<String, Fault> {
         pdfjs: Assets.pdfjs(),
         documents: documents.collect(),
         fields: contents.fields_of(recipient.id).collect(),
-        filled: filled.unwrap_or_default(),
+        by_others: by_others.unwrap_or_default(),
     };
     serde_json::to_string(&all).map_err(|error| Fault::Task(format!("the ceremony as JSON: {error}")))
 }

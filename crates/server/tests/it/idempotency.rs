@@ -5,7 +5,7 @@ use countersign_store::rows::{IdempotencyClaim, IdempotencyState};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{Key, TestApp, envelope_of, logged, pdf};
+use crate::app::{Key, Options, TestApp, envelope_of, logged, pdf};
 
 async fn post(
     test: &TestApp,
@@ -125,6 +125,31 @@ async fn a_refusal_stays_a_refusal_when_its_key_cannot_be_freed() {
     let (status, _, _) = post(&test, &key, "k", "/v1/envelopes", &body).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     test.finish().await;
+}
+
+/// G-6: a request that came to nothing in time has done nothing, and its key is free for the next attempt.
+#[tokio::test]
+async fn a_request_that_took_too_long_frees_its_key() {
+    let options = Options { configure: |config| config.server.request_s = 1, ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let body = envelope_of(&document);
+    let beside =
+        rusqlite::Connection::open(test.app.config.server.data_dir.join("countersign.sqlite")).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (status, _, problem) = post(&test, &key, "k", "/v1/envelopes", &body).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::REQUEST_TIMEOUT, &json!("request_timeout")));
+    beside.execute_batch("ROLLBACK").unwrap();
+    // The clock stands still, so that no claim grows stale. The key is freed beside the answer, at most a moment later.
+    let mut answers = Vec::new();
+    while answers.len() < 50 && answers.last() != Some(&StatusCode::CREATED) {
+        answers.push(post(&test, &key, "k", "/v1/envelopes", &body).await.0);
+    }
+    assert_eq!(answers.pop(), Some(StatusCode::CREATED), "{answers:?}");
+    let list = test.get_json(&key, "/v1/envelopes").await;
+    assert_eq!(list["envelopes"].as_array().unwrap().len(), 1);
+    test.finish_without_worker().await;
 }
 
 #[tokio::test]

@@ -73,17 +73,24 @@ async fn page(http: &Client, link: &str, path: &str) -> String {
     page.replace("&#34;", "\"").replace("&#39;", "'")
 }
 
-/// What the page hands its scripts of what others have filled in: label, whose, value and method of the mark.
-fn filled(page: &str) -> Vec<(String, String, Value, Value)> {
+/// What the page hands its scripts.
+fn handed(page: &str) -> Value {
     let (_, rest) = page.split_once("data-ceremony=\"").unwrap();
-    let (_, rest) = rest.split_once("\"filled\":").unwrap();
-    let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-    let filled = values.next().unwrap().unwrap();
+    serde_json::Deserializer::from_str(rest).into_iter::<Value>().next().unwrap().unwrap()
+}
+
+/// What others have filled in: label, whose, value and method of the mark.
+fn filled(page: &str) -> Vec<(String, String, Value, Value)> {
+    let handed = handed(page);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let one = |one: &Value| {
-        (text(&one["field"]["label"]), text(&one["by"]), one["value"].clone(), one["mark"]["method"].clone())
+        let mark = match one["field"]["kind"]["kind"].as_str().unwrap() {
+            "signature" => handed["marks"][text(&one["field"]["recipient"])]["method"].clone(),
+            _ => Value::Null,
+        };
+        (text(&one["field"]["label"]), text(&one["by"]), one["value"].clone(), mark)
     };
-    filled.as_array().unwrap().iter().map(one).collect()
+    handed["filled"].as_array().unwrap().iter().map(one).collect()
 }
 
 /// E-7: a later signer sees what stands above her signature; what is not there yet is not shown.
@@ -98,6 +105,7 @@ async fn a_later_signer_sees_what_an_earlier_one_has_filled_in() {
         field(0, "checkbox", "Seen", 90.0),
         field(0, "company", "Company", 140.0),
         field(0, "signature", "Signature", 190.0),
+        field(0, "signature", "Signature again", 290.0),
         field(1, "title", "Title of Bob", 40.0),
         field(1, "signature", "Signature of Bob", 190.0),
     ]);
@@ -118,8 +126,11 @@ async fn a_later_signer_sees_what_an_earlier_one_has_filled_in() {
         // A box that was left unticked stands there too; an empty text does not.
         by_ada("Seen", Value::Null, Value::Null),
         by_ada("Signature", json!("Ada Lovelace"), json!("drawn")),
+        by_ada("Signature again", json!("Ada Lovelace"), json!("drawn")),
     ];
     assert_eq!(filled(&second), expected);
+    let strokes = serde_json::to_string(&drawing()).unwrap();
+    assert_eq!(second.matches(&strokes).count(), 1, "a drawing is sent once for all its fields");
     test.finish().await;
 }
 
@@ -259,13 +270,20 @@ async fn the_link_of_an_ended_envelope_names_its_sender_and_title_and_no_other_l
     let (status, _) = test.post_json(&key, &format!("/v1/envelopes/{envelope}/void"), &json!({})).await;
     assert_eq!(status, StatusCode::OK);
     let (base, secret) = link.split_once('#').unwrap();
-    for (secret, status) in [(secret, StatusCode::GONE), ("csl_wrong", StatusCode::NOT_FOUND)] {
+    let late_s = countersign_core::limits::LINK_S;
+    let asked = [
+        (0, secret, StatusCode::GONE, true),
+        (0, "csl_wrong", StatusCode::NOT_FOUND, false),
+        (late_s, secret, StatusCode::GONE, false),
+    ];
+    for (later_s, secret, status, is_told) in asked {
+        test.clock.forward_s(later_s);
         let open = test.browser().post(format!("{base}/open")).header("Origin", PUBLIC_URL);
         let answer = open.json(&json!({ "secret": secret })).send().await.unwrap();
         assert_eq!(answer.status(), status);
         let answer: Value = answer.json().await.unwrap();
         let about = json!({ "organization": "Harbour Mills", "title": "Lease of the old mill", "sandbox": true, "by_you": false });
-        let told = if status == StatusCode::GONE { about } else { Value::Null };
+        let told = if is_told { about } else { Value::Null };
         assert_eq!((&answer["about"], answer["code"] == "voided"), (&told, status == StatusCode::GONE));
     }
     test.finish_without_worker().await;

@@ -1,6 +1,7 @@
 //! Time and endings: what closes an envelope, a link, a session, a code, an API key, a lease; and how jobs come again.
 
 use countersign_core::limits;
+use countersign_store::rows::PutBack;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -218,7 +219,8 @@ async fn a_forgotten_lease_is_taken_over_when_it_ends_and_its_first_holder_chang
     test.clock.forward_s(2);
     assert_eq!(test.work().await, 1);
     assert_eq!(letters(&test, &key, ADA).await.len(), 1);
-    let put_back = test.app.store.retry_job(&killed[0], test.app.now(), "killed").await.unwrap();
+    let back = PutBack { due_at: test.app.now(), reason: "killed".to_owned(), was_attempt: true };
+    let put_back = test.app.store.put_back_job(&killed[0], &back).await.unwrap();
     assert!(!put_back, "the job is not the first holder's any more");
     assert_eq!(test.work().await, 0);
     test.finish().await;

@@ -21,7 +21,7 @@ use crate::{
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, Stream, TileRow,
+        PutBack, SessionRow, Stream, TileRow,
     },
     work::Work,
 };
@@ -227,13 +227,14 @@ impl Store for Memory {
         Ok(self.state().claim_jobs(now, lease_ms, limit))
     }
 
-    async fn retry_job(&self, job: &JobRow, due_at: Time, _error_code: &str) -> Result<bool, Fault> {
+    async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {
         let mut state = self.state();
         let Some(held) = state.jobs.get_mut(&job.job).filter(|held| held.is_leased_as(job.fence)) else {
             return Ok(false);
         };
-        held.due_at = due_at;
+        held.due_at = back.due_at;
         held.leased = false;
+        held.attempt_count -= u32::from(!back.was_attempt);
         Ok(true)
     }
 

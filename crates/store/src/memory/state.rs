@@ -27,7 +27,7 @@ pub(super) struct HeldJob {
     new: NewJob,
     pub(super) due_at: Time,
     pub(super) leased: bool,
-    attempt_count: u32,
+    pub(super) attempt_count: u32,
     fence: u64,
 }
 

@@ -35,7 +35,7 @@ use crate::{
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, Stream, TileRow,
+        PutBack, SessionRow, Stream, TileRow,
     },
     work::Work,
 };
@@ -328,9 +328,10 @@ impl Store for Postgres {
         rows.iter().map(|row| cells::job(&PostgresCells { table: "jobs", row })).collect()
     }
 
-    async fn retry_job(&self, job: &JobRow, due_at: Time, error_code: &str) -> Result<bool, Fault> {
+    async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {
         let id = job.job.as_bytes().to_vec();
-        let call = call!(sql::RETRY_JOB, id, signed(job.fence)?, due_at.unix_ms(), error_code.to_owned());
+        let (fence, due_at) = (signed(job.fence)?, back.due_at.unix_ms());
+        let call = call!(sql::PUT_BACK_JOB, id, fence, due_at, back.reason.clone(), back.was_attempt);
         let client = connection::connection(&self.readers).await?;
         Ok(execute(&client, &call).await.map_err(|error| fault(&error))? > 0)
     }

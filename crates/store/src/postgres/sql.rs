@@ -96,7 +96,8 @@ statements! {
             RETURNING jobs.job, organization, environment, work, correlation, attempt_count, fence,
                 due.due_at AS was_due)
         SELECT * FROM leased ORDER BY was_due, job";
-    RETRY_JOB = "UPDATE jobs SET due_at = $3, leased = false, error_code = $4
+    PUT_BACK_JOB = "UPDATE jobs SET due_at = $3, leased = false, put_back_reason = $4,
+            attempt_count = attempt_count - CASE WHEN $5::boolean THEN 0 ELSE 1 END
         WHERE job = $1 AND fence = $2 AND leased";
     FINISH_JOB = "DELETE FROM jobs WHERE job = $1 AND fence = $2 AND leased";
     NEXT_DUE = "SELECT due_at FROM jobs ORDER BY due_at LIMIT 1";

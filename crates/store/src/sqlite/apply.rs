@@ -12,7 +12,9 @@ use crate::{
     cells::{self, Cells as _, signed},
     fault::Fault,
     limits::{SWEPT_ROWS, swept_before},
-    rows::{FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, NewJob, TileRow},
+    rows::{
+        FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, NewJob, PutBack, TileRow,
+    },
 };
 
 /// The tenant columns as parameters.
@@ -326,14 +328,10 @@ pub(super) fn lease_jobs(
 }
 
 /// Puts a job back.
-pub(super) fn retry_job(
-    connection: &Connection,
-    job: &JobRow,
-    due_at: Time,
-    error_code: &str,
-) -> Result<bool, Fault> {
-    let values = params![job.job.as_bytes(), signed(job.fence)?, due_at.unix_ms(), error_code];
-    Ok(execute(connection, sql::RETRY_JOB, values)? > 0)
+pub(super) fn put_back_job(connection: &Connection, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {
+    let (fence, due_at) = (signed(job.fence)?, back.due_at.unix_ms());
+    let values = params![job.job.as_bytes(), fence, due_at, back.reason, back.was_attempt];
+    Ok(execute(connection, sql::PUT_BACK_JOB, values)? > 0)
 }
 
 /// Makes the log longer.

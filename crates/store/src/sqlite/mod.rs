@@ -32,7 +32,7 @@ use crate::{
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, Stream, TileRow,
+        PutBack, SessionRow, Stream, TileRow,
     },
     work::Work,
 };
@@ -359,9 +359,9 @@ impl Store for Sqlite {
         self.writer.write(move |connection| apply::lease_jobs(connection, now, lease_ms, limit)).await
     }
 
-    async fn retry_job(&self, job: &JobRow, due_at: Time, error_code: &str) -> Result<bool, Fault> {
-        let (job, error_code) = (job.clone(), error_code.to_owned());
-        self.writer.write(move |connection| apply::retry_job(connection, &job, due_at, &error_code)).await
+    async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {
+        let (job, back) = (job.clone(), back.clone());
+        self.writer.write(move |connection| apply::put_back_job(connection, &job, &back)).await
     }
 
     async fn next_due(&self) -> Result<Option<Time>, Fault> {

@@ -81,7 +81,8 @@ statements! {
     LEASE_JOB = "UPDATE jobs SET due_at = ?2, leased = 1, attempt_count = attempt_count + 1, fence = fence + 1
         WHERE job = ?1
         RETURNING job, organization, environment, work, correlation, attempt_count, fence";
-    RETRY_JOB = "UPDATE jobs SET due_at = ?3, leased = 0, error_code = ?4
+    PUT_BACK_JOB = "UPDATE jobs SET due_at = ?3, leased = 0, put_back_reason = ?4,
+            attempt_count = attempt_count - (NOT ?5)
         WHERE job = ?1 AND fence = ?2 AND leased = 1";
     FINISH_JOB = "DELETE FROM jobs WHERE job = ?1 AND fence = ?2 AND leased = 1";
     NEXT_DUE = "SELECT due_at FROM jobs ORDER BY due_at LIMIT 1";

@@ -10,7 +10,8 @@ use countersign_store::{
     Batch, CommitError, Fault, Store,
     batch::{Append, Row},
     rows::{
-        EnvelopeQuery, FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, TileRow,
+        EnvelopeQuery, FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, PutBack,
+        TileRow,
     },
 };
 
@@ -38,7 +39,7 @@ pub(crate) enum Command {
     Claim { of: u64, key: u64, fingerprint: u64, claim: u64, now: Time },
     Release { of: u64, key: u64, claim: u64 },
     Lease { now: Time, lease_ms: i64, limit: usize },
-    Retry { held: u64, due_at: Time },
+    PutBack { held: u64, due_at: Time, was_attempt: bool },
     NextDue,
     NextLeaves { limit: usize },
     Publish { count: usize, wrong_size: bool, wrong_leaf: bool, width: u64 },
@@ -79,7 +80,11 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
             let now = if dice.below(12) == 0 { now.plus_s(86_400) } else { now };
             Command::Lease { now, lease_ms: 40, limit: dice.size(4) }
         }
-        34 => Command::Retry { held: dice.below(6), due_at: rows::at(step * 10 + dice.below(80)) },
+        34 => Command::PutBack {
+            held: dice.below(6),
+            due_at: rows::at(step * 10 + dice.below(80)),
+            was_attempt: dice.below(2) == 0,
+        },
         35 => Command::NextDue,
         36 => Command::NextLeaves { limit: dice.size(5) },
         37 => Command::Publish {
@@ -251,8 +256,11 @@ impl Runner {
                 self.held.extend(leased.as_ref().unwrap().iter().cloned());
                 told(leased)
             }
-            Command::Retry { held, due_at } => match self.held(held) {
-                Some(job) => told(store.retry_job(job, due_at, "smtp_refused").await),
+            Command::PutBack { held, due_at, was_attempt } => match self.held(held) {
+                Some(job) => {
+                    let back = PutBack { due_at, reason: "smtp_refused".to_owned(), was_attempt };
+                    told(store.put_back_job(job, &back).await)
+                }
                 None => String::new(),
             },
             Command::NextDue => told(store.next_due().await),

@@ -1,10 +1,12 @@
-//! What ended goes away with the next look for jobs, and not before its time.
+//! What ended goes away with the next look for jobs, and not before its time; what was put back comes again.
 
 use std::sync::Arc;
 
 use countersign_core::id::{ApiKeyId, CodeId, SessionId};
 use countersign_store::{
-    Batch, CommitError, Memory, Postgres, Sqlite, Store, rows::IdempotencyState, testing,
+    Batch, CommitError, Memory, Postgres, Sqlite, Store,
+    rows::{IdempotencyState, PutBack},
+    testing,
 };
 
 use crate::rows;
@@ -84,5 +86,23 @@ async fn an_api_key_that_was_ended_has_ended() {
         assert_eq!(listed, [(key, rows::at(50)), (ApiKeyId::from_bytes(rows::bytes(2)), rows::at(90))]);
         let found = store.api_key(&rows::token("key", 1)).await.unwrap().unwrap();
         assert_eq!(found.expires_at, rows::at(50));
+    }
+}
+
+/// A job that waits for its turn again and again is not believed to fail: its first failure is tried again soon.
+#[tokio::test]
+async fn a_lease_that_only_waited_is_no_attempt() {
+    let (_folder, stores) = stores().await;
+    for store in stores {
+        let batch = Batch { jobs: vec![rows::job(0, 1, rows::at(0))], ..Batch::default() };
+        store.commit(batch).await.unwrap();
+        let mut attempts = Vec::new();
+        for was_attempt in [false, false, true, true] {
+            let job = store.claim_jobs(rows::at(0), 10, 1).await.unwrap().remove(0);
+            let back = PutBack { due_at: rows::at(0), reason: "full".to_owned(), was_attempt };
+            assert!(store.put_back_job(&job, &back).await.unwrap());
+            attempts.push(job.attempt_count);
+        }
+        assert_eq!(attempts, [1, 1, 1, 2]);
     }
 }

@@ -215,6 +215,6 @@ CREATE TABLE jobs (
     leased        BOOLEAN NOT NULL,
     attempt_count BIGINT NOT NULL,
     fence         BIGINT NOT NULL,
-    error_code    TEXT
+    put_back_reason    TEXT
 );
 CREATE INDEX jobs_by_due ON jobs (due_at, job);

@@ -218,6 +218,6 @@ CREATE TABLE jobs (
     leased        INTEGER NOT NULL,
     attempt_count INTEGER NOT NULL,
     fence         INTEGER NOT NULL,
-    error_code    TEXT
+    put_back_reason    TEXT
 ) STRICT;
 CREATE INDEX jobs_by_due ON jobs (due_at, job);
