@@ -49,20 +49,33 @@ pub struct About {
 }
 
 impl About {
-    /// A subject, which says first that all this is a test where it is one.
-    fn subject(&self, subject: &str) -> String {
-        if self.is_sandbox { format!("[Sandbox] {subject}") } else { subject.to_owned() }
+    /// What the templates show. The subject says first that all this is a test where it is one.
+    fn shared(&self, subject: &str) -> Shared<'_> {
+        Shared {
+            subject: if self.is_sandbox { format!("[Sandbox] {subject}") } else { subject.to_owned() },
+            is_sandbox: self.is_sandbox,
+            to_name: self.to_name.disclose(),
+            organization: &self.organization,
+            title: self.title.disclose(),
+            envelope: self.envelope.to_string(),
+            checkpoint: self.checkpoint.as_deref(),
+        }
     }
 }
 
-#[derive(Template)]
-#[template(path = "mail/link.txt")]
-struct LinkText<'a> {
+/// What the templates of all letters show.
+struct Shared<'a> {
+    subject: String,
+    is_sandbox: bool,
     to_name: &'a str,
     organization: &'a str,
     title: &'a str,
     envelope: String,
     checkpoint: Option<&'a str>,
+}
+
+/// Asks a recipient to act.
+struct LinkLetter<'a> {
     verb: &'a str,
     task: &'a str,
     message: Option<&'a str>,
@@ -70,99 +83,55 @@ struct LinkText<'a> {
     expires: String,
 }
 
-#[derive(Template)]
-#[template(path = "mail/link.html")]
-struct LinkHtml<'a> {
-    subject: &'a str,
-    is_sandbox: bool,
-    to_name: &'a str,
-    organization: &'a str,
-    title: &'a str,
-    envelope: String,
-    checkpoint: Option<&'a str>,
-    verb: &'a str,
-    task: &'a str,
-    message: Option<&'a str>,
-    link: &'a str,
-    expires: String,
-}
-
-#[derive(Template)]
-#[template(path = "mail/code.txt")]
-struct CodeText<'a> {
-    to_name: &'a str,
-    organization: &'a str,
-    title: &'a str,
-    envelope: String,
-    checkpoint: Option<&'a str>,
+/// Brings a one-time code.
+struct CodeLetter<'a> {
     code: &'a str,
 }
 
-#[derive(Template)]
-#[template(path = "mail/code.html")]
-struct CodeHtml<'a> {
-    subject: &'a str,
-    is_sandbox: bool,
-    to_name: &'a str,
-    organization: &'a str,
-    title: &'a str,
-    envelope: String,
-    checkpoint: Option<&'a str>,
-    code: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "mail/receipt.txt")]
-struct ReceiptText<'a> {
-    to_name: &'a str,
-    organization: &'a str,
-    title: &'a str,
-    envelope: String,
-    checkpoint: Option<&'a str>,
+/// Brings a link to the receipt.
+struct ReceiptLetter<'a> {
     is_complete: bool,
     link: &'a str,
     expires: String,
 }
 
-#[derive(Template)]
-#[template(path = "mail/receipt.html")]
-struct ReceiptHtml<'a> {
-    subject: &'a str,
-    is_sandbox: bool,
-    to_name: &'a str,
-    organization: &'a str,
-    title: &'a str,
-    envelope: String,
-    checkpoint: Option<&'a str>,
-    is_complete: bool,
-    link: &'a str,
-    expires: String,
-}
-
-#[derive(Template)]
-#[template(path = "mail/ended.txt")]
-struct EndedText<'a> {
-    to_name: &'a str,
-    organization: &'a str,
-    title: &'a str,
-    envelope: String,
-    checkpoint: Option<&'a str>,
+/// Tells that the envelope ended without being completed.
+struct EndedLetter<'a> {
     is_voided: bool,
     reason: Option<&'a str>,
 }
 
-#[derive(Template)]
-#[template(path = "mail/ended.html")]
-struct EndedHtml<'a> {
-    subject: &'a str,
-    is_sandbox: bool,
-    to_name: &'a str,
-    organization: &'a str,
-    title: &'a str,
-    envelope: String,
-    checkpoint: Option<&'a str>,
-    is_voided: bool,
-    reason: Option<&'a str>,
+macro_rules! templates {
+    ($($letter:ident = $text:tt, $html:tt;)*) => {$(
+        impl $letter<'_> {
+            fn write(&self, about: &About, subject: &str) -> Result<Letter, MailFault> {
+                #[derive(Template)]
+                #[template(path = $text)]
+                struct Text<'a> {
+                    shared: &'a Shared<'a>,
+                    letter: &'a $letter<'a>,
+                }
+
+                #[derive(Template)]
+                #[template(path = $html)]
+                struct Html<'a> {
+                    shared: &'a Shared<'a>,
+                    letter: &'a $letter<'a>,
+                }
+
+                let shared = &about.shared(subject);
+                let (text, html) = (Text { shared, letter: self }, Html { shared, letter: self });
+                Ok(Letter::of(shared, &text.render()?, html.render()?))
+            }
+        }
+    )*};
+}
+
+templates! {
+    LinkLetter = "mail/link.txt", "mail/link.html";
+    CodeLetter = "mail/code.txt", "mail/code.html";
+    ReceiptLetter = "mail/receipt.txt", "mail/receipt.html";
+    EndedLetter = "mail/ended.txt", "mail/ended.html";
 }
 
 /// Why a mail could not be written.
@@ -191,63 +160,22 @@ impl Letter {
         link: &Secret<String>,
         expires_at: Time,
     ) -> Result<Self, MailFault> {
-        let (verb, task) = (words::verb(role), words::task(role));
-        let subject =
-            about.subject(&format!("{} asks you to {verb} “{}”", about.organization, about.title.disclose()));
-        let (to_name, organization, title) =
-            (about.to_name.disclose(), &about.organization, about.title.disclose());
-        let (envelope, expires) = (about.envelope.to_string(), expires_at.in_utc());
-        let checkpoint = about.checkpoint.as_deref();
-        let message = message.map(|message| message.disclose().as_str());
-        let link = link.expose();
-        let text = LinkText {
-            to_name,
-            organization,
-            title,
-            envelope: envelope.clone(),
-            checkpoint,
+        let verb = words::verb(role);
+        let letter = LinkLetter {
             verb,
-            task,
-            message,
-            link,
-            expires: expires.clone(),
+            task: words::task(role),
+            message: message.map(|message| message.disclose().as_str()),
+            link: link.expose(),
+            expires: expires_at.in_utc(),
         };
-        let html = LinkHtml {
-            subject: &subject,
-            is_sandbox: about.is_sandbox,
-            to_name,
-            organization,
-            title,
-            envelope,
-            checkpoint,
-            verb,
-            task,
-            message,
-            link,
-            expires,
-        };
-        Self::from_templates(about, &subject, &text, &html)
+        let subject = format!("{} asks you to {verb} “{}”", about.organization, about.title.disclose());
+        letter.write(about, &subject)
     }
 
     /// Brings a one-time code.
     pub fn code(about: &About, code: &Secret<String>) -> Result<Self, MailFault> {
-        let subject = about.subject(&format!("Your code for “{}”", about.title.disclose()));
-        let (to_name, organization, title) =
-            (about.to_name.disclose(), &about.organization, about.title.disclose());
-        let (envelope, checkpoint, code) =
-            (about.envelope.to_string(), about.checkpoint.as_deref(), code.expose());
-        let text = CodeText { to_name, organization, title, envelope: envelope.clone(), checkpoint, code };
-        let html = CodeHtml {
-            subject: &subject,
-            is_sandbox: about.is_sandbox,
-            to_name,
-            organization,
-            title,
-            envelope,
-            checkpoint,
-            code,
-        };
-        Self::from_templates(about, &subject, &text, &html)
+        let subject = format!("Your code for “{}”", about.title.disclose());
+        CodeLetter { code: code.expose() }.write(about, &subject)
     }
 
     /// Brings a link to the receipt, and tells that all is done where it is.
@@ -263,90 +191,30 @@ impl Letter {
         } else {
             format!("Your receipt of “{title}”")
         };
-        let subject = about.subject(&subject);
-        let (to_name, organization, title) =
-            (about.to_name.disclose(), &about.organization, about.title.disclose());
-        let (envelope, checkpoint, link) =
-            (about.envelope.to_string(), about.checkpoint.as_deref(), link.expose());
-        let expires = expires_at.in_utc();
-        let text = ReceiptText {
-            to_name,
-            organization,
-            title,
-            envelope: envelope.clone(),
-            checkpoint,
-            is_complete,
-            link,
-            expires: expires.clone(),
-        };
-        let html = ReceiptHtml {
-            subject: &subject,
-            is_sandbox: about.is_sandbox,
-            to_name,
-            organization,
-            title,
-            envelope,
-            checkpoint,
-            is_complete,
-            link,
-            expires,
-        };
-        Self::from_templates(about, &subject, &text, &html)
+        let letter = ReceiptLetter { is_complete, link: link.expose(), expires: expires_at.in_utc() };
+        letter.write(about, &subject)
     }
 
     /// Tells that the sender withdrew what it had asked, and why if it said so.
     pub fn voided(about: &About, reason: Option<&Personal<String>>) -> Result<Self, MailFault> {
         let subject = format!("{} withdrew “{}”", about.organization, about.title.disclose());
-        Self::ended(about, &subject, true, reason.map(|reason| reason.disclose().as_str()))
+        let reason = reason.map(|reason| reason.disclose().as_str());
+        EndedLetter { is_voided: true, reason }.write(about, &subject)
     }
 
     /// Tells that a recipient declined, which closed the envelope for all. The reason is for the sender.
     pub fn declined(about: &About) -> Result<Self, MailFault> {
         let subject = format!("“{}” was declined", about.title.disclose());
-        Self::ended(about, &subject, false, None)
+        EndedLetter { is_voided: false, reason: None }.write(about, &subject)
     }
 
-    fn ended(about: &About, subject: &str, is_voided: bool, reason: Option<&str>) -> Result<Self, MailFault> {
-        let (to_name, organization, title) =
-            (about.to_name.disclose(), &about.organization, about.title.disclose());
-        let (envelope, checkpoint) = (about.envelope.to_string(), about.checkpoint.as_deref());
-        let subject = &about.subject(subject);
-        let text = EndedText {
-            to_name,
-            organization,
-            title,
-            envelope: envelope.clone(),
-            checkpoint,
-            is_voided,
-            reason,
-        };
-        let html = EndedHtml {
-            subject,
-            is_sandbox: about.is_sandbox,
-            to_name,
-            organization,
-            title,
-            envelope,
-            checkpoint,
-            is_voided,
-            reason,
-        };
-        Self::from_templates(about, subject, &text, &html)
-    }
-
-    fn from_templates(
-        about: &About,
-        subject: &str,
-        text: &impl Template,
-        html: &impl Template,
-    ) -> Result<Self, MailFault> {
-        let text = text.render()?;
-        let text = if about.is_sandbox { format!("{}\n\n{text}", words::SANDBOX) } else { text };
-        Ok(Self {
-            subject: Personal::new(subject.to_owned()),
+    fn of(shared: &Shared<'_>, text: &str, html: String) -> Self {
+        let text = if shared.is_sandbox { format!("{}\n\n{text}", words::SANDBOX) } else { text.to_owned() };
+        Self {
+            subject: Personal::new(shared.subject.clone()),
             text: Secret::new(text),
-            html: Secret::new(html.render()?),
-        })
+            html: Secret::new(html),
+        }
     }
 }
 

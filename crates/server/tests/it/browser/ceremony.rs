@@ -20,6 +20,16 @@ pub(crate) async fn open_reader(browser: &Browser, link: &str) {
     agree(browser).await;
 }
 
+/// From the open reader to the review.
+pub(crate) async fn review(browser: &Browser) {
+    browser.click("#to-review").await;
+    browser.until("document.activeElement.matches('.field button')").await;
+    browser.click(".field button").await;
+    adopt(browser).await;
+    browser.click("#to-review").await;
+    browser.until("!document.getElementById('review').hidden").await;
+}
+
 pub(crate) async fn agree(browser: &Browser) {
     browser.click("#agree").await;
     browser.click("#consent-form button").await;

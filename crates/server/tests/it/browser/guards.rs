@@ -23,9 +23,7 @@ async fn notice(browser: &Browser, code: &str) {
 /// S-2: declining is possible from the reader, with a reason, and closes the envelope.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recipient_declines_with_a_reason() {
-    let scene = Scene::sent(Factor::Link, one_signature()).await;
-    let browser = Browser::start(1280, 900).await;
-    open_reader(&browser, &scene.link(0).await).await;
+    let (scene, browser) = Scene::at_reader().await;
     browser.click("footer a").await;
     browser.until_at("/decline").await;
     browser.check("decline").await;
@@ -89,9 +87,7 @@ async fn five_wrong_codes_lock_and_a_code_works_in_its_own_browser_only() {
 /// E-8: a scanner that GETs and HEADs every address changes nothing, with and without a session.
 #[tokio::test(flavor = "multi_thread")]
 async fn reading_every_address_changes_nothing() {
-    let scene = Scene::sent(Factor::Link, one_signature()).await;
-    let browser = Browser::start(1280, 900).await;
-    open_reader(&browser, &scene.link(0).await).await;
+    let (scene, browser) = Scene::at_reader().await;
     browser.run("return (async () => dispatchEvent(new Event('pagehide')))()").await;
     browser.open("about:blank").await;
     let before = scene.types().await;

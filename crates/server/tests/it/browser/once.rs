@@ -4,28 +4,15 @@ use countersign_core::envelope::event::Factor;
 use serde_json::json;
 
 use super::{
-    ceremony::{adopt, open_reader, until_read},
+    ceremony::{open_reader, review, until_read},
     driver::Browser,
     scene::{Scene, one_signature},
 };
 
-/// From the open reader to the review.
-async fn review(browser: &Browser) {
-    browser.click("#to-review").await;
-    browser.until("document.activeElement.matches('.field button')").await;
-    browser.click(".field button").await;
-    adopt(browser).await;
-    browser.click("#to-review").await;
-    browser.until("!document.getElementById('review').hidden").await;
-}
-
 /// E-7: a double click is one signature, and going back afterwards shows the receipt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_double_click_signs_once_and_the_way_back_leads_to_the_receipt() {
-    let scene = Scene::sent(Factor::Link, one_signature()).await;
-    let browser = Browser::start(1280, 900).await;
-    open_reader(&browser, &scene.link(0).await).await;
-    review(&browser).await;
+    let (scene, browser) = Scene::in_review().await;
     let button = browser.find("#act").await;
     browser.driver.action_chain().double_click_element(&button).perform().await.unwrap();
     browser.until_at("/receipt").await;
@@ -41,10 +28,7 @@ async fn a_double_click_signs_once_and_the_way_back_leads_to_the_receipt() {
 /// E-7: the answer to Sign is lost; pressing again, and reloading, give the receipt of the one signature.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_at_sign_is_one_signature() {
-    let scene = Scene::sent(Factor::Link, one_signature()).await;
-    let browser = Browser::start(1280, 900).await;
-    open_reader(&browser, &scene.link(0).await).await;
-    review(&browser).await;
+    let (scene, browser) = Scene::in_review().await;
     // The request arrives, its answer does not.
     browser
         .run(
@@ -72,10 +56,7 @@ async fn a_lost_answer_at_sign_is_one_signature() {
 /// E-7: reloading while the answer is on its way leads to the receipt.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_at_sign_is_one_signature() {
-    let scene = Scene::sent(Factor::Link, one_signature()).await;
-    let browser = Browser::start(1280, 900).await;
-    open_reader(&browser, &scene.link(0).await).await;
-    review(&browser).await;
+    let (scene, browser) = Scene::in_review().await;
     browser
         .run(
             "const real = window.fetch;

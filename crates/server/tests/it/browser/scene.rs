@@ -9,6 +9,10 @@ use countersign_core::{
 use countersign_server::envelopes::{self, Opened};
 use serde_json::{Value, json};
 
+use super::{
+    ceremony::{open_reader, review},
+    driver::Browser,
+};
 use crate::app::{Key, TestApp};
 
 /// A test app with one envelope that was sent.
@@ -107,6 +111,21 @@ impl Scene {
             { "name": "Ada Lovelace", "email": "ada@example.com", "role": "signer", "factor": factor }
         ]);
         Self::sent_to(recipients, fields).await
+    }
+
+    /// One signer with one field to sign, and a browser in which the reader is open.
+    pub(crate) async fn at_reader() -> (Self, Browser) {
+        let scene = Self::sent(Factor::Link, one_signature()).await;
+        let browser = Browser::start(1280, 900).await;
+        open_reader(&browser, &scene.link(0).await).await;
+        (scene, browser)
+    }
+
+    /// The same, with everything filled in: only the button is left to press.
+    pub(crate) async fn in_review() -> (Self, Browser) {
+        let (scene, browser) = Self::at_reader().await;
+        review(&browser).await;
+        (scene, browser)
     }
 
     pub(crate) async fn sent_to(recipients: Value, fields: Vec<Value>) -> Self {

@@ -132,9 +132,7 @@ async fn an_empty_field_shows_its_label_until_something_is_typed() {
 /// A tab that is open when the sender withdraws the envelope takes no more values once it hears of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_open_reader_gives_way_to_the_notice_when_the_envelope_is_voided() {
-    let scene = Scene::sent(Factor::Link, one_signature()).await;
-    let browser = Browser::start(1280, 900).await;
-    open_reader(&browser, &scene.link(0).await).await;
+    let (scene, browser) = Scene::at_reader().await;
     let path = format!("/v1/envelopes/{}/void", scene.envelope);
     scene.test.post_json(&scene.key, &path, &json!({ "reason": "The rent is wrong" })).await;
     browser.expect_error("410");
