@@ -209,4 +209,7 @@ codes! {
     NotReady = "not_ready", Unavailable, "The server is not ready",
         "Send it again after the seconds in `Retry-After`, with the same `Idempotency-Key`. If `GET /ready` \
          stays so, the operator sees to the database and the folder of documents; the log names the cause.";
+    SealUnavailable = "seal_unavailable", Unavailable, "Nothing can be sealed at this moment",
+        "The last act of an envelope is taken when its seal can follow. Nothing was recorded and nothing is lost: \
+         act again later. The operator renews the certificate that seals; the log names the day on which it ended.";
 }

@@ -162,9 +162,10 @@ pub async fn act_on(
             actor: asking.actor.clone(),
             correlation: asking.correlation,
             nonce: app.draw(),
-            seal_certificate_sha256: app.keys.seal_certificate_sha256,
+            seal_certificate_sha256: app.keys.seal_certificate_at(app.now()),
         };
-        let events = decide(envelope, &opened.folded, command.clone(), &context)?;
+        let decided = decide(envelope, &opened.folded, command.clone(), &context);
+        let events = decided.inspect_err(|refusal| tell_operator(app, refusal))?;
         opened.add_missing_keys(app, &organization, &asking.tenant, &events).await?;
         let expected_seq = opened.folded.chain.next_seq();
         let is_new = opened.events.is_empty();
@@ -196,6 +197,18 @@ pub async fn act_on(
         }
     }
     Err(busy().into())
+}
+
+/// What a caller is refused and cannot mend: the operator can.
+fn tell_operator(app: &App, refusal: &Refusal) {
+    if refusal.code == Code::SealUnavailable {
+        tracing::error!(
+            event_type = "seal",
+            event_result = "certificate_ended",
+            ended_at = %app.keys.seal_ends_at(),
+            "the certificate that seals is not valid: nobody can act last until it is renewed"
+        );
+    }
 }
 
 fn busy() -> Refusal {

@@ -28,8 +28,8 @@ pub struct Context {
     pub correlation: CorrelationId,
     /// 32 random bytes: every salt and id of the decision is drawn from them.
     pub nonce: [u8; 32],
-    /// SHA-256 of the certificate that seals at this time.
-    pub seal_certificate_sha256: Digest,
+    /// SHA-256 of the certificate that seals at this time; `None` while there is none that is valid.
+    pub seal_certificate_sha256: Option<Digest>,
 }
 
 /// Who asks, with personal values not yet veiled.

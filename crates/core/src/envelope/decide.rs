@@ -374,15 +374,20 @@ impl<'a> Deciding<'a> {
         self.push_if_room(body)
     }
 
-    /// After an act: links for the next in order, or the seal when all have acted.
-    fn go_on(&mut self) {
-        let State::Sent(underway) = &self.state else { return };
-        if underway.current_order().is_none() {
-            let seal_certificate_sha256 = self.context.seal_certificate_sha256;
-            self.push_by_system(Body::SealingStarted { seal_certificate_sha256 });
-        } else {
+    /// After an act: links for the next in order, or the seal when all have acted. An envelope is never bound to a
+    /// certificate that is not valid: nobody would believe its seal, and no other could take its place.
+    fn go_on(&mut self) -> Result<(), Refusal> {
+        let State::Sent(underway) = &self.state else { return Ok(()) };
+        if underway.current_order().is_some() {
             self.issue_due_links();
+            return Ok(());
         }
+        let sentence = "nothing can be sealed at this moment, so this was not recorded: try again later";
+        let certificate = self.context.seal_certificate_sha256;
+        let seal_certificate_sha256 =
+            certificate.ok_or_else(|| Refusal::new(Code::SealUnavailable, sentence))?;
+        self.push_by_system(Body::SealingStarted { seal_certificate_sha256 });
+        Ok(())
     }
 
     fn issue_due_links(&mut self) {

@@ -395,3 +395,20 @@ fn a_clock_that_was_set_back_dates_no_event_before_the_last() {
     world.open_session(signer).unwrap();
     world.refolded();
 }
+
+/// E-4: nothing is bound to a certificate that is not valid, and what does not complete the envelope goes on.
+#[test]
+fn the_last_act_is_refused_while_nothing_can_be_sealed() {
+    let mut world =
+        World::sent(vec![recipient(1, Role::Signer, 1), recipient(2, Role::Signer, 2)], Vec::new());
+    world.can_seal = false;
+    world.act(world.recipient(0));
+    let last = world.recipient(1);
+    let session = world.ready(last);
+    let submission = world.submission(last, session);
+    assert_eq!(code(world.submit(last, submission.clone())), Code::SealUnavailable);
+    assert!(matches!(world.state(), State::Sent(..)));
+    world.can_seal = true;
+    world.submit(last, submission).unwrap();
+    assert!(matches!(world.state(), State::Sealing(..)));
+}

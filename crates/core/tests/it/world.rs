@@ -27,6 +27,7 @@ pub(crate) struct World {
     pub(crate) folded: Folded,
     pub(crate) recorded: Vec<Recorded>,
     pub(crate) now: Time,
+    pub(crate) can_seal: bool,
     dice: u64,
 }
 
@@ -95,6 +96,7 @@ impl World {
             folded: Folded::default(),
             recorded: Vec::new(),
             now: Time::from_unix_ms(1_795_000_000_000),
+            can_seal: true,
             dice: 0,
         }
     }
@@ -122,7 +124,7 @@ impl World {
             actor,
             correlation: CorrelationId::from_bytes([3; 16]),
             nonce: self.roll(),
-            seal_certificate_sha256: Digest::of(b"certificate"),
+            seal_certificate_sha256: self.can_seal.then(|| Digest::of(b"certificate")),
         };
         let events = decide(Self::envelope(), &self.folded, command, &context)?;
         for event in &events {

@@ -1,5 +1,7 @@
 //! Certificate chains of seals (RFC 5280 §6, as far as P-256 chains without policies and name constraints need it).
 
+use std::ops::RangeInclusive;
+
 use const_oid::ObjectIdentifier;
 use der::{Decode, Encode};
 use p256::ecdsa::Signature;
@@ -47,8 +49,8 @@ pub fn check_chain(chain: &[Vec<u8>], anchors: &[Vec<u8>], at_unix_s: u64) -> Re
 }
 
 /// Checks that a `chain` (DER) may seal documents now (seconds since 1970): the signer's certificate first, each followed
-/// by its issuer, all of them valid. Where it ends is for those who verify to judge.
-pub fn check_own_chain(chain: &[Vec<u8>], at_unix_s: u64) -> Result<(), SealFailure> {
+/// by its issuer, all of them valid. Where it ends is for those who verify to judge. Gives the seconds in which all are.
+pub fn check_own_chain(chain: &[Vec<u8>], at_unix_s: u64) -> Result<RangeInclusive<u64>, SealFailure> {
     let parse = |der: &Vec<u8>| Certificate::from_der(der).map_err(|_| SealFailure::BrokenChain);
     let certificates = chain.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
     let leaf = certificates.first().ok_or(SealFailure::BrokenChain)?;
@@ -57,7 +59,10 @@ pub fn check_own_chain(chain: &[Vec<u8>], at_unix_s: u64) -> Result<(), SealFail
         return Err(SealFailure::BrokenChain);
     }
     certificates.iter().skip(1).try_for_each(check_authority)?;
-    certificates.iter().try_for_each(|certificate| check_validity(certificate, at_unix_s))
+    certificates.iter().try_for_each(|certificate| check_validity(certificate, at_unix_s))?;
+    let each = || certificates.iter().map(validity);
+    let from = each().map(|validity| *validity.start()).max().unwrap_or(u64::MAX);
+    Ok(from..=each().map(|validity| *validity.end()).min().unwrap_or(0))
 }
 
 /// Checks that a signer's `certificate` (DER) may seal documents and was valid at `at_unix_s` (seconds since 1970). Who
@@ -148,9 +153,11 @@ fn extension<T: for<'a> Decode<'a> + const_oid::AssociatedOid>(
     found.map(|found| found.map(|(_, value)| value)).map_err(|_| SealFailure::BrokenChain)
 }
 
-fn check_validity(certificate: &Certificate, at_unix_s: u64) -> Result<(), SealFailure> {
+fn validity(certificate: &Certificate) -> RangeInclusive<u64> {
     let validity = certificate.tbs_certificate().validity();
-    let from = validity.not_before.to_unix_duration().as_secs();
-    let until = validity.not_after.to_unix_duration().as_secs();
-    if (from..=until).contains(&at_unix_s) { Ok(()) } else { Err(SealFailure::OutsideValidity) }
+    validity.not_before.to_unix_duration().as_secs()..=validity.not_after.to_unix_duration().as_secs()
+}
+
+fn check_validity(certificate: &Certificate, at_unix_s: u64) -> Result<(), SealFailure> {
+    if validity(certificate).contains(&at_unix_s) { Ok(()) } else { Err(SealFailure::OutsideValidity) }
 }

@@ -180,7 +180,7 @@ function showFailure(error) {
     goTo(placed);
     return;
   }
-  const stays = ["invalid", "field_missing", "busy", "internal_error", "overloaded", "request_timeout"];
+  const stays = ["invalid", "field_missing", "busy", "internal_error", "overloaded", "request_timeout", "seal_unavailable"];
   if (stays.includes(error.code)) element("review-error").textContent = error.message;
   // The ceremony has moved on: the server knows which page is the right one.
   else location.reload();

@@ -237,7 +237,7 @@ impl Unfit {
     }
 
     fn refusal(self) -> Refusal {
-        let pointer = self.place.iter().rev().fold(String::new(), |place, name| place + "/" + name);
+        let pointer = self.place.iter().rev().fold(String::new(), |place, name| place + "/" + name.as_str());
         match pointer.as_str() {
             "" => Refusal::new(self.code, format!("the body does not fit: {}", self.sentence)),
             _ => Refusal::at(self.code, pointer, self.sentence),

@@ -102,6 +102,7 @@ impl From<Refusal> for Problem {
         let retry_after_s = match refusal.code {
             Code::Overloaded | Code::IdempotencyInFlight | Code::Busy => Some(1),
             Code::NotReady => Some(5),
+            Code::SealUnavailable => Some(3_600),
             _ => None,
         };
         Self {

@@ -5,12 +5,12 @@
 use countersign_core::{
     access::Environment,
     envelope::{Command, State, event::Recipient, state::Underway},
-    id::{CodeId, LinkId, MailId, RecipientId},
+    id::{CodeId, MailId, RecipientId},
     secret::{Personal, Secret},
 };
 use countersign_store::{
     batch::Row,
-    rows::{JobRow, MailboxRow, Work},
+    rows::{JobRow, LinkRow, MailboxRow, Work},
 };
 use lettre::message::Mailbox;
 
@@ -31,9 +31,13 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
     match &job.work {
         Work::MailLink { envelope, recipient, link, mail } => {
             let opened = envelopes::read(app, &job.tenant, *envelope).await?;
-            let letter = link_letter(app, job, &opened, *recipient, *link).await?;
-            let is_complete = matches!(opened.folded.state, State::Completed(..));
             let (recipient, mail) = (*recipient, *mail);
+            let row = app.store.link_by_id(&job.tenant, *link).await?;
+            if row.as_ref().is_some_and(|row| row.expires_at <= app.now()) {
+                return renew(app, job, opened, recipient).await;
+            }
+            let letter = link_letter(app, &opened, recipient, row.as_ref()).await?;
+            let is_complete = matches!(opened.folded.state, State::Completed(..));
             let command = if is_complete {
                 Command::RecordCopied { recipient, mail }
             } else {
@@ -92,15 +96,14 @@ async fn about(app: &App, opened: &Opened, recipient: &Recipient) -> Result<Opti
 /// has ended.
 async fn link_letter(
     app: &App,
-    job: &JobRow,
     opened: &Opened,
     recipient: RecipientId,
-    link: LinkId,
+    row: Option<&LinkRow>,
 ) -> Result<Option<Letter>, Failure> {
-    let Some(row) = app.store.link_by_id(&job.tenant, link).await? else { return Ok(None) };
+    let Some(row) = row else { return Ok(None) };
     let recipient = recipient_of(opened, recipient)?;
     let Some(about) = about(app, opened, recipient).await? else { return Ok(None) };
-    let secret = link_secret(opened, &row)?;
+    let secret = link_secret(opened, row)?;
     let public_url = app.config.server.public_url.trim_end_matches('/');
     let url = Secret::new(format!("{public_url}/s/{}#{}", opened.envelope, secret.expose()));
     let letter = match &opened.folded.state {
@@ -116,6 +119,18 @@ async fn link_letter(
         _ => return Ok(None),
     };
     Ok(Some(letter.map_err(Fault::mail)?))
+}
+
+/// A link that ended before its mail could be handed over: whoever waits for it gets another, mailed by a job of its
+/// own. There is nothing to renew where the envelope has ended.
+async fn renew(app: &App, job: &JobRow, opened: Opened, recipient: RecipientId) -> Result<Ended, Failure> {
+    let along = Along { finishes: Some(job.clone()), ..Along::default() };
+    let command = Command::Resend { recipient: Some(recipient) };
+    match act_on(app, &Asking::job(job), opened, command, along).await {
+        Ok(_) => Ok(Ended::Done),
+        Err(Failure::Refused(_)) => finish(app, job).await,
+        Err(broken) => Err(broken),
+    }
 }
 
 fn has_acted(underway: &Underway, recipient: RecipientId) -> bool {

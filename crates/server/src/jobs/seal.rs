@@ -29,6 +29,8 @@ use crate::{
 const CHECKPOINT_WAIT_MS: i64 = 500;
 /// How long a seal waits for its place. It holds up mails meanwhile, and its lease runs.
 const PLACE_WAIT: Duration = Duration::from_secs(1);
+/// How long before its end the certificate is spoken of.
+const WARNED_BEFORE_S: i64 = 30 * 24 * 3_600;
 /// When it asks for a place again.
 const NEXT_PLACE_MS: i64 = 200;
 
@@ -51,6 +53,7 @@ pub(super) async fn run(app: &Arc<App>, job: &JobRow, envelope: EnvelopeId) -> R
     };
     let _place = place.map_err(|error| Fault::Task(error.to_string()))?;
     let files = seal(app, job, &opened, events, proof).await?;
+    warn_of_end(app);
     let (rows, command) = keep(app, job, envelope, files.files, files.checkpoint_size).await?;
     let along = Along { rows, finishes: Some(job.clone()), ..Along::default() };
     act_on(app, &Asking::job(job), opened, command, along).await?;
@@ -80,6 +83,19 @@ async fn covered(app: &App, placed: &Placed) -> Result<Option<(Vec<LoggedEvent>,
         }
     }
     Ok(Some((events, proof)))
+}
+
+/// Says with each seal that the certificate ends soon, so that whoever looks at the log sees it in time.
+fn warn_of_end(app: &App) {
+    let ends_at = app.keys.seal_ends_at();
+    if ends_at <= app.now().plus_s(WARNED_BEFORE_S) {
+        tracing::warn!(
+            event_type = "seal",
+            event_result = "certificate_ends",
+            ends_at = %ends_at,
+            "the certificate that seals ends soon: renew it, or nobody can act last on an envelope"
+        );
+    }
 }
 
 struct Sealed {

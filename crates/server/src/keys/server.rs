@@ -1,7 +1,7 @@
 //! Keys of the server itself: one signs the log, one seals, one turns addresses in logs into tokens. Made at the
 //! first start, kept wrapped by the root key.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use aws_lc_rs::{
     digest,
@@ -72,6 +72,8 @@ pub struct ServerKeys {
     pub seal: SharedSealKey,
     /// SHA-256 of the certificate that seals (DER).
     pub seal_certificate_sha256: Digest,
+    /// The seconds since 1970 in which it and those above it are valid.
+    pub seal_validity_s: RangeInclusive<u64>,
     /// Turns personal values in logs into tokens.
     pub tokens: WrappingKey,
 }
@@ -119,13 +121,31 @@ impl ServerKeys {
             let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
             SharedSealKey::new(software_seal_key(making.root, &row)?)?
         };
-        let seal_certificate_sha256 = Digest::of(check_seal_key(&seal, making.now)?);
-        Ok(Self { log, seal, seal_certificate_sha256, tokens })
+        let (certificate, seal_validity_s) = check_seal_key(&seal, making.now)?;
+        let seal_certificate_sha256 = Digest::of(certificate);
+        Ok(Self { log, seal, seal_certificate_sha256, seal_validity_s, tokens })
+    }
+
+    /// SHA-256 of the certificate that seals, where it is valid at `now`.
+    pub fn seal_certificate_at(&self, now: Time) -> Option<Digest> {
+        self.seal_validity_s.contains(&unix_s(now)).then_some(self.seal_certificate_sha256)
+    }
+
+    /// When the certificate that seals ends, or one above it.
+    pub fn seal_ends_at(&self) -> Time {
+        Time::from_unix_ms(
+            i64::try_from(*self.seal_validity_s.end()).unwrap_or_default().saturating_mul(1_000),
+        )
     }
 }
 
-/// Tries the key that seals before anything depends on it; gives its certificate (DER).
-fn check_seal_key(key: &SharedSealKey, now: Time) -> Result<&[u8], Fault> {
+fn unix_s(time: Time) -> u64 {
+    u64::try_from(time.unix_ms() / 1_000).unwrap_or_default()
+}
+
+/// Tries the key that seals before anything depends on it; gives its certificate (DER), and the seconds in which it is
+/// valid.
+fn check_seal_key(key: &SharedSealKey, now: Time) -> Result<(&[u8], RangeInclusive<u64>), Fault> {
     let certificate = key.certificate_chain().first();
     let certificate = certificate.ok_or_else(|| Fault::Key("the seal key has no certificate".to_owned()))?;
     let unusable = |failure: SealFailure| {
@@ -136,12 +156,11 @@ fn check_seal_key(key: &SharedSealKey, now: Time) -> Result<&[u8], Fault> {
             failure.sentence()
         ))
     };
-    let now_s = u64::try_from(now.unix_ms() / 1_000).unwrap_or_default();
-    check_own_chain(key.certificate_chain(), now_s).map_err(unusable)?;
+    let validity_s = check_own_chain(key.certificate_chain(), unix_s(now)).map_err(unusable)?;
     let digest = Digest::of(b"countersign/seal-key-test/v1").0;
     let signature = key.sign(&digest).map_err(|fault| Fault::Key(fault.to_string()))?;
     check_digest(certificate, &digest, &signature).map_err(|_| foreign_key())?;
-    Ok(certificate)
+    Ok((certificate, validity_s))
 }
 
 fn foreign_key() -> Fault {

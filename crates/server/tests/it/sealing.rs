@@ -381,6 +381,37 @@ async fn an_envelope_waits_for_the_certificate_that_its_events_name() {
     stranger.finish().await;
 }
 
+/// E-4: nobody's last act binds an envelope to a certificate that has ended; acts before the last go on.
+#[tokio::test]
+async fn the_last_act_waits_while_the_certificate_that_seals_is_not_valid() {
+    let test = TestApp::start().await;
+    let days_s = |days: i64| days * 24 * 3_600;
+    let ends_in_s = test.app.keys.seal_ends_at().since_ms(test.app.now()) / 1_000;
+    test.clock.forward_s(ends_in_s - days_s(10));
+    let (key, _) = in_sealing(&test).await;
+    test.work().await;
+    assert!(logged().iter().any(|line| line.contains("the certificate that seals ends soon")));
+
+    test.clock.forward_s(days_s(10) + 2);
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let mut body = envelope_of(&document);
+    body["recipients"] = json!([
+        { "name": "Ada Lovelace", "email": ADA, "role": "signer", "order": 1, "factor": "link" },
+        { "name": "Bob Boole", "email": BOB, "role": "approver", "order": 2, "factor": "link" },
+    ]);
+    let envelope = test.create(&key, &body).await;
+    test.send(&key, &envelope).await;
+    sign(&test, &key, &envelope, &Human::typing(ADA, "Ada Lovelace")).await.unwrap();
+    let Err(refused) = sign(&test, &key, &envelope, &Human::typing(BOB, "Bob Boole")).await else {
+        panic!("it was bound to a certificate that has ended")
+    };
+    assert!(refused.to_string().contains("seal_unavailable"), "{refused}");
+    assert!(logged().iter().any(|line| line.contains("nobody can act last until it is renewed")));
+    assert_eq!(status(&test, &key, &envelope).await, "sent");
+    test.work().await;
+    test.finish().await;
+}
+
 /// The right key, whose certificates are exchanged once it has signed: what it sealed bears others than it has.
 struct Exchanged {
     key: SharedSealKey,

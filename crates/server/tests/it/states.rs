@@ -12,7 +12,8 @@ use crate::{
 
 const ADA: &str = "ada@example.com";
 
-async fn sent(factor: &str, more: Value) -> (TestApp, Key, String) {
+/// An envelope that was sent, of which nothing was mailed yet.
+async fn unmailed(factor: &str, more: Value) -> (TestApp, Key, String) {
     let test = TestApp::start().await;
     let key = test.sandbox("Acme").await;
     let document = test.upload(&key, "lease.pdf", pdf(1)).await;
@@ -21,6 +22,11 @@ async fn sent(factor: &str, more: Value) -> (TestApp, Key, String) {
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let envelope = test.create(&key, &body).await;
     test.send(&key, &envelope).await;
+    (test, key, envelope)
+}
+
+async fn sent(factor: &str, more: Value) -> (TestApp, Key, String) {
+    let (test, key, envelope) = unmailed(factor, more).await;
     test.work().await;
     (test, key, envelope)
 }
@@ -125,6 +131,33 @@ async fn a_code_works_for_ten_minutes() {
 }
 
 /// A code that nobody mailed in time is not mailed later: it would not work.
+/// Mail that was away for days does not bring links that have ended by then.
+#[tokio::test]
+async fn a_link_that_ended_before_it_was_mailed_is_mailed_anew() {
+    let (test, key, envelope) = unmailed("link", json!({})).await;
+    test.clock.forward_s(limits::LINK_S);
+    assert_eq!(test.work().await, 2, "the first link's mail, and another's");
+    assert_eq!(letters(&test, &key, ADA).await.len(), 1);
+    assert_eq!(
+        types(&test, &key, &envelope).await[2..],
+        ["link.issued", "link.issued", "recipient.notified"]
+    );
+    sign(&test, &key, &envelope, &Human::typing(ADA, "Ada")).await.unwrap();
+    test.work().await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_link_that_ended_with_its_envelope_is_not_mailed() {
+    let (test, key, envelope) = unmailed("link", json!({})).await;
+    let path = format!("/v1/envelopes/{envelope}/void");
+    test.post_json(&key, &path, &json!({})).await;
+    test.clock.forward_s(limits::LINK_S);
+    test.work().await;
+    assert_eq!(letters(&test, &key, ADA).await.len(), 0);
+    test.finish().await;
+}
+
 #[tokio::test]
 async fn a_code_that_has_expired_before_it_was_mailed_is_not_mailed() {
     let (test, key, envelope) = sent("email_code", json!({})).await;

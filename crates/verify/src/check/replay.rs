@@ -71,7 +71,7 @@ fn decide_again(folded: &Folded, events: &[Event], seal: Digest) -> Result<Vec<E
         actor: actor_now(&event.actor),
         correlation: event.correlation,
         nonce: [0; 32],
-        seal_certificate_sha256: seal,
+        seal_certificate_sha256: Some(seal),
     };
     let command = command_for(&folded.state, events).ok_or("no command leads to it here")?;
     decide(event.envelope, folded, command, &context).map_err(|refusal| refusal.to_string())

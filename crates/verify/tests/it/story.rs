@@ -157,7 +157,7 @@ impl Story {
             actor,
             correlation: CorrelationId::from_bytes(self.roll_16()),
             nonce: self.roll(),
-            seal_certificate_sha256: Digest::of(&seal_key().certificate_chain()[0]),
+            seal_certificate_sha256: Some(Digest::of(&seal_key().certificate_chain()[0])),
         };
         let told = format!("{command:?}");
         let events = decide(envelope(), &self.folded, command, &context).expect(&told);

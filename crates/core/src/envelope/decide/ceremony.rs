@@ -207,8 +207,7 @@ impl Deciding<'_> {
             Role::Approver => Body::Approved(act),
             Role::Viewer | Role::Copy => Body::Read(act),
         });
-        self.go_on();
-        Ok(())
+        self.go_on()
     }
 
     /// Checks what a submission is bound to (E-7): consent, documents as opened and as uploaded, label, mark.
