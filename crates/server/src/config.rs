@@ -233,6 +233,9 @@ impl Config {
             }
             None => toml::Table::new(),
         };
+        let from = file.unwrap_or(Path::new("the configuration"));
+        let mut config = Self::from_table(&table).map_err(|error| Fault::file(from, error))?;
+        // One after the other, so that a refusal names the variable that is wrong.
         for (name, value) in environment {
             if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) || name == FILE {
                 continue;
@@ -247,11 +250,18 @@ impl Config {
                 return Err(Fault::Unsafe(format!("{name} names a section that the file uses as a key")));
             };
             section.insert(key.to_ascii_lowercase(), environment_value(&value));
+            config = Self::from_table(&table).map_err(|error| {
+                Fault::Unsafe(format!(
+                    "the environment variable {name}: {} (a list is written like [\"10.0.0.0/8\"])",
+                    error.message()
+                ))
+            })?;
         }
-        let from = file.map_or_else(|| "the environment".to_owned(), |path| path.display().to_string());
-        toml::Value::Table(table)
-            .try_into()
-            .map_err(|error| Fault::File { path: from, reason: error.to_string() })
+        Ok(config)
+    }
+
+    fn from_table(table: &toml::Table) -> Result<Self, toml::de::Error> {
+        toml::Value::Table(table.clone()).try_into()
     }
 
     /// What to say if links would lead nowhere: the public URL was left as it is by default, and another port listens.
@@ -338,27 +348,49 @@ impl Config {
                  be at least 1",
             );
         }
-        if self.mail.smtp_security == SmtpSecurity::None {
+        self.check_mail()?;
+        self.check_seal()
+    }
+
+    fn check_mail(&self) -> Result<(), Fault> {
+        let mail = &self.mail;
+        let refuse = |sentence: &str| Err(Fault::Unsafe(sentence.to_owned()));
+        if mail.smtp_security == SmtpSecurity::None {
             return refuse(
                 "mail.smtp_security is `none`: links and codes would travel in plain text; set it to `tls` or \
                  `starttls`",
             );
         }
-        if self.mail.smtp_host.is_some() && self.mail.from.ends_with("@localhost") {
+        if mail.smtp_host.is_some() && mail.from.ends_with("@localhost") {
             return refuse("mail.smtp_host is set: set mail.from to an address that the mail server accepts");
         }
-        if self.mail.from.parse::<Mailbox>().is_err() {
+        if mail.from.parse::<Mailbox>().is_err() {
             return refuse("mail.from must be an address like `Name <mail@example.com>`");
         }
-        let dkim = [
-            self.mail.dkim_domain.is_some(),
-            self.mail.dkim_selector.is_some(),
-            self.mail.dkim_key_file.is_some(),
-        ];
+        if mail.smtp_host.is_none() && (mail.smtp_user.is_some() || mail.smtp_password_file.is_some()) {
+            return refuse(
+                "mail.smtp_user or mail.smtp_password_file is set without mail.smtp_host: set the host as well",
+            );
+        }
+        let dkim = [mail.dkim_domain.is_some(), mail.dkim_selector.is_some(), mail.dkim_key_file.is_some()];
         if dkim.contains(&true) && dkim.contains(&false) {
             return refuse(
                 "set mail.dkim_domain, mail.dkim_selector and mail.dkim_key_file together, or none",
             );
+        }
+        Ok(())
+    }
+
+    fn check_seal(&self) -> Result<(), Fault> {
+        let seal = &self.seal;
+        let has_token =
+            [seal.slot.is_some(), seal.pin_file.is_some(), seal.label.is_some(), seal.certificates.is_some()];
+        if seal.pkcs11_module.is_none() && has_token.contains(&true) {
+            return Err(Fault::Unsafe(
+                "[seal] names a key and no seal.pkcs11_module: the development key would seal. Set the module, or \
+                 leave the whole section out"
+                    .to_owned(),
+            ));
         }
         Ok(())
     }

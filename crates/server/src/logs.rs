@@ -11,6 +11,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     EnvFilter, Layer,
+    filter::LevelFilter,
     layer::{Context, SubscriberExt as _},
     registry::LookupSpan,
     util::SubscriberInitExt as _,
@@ -27,14 +28,34 @@ pub const ALWAYS: [&str; 7] =
 
 /// Writes lines to standard error from now on.
 pub fn start(filter: &str) -> Result<(), Fault> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|error| Fault::Unsafe(format!("log.level `{filter}` is not a filter: {error}")))?;
+    let filter = checked(filter)?;
     let lines = Lines::new(|line: &str| {
         // A log that cannot be written has nobody to be told.
         let _ = std::io::stderr().lock().write_all(line.as_bytes());
     });
     let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     started.map_err(|error| Fault::Task(error.to_string()))
+}
+
+/// A filter under which faults are still told. A level that is mistyped would be taken for the name of a program's part,
+/// and everything else fall silent.
+pub fn checked(filter: &str) -> Result<EnvFilter, Fault> {
+    let refuse = |why: &str| {
+        Fault::Unsafe(format!(
+            "log.level `{filter}` {why}: set it to error, warn, info, debug or trace, and after that perhaps parts with \
+             levels of their own, as in `info,countersign_server=debug`"
+        ))
+    };
+    let level = filter.split(',').next().unwrap_or_default().trim();
+    match level.parse::<LevelFilter>() {
+        Ok(level) if level != LevelFilter::OFF && !filter.is_empty() => {}
+        _ => return Err(refuse("does not begin with a level")),
+    }
+    let mut parts = filter.split(',').skip(1);
+    if parts.any(|part| part.split_once('=').is_none_or(|(_, level)| level.parse::<LevelFilter>().is_err())) {
+        return Err(refuse("has a part without a level"));
+    }
+    EnvFilter::try_new(filter).map_err(|error| refuse(&format!("is not a filter ({error})")))
 }
 
 /// Turns events into lines.

@@ -37,6 +37,8 @@ pub(crate) enum ArchiveRefusal {
     TooLarge,
     #[error("it is not an archive of this format: at byte {offset} {expected} is missing{REPACKED}")]
     Malformed { offset: usize, expected: &'static str },
+    #[error("it is neither a package (a ZIP file) nor a sealed PDF: its first bytes are of neither")]
+    Neither,
     #[error("the file {name} was changed: its checksum (CRC-32) does not fit")]
     Checksum { name: String },
     #[error("the header of {name} is not the one that this format writes{REPACKED}")]
@@ -68,6 +70,9 @@ pub(crate) fn read(archive: &[u8]) -> Result<Vec<Entry<'_>>, ArchiveRefusal> {
         |rest: &[u8], expected| ArchiveRefusal::Malformed { offset: archive.len() - rest.len(), expected };
     if archive.len() > MOST_BYTES {
         return Err(ArchiveRefusal::TooLarge);
+    }
+    if !archive.starts_with(b"PK") {
+        return Err(ArchiveRefusal::Neither);
     }
     while !rest.starts_with(&CENTRAL_SIGNATURE) {
         if !rest.starts_with(&LOCAL_SIGNATURE) {

@@ -51,28 +51,43 @@ pub fn button_label(role: Role, title: &str) -> String {
     }
 }
 
-/// Refuses text that is empty, too long, or has control or direction-override characters in it.
+/// Whether nothing of a text can be seen: it is empty, or made of spaces and characters without a shape.
+pub fn is_blank(text: &str) -> bool {
+    let has_no_shape = |c: char| {
+        matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}')
+            || matches!(c, '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}')
+            || matches!(c, '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}')
+            || matches!(c, '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+    };
+    text.chars().all(|c| c.is_whitespace() || is_unwritable(c) || has_no_shape(c))
+}
+
+/// Refuses text of which nothing can be seen, that is too long, or that has characters in it that no line has.
 pub fn check_line(pointer: &str, text: &str) -> Result<(), Refusal> {
     let length = text.chars().count();
-    if text.trim().is_empty() {
-        return Err(Refusal::at(Code::Invalid, pointer, "this must not be empty"));
+    if is_blank(text) {
+        return Err(Refusal::at(
+            Code::Invalid,
+            pointer,
+            "this must not be empty: write something that can be seen",
+        ));
     }
     if length > limits::LINE_CHARS {
         return Err(too_long(pointer, limits::LINE_CHARS));
     }
-    if text.chars().any(|c| c.is_control() || is_direction_override(c)) {
+    if text.chars().any(is_unwritable) {
         let sentence = "this must be one line without control or text-direction override characters";
         return Err(Refusal::at(Code::Invalid, pointer, sentence));
     }
     Ok(())
 }
 
-/// Refuses text that is too long or has control characters other than line breaks in it.
+/// Refuses text that is too long, or has characters in it that no text has; line breaks are `\n`.
 pub fn check_text(pointer: &str, text: &str) -> Result<(), Refusal> {
     if text.chars().count() > limits::TEXT_CHARS {
         return Err(too_long(pointer, limits::TEXT_CHARS));
     }
-    if text.chars().any(|c| (c.is_control() && c != '\n') || is_direction_override(c)) {
+    if text.chars().any(|c| c != '\n' && is_unwritable(c)) {
         let sentence =
             "this must not hold control or text-direction override characters (line breaks are \\n)";
         return Err(Refusal::at(Code::Invalid, pointer, sentence));
@@ -84,8 +99,12 @@ fn too_long(pointer: &str, most: usize) -> Refusal {
     Refusal::at(Code::Invalid, pointer, format!("this must have at most {most} characters"))
 }
 
-fn is_direction_override(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+/// Controls, line and paragraph separators, what turns the direction of text, tags, and what is no character.
+fn is_unwritable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}' | '\u{fdd0}'..='\u{fdef}')
+        || u32::from(c) & 0xfffe == 0xfffe
 }
 
 /// Refuses what cannot be an e-mail address: we send to it, so only the shape is checked. It is a dot-atom and a host
@@ -322,7 +341,7 @@ fn value_of(
         _ => {}
     }
     let pointer = value_pointer(field.id);
-    let Some(typed) = typed.filter(|typed| !typed.trim().is_empty()) else {
+    let Some(typed) = typed.filter(|typed| !is_blank(typed)) else {
         let needed = field.required && !matches!(field.kind, FieldKind::Radio { .. });
         return if needed { Err(missing(field)) } else { Ok(None) };
     };

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     encode::Chain,
-    event::{Actor, AdoptionMethod, Body, Document, Event, Factor, Field, Recipient, Role, SealedDocument},
+    event::{
+        Act, Actor, AdoptionMethod, Body, Document, Event, Factor, Field, Recipient, Role, SealedDocument,
+    },
     veil::Veiled,
 };
 use crate::{
@@ -93,8 +95,8 @@ pub struct Progress {
     pub events_with_link: u32,
     /// How the mark was adopted, and the mark.
     pub adopted: Option<(AdoptionMethod, Veiled)>,
-    /// The nonce of the act, once it has acted.
-    pub nonce: Option<Digest>,
+    /// The act, once it has acted.
+    pub act: Option<Box<Act>>,
     /// When it acted.
     pub acted_at: Option<Time>,
     /// The newest accepted mail about the completed envelope.
@@ -437,15 +439,15 @@ impl Progress {
             wrong_codes: 0,
             events_with_link: 0,
             adopted: None,
-            nonce: None,
+            act: None,
             acted_at: None,
             copied: None,
         }
     }
 
-    fn acted(&mut self, status: RecipientStatus, nonce: Digest, at: Time) {
+    fn acted(&mut self, status: RecipientStatus, act: &Act, at: Time) {
         self.status = status;
-        self.nonce = Some(nonce);
+        self.act = Some(Box::new(act.clone()));
         self.acted_at = Some(at);
     }
 }
@@ -576,9 +578,9 @@ impl Underway {
         }
     }
 
-    fn act(&mut self, act: &super::event::Act, status: RecipientStatus, at: Time) {
+    fn act(&mut self, act: &Act, status: RecipientStatus, at: Time) {
         if let Some(progress) = self.progress_mut(act.recipient) {
-            progress.acted(status, act.nonce, at);
+            progress.acted(status, act, at);
         }
     }
 }

@@ -4,15 +4,16 @@ use countersign_core::{
     digest::Digest,
     envelope::{
         Command, State,
-        event::{AdoptionMethod, Role},
+        command::Submission,
+        event::{AdoptionMethod, FieldKind, Role},
         state::RecipientStatus,
     },
-    id::{LinkId, MailId, RecipientId, SessionId},
+    id::{FieldId, LinkId, MailId, RecipientId, SessionId},
     limits,
     refusal::Code,
 };
 
-use crate::world::{CONSENT, World, code, new_envelope, personal, recipient, types};
+use crate::world::{CONSENT, World, code, field, new_envelope, personal, recipient, types};
 
 fn one_signer() -> (World, RecipientId) {
     let world = World::sent(vec![recipient(1, Role::Signer, 1)], Vec::new());
@@ -354,9 +355,35 @@ fn g_7_handing_in_twice_signs_once() {
     let submission = world.submission(signer, session);
     let first = world.submit(signer, submission.clone()).unwrap();
     assert_eq!(types(&first), ["signature.adopted", "recipient.signed", "envelope.sealing"]);
-    assert_eq!(world.submit(signer, submission).unwrap(), Vec::new(), "a lost answer");
+    assert_eq!(world.submit(signer, submission.clone()).unwrap(), Vec::new(), "a lost answer");
     let other_tab = world.submission(signer, session);
     assert_eq!(code(world.submit(signer, other_tab)), Code::AlreadyDone);
+}
+
+/// E-7: another act under the nonce of the first is not the first again: nobody is told that it counts.
+#[test]
+fn g_7_handing_in_something_else_after_the_act_is_refused() {
+    let rent = field(0, FieldKind::Text { max_chars: 9, multiline: false }, false);
+    let mut world = World::sent(vec![recipient(1, Role::Signer, 1)], vec![rent]);
+    let signer = world.recipient(0);
+    let session = world.ready(signer);
+    let rent = world.contents().fields[0].id;
+    let mut submission = world.submission(signer, session);
+    submission.values = vec![(rent, personal("100"))];
+    world.submit(signer, submission.clone()).unwrap();
+    assert_eq!(world.submit(signer, submission.clone()).unwrap(), Vec::new(), "the same");
+    let others: [fn(&mut Submission, FieldId); 5] = [
+        |other, rent| other.values = vec![(rent, personal("999"))],
+        |other, _| other.values.clear(),
+        |other, _| other.adopted = Some((AdoptionMethod::Typed, personal("Somebody"))),
+        |other, _| other.adopted = None,
+        |other, _| other.documents.clear(),
+    ];
+    for change in others {
+        let mut other = submission.clone();
+        change(&mut other, rent);
+        assert_eq!(code(world.submit(signer, other)), Code::AlreadyDone);
+    }
 }
 
 #[test]

@@ -42,6 +42,7 @@ fn typed_values_are_checked_by_kind() {
         (text(5, false), "Zoë\u{301}!"),
         (text(9, true), "two\nlines"),
         (K::Company, "Rose & Søn"),
+        (K::Company, "نگار\u{200c}ها"),
         (K::Title, "Dr."),
         (number(), "-12.50"),
         (number(), "0"),
@@ -62,6 +63,9 @@ fn typed_values_are_checked_by_kind() {
         (text(9, true), "a\u{0}"),
         (text(9, true), "a\r\nb"),
         (text(9, true), "\u{202e}a"),
+        (text(9, true), "a\u{2028}b"),
+        (text(9, true), "a\u{ffff}"),
+        (text(9, false), "a\u{e0041}"),
         (text(9, true), "\u{2066}a"),
         (K::Company, "a\nb"),
         (K::Title, "a\u{7f}"),
@@ -99,7 +103,7 @@ fn a_required_field_must_be_filled_and_an_optional_one_need_not() {
         dropdown(),
     ];
     for kind in kinds {
-        for empty in [None, Some(""), Some("  ")] {
+        for empty in [None, Some(""), Some("  "), Some("\u{200b}"), Some("\u{3164}\u{2800}\u{ad}")] {
             assert_eq!(hand_in(kind.clone(), true, empty), Err(Code::FieldMissing), "{kind:?}");
             assert_eq!(hand_in(kind.clone(), false, empty), Ok(None), "{kind:?}");
         }

@@ -116,6 +116,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What is wrong, without what whoever uploads the file should do: the first sentence.
+    pub fn finding(&self) -> String {
+        let whole = self.to_string();
+        whole.split_once(". ").map_or(whole.clone(), |(finding, _)| format!("{finding}."))
+    }
+
     /// Stable code, listed in `docs/pdf.md`.
     pub fn code(&self) -> &'static str {
         match self {

@@ -6,7 +6,7 @@ use crate::inspect::Refusal;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealFailure {
     /// The file does not parse cleanly.
-    #[error("The file does not parse: {0}")]
+    #[error("{} It was damaged on its way, or changed after it was sealed: ask for it again.", .0.finding())]
     Unreadable(Refusal),
     /// No signature field holds a signature.
     #[error("The file carries no seal.")]

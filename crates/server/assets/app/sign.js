@@ -181,7 +181,8 @@ function showFailure(error) {
     return;
   }
   const stays = ["invalid", "field_missing", "busy", "internal_error", "overloaded", "request_timeout", "seal_unavailable"];
-  if (stays.includes(error.code)) element("review-error").textContent = error.message;
+  const whose = error.pointer?.startsWith("/adopted/") ? "Your signature: " : "";
+  if (stays.includes(error.code)) element("review-error").textContent = whose + error.message;
   // The ceremony has moved on: the server knows which page is the right one.
   else location.reload();
 }

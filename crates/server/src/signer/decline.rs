@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{extract::State, http::StatusCode, response::Response};
 use countersign_core::{
+    envelope::fields::is_blank,
     envelope::{Command, event::Role},
     id::{EnvelopeId, SessionId},
     limits,
@@ -78,7 +79,7 @@ pub async fn take(
     }
     // Browsers send line breaks as CR LF (HTML, form submission).
     let typed = form.reason.disclose().replace("\r\n", "\n");
-    let reason = (!typed.trim().is_empty()).then(|| Personal::new(typed.clone()));
+    let reason = (!is_blank(&typed)).then(|| Personal::new(typed.clone()));
     let recipient = ceremony.session.recipient;
     match ceremony.act(&app, Command::Decline { recipient, session: form.session, reason }).await {
         Ok(_) => Ok(go(&format!("{}/receipt", ceremony.base()))),

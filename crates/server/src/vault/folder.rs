@@ -14,7 +14,9 @@ pub(crate) async fn check(making: &Making<'_>, blobs: &dyn Blobs) -> Result<(), 
     let id = match (making.blob_folder().await?, found) {
         (Some(known), Some(found)) if known == found => return Ok(()),
         (Some(_), _) => return Err(strange()),
-        (None, Some(found)) => found,
+        // A start that was killed between the two left the id, and nothing else.
+        (None, Some(found)) if blobs.names().await? == [FOLDER_ID] => found,
+        (None, Some(_)) => return Err(forgotten()),
         (None, None) => {
             let id = hex::encode(draw::<16>(making.random));
             blobs.put(FOLDER_ID, id.clone().into_bytes()).await?;
@@ -23,6 +25,15 @@ pub(crate) async fn check(making: &Making<'_>, blobs: &dyn Blobs) -> Result<(), 
     };
     // Another server may have been first, with a folder of its own.
     if making.take_blob_folder(&id).await? == id { Ok(()) } else { Err(strange()) }
+}
+
+fn forgotten() -> Fault {
+    Fault::Unsafe(
+        "the folder `blobs` in server.data_dir holds documents, and the database knows none: it is a new one. Put the \
+         database back (countersign.sqlite in server.data_dir, or the one that server.database_url_file names), or \
+         begin anew with another server.data_dir"
+            .to_owned(),
+    )
 }
 
 fn strange() -> Fault {

@@ -2,7 +2,10 @@
 
 use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
 
-use countersign_server::config::{Config, SmtpSecurity};
+use countersign_server::{
+    config::{Config, SmtpSecurity},
+    logs,
+};
 
 const EXAMPLE: &str = include_str!("../../../../countersign.example.toml");
 
@@ -60,7 +63,16 @@ fn unknown_keys_are_refused_in_file_and_environment() {
             "{refusal}"
         );
     }
-    assert!(read("", &[("COUNTERSIGN_CONFIG", "x"), ("OTHER", "x")]).is_ok());
+    let right = ("COUNTERSIGN_SERVER__TRUSTED_PROXIES", "[\"10.0.0.0/8\"]");
+    for wrong in [
+        ("COUNTERSIGN_SERVER__LISTN", "127.0.0.1:2"),
+        ("COUNTERSIGN_SERVER__LISTEN", "abc"),
+        ("COUNTERSIGN_SERVER__TRUSTED_PROXIES", "10.0.0.1"),
+    ] {
+        let refusal = read("[log]\nlevel = \"info\"\n", &[right, wrong]).unwrap_err();
+        assert!(refusal.contains(&format!("variable {}:", wrong.0)), "{refusal}");
+    }
+    assert!(read("", &[("COUNTERSIGN_CONFIG", "x"), ("OTHER", "x"), right]).is_ok());
 }
 
 /// Whatever else is in the environment is none of our business, and what is ours is named without its value.
@@ -96,7 +108,7 @@ fn the_environment_is_over_the_file() {
 #[test]
 fn unsafe_settings_are_refused_with_what_to_do() {
     type Change = fn(&mut Config);
-    let cases: [(Change, &str); 14] = [
+    let cases: [(Change, &str); 17] = [
         (|c| c.server.public_url = "http://sign.example.com".into(), "https://"),
         (|c| c.server.public_url = "https://sign.example.com/".into(), "no slash"),
         (
@@ -114,6 +126,9 @@ fn unsafe_settings_are_refused_with_what_to_do() {
         (|c| c.mail.smtp_security = SmtpSecurity::None, "plain text"),
         (|c| c.mail.smtp_host = Some("mail.example.com".into()), "mail.from"),
         (|c| c.mail.dkim_domain = Some("example.com".into()), "dkim_selector"),
+        (|c| c.mail.smtp_user = Some("mailer".into()), "mail.smtp_host"),
+        (|c| c.seal.certificates = Some("seal.pem".into()), "the development key would seal"),
+        (|c| c.seal.slot = Some(0), "seal.pkcs11_module"),
         (|c| c.server.requests = 0, "at least 1"),
         (|c| c.server.idle_s = 0, "at least 1"),
         (|c| c.server.public_url = "https://example.com/sign".into(), "nothing else"),
@@ -127,5 +142,18 @@ fn unsafe_settings_are_refused_with_what_to_do() {
         change(&mut config);
         let refusal = config.check().unwrap_err().to_string();
         assert!(refusal.contains(words), "{refusal}");
+    }
+}
+
+/// A level that is mistyped would silence the log, faults included.
+#[test]
+fn a_log_level_that_would_silence_faults_is_refused() {
+    for level in ["warning", "loud", "off", "", "countersign_server=debug", "info,debug", "info,h2=loud"] {
+        let refusal = logs::checked(level).unwrap_err().to_string();
+        assert!(refusal.contains("set it to error, warn, info, debug or trace"), "{level}: {refusal}");
+    }
+    for level in ["error", "warn", "info", "debug", "trace", "INFO", "info,countersign_server=debug,h2=warn"]
+    {
+        assert!(logs::checked(level).is_ok(), "{level}");
     }
 }

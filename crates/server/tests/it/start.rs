@@ -140,6 +140,22 @@ async fn a_folder_of_documents_that_the_database_does_not_know_is_refused() {
     assert!(told(open(&one, 4).await).contains("shared storage"), "a folder that was lost");
 }
 
+/// Documents without their database are no first start: a new log under the old name would speak against the old one.
+#[tokio::test]
+async fn documents_whose_database_is_gone_are_not_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    let app = open(&config, 1).await.unwrap().app;
+    app.blobs.put("documents/one", b"a lease".to_vec()).await.unwrap();
+    drop(app);
+    let (database, aside) = (config.server.data_dir.join("countersign.sqlite"), folder.path().join("aside"));
+    fs::rename(&database, &aside).unwrap();
+    let refusal = told(open(&config, 2).await);
+    assert!(refusal.contains("Put the database back"), "{refusal}");
+    fs::rename(&aside, &database).unwrap();
+    assert!(open(&config, 3).await.is_ok());
+}
+
 /// A database that is away is nobody's fault that can be named, and comes back: 503, and when to ask again.
 #[tokio::test]
 async fn without_its_database_or_its_folder_the_server_is_not_ready_and_says_so() {

@@ -1,9 +1,12 @@
 //! What a recipient does: opens the link, is identified, reads, consents, signs or declines.
 
+use std::collections::BTreeMap;
+
 use super::{Deciding, not_turn};
 use crate::{
     digest::Digest,
     envelope::{
+        Veiled,
         command::{ActorNow, Submission},
         event::{Act, Body, ConsentText, Factor, FieldValue, Recipient, Role},
         fields,
@@ -180,9 +183,8 @@ impl Deciding<'_> {
             .and_then(|underway| underway.progress_of(recipient))
             .filter(|one| one.status.is_done());
         if let Some(done) = done {
-            // The same page handing in the same act again, after a lost answer or a double click.
-            let repeated = done.nonce == Some(submission.nonce);
-            return if repeated { Ok(()) } else { Err(already_done()) };
+            let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
+            return if repeats(contents, done, &submission) { Ok(()) } else { Err(already_done()) };
         }
         let (contents, person) = self.check_submission(recipient, &submission)?;
         let time_zone = match &self.context.actor {
@@ -314,4 +316,35 @@ fn consent_missing() -> Refusal {
 
 fn document_changed() -> Refusal {
     Refusal::new(Code::DocumentChanged, "the documents shown are not those of the envelope; reload the page")
+}
+
+/// Whether a page hands in again what was recorded, after a lost answer or a double click. Whoever hands in anything else
+/// must not believe that it counts.
+fn repeats(contents: &Contents, done: &Progress, submission: &Submission) -> bool {
+    let Some(act) = &done.act else { return false };
+    let typed = submission.values.iter().map(|(field, value)| (*field, Some(value.disclose().as_str())));
+    let typed: BTreeMap<_, _> =
+        typed.filter(|(_, value)| value.is_some_and(|value| !fields::is_blank(value))).collect();
+    let is_typed = |value: &&FieldValue| {
+        let field = contents.fields.iter().find(|field| field.id == value.field);
+        field.is_some_and(|field| !fields::is_set_by_server(&field.kind))
+    };
+    let disclosed = |veiled: &Veiled| veiled.value().map(|value| value.disclose().clone());
+    let recorded = act.values.iter().filter(is_typed).map(|value| (value.field, disclosed(&value.value)));
+    let recorded: BTreeMap<_, _> = recorded.collect();
+    let same_mark = match (&done.adopted, &submission.adopted) {
+        (None, None) => true,
+        (Some((method, mark)), Some((other_method, other))) => {
+            method == other_method && disclosed(mark).as_ref() == Some(other.disclose())
+        }
+        _ => false,
+    };
+    act.nonce == submission.nonce
+        && act.documents == submission.documents
+        && act.consent.sha256 == submission.consent_sha256
+        && same_mark
+        && typed.len() == recorded.len()
+        && typed
+            .iter()
+            .all(|(field, value)| recorded.get(field).is_some_and(|other| other.as_deref() == *value))
 }
