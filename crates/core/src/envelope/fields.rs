@@ -1,5 +1,7 @@
 //! What may be put into an envelope and into its fields: every bound on what a sender composes and a recipient types.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -248,7 +250,12 @@ fn check_kind(pointer: &str, kind: &FieldKind) -> Result<(), Refusal> {
         FieldKind::Dropdown { options } => {
             let pointer = format!("{pointer}/options");
             check_count(&pointer, options.len(), limits::OPTIONS_PER_DROPDOWN)?;
-            options.iter().try_for_each(|option| check_line(&pointer, option))
+            options.iter().try_for_each(|option| check_line(&pointer, option))?;
+            let different: BTreeSet<&String> = options.iter().collect();
+            if different.len() == options.len() {
+                return Ok(());
+            }
+            Err(Refusal::at(Code::Invalid, pointer, "no two options of a dropdown may be the same"))
         }
         FieldKind::Text { max_chars, .. } => {
             let most = u32::try_from(limits::TEXT_CHARS).unwrap_or(u32::MAX);

@@ -160,9 +160,10 @@ impl NewFieldBody {
         let Self { max_chars, multiline, decimals, group, options, .. } = self;
         let given = KindParameters { max_chars, multiline, decimals, group, options };
         let (kind, used) = kind_of(self.kind, &given);
-        if used != given {
-            let sentence = "this field has a parameter that belongs to another kind";
-            return Err(Refusal::at(Code::Invalid, format!("/fields/{index}/kind"), sentence));
+        if let Some(foreign) = given.names().difference(&used.names()).next() {
+            let sentence = "this does not go with the field's kind: `max_chars` and `multiline` are for text, `decimals` \
+                            for number, `group` for radio, `options` for dropdown; leave it out";
+            return Err(Refusal::at(Code::Invalid, format!("/fields/{index}/{foreign}"), sentence));
         }
         let rect = self.rect.to_rect().ok_or_else(|| {
             let sentence = "measures are points between 0 and the page's size";

@@ -1,5 +1,7 @@
 //! What the API shows: envelopes, recipients, fields and documents as JSON. Measures are points, as decimals.
 
+use std::collections::BTreeSet;
+
 use countersign_core::{
     envelope::{
         State, Veiled,
@@ -167,6 +169,20 @@ pub(crate) struct KindParameters {
     /// The list of a dropdown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Vec<String>>,
+}
+
+impl KindParameters {
+    /// Names of those that are given.
+    pub(super) fn names(&self) -> BTreeSet<&'static str> {
+        let given = [
+            (self.max_chars.is_some(), "max_chars"),
+            (self.multiline.is_some(), "multiline"),
+            (self.decimals.is_some(), "decimals"),
+            (self.group.is_some(), "group"),
+            (self.options.is_some(), "options"),
+        ];
+        given.into_iter().filter_map(|(is_given, name)| is_given.then_some(name)).collect()
+    }
 }
 
 /// The kind of the core with its parameters, and which parameters it took.

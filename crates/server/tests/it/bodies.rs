@@ -85,6 +85,11 @@ async fn what_is_wrong_in_a_body_is_told_with_its_place_and_without_our_types() 
         }
     }
     let mut body = envelope_of(&document);
+    body["fields"][0]["decimals"] = json!(2);
+    let (status, _, place, sentence) = answered(&test, &key, &body).await;
+    assert_eq!((status, place.as_deref()), (422, Some("/fields/0/decimals")), "{sentence}");
+    assert!(sentence.contains("`decimals` for number"), "{sentence}");
+    let mut body = envelope_of(&document);
     body["recipients"][0]["a/b~c"] = json!(1);
     let (_, _, place, sentence) = answered(&test, &key, &body).await;
     assert_eq!(place.as_deref(), Some("/recipients/0/a~1b~0c"), "{sentence}");
