@@ -14,6 +14,7 @@ use countersign_server::{
     fault::Fault,
     keys::TokenKey,
 };
+use cryptoki::context::Pkcs11;
 
 use crate::app::TestDice;
 
@@ -161,6 +162,11 @@ fn in_the_child_a_token_signs() {
         rcgen::PublicKeyData::der_bytes(&pair).to_vec(),
     );
     public.verify(b"a document", &signature).unwrap();
+    // All sessions of a process are logged out together: the key's own is of no use any more.
+    let beside = Pkcs11::new(Path::new(&module)).unwrap();
+    let slot = beside.get_slots_with_initialized_token().unwrap()[0];
+    beside.open_ro_session(slot).unwrap().logout().unwrap();
+    public.verify(b"a document", &key.sign(&digest).unwrap()).unwrap();
     assert_eq!(key.certificate_chain().len(), 1);
     let bytes = crate::app::pdf(2);
     let original = Original::open(&bytes, &Limits::default()).unwrap();
