@@ -42,7 +42,7 @@ async fn visit(test: &TestApp, key: &Key) -> Visit {
 }
 
 /// Methods and last parts of all addresses below `/s/{envelope}`.
-fn routes() -> Vec<(&'static str, &'static str)> {
+pub(crate) fn routes() -> Vec<(&'static str, &'static str)> {
     let source = include_str!("../../src/signer/mod.rs");
     let mut routes = Vec::new();
     for line in source.lines() {

@@ -171,9 +171,10 @@ impl Browser {
         self.driver.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 
-    /// A test causes such an error on purpose.
-    pub(crate) fn expect_error(&self, part: &str) {
-        self.expected.lock().unwrap().push(part.to_owned());
+    /// A test causes answers with these statuses on purpose, which the console tells as errors.
+    pub(crate) fn expect_answers(&self, statuses: &[u16]) {
+        let told = statuses.iter().map(|status| format!("the server responded with a status of {status} ("));
+        self.expected.lock().unwrap().extend(told);
     }
 
     /// Console errors and warnings that no test expects. The browser forgets them by telling them.

@@ -119,7 +119,7 @@ async fn a_second_browser_finds_the_part_done() {
     review(&other).await;
     one.click("#act").await;
     one.until_at("/receipt").await;
-    other.expect_error("409");
+    other.expect_answers(&[409]);
     other.click("#act").await;
     other.until_at("/receipt").await;
     assert_eq!(scene.count("recipient.signed").await, 1);

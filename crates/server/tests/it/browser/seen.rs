@@ -135,7 +135,7 @@ async fn an_open_reader_gives_way_to_the_notice_when_the_envelope_is_voided() {
     let (scene, browser) = Scene::at_reader().await;
     let path = format!("/v1/envelopes/{}/void", scene.envelope);
     scene.test.post_json(&scene.key, &path, &json!({ "reason": "The rent is wrong" })).await;
-    browser.expect_error("410");
+    browser.expect_answers(&[410]);
     // Another page comes into view, which is reported.
     browser.run("document.querySelectorAll('.page')[2].scrollIntoView()").await;
     browser.until("document.querySelector('section.notice[data-code=voided]')").await;
