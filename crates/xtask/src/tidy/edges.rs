@@ -14,7 +14,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("countersign-core", &[]),
     ("countersign-tlog", &[]),
     ("countersign-pdf", &[]),
-    ("countersign-store", &["countersign-core", "countersign-tlog"]),
+    ("countersign-store", &["countersign-core"]),
     ("countersign-verify", &["countersign-core", "countersign-tlog", "countersign-pdf"]),
     (
         "countersign",
