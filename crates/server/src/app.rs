@@ -12,6 +12,7 @@ use std::{
 use countersign_core::{
     access::{Environment, Tenant},
     id::{CorrelationId, OrganizationId},
+    limits,
     time::Time,
 };
 use countersign_pdf::font::FontBook;
@@ -20,13 +21,14 @@ use countersign_store::{
     blob::{Blobs, DiskBlobs},
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     config::Config,
     egress,
     envelopes::Recent,
-    fault::Fault,
+    fault::{Failure, Fault},
+    http::limits::overloaded,
     keys::{Binding, Making, RootKey, ServerKeys, WrappingKey, log_name},
     log::Log,
     mail::smtp::Smtp,
@@ -36,8 +38,13 @@ use crate::{
 
 /// Evidence packages made at the same time.
 const EXPORTS: usize = 3;
+/// Uploads inspected at the same time.
+const INSPECTIONS: usize = 3;
 /// Envelopes sealed at the same time.
 const SEALS: usize = 3;
+
+/// Answers to `GET /ready` in the making at the same time.
+const PROBES: usize = 8;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -132,6 +139,12 @@ pub struct App {
     pub exports: Semaphore,
     /// One permit for each envelope that is being sealed, for the same reason.
     pub seals: Semaphore,
+    /// One permit for each byte of an upload that is held in memory.
+    pub upload_room: Arc<Semaphore>,
+    /// One permit for each upload that is being inspected: it stays with the work, which nothing cuts short.
+    pub inspections: Arc<Semaphore>,
+    /// One permit for each look whether the server is ready.
+    pub probes: Semaphore,
     root: RootKey,
     organizations: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
 }
@@ -219,6 +232,9 @@ impl App {
             smtp,
             exports,
             seals,
+            upload_room: Arc::new(Semaphore::new(limits::UPLOADS_BYTES)),
+            inspections: Arc::new(Semaphore::new(INSPECTIONS)),
+            probes: Semaphore::new(PROBES),
             root,
             organizations,
         };
@@ -240,6 +256,15 @@ impl App {
     /// A new correlation id (L-2): one for each request from outside, carried on by its jobs and mails.
     pub fn new_correlation(&self) -> CorrelationId {
         CorrelationId::new(self.now(), self.draw())
+    }
+
+    /// Waits for its turn, but not for as long as the request has time: then it is refused.
+    pub async fn turn(&self, turns: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Failure> {
+        let turn = Arc::clone(turns).acquire_many_owned(count);
+        match tokio::time::timeout(self.config.server.patience(), turn).await {
+            Ok(turn) => turn.map_err(|error| Fault::Task(error.to_string()).into()),
+            Err(_) => Err(overloaded().into()),
+        }
     }
 
     /// The root key.

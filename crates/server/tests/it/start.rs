@@ -1,21 +1,31 @@
 //! What a server refuses to start on, what it says when its database goes away, and the doctor beside it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, task::Poll};
 
-use countersign_core::access::{Environment, Scope};
+use countersign_core::{
+    access::{Environment, Scope},
+    digest::Digest,
+    id::{ApiKeyId, PersonId},
+    limits,
+    secret::Personal,
+};
 use countersign_server::{
     app::{App, Started, SystemClock},
     config::{Config, Mail},
-    doctor,
+    doctor, documents,
     fault::Fault,
+    http::limits::read_upload,
     tls::Tls,
 };
-use countersign_store::testing::{self, proxy::Proxy};
+use countersign_store::{
+    rows::IdempotencyClaim,
+    testing::{self, proxy::Proxy},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::{
-    app::{Options, TestApp, TestDice, envelope_of, pdf, write_secret},
+    app::{Options, TestApp, TestDice, envelope_of, heavy_pdf, pdf, write_secret},
     people::{Human, sign, status},
 };
 
@@ -222,6 +232,74 @@ async fn evidence_packages_are_made_a_few_at_a_time() {
     assert_eq!(test.get(&key, &path).await.status(), StatusCode::OK);
     test.work().await;
     test.finish().await;
+}
+
+/// Uploads hold their bytes in memory and take the processor for long: others wait for room and for their turn, and are
+/// told when to come again.
+#[tokio::test]
+async fn uploads_are_taken_a_few_at_a_time_and_whoever_waits_too_long_is_told_to_come_again() {
+    let options = Options { configure: |config| config.server.request_s = 3, ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let upload = async || {
+        let request = test.request(Method::POST, "/v1/documents?name=a.pdf").bearer_auth(&key.token);
+        let request = request.header("Content-Type", "application/pdf").header("Idempotency-Key", "one");
+        request.body(pdf(1)).send().await.unwrap()
+    };
+    let app = &test.app;
+    assert!((2..=4).contains(&app.inspections.available_permits()));
+    assert_eq!(app.upload_room.available_permits(), limits::UPLOADS_BYTES);
+    for places in [&app.inspections, &app.upload_room] {
+        let count = places.available_permits();
+        let all = places.acquire_many(u32::try_from(count).unwrap()).await.unwrap();
+        let refused = upload().await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()["retry-after"], "1");
+        assert_eq!(refused.json::<Value>().await.unwrap()["code"], "overloaded");
+        drop(all);
+        assert_eq!(upload().await.status(), StatusCode::CREATED);
+        assert_eq!(places.available_permits(), count);
+    }
+    test.finish().await;
+}
+
+/// What nothing can cut short keeps its place and its room when the request that wanted it is over.
+#[tokio::test]
+async fn an_inspection_whose_caller_went_away_keeps_its_place_until_it_ends() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let app = &test.app;
+    let (room, turns) = (app.upload_room.available_permits(), app.inspections.available_permits());
+    let body = heavy_pdf(200, 20 * 1024 * 1024);
+    let size_bytes = body.len();
+    let upload = documents::Upload {
+        tenant: key.tenant,
+        person: PersonId::new(app.now(), app.draw()),
+        name: Personal::new("a.pdf".to_owned()),
+        bytes: read_upload(app, body.into()).await.unwrap(),
+    };
+    let claim = IdempotencyClaim {
+        tenant: key.tenant,
+        api_key: ApiKeyId::new(app.now(), app.draw()),
+        key: "one".to_owned(),
+        fingerprint: Digest::of(b""),
+        claim: app.draw(),
+        now: app.now(),
+        expires_at: app.now(),
+        stale_after_ms: 1,
+    };
+    let mut asked =
+        Box::pin(documents::upload(app, upload, &claim, &|_| unreachable!("nobody waits for an answer")));
+    let is_begun =
+        std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_pending())).await;
+    assert!(is_begun);
+    drop(asked);
+    assert_eq!(app.inspections.available_permits(), turns - 1);
+    assert_eq!(app.upload_room.available_permits(), room - size_bytes);
+    while app.inspections.available_permits() < turns || app.upload_room.available_permits() < room {
+        tokio::task::yield_now().await;
+    }
+    test.finish_without_worker().await;
 }
 
 /// The same holds for seals: without a place an envelope stays in `sealing`, and holds up no other job.
