@@ -1,6 +1,6 @@
 //! What a server refuses to start on, what it says when its database goes away, and the doctor beside it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, task::Poll};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, task::Poll};
 
 use countersign_core::{
     access::{Environment, Scope},
@@ -10,7 +10,7 @@ use countersign_core::{
     secret::Personal,
 };
 use countersign_server::{
-    app::{App, Started, SystemClock},
+    app::{App, Clock as _, Started, SystemClock},
     config::{Config, Mail},
     doctor, documents,
     fault::Fault,
@@ -71,35 +71,115 @@ async fn the_doctor_makes_nothing_where_there_is_nothing() {
     assert!(App::open_existing(config, Arc::new(SystemClock), dice()).await.is_ok());
 }
 
+/// The keys of the configuration that name a file with a secret.
+const SECRETS: [&str; 6] = [
+    "server.database_url_file",
+    "server.root_key_file",
+    "server.tls_key",
+    "seal.pin_file",
+    "mail.smtp_password_file",
+    "mail.dkim_key_file",
+];
+
+/// All others. A new key stands in one of the two lists, or `secrets_that_others_may_read_are_refused` fails.
+const NO_SECRETS: [&str; 26] = [
+    "server.listen",
+    "server.public_url",
+    "server.data_dir",
+    "server.database_ca_file",
+    "server.tls_certificates",
+    "server.plain_http",
+    "server.trusted_proxies",
+    "server.connections",
+    "server.requests",
+    "server.request_s",
+    "server.idle_s",
+    "server.job_lease_s",
+    "server.shutdown_s",
+    "seal.pkcs11_module",
+    "seal.slot",
+    "seal.label",
+    "seal.certificates",
+    "mail.smtp_host",
+    "mail.smtp_port",
+    "mail.smtp_security",
+    "mail.smtp_user",
+    "mail.smtp_ca_file",
+    "mail.from",
+    "mail.dkim_domain",
+    "mail.dkim_selector",
+    "log.level",
+];
+
+/// What a server says that starts with every section filled in and one secret in this file.
+async fn with_secret(folder: &Path, key: &str, file: &Path) -> Option<String> {
+    let chain = folder.join("chain.pem");
+    let mut config = toml::Table::try_from(config(folder)).unwrap();
+    let mut set = |key: &str, value: &str| {
+        let (section, key) = key.split_once('.').unwrap();
+        config[section].as_table_mut().unwrap().insert(key.to_owned(), value.into());
+    };
+    let beside: &[(&str, &str)] = match key.split_once('.').unwrap() {
+        ("seal", _) => &[("seal.pkcs11_module", "/nowhere.so"), ("seal.label", "one")],
+        ("mail", "dkim_key_file") => &[("mail.dkim_domain", "sign.test"), ("mail.dkim_selector", "one")],
+        ("mail", _) => &[("mail.smtp_user", "me")],
+        _ => &[],
+    };
+    beside.iter().for_each(|(key, value)| set(key, value));
+    let chain = chain.to_str().unwrap();
+    match key {
+        "seal.pin_file" => set("seal.certificates", chain),
+        "server.tls_key" => set("server.tls_certificates", chain),
+        _ => {
+            set("mail.smtp_host", "mail.test");
+            set("mail.from", "sign@sign.test");
+        }
+    }
+    set(key, file.to_str().unwrap());
+    let config: Config = config.try_into().unwrap();
+    let started = async {
+        let app = open(&config, 1).await?.app;
+        Tls::open(&config, app.now()).map(drop)
+    };
+    started.await.err().map(|fault| fault.to_string())
+}
+
 #[tokio::test]
 async fn secrets_that_others_may_read_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("secret");
-    write_secret(&file, "secret");
-    let of_database = |c: &mut Config| c.server.database_url_file = Some(folder.path().join("secret"));
-    let of_mail = |c: &mut Config| {
-        c.mail.smtp_host = Some("mail.test".into());
-        c.mail.from = "sign@sign.test".into();
-        c.mail.smtp_user = Some("me".into());
-        c.mail.smtp_password_file = Some(folder.path().join("secret"));
-    };
-    let of_dkim = |c: &mut Config| {
-        c.mail.smtp_host = Some("mail.test".into());
-        c.mail.from = "sign@sign.test".into();
-        c.mail.dkim_domain = Some("sign.test".into());
-        c.mail.dkim_selector = Some("one".into());
-        c.mail.dkim_key_file = Some(folder.path().join("secret"));
-    };
-    let cases: [&dyn Fn(&mut Config); 3] = [&of_database, &of_mail, &of_dkim];
-    for case in cases {
-        for (mode, is_refused) in [(0o640, true), (0o604, true), (0o600, false)] {
-            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            let mut config = config(folder.path());
-            case(&mut config);
-            let refusal = open(&config, 1).await.map(drop).err().map(|fault| fault.to_string());
-            let says_so = refusal.as_ref().is_some_and(|text| text.contains("others may read this secret"));
-            assert_eq!(says_so, is_refused, "{mode:o} {refusal:?}");
+    let known = serde_json::to_value(Config::default()).unwrap();
+    let known = known.as_object().unwrap().iter().flat_map(|(section, keys)| {
+        keys.as_object().unwrap().keys().map(move |key| format!("{section}.{key}"))
+    });
+    let known: BTreeSet<String> = known.collect();
+    let listed = SECRETS.iter().chain(&NO_SECRETS).map(|key| (*key).to_owned()).collect();
+    assert_eq!(known, listed, "is a new key's value a file with a secret?");
+    let refused = async |folder: &Path, key: &str, file: &Path| {
+        for (mode, is_refused) in [(0o640, true), (0o604, true), (0o600, false), (0o400, false)] {
+            fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+            let said = with_secret(folder, key, file).await;
+            let says_so = said.as_ref().is_some_and(|text| {
+                text.contains("others may read this secret") && text.contains(file.to_str().unwrap())
+            });
+            assert_eq!(says_so, is_refused, "{key} {mode:o} {said:?}");
         }
+    };
+    for key in SECRETS {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+        fs::write(folder.path().join("chain.pem"), certificate.pem()).unwrap();
+        let file = folder.path().join("secret");
+        write_secret(&file, &pair.serialize_pem());
+        refused(folder.path(), key, &file).await;
+    }
+    // What the server makes for itself in the data folder.
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    Tls::open(&config, open(&config, 1).await.unwrap().app.now()).unwrap();
+    let file = config.server.data_dir.join("tls-ca.key");
+    for (mode, is_refused) in [(0o640, true), (0o600, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(Tls::open(&config, SystemClock.now()).is_err(), is_refused, "{mode:o}");
     }
 }
 
