@@ -162,7 +162,7 @@ pub async fn act_on(
             actor: asking.actor.clone(),
             correlation: asking.correlation,
             nonce: app.draw(),
-            seal_certificate_sha256: app.keys.seal_certificate_sha256,
+            seal_certificate_sha256: app.seal.certificate_sha256,
         };
         let events = decide(envelope, &opened.folded, command.clone(), &context)?;
         opened.add_missing_keys(app, &organization, &asking.tenant, &events).await?;

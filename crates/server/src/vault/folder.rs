@@ -1,8 +1,12 @@
 //! One folder of blobs for one database: several servers over one database must see the same files. An id in both tells.
 
-use countersign_store::blob::Blobs;
+use countersign_store::{Store, blob::Blobs};
 
-use crate::{app::draw, fault::Fault, keys::Making};
+use crate::{
+    app::draw,
+    fault::Fault,
+    keys::{Making, blob_folder},
+};
 
 /// The blob that holds the folder's id.
 pub const FOLDER_ID: &str = "folder-id";
@@ -10,8 +14,7 @@ pub const FOLDER_ID: &str = "folder-id";
 /// Refuses a folder that is not the database's. At the first start they are made for each other: the folder first, so
 /// that the next start makes up for one that was killed between the two.
 pub(crate) async fn check(making: &Making<'_>, blobs: &dyn Blobs) -> Result<(), Fault> {
-    let found = blobs.get(FOLDER_ID).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let id = match (making.blob_folder().await?, found) {
+    let id = match (blob_folder(making.store).await?, id_in(blobs).await?) {
         (Some(known), Some(found)) if known == found => return Ok(()),
         (Some(_), _) => return Err(strange()),
         (None, Some(found)) => found,
@@ -23,6 +26,16 @@ pub(crate) async fn check(making: &Making<'_>, blobs: &dyn Blobs) -> Result<(), 
     };
     // Another server may have been first, with a folder of its own.
     if making.take_blob_folder(&id).await? == id { Ok(()) } else { Err(strange()) }
+}
+
+/// Refuses a folder that is not the database's, and makes nothing: before the first start there is neither.
+pub(crate) async fn examine(store: &dyn Store, blobs: &dyn Blobs) -> Result<(), Fault> {
+    let known = blob_folder(store).await?;
+    if known.is_none() || known == id_in(blobs).await? { Ok(()) } else { Err(strange()) }
+}
+
+async fn id_in(blobs: &dyn Blobs) -> Result<Option<String>, Fault> {
+    Ok(blobs.get(FOLDER_ID).await?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn strange() -> Fault {

@@ -14,7 +14,7 @@ use std::{
 use countersign_core::{access::Tenant, digest::Digest};
 
 use crate::{
-    app::App,
+    app::Records,
     fault::Fault,
     keys::{Binding, WrappingKey},
 };
@@ -38,7 +38,7 @@ fn context(tenant: &Tenant, blob: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-impl App {
+impl Records {
     /// Encrypts `bytes` under a new key and writes them durably as the blob `blob`, a name that is never used again.
     pub async fn keep(
         &self,

@@ -10,7 +10,7 @@ use countersign_core::{
     secret::Personal,
 };
 use countersign_server::{
-    app::{App, Clock as _, Started, SystemClock},
+    app::{App, Clock as _, Records, Started, SystemClock},
     config::{Config, Mail},
     doctor, documents,
     fault::Fault,
@@ -64,11 +64,11 @@ async fn the_doctor_makes_nothing_where_there_is_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let dice = || Arc::new(TestDice::new(1));
-    let refused = App::open_existing(config.clone(), Arc::new(SystemClock), dice()).await;
-    assert!(told(refused).contains("does not exist"));
+    let refused = Records::open_existing(config.clone(), Arc::new(SystemClock), dice()).await;
+    assert!(refused.map(drop).unwrap_err().to_string().contains("does not exist"));
     assert!(!config.server.data_dir.exists());
     open(&config, 1).await.unwrap();
-    assert!(App::open_existing(config, Arc::new(SystemClock), dice()).await.is_ok());
+    assert!(Records::open_existing(config, Arc::new(SystemClock), dice()).await.is_ok());
 }
 
 /// The keys of the configuration that name a file with a secret.
@@ -125,7 +125,9 @@ async fn with_secret(folder: &Path, key: &str, file: &Path) -> Option<String> {
         ("mail", _) => &[("mail.smtp_user", "me")],
         _ => &[],
     };
-    beside.iter().for_each(|(key, value)| set(key, value));
+    for (key, value) in beside {
+        set(key, value);
+    }
     let chain = chain.to_str().unwrap();
     match key {
         "seal.pin_file" => set("seal.certificates", chain),
@@ -228,6 +230,9 @@ async fn a_folder_of_documents_that_the_database_does_not_know_is_refused() {
     assert!(open(&shared, 3).await.is_ok());
     fs::remove_dir_all(one.server.data_dir.join("blobs")).unwrap();
     assert!(told(open(&one, 4).await).contains("shared storage"), "a folder that was lost");
+    let records = Records::open_existing(one, Arc::new(SystemClock), Arc::new(TestDice::new(5))).await;
+    let report = doctor::examine(&records.unwrap().records).await.unwrap();
+    assert!(report.findings.iter().any(|finding| finding.contains("shared storage")), "{report}");
 }
 
 /// A database that is away is nobody's fault that can be named, and comes back: 503, and when to ask again.
