@@ -119,9 +119,9 @@ fn seal(house: &House, signed: &Signed, count: u32) -> Result<(Vec<u8>, f64), Fa
         proof: &signed.proof,
         originals: Vec::new(),
         sealed_at: began,
-        system: system(&public_url, app.log.verifier_key(), &app.keys.seal)?,
+        system: system(&public_url, app.log.verifier_key(), &app.seal.key)?,
         fonts: &app.fonts,
-        key: &app.keys.seal,
+        key: &app.seal.key,
     };
     let (document, original) = &signed.original;
     let one = || {

@@ -20,6 +20,8 @@ pub const DRAWN_MARK_BYTES: usize = 60_000;
 pub const USER_AGENT_CHARS: usize = 400;
 /// Bytes of an uploaded document.
 pub const UPLOAD_BYTES: usize = 25 * 1024 * 1024;
+/// Bytes of all uploads that are read, inspected or encrypted at the same time; more wait for their turn.
+pub const UPLOADS_BYTES: usize = 12 * UPLOAD_BYTES;
 /// Pages of an uploaded document.
 pub const UPLOAD_PAGES: usize = 1_000;
 /// Bytes of any other request body.
@@ -28,6 +30,10 @@ pub const BODY_BYTES: usize = 512 * 1024;
 pub const FORM_BYTES: usize = 8 * 1024;
 /// Bytes of the form with a reason, where every character may be four bytes, each written as `%xx`.
 pub const REASON_FORM_BYTES: usize = FORM_BYTES + 12 * TEXT_CHARS;
+/// Forms of signers' pages that one address (of IPv6, one /64) may be sending at the same time.
+pub const FORMS_PER_ADDRESS: usize = 64;
+/// Bytes of all such forms that are on their way, each with its headers at their largest.
+pub const FORMS_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of all request headers.
 pub const HEADER_BYTES: usize = 16 * 1024;
 /// Request headers.

@@ -4,6 +4,7 @@
 use std::{
     collections::HashMap,
     fs,
+    ops::Deref,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::Path,
     sync::{Arc, PoisonError, RwLock},
@@ -12,6 +13,7 @@ use std::{
 use countersign_core::{
     access::{Environment, Tenant},
     id::{CorrelationId, OrganizationId},
+    limits,
     time::Time,
 };
 use countersign_pdf::font::FontBook;
@@ -20,14 +22,15 @@ use countersign_store::{
     blob::{Blobs, DiskBlobs},
 };
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     config::Config,
     egress,
     envelopes::Recent,
-    fault::Fault,
-    keys::{Binding, Making, RootKey, ServerKeys, WrappingKey, log_name},
+    fault::{Failure, Fault},
+    http::limits::overloaded,
+    keys::{Binding, Making, RootKey, SealingKey, ServerKeys, WrappingKey, log_name},
     log::Log,
     mail::smtp::Smtp,
     sealing::fonts::SystemFonts,
@@ -36,8 +39,13 @@ use crate::{
 
 /// Evidence packages made at the same time.
 const EXPORTS: usize = 3;
+/// Uploads inspected at the same time.
+const INSPECTIONS: usize = 3;
 /// Envelopes sealed at the same time.
 const SEALS: usize = 3;
+
+/// Answers to `GET /ready` in the making at the same time.
+const PROBES: usize = 8;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
@@ -106,8 +114,9 @@ pub(crate) fn organization_binding(organization: OrganizationId) -> Binding {
     Binding::new("organization-key", &[organization.as_bytes()])
 }
 
-/// The running application.
-pub struct App {
+/// What the server keeps, and what opens it. An operator's command needs no more, and must not: a leaked key is ended
+/// also while the token that seals or the mail server is away.
+pub struct Records {
     /// What the operator set.
     pub config: Config,
     /// The database.
@@ -120,43 +129,42 @@ pub struct App {
     pub random: Arc<dyn Randomness>,
     /// The server's own keys.
     pub keys: ServerKeys,
-    /// The log of all events.
-    pub log: Log,
-    /// Envelopes that were open a moment ago.
-    pub recent: Recent,
-    /// The fonts of stamps and certificates.
-    pub fonts: FontBook,
-    /// The mail server, when one is configured; sandboxes do without.
-    pub smtp: Option<Smtp>,
-    /// One permit for each evidence package in the making: each holds all files of an envelope in memory.
-    pub exports: Semaphore,
-    /// One permit for each envelope that is being sealed, for the same reason.
-    pub seals: Semaphore,
     root: RootKey,
     organizations: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
 }
 
-/// An application that is ready, and what its operator should be told.
-pub struct Started {
-    /// The application.
-    pub app: Arc<App>,
+/// Records that are open, and what the operator should be told.
+pub struct Opened {
+    /// The records.
+    pub records: Records,
     /// Sentences about what was made for the first time.
     pub announcements: Vec<String>,
 }
 
-impl App {
+impl Records {
     /// Opens data folder, database and keys; makes what the first start needs; refuses what is unsafe.
     pub async fn open(
         config: Config,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Randomness>,
-    ) -> Result<Started, Fault> {
+    ) -> Result<Opened, Fault> {
         config.check()?;
         open_data_folder(&config.server.data_dir)?;
         let store = open_store(&config).await?;
         let folder = config.server.data_dir.join("blobs");
-        let blobs = on_blocking_thread(move || DiskBlobs::open(&folder)).await??;
-        Self::with_store(config, store, Arc::new(blobs), clock, random).await
+        let blobs = Arc::new(on_blocking_thread(move || DiskBlobs::open(&folder)).await??);
+        let mut announcements = Vec::new();
+        let root = open_root_key(&config, &*store, &*random, &mut announcements).await?;
+        let host = config.public_host()?;
+        let is_first_start = store.keys().await?.is_empty();
+        let making =
+            Making { store: &*store, root: root.wrapping(), random: &*random, now: clock.now(), host: &host };
+        let keys = ServerKeys::open(&making).await?;
+        announcements.extend(told_of_log_name(keys.log.verifier().name(), &host, is_first_start));
+        let organizations = RwLock::default();
+        let records = Self { config, store, blobs, clock, random, keys, root, organizations };
+        records.check_organizations().await?;
+        Ok(Opened { records, announcements })
     }
 
     /// The same, but refuses a data folder that no server was started on: for what only looks.
@@ -164,7 +172,7 @@ impl App {
         config: Config,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Randomness>,
-    ) -> Result<Started, Fault> {
+    ) -> Result<Opened, Fault> {
         let database = config.server.data_dir.join("countersign.sqlite");
         let needed =
             [Some(config.root_key_file()), config.server.database_url_file.is_none().then_some(database)];
@@ -177,54 +185,6 @@ impl App {
             return Err(Fault::Unsafe(sentence));
         }
         Self::open(config, clock, random).await
-    }
-
-    /// The same over a store that is already open.
-    pub async fn with_store(
-        config: Config,
-        store: Arc<dyn Store>,
-        blobs: Arc<dyn Blobs>,
-        clock: Arc<dyn Clock>,
-        random: Arc<dyn Randomness>,
-    ) -> Result<Started, Fault> {
-        let mut announcements = Vec::new();
-        let root = open_root_key(&config, &*store, &*random, &mut announcements).await?;
-        let host = config.public_host()?;
-        let making =
-            Making { store: &*store, root: root.wrapping(), random: &*random, now: clock.now(), host: &host };
-        let is_first_start = store.keys().await?.is_empty();
-        let keys = ServerKeys::open(&making, &config.seal).await?;
-        announcements.extend(told_of_log_name(keys.log.verifier().name(), &host, is_first_start));
-        folder::check(&making, &*blobs).await?;
-        let log = Log::new(Arc::clone(&store), keys.log.clone());
-        let fonts = FontBook::new().with_fallback(Arc::new(SystemFonts::list()));
-        let smtp = egress::smtp(&config.mail)?;
-        if smtp.is_none() && store.has_live_keys(clock.now()).await? {
-            let sentence = "there are API keys of live environments, and no mail server: nobody would get a link. Set \
-                            mail.smtp_host";
-            return Err(Fault::Unsafe(sentence.to_owned()));
-        }
-        let organizations = RwLock::default();
-        let (exports, seals) = (Semaphore::new(EXPORTS), Semaphore::new(SEALS));
-        let app = Self {
-            config,
-            store,
-            blobs,
-            clock,
-            random,
-            keys,
-            log,
-            recent: Recent::default(),
-            fonts,
-            smtp,
-            exports,
-            seals,
-            root,
-            organizations,
-        };
-        let app = Arc::new(app);
-        app.check_organizations().await?;
-        Ok(Started { app, announcements })
     }
 
     /// Now.
@@ -273,6 +233,100 @@ impl App {
             self.organization(row.organization).await?;
         }
         Ok(())
+    }
+}
+
+/// The running application: the records, and what serving needs besides.
+pub struct App {
+    records: Records,
+    /// Seals documents.
+    pub seal: SealingKey,
+    /// The log of all events.
+    pub log: Log,
+    /// Envelopes that were open a moment ago.
+    pub recent: Recent,
+    /// The fonts of stamps and certificates.
+    pub fonts: FontBook,
+    /// The mail server, when one is configured; sandboxes do without.
+    pub smtp: Option<Smtp>,
+    /// One permit for each evidence package in the making: each holds all files of an envelope in memory.
+    pub exports: Semaphore,
+    /// One permit for each envelope that is being sealed, for the same reason.
+    pub seals: Semaphore,
+    /// One permit for each byte of an upload that is held in memory.
+    pub upload_room: Arc<Semaphore>,
+    /// One permit for each upload that is being inspected: it stays with the work, which nothing cuts short.
+    pub inspections: Arc<Semaphore>,
+    /// One permit for each look whether the server is ready.
+    pub probes: Semaphore,
+}
+
+impl Deref for App {
+    type Target = Records;
+
+    fn deref(&self) -> &Records {
+        &self.records
+    }
+}
+
+/// An application that is ready, and what its operator should be told.
+pub struct Started {
+    /// The application.
+    pub app: Arc<App>,
+    /// Sentences about what was made for the first time.
+    pub announcements: Vec<String>,
+}
+
+impl App {
+    /// Opens the records, tries the key that seals, and refuses to serve without what serving needs.
+    pub async fn open(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Randomness>,
+    ) -> Result<Started, Fault> {
+        let Opened { records, announcements } = Records::open(config, clock, random).await?;
+        Ok(Started { app: Arc::new(Self::serving(records).await?), announcements })
+    }
+
+    async fn serving(records: Records) -> Result<Self, Fault> {
+        let Records { config, store, .. } = &records;
+        let making = Making {
+            store: &**store,
+            root: records.root(),
+            random: &*records.random,
+            now: records.now(),
+            host: &config.public_host()?,
+        };
+        let seal = SealingKey::open(&making, &config.seal).await?;
+        folder::check(&making, &*records.blobs).await?;
+        let smtp = egress::smtp(&config.mail)?;
+        if smtp.is_none() && store.has_live_keys(records.now()).await? {
+            let sentence = "there are API keys of live environments, and no mail server: nobody would get a link. Set \
+                            mail.smtp_host";
+            return Err(Fault::Unsafe(sentence.to_owned()));
+        }
+        Ok(Self {
+            seal,
+            log: Log::new(Arc::clone(store), records.keys.log.clone()),
+            recent: Recent::default(),
+            fonts: FontBook::new().with_fallback(Arc::new(SystemFonts::list())),
+            smtp,
+            exports: Semaphore::new(EXPORTS),
+            seals: Semaphore::new(SEALS),
+            upload_room: Arc::new(Semaphore::new(limits::UPLOADS_BYTES)),
+            inspections: Arc::new(Semaphore::new(INSPECTIONS)),
+            probes: Semaphore::new(PROBES),
+            records,
+        })
+    }
+
+    /// Waits for its turn, but not for as long as the request has time: then it is refused.
+    pub async fn turn(&self, turns: &Arc<Semaphore>, count: u32) -> Result<OwnedSemaphorePermit, Failure> {
+        let turn = Arc::clone(turns).acquire_many_owned(count);
+        match tokio::time::timeout(self.config.server.patience(), turn).await {
+            Ok(turn) => turn.map_err(|error| Fault::Task(error.to_string()).into()),
+            Err(_) => Err(overloaded().into()),
+        }
     }
 
     /// Whether mails of this tenant go to the mailbox page only.

@@ -6,6 +6,7 @@ use std::{
     fs,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use axum::http::{Uri, uri::Authority};
@@ -92,6 +93,14 @@ impl Default for Server {
             job_lease_s: 120,
             shutdown_s: 20,
         }
+    }
+}
+
+impl Server {
+    /// How long a request waits for its turn, or for a form of a signer's page: a third of its time, so that it can be
+    /// answered in words and the rest is left for the work.
+    pub fn patience(&self) -> Duration {
+        Duration::from_secs(self.request_s.into()) / 3
     }
 }
 

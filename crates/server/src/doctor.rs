@@ -15,10 +15,14 @@ use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
 use countersign_tlog::{Edge, Hash, TileSet, leaf_hash, open, root, root_tiles};
 
 use crate::{
-    app::App,
+    app::Records,
     envelopes::{Opened, Placed},
     fault::Fault,
-    vault::{Kept, folder::FOLDER_ID},
+    keys::SealingKey,
+    vault::{
+        Kept,
+        folder::{self, FOLDER_ID},
+    },
 };
 
 /// Rows of one read.
@@ -76,7 +80,7 @@ struct Seen {
 }
 
 /// Examines everything. The server may run meanwhile; what is written meanwhile may or may not be examined.
-pub async fn examine(app: &App) -> Result<Report, Fault> {
+pub async fn examine(app: &Records) -> Result<Report, Fault> {
     let mut report = Report::default();
     let mut seen = Seen::default();
     // First, so that every leaf under it has its index by the time its stream is read.
@@ -104,11 +108,12 @@ pub async fn examine(app: &App) -> Result<Report, Fault> {
     examine_log(app, &seen, checkpoint, &mut report).await?;
     examine_uploads(app, &seen, &mut report).await?;
     examine_blobs(app, &mut report).await?;
+    examine_seal_key(app, &mut report).await;
     Ok(report)
 }
 
 async fn examine_envelope(
-    app: &App,
+    app: &Records,
     tenant: &Tenant,
     envelope: EnvelopeId,
     seen: &mut Seen,
@@ -153,7 +158,7 @@ async fn examine_envelope(
 
 /// Looks at one envelope, whose list row was read before.
 async fn look(
-    app: &App,
+    app: &Records,
     tenant: &Tenant,
     envelope: EnvelopeId,
     listed: Option<EnvelopeRow>,
@@ -189,19 +194,23 @@ async fn look(
 }
 
 /// How long an envelope's stream is; none where it cannot be read.
-async fn event_count(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Option<usize> {
+async fn event_count(app: &Records, tenant: &Tenant, envelope: EnvelopeId) -> Option<usize> {
     app.store.load(tenant, envelope).await.ok().flatten().map(|stream| stream.events.len())
 }
 
 /// The list row of one envelope, as it is now.
-async fn projection(app: &App, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<EnvelopeRow>, Fault> {
+async fn projection(
+    app: &Records,
+    tenant: &Tenant,
+    envelope: EnvelopeId,
+) -> Result<Option<EnvelopeRow>, Fault> {
     let after = u128::from_be_bytes(*envelope.as_bytes()).checked_add(1);
     let before = after.map(|number| EnvelopeId::from_bytes(number.to_be_bytes()));
     let page = app.store.find_envelopes(tenant, &EnvelopeQuery { status: None, before, limit: 1 }).await?;
     Ok(page.rows.into_iter().find(|row| row.envelope == envelope))
 }
 
-async fn projections(app: &App, tenant: &Tenant) -> Result<HashMap<EnvelopeId, EnvelopeRow>, Fault> {
+async fn projections(app: &Records, tenant: &Tenant) -> Result<HashMap<EnvelopeId, EnvelopeRow>, Fault> {
     let mut all = HashMap::new();
     let mut before = None;
     loop {
@@ -217,7 +226,7 @@ async fn projections(app: &App, tenant: &Tenant) -> Result<HashMap<EnvelopeId, E
 
 /// The originals: there, readable, and with the digest in the events (D-1).
 async fn examine_documents(
-    app: &App,
+    app: &Records,
     tenant: &Tenant,
     opened: &Opened,
     report: &mut Report,
@@ -239,7 +248,7 @@ async fn examine_documents(
 
 /// What the seal made: exactly what the events say, there, and readable.
 async fn examine_artifacts(
-    app: &App,
+    app: &Records,
     tenant: &Tenant,
     opened: &Opened,
     report: &mut Report,
@@ -265,7 +274,7 @@ async fn examine_artifacts(
 
 /// The log: every event is the leaf that it says, the leaves give the root that was signed, and so do the tiles.
 async fn examine_log(
-    app: &App,
+    app: &Records,
     seen: &Seen,
     checkpoint: Option<(u64, String)>,
     report: &mut Report,
@@ -310,7 +319,7 @@ async fn examine_log(
     examine_tiles(app, size, opened.root(), report).await
 }
 
-async fn examine_tiles(app: &App, size: u64, expected: Hash, report: &mut Report) -> Result<(), Fault> {
+async fn examine_tiles(app: &Records, size: u64, expected: Hash, report: &mut Report) -> Result<(), Fault> {
     let ids = root_tiles(size);
     let places: Vec<(u8, u64)> = ids.iter().map(|id| (id.level(), id.index())).collect();
     let contents = app.store.tiles(&places).await?;
@@ -337,7 +346,7 @@ async fn examine_tiles(app: &App, size: u64, expected: Hash, report: &mut Report
 }
 
 /// The uploads that no envelope uses (yet): there, readable, and what was uploaded (D-1).
-async fn examine_uploads(app: &App, seen: &Seen, report: &mut Report) -> Result<(), Fault> {
+async fn examine_uploads(app: &Records, seen: &Seen, report: &mut Report) -> Result<(), Fault> {
     let (mut sound_count, mut after) = (0, None);
     loop {
         let rows = app.store.documents(after, PAGE).await?;
@@ -357,7 +366,10 @@ async fn examine_uploads(app: &App, seen: &Seen, report: &mut Report) -> Result<
 
 /// Every blob that a row names is there: rows first, because a blob is written before its row. Blobs without a row are
 /// left from uploads that were cut off: no harm.
-async fn examine_blobs(app: &App, report: &mut Report) -> Result<(), Fault> {
+async fn examine_blobs(app: &Records, report: &mut Report) -> Result<(), Fault> {
+    if let Err(fault) = folder::examine(&*app.store, &*app.blobs).await {
+        report.wrong(fault);
+    }
     let (mut named, mut after) = (BTreeSet::new(), None::<String>);
     loop {
         let names = app.store.blob_names(after.as_deref(), PAGE).await?;
@@ -376,4 +388,15 @@ async fn examine_blobs(app: &App, report: &mut Report) -> Result<(), Fault> {
         named.len() - missing_count
     ));
     Ok(())
+}
+
+/// The key that seals: a server does not start without it, but everything else can be looked at.
+async fn examine_seal_key(app: &Records, report: &mut Report) {
+    match SealingKey::find(&*app.store, app.root(), &app.config.seal, app.now()).await {
+        Ok(Some(_)) => report.examined.push("the key that seals signs, and its certificate holds".to_owned()),
+        Ok(None) => {
+            report.examined.push("there is no key that seals yet: the first start makes it".to_owned());
+        }
+        Err(fault) => report.wrong(format!("the key that seals: {fault}")),
+    }
 }

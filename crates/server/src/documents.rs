@@ -1,5 +1,6 @@
 //! Documents: an upload is inspected, encrypted, kept and hashed again whenever it is read (D-1).
 
+use axum::body::Bytes;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
@@ -68,18 +69,20 @@ pub struct Upload {
     /// Its name.
     pub name: Personal<String>,
     /// Its bytes.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
-/// Inspects a PDF within the product's bounds, on a thread of its own.
-async fn inspected(bytes: Vec<u8>) -> Result<(Vec<u8>, Inspection), Failure> {
-    let (bytes, inspection) = on_blocking_thread(move || {
-        let inspection = inspect(&bytes, &Limits::default());
-        (bytes, inspection)
+/// Inspects and hashes a PDF within the product's bounds, on a thread of its own and a few at a time.
+async fn inspected(app: &App, bytes: Bytes) -> Result<(Digest, Inspection), Failure> {
+    let turn = app.turn(&app.inspections, 1).await?;
+    let (sha256, inspection) = on_blocking_thread(move || {
+        // The request may be over before this is.
+        let _turn = turn;
+        (Digest::of(&bytes), inspect(&bytes, &Limits::default()))
     })
     .await?;
     match inspection {
-        Ok(inspection) => Ok((bytes, inspection)),
+        Ok(inspection) => Ok((sha256, inspection)),
         Err(refusal) => Err(Failure::PdfRefused { reason: refusal.code(), sentence: refusal.sentence() }),
     }
 }
@@ -103,10 +106,11 @@ pub async fn upload(
     answer: &(dyn Fn(&Document) -> Answer + Send + Sync),
 ) -> Result<Answer, Failure> {
     check_line("/name", upload.name.disclose())?;
-    let (bytes, inspection) = inspected(upload.bytes).await?;
+    let bytes = upload.bytes;
+    let (sha256, inspection) = inspected(app, bytes.clone()).await?;
     let tenant = upload.tenant;
     let document = DocumentId::new(app.now(), app.draw());
-    let (sha256, size_bytes) = (Digest::of(&bytes), u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+    let size_bytes = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     let page_sizes_cpt: Vec<(u32, u32)> = inspection
         .structure
         .pages

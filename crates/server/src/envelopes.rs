@@ -162,7 +162,7 @@ pub async fn act_on(
             actor: asking.actor.clone(),
             correlation: asking.correlation,
             nonce: app.draw(),
-            seal_certificate_sha256: app.keys.seal_certificate_at(app.now()),
+            seal_certificate_sha256: app.seal.certificate_at(app.now()),
         };
         let decided = decide(envelope, &opened.folded, command.clone(), &context);
         let events = decided.inspect_err(|refusal| tell_operator(app, refusal))?;
@@ -205,7 +205,7 @@ fn tell_operator(app: &App, refusal: &Refusal) {
         tracing::error!(
             event_type = "seal",
             event_result = "certificate_ended",
-            ended_at = %app.keys.seal_ends_at(),
+            ended_at = %app.seal.ends_at(),
             "the certificate that seals is not valid: nobody can act last until it is renewed"
         );
     }

@@ -10,7 +10,7 @@ use countersign_core::{
 };
 use countersign_server::{
     api,
-    app::{App, Started, SystemClock, SystemRandomness},
+    app::{App, Records, Started, SystemClock, SystemRandomness},
     config::Config,
     demo::{self, Wish},
     doctor,
@@ -41,7 +41,7 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Keys(Keys),
-    /// Fold all events again, and compare everything that hangs on them.
+    /// Fold all events again, compare everything that hangs on them, and try the key that seals.
     Doctor,
     /// Tell what PDF files are and whether they can be sealed, one line of JSON for each file.
     ///
@@ -168,43 +168,55 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let config = Config::read(cli.config.as_deref(), std::env::vars_os())?;
     logs::start(&config.log.level)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
-    let started = match cli.command {
-        // Only these two may begin a data folder.
-        Command::Serve | Command::Organizations(Organizations::Create { .. }) => {
-            App::open(config, clock, random).await?
-        }
-        _ => App::open_existing(config, clock, random).await?,
+    if let Command::Serve = cli.command {
+        let Started { app, announcements } = App::open(config, clock, random).await?;
+        tell(&announcements);
+        return run_server(app).await.map(|()| ExitCode::SUCCESS);
+    }
+    let opened = match cli.command {
+        // Only this one may begin a data folder, as serving may.
+        Command::Organizations(Organizations::Create { .. }) => Records::open(config, clock, random).await?,
+        _ => Records::open_existing(config, clock, random).await?,
     };
-    let Started { app, announcements } = started;
+    tell(&opened.announcements);
+    run_command(&opened.records, cli.command).await
+}
+
+fn tell(announcements: &[String]) {
     for announcement in announcements {
         eprintln!("{announcement}");
     }
-    match cli.command {
-        Command::Serve => run_server(app).await.map(|()| ExitCode::SUCCESS),
+}
+
+/// The commands that need the records alone.
+async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Failure> {
+    match command {
         Command::Doctor => {
-            let report = doctor::examine(&app).await?;
+            let report = doctor::examine(records).await?;
             print!("{report}");
             Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Organizations(Organizations::Create { name }) => {
-            let row = organizations::create(&app, &name).await?;
+            let row = organizations::create(records, &name).await?;
             println!("{}", row.organization);
             Ok(ExitCode::SUCCESS)
         }
         Command::Organizations(Organizations::List) => {
-            for row in app.store.organizations().await? {
+            for row in records.store.organizations().await? {
                 println!("{}  {}  {}", row.organization, row.created_at, row.name);
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Keys(Keys::Create(create)) => create_key(&app, create).await,
-        Command::Keys(Keys::List { organization }) => list_keys(&app, organization.as_deref()).await,
+        Command::Keys(Keys::Create(create)) => create_key(records, create).await,
+        Command::Keys(Keys::List { organization }) => list_keys(records, organization.as_deref()).await,
         Command::Keys(Keys::End { key }) => {
-            organizations::end_api_key(&app, key).await?;
+            organizations::end_api_key(records, key).await?;
             eprintln!("{key} has ended.");
             Ok(ExitCode::SUCCESS)
         }
-        Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => Ok(ExitCode::SUCCESS),
+        Command::Serve | Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -220,7 +232,7 @@ async fn show(demo: Demo) -> Result<ExitCode, Failure> {
     }
 }
 
-async fn create_key(app: &App, create: CreateKey) -> Result<ExitCode, Failure> {
+async fn create_key(app: &Records, create: CreateKey) -> Result<ExitCode, Failure> {
     let organization = organizations::find(app, &create.organization).await?.organization;
     let wish = organizations::ApiKeyWish {
         environment: create.environment,
@@ -234,7 +246,7 @@ async fn create_key(app: &App, create: CreateKey) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list_keys(app: &App, organization: Option<&str>) -> Result<ExitCode, Failure> {
+async fn list_keys(app: &Records, organization: Option<&str>) -> Result<ExitCode, Failure> {
     for (organization, row) in organizations::api_keys(app, organization).await? {
         let kind = match row.tenant.environment() {
             Environment::Sandbox => TokenKind::SandboxApiKey,

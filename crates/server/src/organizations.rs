@@ -15,7 +15,7 @@ use countersign_store::{
 };
 
 use crate::{
-    app::{App, organization_binding},
+    app::{Records, organization_binding},
     fault::{Failure, Fault},
     keys::WrappingKey,
     persons,
@@ -44,7 +44,7 @@ pub struct ApiKeyWish {
 }
 
 /// Makes an organization with a key of its own. No other may have its name, which stands for it on the command line.
-pub async fn create(app: &App, name: &str) -> Result<OrganizationRow, Failure> {
+pub async fn create(app: &Records, name: &str) -> Result<OrganizationRow, Failure> {
     check_line("/name", name)?;
     if app.store.organizations().await?.iter().any(|row| row.name == name) {
         let sentence = "there is an organization of this name: use it (`countersign organizations list` shows its id), or \
@@ -65,7 +65,7 @@ pub async fn create(app: &App, name: &str) -> Result<OrganizationRow, Failure> {
 }
 
 /// The organization with this id or, if there is only one so called, this name.
-pub async fn find(app: &App, name_or_id: &str) -> Result<OrganizationRow, Failure> {
+pub async fn find(app: &Records, name_or_id: &str) -> Result<OrganizationRow, Failure> {
     let rows = app.store.organizations().await?;
     let mut found =
         rows.into_iter().filter(|row| row.name == name_or_id || row.organization.to_string() == name_or_id);
@@ -84,7 +84,7 @@ pub async fn find(app: &App, name_or_id: &str) -> Result<OrganizationRow, Failur
 
 /// All API keys of this organization, or of all, also those that ended.
 pub async fn api_keys(
-    app: &App,
+    app: &Records,
     name_or_id: Option<&str>,
 ) -> Result<Vec<(OrganizationRow, ApiKeyRow)>, Failure> {
     let organizations = match name_or_id {
@@ -103,7 +103,7 @@ pub async fn api_keys(
 const CLOCKS_APART_S: i64 = 300;
 
 /// Ends an API key at once, also for a server that runs: it looks each key up again for each request (A-9).
-pub async fn end_api_key(app: &App, key: ApiKeyId) -> Result<(), Failure> {
+pub async fn end_api_key(app: &Records, key: ApiKeyId) -> Result<(), Failure> {
     if app.store.end_api_key(key, app.now().plus_s(-CLOCKS_APART_S)).await? {
         return Ok(());
     }
@@ -114,7 +114,7 @@ pub async fn end_api_key(app: &App, key: ApiKeyId) -> Result<(), Failure> {
 
 /// Makes an API key (A-9): scoped, ending within 90 days, kept as a hash.
 pub async fn create_api_key(
-    app: &App,
+    app: &Records,
     organization: OrganizationId,
     wish: ApiKeyWish,
 ) -> Result<NewApiKey, Failure> {

@@ -17,7 +17,7 @@ use countersign_store::{
 };
 
 use crate::{
-    app::{App, Organization},
+    app::{App, Organization, Records},
     fault::{Failure, Fault},
     keys::{Binding, WrappingKey},
 };
@@ -81,7 +81,7 @@ pub fn lookup(organization: &Organization, tenant: &Tenant, email: &Personal<Str
 
 /// A new person with a new key.
 pub(crate) fn new_person(
-    app: &App,
+    app: &Records,
     organization: &Organization,
     tenant: &Tenant,
     lookup: Digest,

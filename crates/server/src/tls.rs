@@ -1,6 +1,6 @@
 //! TLS: the operator's certificate, or a development CA of our own in the data folder. TLS 1.2 is the least (D-4).
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use countersign_core::time::Time;
 use rcgen::{
@@ -10,7 +10,7 @@ use rcgen::{
 use rustls::{ServerConfig, crypto::aws_lc_rs};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
 
-use crate::{config::Config, fault::Fault, vault::write_new};
+use crate::{config::Config, fault::Fault, keys::secret_file, vault::write_new};
 
 /// Years that the development CA lives.
 const CA_YEARS: i16 = 10;
@@ -42,8 +42,7 @@ impl Tls {
         let (chain, key, announcement) = match (&config.server.tls_certificates, &config.server.tls_key) {
             (Some(certificates), Some(key)) => {
                 let chain = read_certificates(certificates)?;
-                let key = PrivateKeyDer::from_pem_file(key).map_err(|error| Fault::file(key, error))?;
-                (chain, key, None)
+                (chain, read_key(key)?, None)
             }
             _ => development(config, now)?,
         };
@@ -64,6 +63,11 @@ fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault>
     CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(|error| Fault::file(path, error))
 }
 
+fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, Fault> {
+    let pem = secret_file::read(path)?;
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|error| Fault::file(path, error))
+}
+
 type Made = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>, Option<String>);
 
 /// A certificate for the public host and this machine, made at each start under a CA that stays.
@@ -76,8 +80,7 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
         let key = KeyPair::generate().map_err(failed)?;
         write_new(&key_file, key.serialize_pem().as_bytes(), 0o600)?;
     }
-    let pem = fs::read_to_string(&key_file).map_err(|error| Fault::file(&key_file, error))?;
-    let ca_key = KeyPair::from_pem(&pem).map_err(failed)?;
+    let ca_key = KeyPair::from_pem(&secret_file::read(&key_file)?).map_err(failed)?;
     // A start that was killed may have left the key alone.
     if !certificate_file.exists() {
         let certificate = ca_params(now).self_signed(&ca_key).map_err(failed)?;

@@ -6,7 +6,7 @@ use axum::{Json, extract::State};
 use countersign_core::refusal::{Code, Refusal};
 use serde_json::{Value, json};
 
-use crate::{app::App, http::problem::Problem};
+use crate::{app::App, fault::Fault, http::problem::Problem};
 
 /// The process runs.
 pub async fn alive() -> Json<Value> {
@@ -15,6 +15,8 @@ pub async fn alive() -> Json<Value> {
 
 /// The database answers and takes writes, and so does the folder of the blobs.
 pub async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+    // These have no place among the requests in work, and cost writes: they wait for each other instead.
+    let _turn = app.probes.acquire().await.map_err(|error| Fault::Task(error.to_string()))?;
     let pinged = [
         (app.store.ping().await, "the database does not answer, or takes no writes"),
         (app.blobs.ping().await, "the folder of the documents cannot be written to"),

@@ -57,7 +57,7 @@ pub(super) async fn upload(app: Arc<App>, call: Call) -> Result<Response, Proble
         tenant: *call.tenant(),
         person: *person,
         name: Personal::new(name.to_owned()),
-        bytes: call.body.to_vec(),
+        bytes: call.body.clone(),
     };
     let answered = documents::upload(&app, upload, call.claim()?, &|document| {
         let location = format!("/v1/documents/{}", document.row.document);

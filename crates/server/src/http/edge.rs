@@ -1,7 +1,7 @@
 //! The edge: what every request meets first and every answer last. Correlation id, client address, bounds, one log
 //! line, problems written out, security headers.
 
-use std::{any::Any, sync::Arc, time::Duration};
+use std::{any::Any, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -10,13 +10,13 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use countersign_core::{envelope::command::OriginNow, id::CorrelationId, secret::Personal};
-use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 
 use super::{
     client_ip::{Peer, client_address},
     headers::secure,
-    limits::{check_headers, overloaded, timed_out},
+    limits::{check_headers, timed_out},
+    place::{Place, Places},
     problem::Problem,
 };
 use crate::{app::App, fault::Fault};
@@ -38,8 +38,8 @@ pub struct RequestContext {
 pub struct Edge {
     /// The application.
     pub app: Arc<App>,
-    /// One permit for each request in work.
-    pub permits: Arc<Semaphore>,
+    /// The places of requests in work.
+    pub places: Arc<Places>,
 }
 
 /// Takes one request in and its answer out.
@@ -51,9 +51,9 @@ pub async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) ->
     span.record("event_type", route_of(&request).as_str());
     let response = async {
         let response = match context {
-            Ok(context) => {
+            Ok((context, address)) => {
                 request.extensions_mut().insert(context);
-                bounded(&edge, request, next).await
+                bounded(&edge, address, request, next).await
             }
             Err(fault) => Problem::from(fault).into_response(),
         };
@@ -62,7 +62,11 @@ pub async fn pass(State(edge): State<Edge>, mut request: Request, next: Next) ->
     response.instrument(span).await
 }
 
-fn context_of(app: &App, request: &Request, correlation: CorrelationId) -> Result<RequestContext, Fault> {
+fn context_of(
+    app: &App,
+    request: &Request,
+    correlation: CorrelationId,
+) -> Result<(RequestContext, IpAddr), Fault> {
     let peer = request.extensions().get::<Peer>().copied();
     let peer = peer.ok_or_else(|| Fault::Missing("the other end of a connection".to_owned()))?;
     let address = client_address(peer.0, request.headers(), &app.config.server.trusted_proxies);
@@ -75,17 +79,17 @@ fn context_of(app: &App, request: &Request, correlation: CorrelationId) -> Resul
         user_agent,
         time_zone: None,
     };
-    Ok(RequestContext { correlation, origin })
+    Ok((RequestContext { correlation, origin }, address.ip))
 }
 
 /// The span that gives every line of a request the fields of L-1. Addresses and agents show as tokens only (L-3).
-fn span_of(app: &App, context: &Result<RequestContext, Fault>) -> tracing::Span {
+fn span_of(app: &App, context: &Result<(RequestContext, IpAddr), Fault>) -> tracing::Span {
     let token = |kind: &str, value: &Personal<String>| {
         let mac = app.keys.tokens.mac(&[kind.as_bytes(), b"\0", value.disclose().as_bytes()]);
         hex::encode(mac.0.first_chunk::<8>().copied().unwrap_or_default())
     };
     let (ip, ua, correlation) = match context {
-        Ok(context) => (
+        Ok((context, _)) => (
             token("ip", &context.origin.ip),
             context.origin.user_agent.as_ref().map(|agent| token("ua", agent)).unwrap_or_default(),
             context.correlation.to_string(),
@@ -110,16 +114,26 @@ fn route_of(request: &Request) -> String {
     format!("{} {path}", request.method())
 }
 
-async fn bounded(edge: &Edge, request: Request, next: Next) -> Response {
+async fn bounded(edge: &Edge, address: IpAddr, mut request: Request, next: Next) -> Response {
     if let Err(refusal) = check_headers(request.headers()) {
         return Problem::from(refusal).into_response();
     }
-    let Ok(_permit) = edge.permits.try_acquire() else { return Problem::from(overloaded()).into_response() };
+    if !is_probe(&request) {
+        match Place::take(&edge.places, address) {
+            Ok(place) => request.extensions_mut().insert(place),
+            Err(refusal) => return Problem::from(refusal).into_response(),
+        };
+    }
     let seconds = edge.app.config.server.request_s;
     match tokio::time::timeout(Duration::from_secs(seconds.into()), next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::from(timed_out(seconds)).into_response(),
     }
+}
+
+/// Whoever restarts a server or takes it from the traffic must get its answer when all places are taken, too.
+fn is_probe(request: &Request) -> bool {
+    matches!(request.uri().path(), "/health" | "/ready")
 }
 
 fn finish(app: &App, correlation: CorrelationId, response: Response) -> Response {

@@ -25,7 +25,7 @@ use super::{
     edge::RequestContext,
     idempotency::{self, Held},
     json,
-    limits::read_body,
+    limits::{read_body, read_upload},
     media_type::{check_accept, check_content_type},
     problem::Problem,
 };
@@ -145,7 +145,11 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     let query = known_query(endpoint.query, &parts.uri)?;
     check_content_type(&parts.headers, media_type_of(endpoint.takes))?;
     check_accept(&parts.headers, given_by(operation))?;
-    let body = read_body(body, limit_of(endpoint.takes)).await?;
+    let body = match endpoint.takes {
+        Takes::Nothing => read_body(body, 0).await?,
+        Takes::Json => read_body(body, limits::BODY_BYTES).await?,
+        Takes::Pdf => read_upload(&app, body).await?,
+    };
     if endpoint.takes == Takes::Nothing && !body.is_empty() {
         return Err(Refusal::new(Code::UnsupportedMediaType, "this takes no body").into());
     }
@@ -171,14 +175,6 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         }
     }
     answer
-}
-
-fn limit_of(takes: Takes) -> usize {
-    match takes {
-        Takes::Nothing => 0,
-        Takes::Json => limits::BODY_BYTES,
-        Takes::Pdf => limits::UPLOAD_BYTES,
-    }
 }
 
 fn media_type_of(takes: Takes) -> Option<&'static str> {

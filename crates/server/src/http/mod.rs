@@ -12,6 +12,7 @@ mod leftover;
 pub mod limits;
 mod log_files;
 pub mod media_type;
+pub mod place;
 mod presence;
 pub mod problem;
 pub mod router;

@@ -11,21 +11,21 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use countersign_core::refusal::{Code, Refusal};
-use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
     edge::{self, Edge},
     gate::{self, Endpoint, Method},
     log_files,
+    place::Places,
     problem::Problem,
 };
 use crate::{api, app::App, signer};
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
-    let permits = Arc::new(Semaphore::new(app.config.server.requests));
-    let edge = Edge { app: Arc::clone(&app), permits };
+    let places = Places::new(app.config.server.requests, app.config.server.patience());
+    let edge = Edge { app: Arc::clone(&app), places };
     let mut router = Router::new();
     let mut paths: BTreeMap<&str, Vec<&'static Endpoint>> = BTreeMap::new();
     for endpoint in api::ENDPOINTS {

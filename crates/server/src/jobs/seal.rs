@@ -87,7 +87,7 @@ async fn covered(app: &App, placed: &Placed) -> Result<Option<(Vec<LoggedEvent>,
 
 /// Says with each seal that the certificate ends soon, so that whoever looks at the log sees it in time.
 fn warn_of_end(app: &App) {
-    let ends_at = app.keys.seal_ends_at();
+    let ends_at = app.seal.ends_at();
     if ends_at <= app.now().plus_s(WARNED_BEFORE_S) {
         tracing::warn!(
             event_type = "seal",
@@ -113,7 +113,7 @@ async fn seal(
     let State::Sealing(underway, promised) = &opened.folded.state else {
         return Err(Fault::Missing("the envelope in sealing".to_owned()).into());
     };
-    let (promised, configured) = (*promised, app.keys.seal_certificate_sha256);
+    let (promised, configured) = (*promised, app.seal.certificate_sha256);
     if promised != configured {
         return Err(Fault::from(SealFault::OtherCertificate { promised, configured }).into());
     }
@@ -134,9 +134,9 @@ async fn seal(
             proof: &proof,
             originals,
             sealed_at: started,
-            system: system(&public_url, app.log.verifier_key(), &app.keys.seal)?,
+            system: system(&public_url, app.log.verifier_key(), &app.seal.key)?,
             fonts: &app.fonts,
-            key: &app.keys.seal,
+            key: &app.seal.key,
         };
         let files = sealing.seal_all()?;
         let size = proof.checkpoint().text().lines().nth(1).and_then(|size| size.parse().ok());

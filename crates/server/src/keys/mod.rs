@@ -10,6 +10,6 @@ mod wrapping;
 
 pub use pkcs11::TokenKey;
 pub use root::RootKey;
-pub(crate) use server::{Making, log_name};
-pub use server::{ServerKeys, SharedSealKey};
+pub(crate) use server::{Making, blob_folder, log_name};
+pub use server::{SealingKey, ServerKeys, SharedSealKey};
 pub use wrapping::{Binding, WrappingKey};

@@ -68,14 +68,19 @@ impl SealKey for SharedSealKey {
 pub struct ServerKeys {
     /// Signs the log's checkpoints.
     pub log: LogSigner,
-    /// Seals documents.
-    pub seal: SharedSealKey,
-    /// SHA-256 of the certificate that seals (DER).
-    pub seal_certificate_sha256: Digest,
-    /// The seconds since 1970 in which it and those above it are valid.
-    pub seal_validity_s: RangeInclusive<u64>,
     /// Turns personal values in logs into tokens.
     pub tokens: WrappingKey,
+}
+
+/// The key that seals documents, tried.
+#[derive(Clone)]
+pub struct SealingKey {
+    /// The key.
+    pub key: SharedSealKey,
+    /// SHA-256 of its certificate (DER).
+    pub certificate_sha256: Digest,
+    /// The seconds since 1970 in which it and those above it are valid.
+    validity_s: RangeInclusive<u64>,
 }
 
 const LOG: &str = "log-1";
@@ -105,7 +110,7 @@ pub(crate) struct Making<'a> {
 
 impl ServerKeys {
     /// Reads the keys, and makes those that are not there yet.
-    pub(crate) async fn open(making: &Making<'_>, seal: &Seal) -> Result<Self, Fault> {
+    pub(crate) async fn open(making: &Making<'_>) -> Result<Self, Fault> {
         let rows = making.store.keys().await?;
         let log = making.existing_or(&rows, LOG, Making::new_log_key).await?;
         let tokens = making.existing_or(&rows, TOKENS, Making::new_tokens_key).await?;
@@ -115,27 +120,48 @@ impl ServerKeys {
         let log =
             LogSigner::from_seed(verifier.name(), seed.expose()).map_err(|e| Fault::Key(e.to_string()))?;
         let tokens = making.root.unwrap(&place(TOKENS), &tokens.wrapped_key)?;
-        let seal = if let Some(module) = &seal.pkcs11_module {
+        Ok(Self { log, tokens })
+    }
+}
+
+impl SealingKey {
+    /// Opens and tries the key, and makes it if the operator configured none and there is none yet.
+    pub(crate) async fn open(making: &Making<'_>, seal: &Seal) -> Result<Self, Fault> {
+        if seal.pkcs11_module.is_none() {
+            let rows = making.store.keys().await?;
+            making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
+        }
+        let found = Self::find(making.store, making.root, seal, making.now).await?;
+        found.ok_or_else(|| Fault::Missing(format!("the server key {SEAL}")))
+    }
+
+    /// The same, but makes none.
+    pub(crate) async fn find(
+        store: &dyn Store,
+        root: &WrappingKey,
+        seal: &Seal,
+        now: Time,
+    ) -> Result<Option<Self>, Fault> {
+        let key = if let Some(module) = &seal.pkcs11_module {
             SharedSealKey::new(TokenKey::open(module, seal)?)?
         } else {
-            let row = making.existing_or(&rows, SEAL, Making::new_seal_key).await?;
-            SharedSealKey::new(software_seal_key(making.root, &row)?)?
+            let rows = store.keys().await?;
+            let Some(row) = rows.iter().find(|row| row.name == SEAL) else { return Ok(None) };
+            SharedSealKey::new(software_seal_key(root, row)?)?
         };
-        let (certificate, seal_validity_s) = check_seal_key(&seal, making.now)?;
-        let seal_certificate_sha256 = Digest::of(certificate);
-        Ok(Self { log, seal, seal_certificate_sha256, seal_validity_s, tokens })
+        let (certificate, validity_s) = check_seal_key(&key, now)?;
+        let certificate_sha256 = Digest::of(certificate);
+        Ok(Some(Self { key, certificate_sha256, validity_s }))
     }
 
     /// SHA-256 of the certificate that seals, where it is valid at `now`.
-    pub fn seal_certificate_at(&self, now: Time) -> Option<Digest> {
-        self.seal_validity_s.contains(&unix_s(now)).then_some(self.seal_certificate_sha256)
+    pub fn certificate_at(&self, now: Time) -> Option<Digest> {
+        self.validity_s.contains(&unix_s(now)).then_some(self.certificate_sha256)
     }
 
     /// When the certificate that seals ends, or one above it.
-    pub fn seal_ends_at(&self) -> Time {
-        Time::from_unix_ms(
-            i64::try_from(*self.seal_validity_s.end()).unwrap_or_default().saturating_mul(1_000),
-        )
+    pub fn ends_at(&self) -> Time {
+        Time::from_unix_ms(i64::try_from(*self.validity_s.end()).unwrap_or_default().saturating_mul(1_000))
     }
 }
 
@@ -180,6 +206,12 @@ fn software_seal_key(root: &WrappingKey, row: &KeyRow) -> Result<SoftwareKey, Fa
     SoftwareKey::from_pkcs8_der(&der, chain).map_err(|fault| Fault::Key(fault.detail))
 }
 
+/// The id of the folder of blobs that the database knows.
+pub(crate) async fn blob_folder(store: &dyn Store) -> Result<Option<String>, Fault> {
+    let rows = store.keys().await?;
+    Ok(rows.into_iter().find(|row| row.name == BLOB_FOLDER).map(|row| row.public))
+}
+
 impl Making<'_> {
     /// The row of that name, made and committed if there is none. When another server makes the same key at the
     /// same time, one of the two is kept and both use it.
@@ -193,12 +225,6 @@ impl Making<'_> {
             return Ok(row.clone());
         }
         self.kept(make(self)?).await
-    }
-
-    /// The id of the folder of blobs that the database knows.
-    pub(crate) async fn blob_folder(&self) -> Result<Option<String>, Fault> {
-        let rows = self.store.keys().await?;
-        Ok(rows.into_iter().find(|row| row.name == BLOB_FOLDER).map(|row| row.public))
     }
 
     /// Makes `id` the folder of blobs that the database knows, unless it knows one by now; gives the one it knows.

@@ -140,7 +140,7 @@ pub async fn look(
         actor: asking(&caller, &key, &link, session).actor,
         correlation: caller.correlation,
         nonce: app.draw(),
-        seal_certificate_sha256: app.keys.seal_certificate_at(app.now()),
+        seal_certificate_sha256: app.seal.certificate_at(app.now()),
     };
     if let Err(refusal) = decide(envelope, &opened.folded, opening(&link, session), &context) {
         let about = ended(refusal.code, &opened, &link, app.now());

@@ -2,7 +2,7 @@
 //! no unknown fields, no query.
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, RawPathParams, Request},
     http::{HeaderMap, request::Parts},
 };
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     fault::Fault,
-    http::{edge::RequestContext, json, limits::read_body, media_type::check_content_type, problem::Problem},
+    http::{edge::RequestContext, json, media_type::check_content_type, place::Place, problem::Problem},
 };
 
 /// Who calls, before the session is known.
@@ -66,7 +66,7 @@ impl<S: Send + Sync, T: DeserializeOwned, const BYTES: usize> FromRequest<S> for
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers, Some("application/json"))?;
-        let body = read_body(body, BYTES).await?;
+        let body = arrived(&parts, body, BYTES).await?;
         // The error is not told: it may quote what was sent.
         let read = json::read(&body).map_err(|_| unreadable())?;
         Ok(Self(read))
@@ -83,11 +83,18 @@ impl<S: Send + Sync, T: DeserializeOwned, const BYTES: usize> FromRequest<S> for
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers, Some("application/x-www-form-urlencoded"))?;
-        let body = read_body(body, BYTES).await?;
+        let body = arrived(&parts, body, BYTES).await?;
         let request = Request::from_parts(parts, Body::from(body));
         let axum::Form(read) = axum::Form::from_request(request, state).await.map_err(|_| unreadable())?;
         Ok(Self(read))
     }
+}
+
+/// Reads a body. Nobody is known yet, so that meanwhile the request has no place among those in work.
+async fn arrived(parts: &Parts, body: Body, limit_bytes: usize) -> Result<Bytes, Problem> {
+    let place = parts.extensions.get::<Place>();
+    let place = place.ok_or_else(|| Fault::Missing("the place of a request".to_owned()))?;
+    Ok(place.form(body, limit_bytes).await?)
 }
 
 fn unreadable() -> Refusal {

@@ -14,7 +14,7 @@ use std::{
 use countersign_core::{access::Tenant, digest::Digest};
 
 use crate::{
-    app::App,
+    app::Records,
     fault::Fault,
     keys::{Binding, WrappingKey},
 };
@@ -38,13 +38,13 @@ fn context(tenant: &Tenant, blob: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-impl App {
+impl Records {
     /// Encrypts `bytes` under a new key and writes them durably as the blob `blob`, a name that is never used again.
     pub async fn keep(
         &self,
         tenant: &Tenant,
         blob: String,
-        bytes: Vec<u8>,
+        bytes: impl AsRef<[u8]> + Send + 'static,
     ) -> Result<(Kept, WrappingKey), Fault> {
         let organization = self.organization(tenant.organization()).await?;
         let key = WrappingKey::generate(&*self.random);
@@ -53,7 +53,7 @@ impl App {
         self.random.fill(&mut salt);
         let (input_key, context) = (key.clone(), context(tenant, &blob));
         let sealed =
-            on_blocking_thread(move || chunked::encrypt(input_key.expose(), &salt, &context, &bytes))
+            on_blocking_thread(move || chunked::encrypt(input_key.expose(), &salt, &context, bytes.as_ref()))
                 .await?
                 .map_err(|error| Fault::Sealed(error.to_string()))?;
         self.blobs.put(&blob, sealed).await?;

@@ -30,10 +30,9 @@ async fn a_body_over_its_limit_is_refused_before_all_of_it_is_read() {
 #[tokio::test]
 async fn the_forms_of_signers_pages_are_small() {
     let test = TestApp::start().await;
-    let envelope = "env_00000000000000000000000000";
     let session = "ses_00000000000000000000000000";
     let answer = async |path: &str, kind: &str, body: String| {
-        let request = test.request(Method::POST, &format!("/s/{envelope}{path}"));
+        let request = test.request(Method::POST, &format!("/s/{ENVELOPE}{path}"));
         let request = request.header("Origin", "https://sign.test").header("Content-Type", kind);
         request.body(body).send().await.unwrap().status()
     };
@@ -89,14 +88,102 @@ async fn one_request_too_many_is_answered_503_with_retry_after() {
         test.post(&key, "/v1/documents?name=a.pdf").header("Content-Type", "application/pdf").body(body);
     let slow = tokio::spawn(slow.send());
     let refused = loop {
-        let response = test.request(Method::GET, "/health").send().await.unwrap();
+        let response = test.request(Method::GET, "/v1/openapi.json").send().await.unwrap();
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             break response;
         }
         tokio::task::yield_now().await;
     };
     assert_eq!(refused.headers()["retry-after"], "1");
+    for probe in ["/health", "/ready"] {
+        assert_eq!(
+            test.request(Method::GET, probe).send().await.unwrap().status(),
+            StatusCode::OK,
+            "{probe}"
+        );
+    }
     slow.abort();
+    test.finish_without_worker().await;
+}
+
+const ENVELOPE: &str = "env_00000000000000000000000000";
+
+/// A form of a signer's page that never ends, from an address that a proxy on this machine names.
+fn endless_form(
+    test: &TestApp,
+    client: &reqwest::Client,
+    address: usize,
+) -> tokio::task::JoinHandle<StatusCode> {
+    let form = client
+        .post(format!("{}/s/{ENVELOPE}/open", test.url))
+        .header("X-Forwarded-For", format!("198.51.100.{address}"))
+        .header("Origin", "https://sign.test")
+        .header("Content-Type", "application/json")
+        .body(reqwest::Body::wrap(EndlessBody));
+    tokio::spawn(async move { form.send().await.unwrap().status() })
+}
+
+fn behind_a_proxy() -> Options {
+    let configure = |config: &mut countersign_server::config::Config| {
+        config.server.trusted_proxies = vec!["127.0.0.1".to_owned().try_into().unwrap()];
+    };
+    Options { configure, ..Options::default() }
+}
+
+/// G-8: to begin a form and not to end it costs a stranger nothing, so it must not cost others their places.
+#[tokio::test]
+async fn strangers_whose_forms_never_end_keep_nobody_from_working() {
+    let test = TestApp::start_with(behind_a_proxy()).await;
+    let key = test.sandbox("Acme").await;
+    let mut forms = Vec::new();
+    for number in 0..6 {
+        // A connection of its own, which answers when it has all that was sent before.
+        let client = test.browser();
+        forms.extend((0..100).map(|form| endless_form(&test, &client, (number * 100 + form) / 50)));
+        let alive = client.get(format!("{}/health", test.url)).send().await.unwrap();
+        assert_eq!(alive.status(), StatusCode::OK);
+    }
+    assert!(forms.len() > limits::CONCURRENT_REQUESTS);
+    assert_eq!(test.request(Method::GET, "/health").send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(test.request(Method::GET, "/ready").send().await.unwrap().status(), StatusCode::OK);
+    test.upload(&key, "lease.pdf", pdf(1)).await;
+    assert_eq!(test.get(&key, "/v1/envelopes").await.status(), StatusCode::OK);
+    let page = test.request(Method::GET, &format!("/s/{ENVELOPE}")).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::OK);
+    assert!(forms.iter().all(|form| !form.is_finished()), "all of them are still on their way");
+    forms.iter().for_each(tokio::task::JoinHandle::abort);
+    test.finish_without_worker().await;
+}
+
+/// The same from one address: it has its share of forms, and others have theirs.
+#[tokio::test]
+async fn one_address_has_so_many_forms_on_their_way_and_no_more() {
+    let test = TestApp::start_with(behind_a_proxy()).await;
+    let client = test.browser();
+    let mut forms: Vec<_> =
+        (0..=limits::FORMS_PER_ADDRESS).map(|_| endless_form(&test, &client, 1)).collect();
+    let other = endless_form(&test, &client, 2);
+    while !forms.iter().any(tokio::task::JoinHandle::is_finished) {
+        tokio::task::yield_now().await;
+    }
+    let refused = forms.iter().position(tokio::task::JoinHandle::is_finished).unwrap();
+    assert_eq!(forms.remove(refused).await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(forms.iter().all(|form| !form.is_finished()) && !other.is_finished());
+    forms.iter().chain([&other]).for_each(tokio::task::JoinHandle::abort);
+    test.finish_without_worker().await;
+}
+
+/// A form gets a third of the time that a request has, so that it is over before the request is.
+#[tokio::test]
+async fn a_form_that_does_not_arrive_is_answered_408_in_a_third_of_the_time() {
+    let options = Options { configure: |config| config.server.request_s = 3, ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let form = test.request(Method::POST, &format!("/s/{ENVELOPE}/open"));
+    let form = form.header("Origin", "https://sign.test").header("Content-Type", "application/json");
+    let response = form.body(reqwest::Body::wrap(EndlessBody)).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::REQUEST_TIMEOUT);
+    let problem: Value = response.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains("within 1000 ms"), "{problem}");
     test.finish_without_worker().await;
 }
 

@@ -11,9 +11,9 @@ use std::{
 
 use countersign_core::secret::{PlainToken, TokenKind};
 use countersign_server::{
-    app::{App, SystemClock},
+    app::{App, Records, SystemClock},
     config::Config,
-    demo,
+    demo, doctor, organizations,
 };
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -23,9 +23,16 @@ use crate::app::{TestApp, TestDice, pdf};
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 fn run(folder: &Path, words: &[&str]) -> Output {
+    run_with(folder, &[], words)
+}
+
+/// The same with more of the configuration.
+fn run_with(folder: &Path, configuration: &[(&str, &str)], words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_countersign"))
         .env("COUNTERSIGN_SERVER__DATA_DIR", folder.join("data"))
+        .env("COUNTERSIGN_SERVER__LISTEN", "127.0.0.1:0")
         .env("COUNTERSIGN_SERVER__PUBLIC_URL", "https://sign.test")
+        .envs(configuration.iter().copied())
         .args(words)
         .output()
         .unwrap()
@@ -76,6 +83,68 @@ async fn a_key_that_the_operator_ends_opens_nothing_more_and_no_list_shows_a_sec
     test.finish().await;
 }
 
+/// a leaked key is ended also where the token that seals, or the mail server, is away; only serving needs them.
+#[test]
+fn what_an_operator_does_in_an_emergency_needs_neither_the_seal_s_key_nor_the_mail_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mail = [("COUNTERSIGN_MAIL__SMTP_HOST", "mail.test"), ("COUNTERSIGN_MAIL__FROM", "sign@sign.test")];
+    assert!(run(folder, &["organizations", "create", "Acme"]).status.success());
+    let create = ["keys", "create", "--organization", "Acme", "--environment", "live"];
+    let made = run_with(folder, &mail, &create);
+    assert!(made.status.success(), "{}", said(&made));
+    let refused = run(folder, &["serve"]);
+    assert!(!refused.status.success() && said(&refused).contains("mail.smtp_host"), "{}", said(&refused));
+    let no_password =
+        [("COUNTERSIGN_MAIL__SMTP_USER", "me"), ("COUNTERSIGN_MAIL__SMTP_PASSWORD_FILE", "/nowhere")];
+    let no_token = [
+        ("COUNTERSIGN_SEAL__PKCS11_MODULE", "/nowhere.so"),
+        ("COUNTERSIGN_SEAL__LABEL", "one"),
+        ("COUNTERSIGN_SEAL__PIN_FILE", "/nowhere.pin"),
+        ("COUNTERSIGN_SEAL__CERTIFICATES", "/nowhere.pem"),
+    ];
+    let away = [&mail[..], &no_password, &no_token].concat();
+    let refused = run_with(folder, &away, &["serve"]);
+    assert!(!refused.status.success() && said(&refused).contains("/nowhere.pem"), "{}", said(&refused));
+    let listed = run_with(folder, &no_token, &["keys", "list"]);
+    assert!(listed.status.success(), "{}", said(&listed));
+    let key = printed(&listed).split_whitespace().next().unwrap().to_owned();
+    let examined = run_with(folder, &away, &["doctor"]);
+    assert_eq!(examined.status.code(), Some(1), "{}", said(&examined));
+    let told = printed(&examined);
+    assert!(told.contains("WRONG  the key that seals: /nowhere.pem"), "{told}");
+    assert!(told.contains("ok     0 blobs are there") && told.matches("WRONG").count() == 1, "{told}");
+    for configuration in [&no_token[..], &away] {
+        let listed = run_with(folder, configuration, &["organizations", "list"]);
+        assert!(printed(&listed).contains("Acme"), "{}", said(&listed));
+    }
+    let ended = run_with(folder, &away, &["keys", "end", &key]);
+    assert!(ended.status.success() && said(&ended).contains("has ended"), "{}", said(&ended));
+}
+
+/// The same when the certificate that seals is over; the doctor says so, and of everything else that it is well.
+#[tokio::test]
+async fn the_doctor_finds_a_certificate_that_is_over_and_keys_can_be_ended_beside_it() {
+    let test = TestApp::start().await;
+    test.sandbox("Acme").await;
+    let ten_years_s = 10 * 366 * 24 * 3_600;
+    test.clock.forward_s(ten_years_s);
+    let late = |seed| (test.app.config.clone(), Arc::clone(&test.clock) as _, Arc::new(TestDice::new(seed)));
+    let (config, clock, dice) = late(2);
+    let refused = App::open(config, clock, dice).await.map(drop).unwrap_err().to_string();
+    assert!(refused.contains("was not valid"), "{refused}");
+    let (config, clock, dice) = late(3);
+    let records = Records::open_existing(config, clock, dice).await.unwrap().records;
+    let report = doctor::examine(&records).await.unwrap();
+    assert_eq!(report.findings.len(), 1, "{report}");
+    assert!(
+        report.findings[0].contains("the key that seals") && report.findings[0].contains("was not valid")
+    );
+    assert_eq!(organizations::api_keys(&records, None).await.unwrap().len(), 1);
+    test.clock.forward_s(-ten_years_s);
+    test.finish().await;
+}
+
 #[test]
 fn what_only_looks_makes_nothing_and_a_name_stands_for_one_organization() {
     let folder = tempfile::tempdir().unwrap();
@@ -92,6 +161,9 @@ fn what_only_looks_makes_nothing_and_a_name_stands_for_one_organization() {
     assert_eq!(printed(&run(folder.path(), &["organizations", "list"])).lines().count(), 1);
     let key = run(folder.path(), &["keys", "create", "--organization", "Acme"]);
     assert!(key.status.success(), "{}", said(&key));
+    let examined = run(folder.path(), &["doctor"]);
+    assert!(examined.status.success(), "{}", printed(&examined));
+    assert!(printed(&examined).contains("no key that seals yet"), "it makes none");
     // After a clean end nothing is in SQLite's own log.
     let log = fs::metadata(folder.path().join("data/countersign.sqlite-wal"));
     assert!(log.is_ok_and(|log| log.len() == 0), "the database's file alone is the database");

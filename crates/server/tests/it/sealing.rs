@@ -208,7 +208,7 @@ async fn a_sealed_envelope_satisfies_strict_judges_and_tells_who_did_what() {
         std::fs::write(&path, bytes).unwrap();
         path
     };
-    let root = write("root.der", done.test.app.keys.seal.certificate_chain().last().unwrap());
+    let root = write("root.der", done.test.app.seal.key.certificate_chain().last().unwrap());
     let mut files = Vec::new();
     for (index, (_, original)) in done.documents.iter().enumerate() {
         let sealed = done.sealed(index).await;
@@ -371,11 +371,11 @@ async fn an_envelope_waits_for_the_certificate_that_its_events_name() {
     let (key, envelope) = in_sealing(&test).await;
     let stranger = TestApp::start_with(crate::app::Options { seed: 9, ..Default::default() }).await;
     let wrong = beside(&test, |app| {
-        app.keys.seal = stranger.app.keys.seal.clone();
-        app.keys.seal_certificate_sha256 = stranger.app.keys.seal_certificate_sha256;
+        app.seal.key = stranger.app.seal.key.clone();
+        app.seal.certificate_sha256 = stranger.app.seal.certificate_sha256;
     })
     .await;
-    let right = test.app.keys.seal_certificate_sha256;
+    let right = test.app.seal.certificate_sha256;
     let sentence = format!("put the key and the certificate {right} back");
     waits(test, wrong, &key, &envelope, &sentence).await;
     stranger.finish().await;
@@ -386,7 +386,7 @@ async fn an_envelope_waits_for_the_certificate_that_its_events_name() {
 async fn the_last_act_waits_while_the_certificate_that_seals_is_not_valid() {
     let test = TestApp::start().await;
     let days_s = |days: i64| days * 24 * 3_600;
-    let ends_in_s = test.app.keys.seal_ends_at().since_ms(test.app.now()) / 1_000;
+    let ends_in_s = test.app.seal.ends_at().since_ms(test.app.now()) / 1_000;
     test.clock.forward_s(ends_in_s - days_s(10));
     let (key, _) = in_sealing(&test).await;
     test.work().await;
@@ -437,9 +437,9 @@ async fn a_seal_that_does_not_verify_is_never_recorded() {
     let (key, envelope) = in_sealing(&test).await;
     let stranger = TestApp::start_with(crate::app::Options { seed: 9, ..Default::default() }).await;
     let wrong = beside(&test, |app| {
-        let others = [&app.keys.seal, &stranger.app.keys.seal].map(|key| key.certificate_chain()[0].clone());
-        let (key, has_signed) = (app.keys.seal.clone(), AtomicBool::new(false));
-        app.keys.seal = SharedSealKey::new(Exchanged { key, others: others.to_vec(), has_signed }).unwrap();
+        let others = [&app.seal.key, &stranger.app.seal.key].map(|key| key.certificate_chain()[0].clone());
+        let (key, has_signed) = (app.seal.key.clone(), AtomicBool::new(false));
+        app.seal.key = SharedSealKey::new(Exchanged { key, others: others.to_vec(), has_signed }).unwrap();
     })
     .await;
     waits(test, wrong, &key, &envelope, "what was sealed does not verify (seal-broken-chain)").await;

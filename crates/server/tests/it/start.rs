@@ -1,21 +1,31 @@
 //! What a server refuses to start on, what it says when its database goes away, and the doctor beside it.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc};
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, task::Poll};
 
-use countersign_core::access::{Environment, Scope};
+use countersign_core::{
+    access::{Environment, Scope},
+    digest::Digest,
+    id::{ApiKeyId, PersonId},
+    limits,
+    secret::Personal,
+};
 use countersign_server::{
-    app::{App, Started, SystemClock},
+    app::{App, Clock as _, Records, Started, SystemClock},
     config::{Config, Mail},
-    doctor,
+    doctor, documents,
     fault::Fault,
+    http::limits::read_upload,
     tls::Tls,
 };
-use countersign_store::testing::{self, proxy::Proxy};
+use countersign_store::{
+    rows::IdempotencyClaim,
+    testing::{self, proxy::Proxy},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use crate::{
-    app::{Options, TestApp, TestDice, envelope_of, pdf, write_secret},
+    app::{Options, TestApp, TestDice, envelope_of, heavy_pdf, pdf, write_secret},
     people::{Human, sign, status},
 };
 
@@ -54,42 +64,124 @@ async fn the_doctor_makes_nothing_where_there_is_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path());
     let dice = || Arc::new(TestDice::new(1));
-    let refused = App::open_existing(config.clone(), Arc::new(SystemClock), dice()).await;
-    assert!(told(refused).contains("does not exist"));
+    let refused = Records::open_existing(config.clone(), Arc::new(SystemClock), dice()).await;
+    assert!(refused.map(drop).unwrap_err().to_string().contains("does not exist"));
     assert!(!config.server.data_dir.exists());
     open(&config, 1).await.unwrap();
-    assert!(App::open_existing(config, Arc::new(SystemClock), dice()).await.is_ok());
+    assert!(Records::open_existing(config, Arc::new(SystemClock), dice()).await.is_ok());
+}
+
+/// The keys of the configuration that name a file with a secret.
+const SECRETS: [&str; 6] = [
+    "server.database_url_file",
+    "server.root_key_file",
+    "server.tls_key",
+    "seal.pin_file",
+    "mail.smtp_password_file",
+    "mail.dkim_key_file",
+];
+
+/// All others. A new key stands in one of the two lists, or `secrets_that_others_may_read_are_refused` fails.
+const NO_SECRETS: [&str; 26] = [
+    "server.listen",
+    "server.public_url",
+    "server.data_dir",
+    "server.database_ca_file",
+    "server.tls_certificates",
+    "server.plain_http",
+    "server.trusted_proxies",
+    "server.connections",
+    "server.requests",
+    "server.request_s",
+    "server.idle_s",
+    "server.job_lease_s",
+    "server.shutdown_s",
+    "seal.pkcs11_module",
+    "seal.slot",
+    "seal.label",
+    "seal.certificates",
+    "mail.smtp_host",
+    "mail.smtp_port",
+    "mail.smtp_security",
+    "mail.smtp_user",
+    "mail.smtp_ca_file",
+    "mail.from",
+    "mail.dkim_domain",
+    "mail.dkim_selector",
+    "log.level",
+];
+
+/// What a server says that starts with every section filled in and one secret in this file.
+async fn with_secret(folder: &Path, key: &str, file: &Path) -> Option<String> {
+    let chain = folder.join("chain.pem");
+    let mut config = toml::Table::try_from(config(folder)).unwrap();
+    let mut set = |key: &str, value: &str| {
+        let (section, key) = key.split_once('.').unwrap();
+        config[section].as_table_mut().unwrap().insert(key.to_owned(), value.into());
+    };
+    let beside: &[(&str, &str)] = match key.split_once('.').unwrap() {
+        ("seal", _) => &[("seal.pkcs11_module", "/nowhere.so"), ("seal.label", "one")],
+        ("mail", "dkim_key_file") => &[("mail.dkim_domain", "sign.test"), ("mail.dkim_selector", "one")],
+        ("mail", _) => &[("mail.smtp_user", "me")],
+        _ => &[],
+    };
+    for (key, value) in beside {
+        set(key, value);
+    }
+    let chain = chain.to_str().unwrap();
+    match key {
+        "seal.pin_file" => set("seal.certificates", chain),
+        "server.tls_key" => set("server.tls_certificates", chain),
+        _ => {
+            set("mail.smtp_host", "mail.test");
+            set("mail.from", "sign@sign.test");
+        }
+    }
+    set(key, file.to_str().unwrap());
+    let config: Config = config.try_into().unwrap();
+    let started = async {
+        let app = open(&config, 1).await?.app;
+        Tls::open(&config, app.now()).map(drop)
+    };
+    started.await.err().map(|fault| fault.to_string())
 }
 
 #[tokio::test]
 async fn secrets_that_others_may_read_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("secret");
-    write_secret(&file, "secret");
-    let of_database = |c: &mut Config| c.server.database_url_file = Some(folder.path().join("secret"));
-    let of_mail = |c: &mut Config| {
-        c.mail.smtp_host = Some("mail.test".into());
-        c.mail.from = "sign@sign.test".into();
-        c.mail.smtp_user = Some("me".into());
-        c.mail.smtp_password_file = Some(folder.path().join("secret"));
-    };
-    let of_dkim = |c: &mut Config| {
-        c.mail.smtp_host = Some("mail.test".into());
-        c.mail.from = "sign@sign.test".into();
-        c.mail.dkim_domain = Some("sign.test".into());
-        c.mail.dkim_selector = Some("one".into());
-        c.mail.dkim_key_file = Some(folder.path().join("secret"));
-    };
-    let cases: [&dyn Fn(&mut Config); 3] = [&of_database, &of_mail, &of_dkim];
-    for case in cases {
-        for (mode, is_refused) in [(0o640, true), (0o604, true), (0o600, false)] {
-            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-            let mut config = config(folder.path());
-            case(&mut config);
-            let refusal = open(&config, 1).await.map(drop).err().map(|fault| fault.to_string());
-            let says_so = refusal.as_ref().is_some_and(|text| text.contains("others may read this secret"));
-            assert_eq!(says_so, is_refused, "{mode:o} {refusal:?}");
+    let known = serde_json::to_value(Config::default()).unwrap();
+    let known = known.as_object().unwrap().iter().flat_map(|(section, keys)| {
+        keys.as_object().unwrap().keys().map(move |key| format!("{section}.{key}"))
+    });
+    let known: BTreeSet<String> = known.collect();
+    let listed = SECRETS.iter().chain(&NO_SECRETS).map(|key| (*key).to_owned()).collect();
+    assert_eq!(known, listed, "is a new key's value a file with a secret?");
+    let refused = async |folder: &Path, key: &str, file: &Path| {
+        for (mode, is_refused) in [(0o640, true), (0o604, true), (0o600, false), (0o400, false)] {
+            fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+            let said = with_secret(folder, key, file).await;
+            let says_so = said.as_ref().is_some_and(|text| {
+                text.contains("others may read this secret") && text.contains(file.to_str().unwrap())
+            });
+            assert_eq!(says_so, is_refused, "{key} {mode:o} {said:?}");
         }
+    };
+    for key in SECRETS {
+        let folder = tempfile::tempdir().unwrap();
+        let pair = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&pair).unwrap();
+        fs::write(folder.path().join("chain.pem"), certificate.pem()).unwrap();
+        let file = folder.path().join("secret");
+        write_secret(&file, &pair.serialize_pem());
+        refused(folder.path(), key, &file).await;
+    }
+    // What the server makes for itself in the data folder.
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path());
+    Tls::open(&config, open(&config, 1).await.unwrap().app.now()).unwrap();
+    let file = config.server.data_dir.join("tls-ca.key");
+    for (mode, is_refused) in [(0o640, true), (0o600, false)] {
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        assert_eq!(Tls::open(&config, SystemClock.now()).is_err(), is_refused, "{mode:o}");
     }
 }
 
@@ -138,6 +230,9 @@ async fn a_folder_of_documents_that_the_database_does_not_know_is_refused() {
     assert!(open(&shared, 3).await.is_ok());
     fs::remove_dir_all(one.server.data_dir.join("blobs")).unwrap();
     assert!(told(open(&one, 4).await).contains("shared storage"), "a folder that was lost");
+    let records = Records::open_existing(one, Arc::new(SystemClock), Arc::new(TestDice::new(5))).await;
+    let report = doctor::examine(&records.unwrap().records).await.unwrap();
+    assert!(report.findings.iter().any(|finding| finding.contains("shared storage")), "{report}");
 }
 
 /// Documents without their database are no first start: a new log under the old name would speak against the old one.
@@ -238,6 +333,74 @@ async fn evidence_packages_are_made_a_few_at_a_time() {
     assert_eq!(test.get(&key, &path).await.status(), StatusCode::OK);
     test.work().await;
     test.finish().await;
+}
+
+/// Uploads hold their bytes in memory and take the processor for long: others wait for room and for their turn, and are
+/// told when to come again.
+#[tokio::test]
+async fn uploads_are_taken_a_few_at_a_time_and_whoever_waits_too_long_is_told_to_come_again() {
+    let options = Options { configure: |config| config.server.request_s = 3, ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let upload = async || {
+        let request = test.request(Method::POST, "/v1/documents?name=a.pdf").bearer_auth(&key.token);
+        let request = request.header("Content-Type", "application/pdf").header("Idempotency-Key", "one");
+        request.body(pdf(1)).send().await.unwrap()
+    };
+    let app = &test.app;
+    assert!((2..=4).contains(&app.inspections.available_permits()));
+    assert_eq!(app.upload_room.available_permits(), limits::UPLOADS_BYTES);
+    for places in [&app.inspections, &app.upload_room] {
+        let count = places.available_permits();
+        let all = places.acquire_many(u32::try_from(count).unwrap()).await.unwrap();
+        let refused = upload().await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()["retry-after"], "1");
+        assert_eq!(refused.json::<Value>().await.unwrap()["code"], "overloaded");
+        drop(all);
+        assert_eq!(upload().await.status(), StatusCode::CREATED);
+        assert_eq!(places.available_permits(), count);
+    }
+    test.finish().await;
+}
+
+/// What nothing can cut short keeps its place and its room when the request that wanted it is over.
+#[tokio::test]
+async fn an_inspection_whose_caller_went_away_keeps_its_place_until_it_ends() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let app = &test.app;
+    let (room, turns) = (app.upload_room.available_permits(), app.inspections.available_permits());
+    let body = heavy_pdf(200, 20 * 1024 * 1024);
+    let size_bytes = body.len();
+    let upload = documents::Upload {
+        tenant: key.tenant,
+        person: PersonId::new(app.now(), app.draw()),
+        name: Personal::new("a.pdf".to_owned()),
+        bytes: read_upload(app, body.into()).await.unwrap(),
+    };
+    let claim = IdempotencyClaim {
+        tenant: key.tenant,
+        api_key: ApiKeyId::new(app.now(), app.draw()),
+        key: "one".to_owned(),
+        fingerprint: Digest::of(b""),
+        claim: app.draw(),
+        now: app.now(),
+        expires_at: app.now(),
+        stale_after_ms: 1,
+    };
+    let mut asked =
+        Box::pin(documents::upload(app, upload, &claim, &|_| unreachable!("nobody waits for an answer")));
+    let is_begun =
+        std::future::poll_fn(|context| Poll::Ready(asked.as_mut().poll(context).is_pending())).await;
+    assert!(is_begun);
+    drop(asked);
+    assert_eq!(app.inspections.available_permits(), turns - 1);
+    assert_eq!(app.upload_room.available_permits(), room - size_bytes);
+    while app.inspections.available_permits() < turns || app.upload_room.available_permits() < room {
+        tokio::task::yield_now().await;
+    }
+    test.finish_without_worker().await;
 }
 
 /// The same holds for seals: without a place an envelope stays in `sealing`, and holds up no other job.
