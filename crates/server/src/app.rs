@@ -174,15 +174,20 @@ impl Records {
         random: Arc<dyn Randomness>,
     ) -> Result<Opened, Fault> {
         let database = config.server.data_dir.join("countersign.sqlite");
-        let needed =
-            [Some(config.root_key_file()), config.server.database_url_file.is_none().then_some(database)];
-        if let Some(missing) = needed.into_iter().flatten().find(|path| !path.exists()) {
-            let sentence = format!(
+        if config.server.database_url_file.is_none() && !database.exists() {
+            return Err(Fault::Unsafe(format!(
                 "there is nothing to look at: {} does not exist. Name the configuration of the server with --config, \
                  or its folder with COUNTERSIGN_SERVER__DATA_DIR",
-                missing.display()
-            );
-            return Err(Fault::Unsafe(sentence));
+                database.display()
+            )));
+        }
+        let root_key = config.root_key_file();
+        if !root_key.exists() {
+            return Err(Fault::Unsafe(format!(
+                "the root key {} is missing, and nothing can be read without it: put it back from your backup, or \
+                 name its place with server.root_key_file",
+                root_key.display()
+            )));
         }
         Self::open(config, clock, random).await
     }

@@ -188,9 +188,43 @@ async fn look(
             break;
         }
     }
+    examine_values(opened, &mut report);
+    examine_links(app, tenant, opened, &mut report).await?;
     examine_documents(app, tenant, opened, &mut report).await?;
     examine_artifacts(app, tenant, opened, &mut report).await?;
     Ok((Some(placed), report))
+}
+
+/// The personal values: each can be read as long as its person's key is there, because whoever is erased loses that.
+fn examine_values(opened: &Opened, report: &mut Report) {
+    let values = opened.events.iter().flat_map(|recorded| recorded.event.veiled());
+    let lost = values.filter(|veiled| veiled.opening.is_none() && opened.persons.has(veiled.person));
+    let lost_count = lost.count();
+    if lost_count > 0 {
+        report.wrong(format!(
+            "{}: {lost_count} personal values are lost: their rows are missing",
+            opened.envelope
+        ));
+    }
+}
+
+/// The links that people have: there, so that they open.
+async fn examine_links(
+    app: &Records,
+    tenant: &Tenant,
+    opened: &Opened,
+    report: &mut Report,
+) -> Result<(), Fault> {
+    let progress = opened.folded.state.underway().into_iter().flat_map(|underway| &underway.progress);
+    for link in progress.filter_map(|progress| progress.link.as_ref()) {
+        if app.store.link_by_id(tenant, link.link).await?.is_none() {
+            report.wrong(format!(
+                "{}: the row of the link {} is missing: resend it",
+                opened.envelope, link.link
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How long an envelope's stream is; none where it cannot be read.

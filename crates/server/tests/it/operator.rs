@@ -18,7 +18,7 @@ use countersign_server::{
 use reqwest::StatusCode;
 use serde_json::Value;
 
-use crate::app::{TestApp, TestDice, pdf};
+use crate::app::{TestApp, TestDice, envelope_of, pdf};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -225,6 +225,30 @@ async fn the_doctor_reads_uploads_that_no_envelope_uses_and_counts_what_is_there
         "WRONG  1 of the 3 blobs that rows name are missing".to_owned(),
     ] {
         assert!(told.contains(&line), "{line}\n{told}");
+    }
+}
+
+/// D-8: only an erasure takes a value, and it takes the person's key with it; whatever else is missing is lost.
+#[tokio::test]
+async fn the_doctor_finds_lost_values_and_lost_links() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let envelope = test.create(&key, &envelope_of(&document)).await;
+    test.send(&key, &envelope).await;
+    let folder = Arc::clone(&test.folder);
+    test.finish_without_worker().await;
+    let database = rusqlite::Connection::open(folder.path().join("data/countersign.sqlite")).unwrap();
+    for (table, finding) in [("openings", "personal values are lost"), ("links", "the row of the link")] {
+        database.execute(&format!("DELETE FROM {table}"), []).unwrap();
+        let done = run(folder.path(), &["doctor"]);
+        assert_eq!(done.status.code(), Some(1));
+        let told = printed(&done);
+        assert!(
+            told.lines()
+                .any(|line| line.starts_with(&format!("WRONG  {envelope}")) && line.contains(finding)),
+            "{told}"
+        );
     }
 }
 
