@@ -48,6 +48,8 @@ pub const API_KEY_S: i64 = 90 * 24 * 3_600;
 pub const LINK_S: i64 = 72 * 3_600;
 /// Idle time after which a signer's session ends.
 pub const SESSION_IDLE_S: i64 = 30 * 60;
+/// Time after which a signer's session ends, however much is done in it.
+pub const SESSION_S: i64 = 12 * 3_600;
 /// Life of a mailed code.
 pub const CODE_S: i64 = 10 * 60;
 /// Digits of a mailed code.

@@ -163,7 +163,8 @@ codes! {
         "Links end after a while, and when a newer one is mailed. Open the newest mail, or have the sender \
          send the link again (`POST /v1/envelopes/{envelope}/resend`).";
     SessionEnded = "session_ended", Unauthenticated, "The signing session has ended",
-        "Open the link from the mail again. What was typed in a tab is kept if the link is opened in that tab.";
+        "Sessions end after 30 minutes without activity, after 12 hours, and when a newer link is mailed. Open the \
+         link from the newest mail. What was typed in a tab is kept if the link is opened in that tab.";
     TooLarge = "too_large", TooLarge, "Too large",
         "`detail` names the limit in bytes. Make the file smaller, for example by reducing the resolution of \
          its images, or split the document.";

@@ -371,6 +371,14 @@ impl<'a> Deciding<'a> {
         if self.state == State::Absent {
             return Err(Refusal::not_found());
         }
+        if let ActorNow::Recipient { recipient, session, .. } = &self.context.actor {
+            let progress = self.state.underway().and_then(|underway| underway.progress_of(*recipient));
+            let open = progress.and_then(|progress| Some((progress, progress.session(*session)?)));
+            let (progress, open) = open.ok_or_else(Refusal::not_found)?;
+            if !progress.may_read(open) {
+                return Err(ceremony::replaced());
+            }
+        }
         self.push_if_room(body)
     }
 

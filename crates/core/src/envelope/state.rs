@@ -85,6 +85,8 @@ pub struct Progress {
     pub status: RecipientStatus,
     /// The link that is valid now.
     pub link: Option<IssuedLink>,
+    /// The link that the seal replaced: nobody asked for that, so its sessions go on showing the receipt.
+    pub sealed_link: Option<LinkId>,
     /// Sessions in order of opening.
     pub sessions: Vec<Session>,
     /// Wrong codes since the last right one or the last link.
@@ -266,6 +268,17 @@ impl Progress {
         self.sessions.iter().filter(|open| open.link == link).count()
     }
 
+    /// Whether something may be done in this session: a newer link ends those of the earlier ones.
+    pub fn is_current(&self, open: &Session) -> bool {
+        self.link.as_ref().is_some_and(|issued| issued.link == open.link)
+    }
+
+    /// Whether the receipt may be read in this session: it is current, or was when the envelope was sealed and no link
+    /// was asked for since.
+    pub fn may_read(&self, open: &Session) -> bool {
+        self.is_current(open) || self.sealed_link == Some(open.link)
+    }
+
     /// Whether the recipient has been asked: its mail arrived, or it used its link.
     pub fn was_reached(&self) -> bool {
         !self.sessions.is_empty()
@@ -352,7 +365,10 @@ impl State {
             }
             Body::Sealed { documents, certificate_sha256, certificate_size_bytes, .. } => {
                 *self = match std::mem::take(self) {
-                    Self::Sealing(underway, seal_certificate_sha256) => {
+                    Self::Sealing(mut underway, seal_certificate_sha256) => {
+                        for progress in &mut underway.progress {
+                            progress.sealed_link = progress.link.take().map(|issued| issued.link);
+                        }
                         let outcome = Outcome {
                             sealed_at: event.at,
                             documents: documents.clone(),
@@ -433,6 +449,7 @@ impl Progress {
             recipient,
             status: RecipientStatus::Pending,
             link: None,
+            sealed_link: None,
             sessions: Vec::new(),
             wrong_codes: 0,
             events_with_link: 0,
@@ -476,6 +493,9 @@ impl Underway {
         match &event.body {
             Body::LinkIssued { recipient, link, mail, expires_at } => {
                 if let Some(progress) = self.progress_mut(*recipient) {
+                    if progress.link.is_some() {
+                        progress.sealed_link = None;
+                    }
                     progress.link = Some(IssuedLink { link: *link, mail: *mail, expires_at: *expires_at });
                     progress.wrong_codes = 0;
                     progress.events_with_link = 0;

@@ -19,6 +19,8 @@ mod refusals;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod sessions;
+#[cfg(test)]
 mod values;
 #[cfg(test)]
 mod world;

@@ -15,7 +15,7 @@ use countersign_core::{
 use crate::world::{World, code, new_envelope, recipient, types};
 
 /// A signer, an approver after that, and somebody who gets a copy.
-fn three() -> (World, [RecipientId; 3]) {
+pub(crate) fn three() -> (World, [RecipientId; 3]) {
     let mut world = World::new();
     let recipients =
         vec![recipient(1, Role::Signer, 1), recipient(2, Role::Approver, 2), recipient(3, Role::Copy, 1)];
@@ -27,7 +27,7 @@ fn three() -> (World, [RecipientId; 3]) {
     (world, ids)
 }
 
-fn seal(world: &mut World) {
+pub(crate) fn seal(world: &mut World) {
     let documents = world.contents().documents;
     let sealed = documents.iter().map(|document| SealedDocument {
         document: document.id,
@@ -43,11 +43,11 @@ fn seal(world: &mut World) {
     world.by_system(seal).unwrap();
 }
 
-fn progress(world: &World, recipient: RecipientId) -> Progress {
+pub(crate) fn progress(world: &World, recipient: RecipientId) -> Progress {
     world.state().underway().unwrap().progress_of(recipient).unwrap().clone()
 }
 
-fn resend(world: &mut World, recipient: RecipientId) {
+pub(crate) fn resend(world: &mut World, recipient: RecipientId) {
     let events = world.by_sender(Command::Resend { recipient: Some(recipient) }).unwrap();
     assert!(
         matches!(&events[..], [Body::LinkIssued { recipient: to, .. }] if *to == recipient),
@@ -199,6 +199,8 @@ fn g_8_what_is_asked_too_often_with_a_link_is_refused_until_the_next_and_acting_
     world.by_sender(download()).unwrap();
     world.by_sender(Command::RecordExport).unwrap();
     resend(&mut world, signer);
+    assert_eq!(code(world.by(signer, session, download())), Code::SessionEnded);
+    let session = world.identified(signer);
     world.by(signer, session, download()).unwrap();
     world.act(signer);
     world.act(approver);

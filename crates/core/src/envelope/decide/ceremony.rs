@@ -291,6 +291,7 @@ impl Deciding<'_> {
     }
 }
 
+/// The session of a recipient, which is of its newest link.
 fn in_session(
     underway: &Underway,
     recipient: RecipientId,
@@ -298,7 +299,15 @@ fn in_session(
 ) -> Result<(&Progress, &Session), Refusal> {
     let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
     let open = progress.session(session).ok_or_else(Refusal::not_found)?;
-    Ok((progress, open))
+    if progress.is_current(open) { Ok((progress, open)) } else { Err(replaced()) }
+}
+
+/// That a newer link ended the session.
+pub(super) fn replaced() -> Refusal {
+    Refusal::new(
+        Code::SessionEnded,
+        "a newer link was mailed, which ended this session; open the link from your newest mail",
+    )
 }
 
 fn already_done() -> Refusal {
