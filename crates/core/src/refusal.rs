@@ -200,7 +200,8 @@ codes! {
         "Ask for a new code and type the one of the newest mail.";
     TooMany = "too_many", TooMany, "Too often",
         "`detail` says what was asked too often. Recipients ask the sender for a new link; senders create a \
-         new envelope for what they still need. Nothing that was signed is touched.";
+         new envelope for what they still need. Nothing that was signed is touched, and whatever there is to read \
+         and to download is still given.";
     HeadersTooLarge = "headers_too_large", Headers, "The request headers are too large",
         "`detail` names the limits. Send fewer or smaller headers; on a signing page, delete the cookies of \
          this site.";

@@ -91,8 +91,10 @@ pub struct Progress {
     pub sessions: Vec<Session>,
     /// Wrong codes since the last right one or the last link.
     pub wrong_codes: u32,
-    /// Events that it caused since the last link.
-    pub events_with_link: u32,
+    /// What it read, as far as that is recorded.
+    pub record_count: u32,
+    /// Events by it and about it after those that all share.
+    pub reserved_count: u32,
     /// How the mark was adopted, and the mark.
     pub adopted: Option<(AdoptionMethod, Veiled)>,
     /// The nonce of the act, once it has acted.
@@ -206,6 +208,8 @@ pub struct Folded {
     pub chain: Chain,
     /// The date of the last event.
     pub last_at: Option<Time>,
+    /// What the sender read, as far as that is recorded.
+    pub sender_record_count: u32,
 }
 
 impl Contents {
@@ -452,7 +456,8 @@ impl Progress {
             sealed_link: None,
             sessions: Vec::new(),
             wrong_codes: 0,
-            events_with_link: 0,
+            record_count: 0,
+            reserved_count: 0,
             adopted: None,
             nonce: None,
             acted_at: None,
@@ -485,11 +490,7 @@ impl Session {
 
 impl Underway {
     fn apply(&mut self, event: &Event) {
-        if let Actor::Recipient { recipient, .. } = &event.actor
-            && let Some(progress) = self.progress_mut(*recipient)
-        {
-            progress.events_with_link += 1;
-        }
+        self.count(event);
         match &event.body {
             Body::LinkIssued { recipient, link, mail, expires_at } => {
                 if let Some(progress) = self.progress_mut(*recipient) {
@@ -498,7 +499,6 @@ impl Underway {
                     }
                     progress.link = Some(IssuedLink { link: *link, mail: *mail, expires_at: *expires_at });
                     progress.wrong_codes = 0;
-                    progress.events_with_link = 0;
                     if matches!(progress.status, RecipientStatus::FactorLocked | RecipientStatus::Bounced) {
                         progress.status = RecipientStatus::Pending;
                     }
@@ -538,6 +538,26 @@ impl Underway {
                 }
             }
             _ => self.apply_to_session(event),
+        }
+    }
+
+    /// Counts an event for the recipient who did it, or whom it is about.
+    fn count(&mut self, event: &Event) {
+        let recipient = match (&event.actor, &event.body) {
+            (Actor::Recipient { recipient, .. }, _)
+            | (
+                _,
+                Body::LinkIssued { recipient, .. }
+                | Body::Notified { recipient, .. }
+                | Body::Bounced { recipient, .. }
+                | Body::CodeDelivered { recipient, .. }
+                | Body::Copied { recipient, .. },
+            ) => *recipient,
+            _ => return,
+        };
+        if let Some(progress) = self.progress_mut(recipient) {
+            progress.record_count += u32::from(event.body.is_record());
+            progress.reserved_count += u32::from(event.seq > limits::EVENTS_IN_COMMON);
         }
     }
 
@@ -608,5 +628,7 @@ impl Folded {
     pub fn apply(&mut self, event: &Event) {
         self.state.apply(event);
         self.last_at = Some(event.at);
+        let is_of_sender = !matches!(event.actor, Actor::Recipient { .. });
+        self.sender_record_count += u32::from(is_of_sender && event.body.is_record());
     }
 }

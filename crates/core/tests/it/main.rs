@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod asks;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod canonical;
 #[cfg(test)]
 mod catalogue;
