@@ -54,6 +54,8 @@ pub const API_KEY_S: i64 = 90 * 24 * 3_600;
 pub const LINK_S: i64 = 72 * 3_600;
 /// Idle time after which a signer's session ends.
 pub const SESSION_IDLE_S: i64 = 30 * 60;
+/// Time after which a signer's session ends, however much is done in it.
+pub const SESSION_S: i64 = 12 * 3_600;
 /// Life of a mailed code.
 pub const CODE_S: i64 = 10 * 60;
 /// Digits of a mailed code.
@@ -64,13 +66,47 @@ pub const CODE_TRIES: u32 = 5;
 pub const CODES_PER_SESSION: u32 = 5;
 /// Sessions that one link may open.
 pub const SESSIONS_PER_LINK: usize = 50;
-/// Events that a recipient may cause with one link, before downloads and reports of pages are refused.
-pub const EVENTS_PER_LINK: u32 = 1_000;
-/// Events of one envelope, before the sender's downloads, exports and new links are refused.
+/// Events that one envelope can have: what is accepted can be sealed, and what was sealed can be checked.
 pub const EVENTS_PER_ENVELOPE: u64 = 20_000;
+/// Events of one envelope that all share. After them nothing that was only read is recorded any more.
+pub const EVENTS_IN_COMMON: u64 = 12_000;
+/// Events after those that each recipient has for itself: its links, mails, sessions and codes, and what it does up to
+/// its act. The act, and what ends the envelope, is never refused for want of room.
+pub const EVENTS_RESERVED_PER_RECIPIENT: u32 = 150;
+/// Those of them that new links and the mails about them may use, so that the sender leaves room to sign.
+pub const EVENTS_RESERVED_FOR_LINKS: u32 = 75;
+/// Reports of pages and downloads that are recorded of all recipients, in equal parts.
+pub const RECORDS_OF_RECIPIENTS: u32 = 9_000;
+/// Reports of pages and downloads that are recorded of one recipient at most.
+pub const RECORDS_PER_RECIPIENT: u32 = 1_000;
+/// Downloads and exports that are recorded of the sender.
+pub const RECORDS_OF_SENDER: u32 = 1_000;
+/// Events in the timeline of a certificate of completion, which fits into the pages of one PDF.
+pub const CERTIFICATE_ROWS: usize = 2_000;
+/// Bytes of an envelope's events with their openings: ten thousand reports of a thousand pages, as many other events and
+/// all values of fields are fewer.
+pub const TRAIL_BYTES: usize = 128 * 1024 * 1024;
 /// Default and longest life of an envelope after it was sent.
 pub const ENVELOPE_DEFAULT_S: i64 = 30 * 24 * 3_600;
 /// Longest life of an envelope after it was sent.
 pub const ENVELOPE_LONGEST_S: i64 = 365 * 24 * 3_600;
 /// Tries of a use case that meets another writer of the same stream.
 pub const CONFLICT_TRIES: usize = 20;
+
+/// Room for what is never refused: an adopted mark, the act, two links and a lock of each recipient; the envelope's own.
+const NEVER_REFUSED: u64 = 8;
+const _: () = {
+    let reserved = EVENTS_RESERVED_PER_RECIPIENT as u64 + NEVER_REFUSED;
+    let most = EVENTS_IN_COMMON + RECIPIENTS_PER_ENVELOPE as u64 * reserved + NEVER_REFUSED;
+    assert!(most <= EVENTS_PER_ENVELOPE, "no stream may outgrow what can be sealed and checked");
+    assert!(
+        ((RECORDS_OF_RECIPIENTS + RECORDS_OF_SENDER) as u64) < EVENTS_IN_COMMON,
+        "records leave room for acts"
+    );
+};
+
+/// Reports of pages and downloads that are recorded of one of so many recipients.
+pub fn records_of_one(recipient_count: usize) -> u32 {
+    let share = usize::try_from(RECORDS_OF_RECIPIENTS).unwrap_or(0) / recipient_count.max(1);
+    u32::try_from(share).unwrap_or(u32::MAX).min(RECORDS_PER_RECIPIENT)
+}

@@ -163,7 +163,8 @@ codes! {
         "Links end after a while, and when a newer one is mailed. Open the newest mail, or have the sender \
          send the link again (`POST /v1/envelopes/{envelope}/resend`).";
     SessionEnded = "session_ended", Unauthenticated, "The signing session has ended",
-        "Open the link from the mail again. What was typed in a tab is kept if the link is opened in that tab.";
+        "Sessions end after 30 minutes without activity, after 12 hours, and when a newer link is mailed. Open the \
+         link from the newest mail. What was typed in a tab is kept if the link is opened in that tab.";
     TooLarge = "too_large", TooLarge, "Too large",
         "`detail` names the limit in bytes. Make the file smaller, for example by reducing the resolution of \
          its images, or split the document.";
@@ -199,7 +200,8 @@ codes! {
         "Ask for a new code and type the one of the newest mail.";
     TooMany = "too_many", TooMany, "Too often",
         "`detail` says what was asked too often. Recipients ask the sender for a new link; senders create a \
-         new envelope for what they still need. Nothing that was signed is touched.";
+         new envelope for what they still need. Nothing that was signed is touched, and whatever there is to read \
+         and to download is still given.";
     HeadersTooLarge = "headers_too_large", Headers, "The request headers are too large",
         "`detail` names the limits. Send fewer or smaller headers; on a signing page, delete the cookies of \
          this site.";

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use countersign_core::{digest::Digest, id::DocumentId};
+use countersign_core::{digest::Digest, id::DocumentId, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -16,9 +16,6 @@ use crate::{
 pub const FILE_NAME: &str = "countersign-trail.json";
 /// The format's name and version.
 const FORMAT: &str = "countersign-trail/1";
-/// Bytes of a trail that are read.
-pub(crate) const MOST_BYTES: usize = 64 * 1024 * 1024;
-
 /// What the sealed PDF is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -96,8 +93,8 @@ pub(crate) struct Encoded {
 impl Encoded {
     /// Reads an attachment; says why it cannot be read.
     pub(crate) fn read(attachment: &[u8]) -> Result<Self, String> {
-        if attachment.len() > MOST_BYTES {
-            return Err(format!("it is larger than {MOST_BYTES} bytes"));
+        if attachment.len() > limits::TRAIL_BYTES {
+            return Err(format!("it is larger than {} bytes", limits::TRAIL_BYTES));
         }
         let trail: Self = crate::json::read(attachment)?;
         if trail.format != FORMAT {

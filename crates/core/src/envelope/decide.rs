@@ -75,6 +75,7 @@ struct Deciding<'a> {
     envelope: EnvelopeId,
     state: State,
     next_seq: u64,
+    sender_record_count: u32,
     now: Time,
     context: &'a Context,
     dice: Dice<'a>,
@@ -90,6 +91,7 @@ impl<'a> Deciding<'a> {
             envelope,
             state: folded.state.clone(),
             next_seq: folded.chain.next_seq(),
+            sender_record_count: folded.sender_record_count,
             // A clock that was set back must not date an event before the one it follows.
             now: folded.last_at.map_or(context.now, |last| last.max(context.now)),
             context,
@@ -229,37 +231,60 @@ impl<'a> Deciding<'a> {
                 vec![recipient]
             }
         };
-        for recipient in due {
-            self.check_room()?;
+        let has_room = |one: &&RecipientId| self.has_room(**one, limits::EVENTS_RESERVED_FOR_LINKS);
+        let possible: Vec<RecipientId> = due.iter().filter(has_room).copied().collect();
+        if possible.is_empty() && !due.is_empty() {
+            let sentence =
+                "too many links were asked for; keep what you have, and create a new envelope for more";
+            return Err(Refusal::new(Code::TooMany, sentence));
+        }
+        for recipient in possible {
             self.issue_link(recipient);
         }
         Ok(())
     }
 
-    /// Refuses what is asked again and again (G-8): of a recipient by what it did with its link, so that none takes
-    /// the room of another; of all others by what there is. What ends the envelope, and what brings it to its end,
-    /// never comes here.
-    fn check_room(&self) -> Result<(), Refusal> {
-        let (is_full, sentence) = match &self.context.actor {
-            ActorNow::Recipient { recipient, .. } => {
-                let progress = self.state.underway().and_then(|underway| underway.progress_of(*recipient));
-                let count = progress.map_or(0, |progress| progress.events_with_link);
-                let sentence = "too much was asked with this link; ask the sender for a new one";
-                (count >= limits::EVENTS_PER_LINK, sentence)
-            }
-            ActorNow::ApiKey { .. } | ActorNow::System => {
-                let sentence =
-                    "too much was asked of this envelope; keep what you have, and create a new one for more";
-                (self.next_seq > limits::EVENTS_PER_ENVELOPE, sentence)
-            }
-        };
-        if is_full { Err(Refusal::new(Code::TooMany, sentence)) } else { Ok(()) }
+    /// Whether there is room for what a recipient asks for or is sent (G-8): while there is room for all, or in the part
+    /// that each has of its own, so that none takes the room of another. What ends the envelope, and what brings it to
+    /// its end, never comes here.
+    fn has_room(&self, recipient: RecipientId, reserved_count: u32) -> bool {
+        let progress = self.state.underway().and_then(|underway| underway.progress_of(recipient));
+        self.next_seq <= limits::EVENTS_IN_COMMON
+            || progress.is_some_and(|progress| progress.reserved_count < reserved_count)
     }
 
-    fn push_if_room(&mut self, body: Body) -> Result<(), Refusal> {
-        self.check_room()?;
-        self.push(body);
-        Ok(())
+    fn has_room_for_mail(&self, recipient: RecipientId) -> bool {
+        self.has_room(recipient, limits::EVENTS_RESERVED_PER_RECIPIENT)
+    }
+
+    /// Refuses what a recipient asks again and again.
+    fn check_room(&self, recipient: RecipientId) -> Result<(), Refusal> {
+        if self.has_room(recipient, limits::EVENTS_RESERVED_PER_RECIPIENT) {
+            return Ok(());
+        }
+        let sentence = "too much was asked of this envelope; ask the sender for a new one";
+        Err(Refusal::new(Code::TooMany, sentence))
+    }
+
+    /// Whether one more thing that was read is recorded: as long as whoever read has a share left.
+    fn has_room_for_record(&self) -> bool {
+        let has_share = match &self.context.actor {
+            ActorNow::Recipient { recipient, .. } => self.state.underway().is_some_and(|underway| {
+                let share = limits::records_of_one(underway.progress.len());
+                underway.progress_of(*recipient).is_some_and(|progress| progress.record_count < share)
+            }),
+            ActorNow::ApiKey { .. } | ActorNow::System => {
+                self.sender_record_count < limits::RECORDS_OF_SENDER
+            }
+        };
+        has_share && self.next_seq <= limits::EVENTS_IN_COMMON
+    }
+
+    /// Records what was read, or nothing once there is enough of it: nobody is refused what there is to read.
+    fn push_record(&mut self, body: Body) {
+        if self.has_room_for_record() {
+            self.push(body);
+        }
     }
 
     fn void(&mut self, reason: Option<Personal<String>>) -> Result<(), Refusal> {
@@ -300,13 +325,13 @@ impl<'a> Deciding<'a> {
             State::Voided(before, _) => matches!(**before, State::Sent(_)),
             _ => false,
         };
-        if is_told && self.is_underway_with(recipient) {
+        if is_told && self.is_underway_with(recipient) && self.has_room_for_mail(recipient) {
             self.push(Body::Notified { recipient, mail });
         }
     }
 
     fn record_code_delivered(&mut self, recipient: RecipientId, mail: MailId) {
-        if self.is_underway_with(recipient) {
+        if self.is_underway_with(recipient) && self.has_room_for_mail(recipient) {
             self.push(Body::CodeDelivered { recipient, mail });
         }
     }
@@ -316,7 +341,7 @@ impl<'a> Deciding<'a> {
     }
 
     fn record_bounced(&mut self, recipient: RecipientId, mail: MailId, smtp_status: u16) {
-        if self.is_underway_with(recipient) {
+        if self.is_underway_with(recipient) && self.has_room_for_mail(recipient) {
             self.push(Body::Bounced { recipient, mail, smtp_status });
         }
     }
@@ -324,7 +349,7 @@ impl<'a> Deciding<'a> {
     fn record_copied(&mut self, recipient: RecipientId, mail: MailId) {
         let progress = self.state.underway().and_then(|underway| underway.progress_of(recipient));
         let is_new = progress.is_some_and(|progress| progress.copied != Some(mail));
-        if matches!(self.state, State::Completed(..)) && is_new {
+        if matches!(self.state, State::Completed(..)) && is_new && self.has_room_for_mail(recipient) {
             self.push(Body::Copied { recipient, mail });
         }
     }
@@ -366,12 +391,21 @@ impl<'a> Deciding<'a> {
         Ok(())
     }
 
-    /// Records something that is possible in every state once the envelope exists, as long as there is room.
+    /// Records something that is possible in every state once the envelope exists.
     fn record(&mut self, body: Body) -> Result<(), Refusal> {
         if self.state == State::Absent {
             return Err(Refusal::not_found());
         }
-        self.push_if_room(body)
+        if let ActorNow::Recipient { recipient, session, .. } = &self.context.actor {
+            let progress = self.state.underway().and_then(|underway| underway.progress_of(*recipient));
+            let open = progress.and_then(|progress| Some((progress, progress.session(*session)?)));
+            let (progress, open) = open.ok_or_else(Refusal::not_found)?;
+            if !progress.may_read(open) {
+                return Err(ceremony::replaced());
+            }
+        }
+        self.push_record(body);
+        Ok(())
     }
 
     /// After an act: links for the next in order, or the seal when all have acted. An envelope is never bound to a

@@ -508,6 +508,17 @@ impl Event {
 }
 
 impl Body {
+    /// Whether it only records that something was read: nothing depends on it, and there may be any number.
+    pub fn is_record(&self) -> bool {
+        matches!(
+            self,
+            Self::PagesShown { .. }
+                | Self::DocumentMismatched { .. }
+                | Self::Downloaded { .. }
+                | Self::Exported
+        )
+    }
+
     /// The event's type, as it is encoded.
     pub fn type_text(&self) -> &'static str {
         match self {

@@ -1,7 +1,11 @@
 //! What an envelope is: the fold of its events. `apply` is total; an event that does not fit leaves the state as it
 //! is, and `decide` never makes such an event.
 
+mod status;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+pub use status::RecipientStatus;
 
 use super::{
     encode::Chain,
@@ -87,12 +91,16 @@ pub struct Progress {
     pub status: RecipientStatus,
     /// The link that is valid now.
     pub link: Option<IssuedLink>,
+    /// The link that the seal replaced: nobody asked for that, so its sessions go on showing the receipt.
+    pub sealed_link: Option<LinkId>,
     /// Sessions in order of opening.
     pub sessions: Vec<Session>,
     /// Wrong codes since the last right one or the last link.
     pub wrong_codes: u32,
-    /// Events that it caused since the last link.
-    pub events_with_link: u32,
+    /// What it read, as far as that is recorded.
+    pub record_count: u32,
+    /// Events by it and about it after those that all share.
+    pub reserved_count: u32,
     /// How the mark was adopted, and the mark.
     pub adopted: Option<(AdoptionMethod, Veiled)>,
     /// The act, once it has acted.
@@ -137,51 +145,6 @@ pub struct Session {
     pub shown: BTreeMap<DocumentId, BTreeSet<u32>>,
 }
 
-/// Where a recipient is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecipientStatus {
-    /// Not yet asked.
-    Pending,
-    /// Asked by mail.
-    Notified,
-    /// The mail was refused.
-    Bounced,
-    /// Has opened a document in an identified session.
-    Viewed,
-    /// Has signed.
-    Signed,
-    /// Has approved.
-    Approved,
-    /// Has read, which was all that was asked.
-    Read,
-    /// Has declined.
-    Declined,
-    /// Typed too many wrong codes.
-    FactorLocked,
-}
-
-impl RecipientStatus {
-    /// As it is written in answers.
-    pub fn text(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Notified => "notified",
-            Self::Bounced => "bounced",
-            Self::Viewed => "viewed",
-            Self::Signed => "signed",
-            Self::Approved => "approved",
-            Self::Read => "read",
-            Self::Declined => "declined",
-            Self::FactorLocked => "factor_locked",
-        }
-    }
-
-    /// Whether the recipient has done its part.
-    pub fn is_done(self) -> bool {
-        matches!(self, Self::Signed | Self::Approved | Self::Read)
-    }
-}
-
 /// What the seal gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -206,6 +169,8 @@ pub struct Folded {
     pub chain: Chain,
     /// The date of the last event.
     pub last_at: Option<Time>,
+    /// What the sender read, as far as that is recorded.
+    pub sender_record_count: u32,
 }
 
 impl Contents {
@@ -266,6 +231,17 @@ impl Progress {
     /// Sessions that this link has opened.
     pub fn session_count(&self, link: LinkId) -> usize {
         self.sessions.iter().filter(|open| open.link == link).count()
+    }
+
+    /// Whether something may be done in this session: a newer link ends those of the earlier ones.
+    pub fn is_current(&self, open: &Session) -> bool {
+        self.link.as_ref().is_some_and(|issued| issued.link == open.link)
+    }
+
+    /// Whether the receipt may be read in this session: it is current, or was when the envelope was sealed and no link
+    /// was asked for since.
+    pub fn may_read(&self, open: &Session) -> bool {
+        self.is_current(open) || self.sealed_link == Some(open.link)
     }
 
     /// Whether the recipient has been asked: its mail arrived, or it used its link.
@@ -354,7 +330,10 @@ impl State {
             }
             Body::Sealed { documents, certificate_sha256, certificate_size_bytes, .. } => {
                 *self = match std::mem::take(self) {
-                    Self::Sealing(underway, seal_certificate_sha256) => {
+                    Self::Sealing(mut underway, seal_certificate_sha256) => {
+                        for progress in &mut underway.progress {
+                            progress.sealed_link = progress.link.take().map(|issued| issued.link);
+                        }
                         let outcome = Outcome {
                             sealed_at: event.at,
                             documents: documents.clone(),
@@ -435,9 +414,11 @@ impl Progress {
             recipient,
             status: RecipientStatus::Pending,
             link: None,
+            sealed_link: None,
             sessions: Vec::new(),
             wrong_codes: 0,
-            events_with_link: 0,
+            record_count: 0,
+            reserved_count: 0,
             adopted: None,
             act: None,
             acted_at: None,
@@ -470,17 +451,15 @@ impl Session {
 
 impl Underway {
     fn apply(&mut self, event: &Event) {
-        if let Actor::Recipient { recipient, .. } = &event.actor
-            && let Some(progress) = self.progress_mut(*recipient)
-        {
-            progress.events_with_link += 1;
-        }
+        self.count(event);
         match &event.body {
             Body::LinkIssued { recipient, link, mail, expires_at } => {
                 if let Some(progress) = self.progress_mut(*recipient) {
+                    if progress.link.is_some() {
+                        progress.sealed_link = None;
+                    }
                     progress.link = Some(IssuedLink { link: *link, mail: *mail, expires_at: *expires_at });
                     progress.wrong_codes = 0;
-                    progress.events_with_link = 0;
                     if matches!(progress.status, RecipientStatus::FactorLocked | RecipientStatus::Bounced) {
                         progress.status = RecipientStatus::Pending;
                     }
@@ -520,6 +499,26 @@ impl Underway {
                 }
             }
             _ => self.apply_to_session(event),
+        }
+    }
+
+    /// Counts an event for the recipient who did it, or whom it is about.
+    fn count(&mut self, event: &Event) {
+        let recipient = match (&event.actor, &event.body) {
+            (Actor::Recipient { recipient, .. }, _)
+            | (
+                _,
+                Body::LinkIssued { recipient, .. }
+                | Body::Notified { recipient, .. }
+                | Body::Bounced { recipient, .. }
+                | Body::CodeDelivered { recipient, .. }
+                | Body::Copied { recipient, .. },
+            ) => *recipient,
+            _ => return,
+        };
+        if let Some(progress) = self.progress_mut(recipient) {
+            progress.record_count += u32::from(event.body.is_record());
+            progress.reserved_count += u32::from(event.seq > limits::EVENTS_IN_COMMON);
         }
     }
 
@@ -590,5 +589,7 @@ impl Folded {
     pub fn apply(&mut self, event: &Event) {
         self.state.apply(event);
         self.last_at = Some(event.at);
+        let is_of_sender = !matches!(event.actor, Actor::Recipient { .. });
+        self.sender_record_count += u32::from(is_of_sender && event.body.is_record());
     }
 }

@@ -45,6 +45,10 @@ fn e_1_the_catalogue_in_the_docs_is_the_code_s() {
          zone), `correlation`, and a `body` of one of these types. It is encoded as canonical JSON (RFC 8785) with a\n\
          version and the SHA-256 of the event before it. Personal values are not in it: their place holds whose they\n\
          are and a salted SHA-256.\n\n\
+         What was only read (`pages.shown`, `envelope.downloaded`, `evidence.exported`) is recorded up to a share:\n\
+         1,000 times for the sender, and for each recipient 1,000 times or its part of 9,000, whichever is less.\n\
+         After that it is given all the same and leaves no event. An envelope has at most 20,000 events: when\n\
+         12,000 are used, each recipient still has 150 of its own, and the act and the end are never refused.\n\n\
          | type | meaning | value |\n|---|---|---|\n",
     );
     for (name, meaning) in declared() {

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod asks;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod canonical;
 #[cfg(test)]
 mod catalogue;
@@ -18,6 +20,8 @@ mod receipts;
 mod refusals;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod values;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use countersign_core::{
     digest::Digest,
     envelope::{
         Body, Command, State,
-        event::{Download, Role, SealedDocument},
+        event::{Role, SealedDocument},
         state::Progress,
     },
     id::{MailId, RecipientId},
@@ -15,7 +15,7 @@ use countersign_core::{
 use crate::world::{World, code, new_envelope, recipient, types};
 
 /// A signer, an approver after that, and somebody who gets a copy.
-fn three() -> (World, [RecipientId; 3]) {
+pub(crate) fn three() -> (World, [RecipientId; 3]) {
     let mut world = World::new();
     let recipients =
         vec![recipient(1, Role::Signer, 1), recipient(2, Role::Approver, 2), recipient(3, Role::Copy, 1)];
@@ -27,7 +27,7 @@ fn three() -> (World, [RecipientId; 3]) {
     (world, ids)
 }
 
-fn seal(world: &mut World) {
+pub(crate) fn seal(world: &mut World) {
     let documents = world.contents().documents;
     let sealed = documents.iter().map(|document| SealedDocument {
         document: document.id,
@@ -43,11 +43,11 @@ fn seal(world: &mut World) {
     world.by_system(seal).unwrap();
 }
 
-fn progress(world: &World, recipient: RecipientId) -> Progress {
+pub(crate) fn progress(world: &World, recipient: RecipientId) -> Progress {
     world.state().underway().unwrap().progress_of(recipient).unwrap().clone()
 }
 
-fn resend(world: &mut World, recipient: RecipientId) {
+pub(crate) fn resend(world: &mut World, recipient: RecipientId) {
     let events = world.by_sender(Command::Resend { recipient: Some(recipient) }).unwrap();
     assert!(
         matches!(&events[..], [Body::LinkIssued { recipient: to, .. }] if *to == recipient),
@@ -177,73 +177,4 @@ fn g_8_a_page_that_was_reported_is_not_recorded_again_in_the_same_session() {
             assert_eq!(recorded, new);
         }
     }
-}
-
-#[test]
-fn g_8_what_is_asked_too_often_with_a_link_is_refused_until_the_next_and_acting_never_is() {
-    let (mut world, [signer, approver, _]) = three();
-    let session = world.ready(signer);
-    let download = || Command::RecordDownload { what: Download::Certificate };
-    let before = progress(&world, signer).events_with_link;
-    for _ in before..limits::EVENTS_PER_LINK {
-        world.by(signer, session, download()).unwrap();
-    }
-    assert_eq!(code(world.by(signer, session, download())), Code::TooMany);
-    let document = world.contents().documents[0].clone();
-    let (document, sha256) = (document.id, document.sha256);
-    let pages = Command::ShowPages { recipient: signer, session, document, sha256, pages: vec![1] };
-    assert_eq!(code(world.by(signer, session, pages)), Code::TooMany);
-    let changed = Digest::of(b"changed in the store");
-    let open = Command::OpenDocument { recipient: signer, session, document, sha256: changed };
-    assert_eq!(code(world.by(signer, session, open)), Code::TooMany);
-    world.by_sender(download()).unwrap();
-    world.by_sender(Command::RecordExport).unwrap();
-    resend(&mut world, signer);
-    world.by(signer, session, download()).unwrap();
-    world.act(signer);
-    world.act(approver);
-    assert!(matches!(world.state(), State::Sealing(..)));
-}
-
-/// An envelope with as many events as it takes.
-fn full() -> (World, [RecipientId; 3]) {
-    let (mut world, ids) = three();
-    while u64::try_from(world.recorded.len()).unwrap() < limits::EVENTS_PER_ENVELOPE {
-        world.by_sender(Command::RecordExport).unwrap();
-    }
-    (world, ids)
-}
-
-#[test]
-fn g_8_a_full_envelope_takes_nothing_more_of_its_sender_but_its_end_and_all_of_its_recipients() {
-    let (mut world, [signer, approver, copy]) = full();
-    let voided = Command::Void { reason: None };
-    for again in [
-        Command::RecordExport,
-        Command::RecordDownload { what: Download::Certificate },
-        Command::Resend { recipient: None },
-        Command::Resend { recipient: Some(signer) },
-    ] {
-        assert_eq!(code(world.by_sender(again)), Code::TooMany);
-    }
-    let (folded, now) = (world.folded.clone(), world.now);
-    let refold = |world: &mut World| {
-        world.folded = folded.clone();
-        world.now = now;
-    };
-    assert_eq!(types(&world.by_sender(voided).unwrap()), ["envelope.voided"]);
-    refold(&mut world);
-    world.now = world.now.plus_s(limits::ENVELOPE_LONGEST_S);
-    assert_eq!(types(&world.by_system(Command::Expire).unwrap()), ["envelope.expired"]);
-    refold(&mut world);
-    let session = world.identified(signer);
-    let decline = Command::Decline { recipient: signer, session, reason: None };
-    assert_eq!(types(&world.by(signer, session, decline).unwrap()), ["recipient.declined"]);
-    refold(&mut world);
-    world.act(signer);
-    world.act(approver);
-    seal(&mut world);
-    assert!(matches!(world.state(), State::Completed(..)));
-    let session = world.identified(copy);
-    world.by(copy, session, Command::RecordDownload { what: Download::Certificate }).unwrap();
 }

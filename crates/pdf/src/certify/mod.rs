@@ -34,8 +34,10 @@ pub struct Certificate {
     pub documents: Vec<CertifiedDocument>,
     /// Everyone who took part, in routing order.
     pub recipients: Vec<CertifiedRecipient>,
-    /// Every event, in order.
+    /// The events, in order.
     pub timeline: Vec<TimelineRow>,
+    /// What the timeline leaves out and where it stands; empty if it is whole.
+    pub timeline_note: String,
     /// What seals the file.
     pub seal: SealStatement,
     /// The checkpoint that covers the last signature.

@@ -22,7 +22,7 @@ pub(super) fn write(certificate: &Certificate, flow: &mut Flow<'_>, subsets: &mu
     flow.block(summary(certificate, subsets));
     documents(&certificate.documents, flow, subsets);
     recipients(&certificate.recipients, flow, subsets);
-    timeline(&certificate.timeline, flow, subsets);
+    timeline(certificate, flow, subsets);
     seal_and_log(certificate, flow, subsets);
     verification(certificate, flow, subsets);
 }
@@ -198,8 +198,14 @@ const COLUMNS: [(f64, f64); 5] = [
     (LEFT + 444.0, 52.0),
 ];
 
-fn timeline(rows: &[TimelineRow], flow: &mut Flow<'_>, subsets: &mut FontSubsets<'_>) {
+fn timeline(certificate: &Certificate, flow: &mut Flow<'_>, subsets: &mut FontSubsets<'_>) {
     heading(flow, subsets, "Timeline", 60.0);
+    if !certificate.timeline_note.is_empty() {
+        let mut note = Block::default();
+        note.text(subsets, BODY, &certificate.timeline_note, (LEFT, 0.0), WIDTH);
+        note.height += 6.0;
+        flow.block(note);
+    }
     let mut head = Block::default();
     let style = Style::new(Typeface::TextBold, 7.2, NAVY);
     for ((x, width), text) in
@@ -210,7 +216,7 @@ fn timeline(rows: &[TimelineRow], flow: &mut Flow<'_>, subsets: &mut FontSubsets
     let bottom = head.height + 3.0;
     head.height = bottom;
     head.rule((LEFT, RIGHT), bottom, 0.8, NAVY);
-    let rows = rows.iter().enumerate();
+    let rows = certificate.timeline.iter().enumerate();
     let rows = rows.map(|(index, row)| {
         let block = timeline_row(row, subsets);
         if index % 2 == 1 { block.tinted() } else { block }

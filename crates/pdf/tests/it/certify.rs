@@ -81,6 +81,15 @@ fn a_long_timeline_breaks_across_pages_under_repeated_headings() {
     assert_eq!(text.matches("15:01:23 Europe/Berlin").count(), 1, "no row is lost or doubled");
 }
 
+#[test]
+fn what_the_timeline_leaves_out_is_said_above_it() {
+    let note = "The timeline leaves out 17,000 events of 20,000";
+    let sample = Certificate { timeline_note: note.to_owned(), ..certificate(3) };
+    let text = squeezed(&extracted_text(&pages(&sample, &FontBook::new()).unwrap().0));
+    let (before, after) = text.split_once(&squeezed(note)).expect("it is said");
+    assert!(before.contains("Timeline") && after.contains("Eventhash"), "{text}");
+}
+
 /// A row longer than a page is continued; long words are broken, never cut off.
 #[test]
 fn text_of_any_length_is_kept() {

@@ -153,6 +153,7 @@ pub(crate) fn certificate(rows: usize) -> Certificate {
         ],
         recipients: recipients(),
         timeline: timeline.collect(),
+        timeline_note: String::new(),
         seal: SealStatement {
             statement: "This file is sealed once, as its last change, by a certifying signature (PAdES baseline B-B, ECDSA P-256) that forbids any later change.".into(),
             signer: "CN=Countersign Seal, O=Nordwind Anlagenbau GmbH, C=DE".into(),

@@ -10,6 +10,7 @@ use countersign_core::{
         state::{Contents, Underway},
     },
     id::RecipientId,
+    limits,
     time::Time,
 };
 use countersign_pdf::{
@@ -60,7 +61,8 @@ pub fn certificate(
             })
             .collect(),
         recipients: recipients(underway, events),
-        timeline: events.iter().map(|recorded| row(contents, recorded)).collect(),
+        timeline: told(events).into_iter().map(|recorded| row(contents, recorded)).collect(),
+        timeline_note: left_out(events),
         seal: circumstances.seal.clone(),
         log: circumstances.log.clone(),
         verification: vec![VerificationStep {
@@ -69,6 +71,40 @@ pub fn certificate(
                 .to_owned(),
             command: "countersign-verify sealed.pdf --key log.vkey".to_owned(),
         }],
+    }
+}
+
+/// The events that the timeline tells: all, or as many as there is room for. Acts come first, then what led to them,
+/// then what was only read; what is told stays in order.
+fn told<'e>(events: &[&'e Recorded]) -> Vec<&'e Recorded> {
+    let rank = |body: &Body| match body {
+        Body::Created { .. }
+        | Body::Sent { .. }
+        | Body::SignatureAdopted { .. }
+        | Body::Signed(_)
+        | Body::Approved(_)
+        | Body::Read(_)
+        | Body::SealingStarted { .. } => 0,
+        body if body.is_record() => 2,
+        _ => 1,
+    };
+    let mut told = events.to_vec();
+    told.sort_by_key(|recorded| (rank(&recorded.event.body), recorded.event.seq));
+    told.truncate(limits::CERTIFICATE_ROWS);
+    told.sort_by_key(|recorded| recorded.event.seq);
+    told
+}
+
+/// What the timeline does not tell.
+fn left_out(events: &[&Recorded]) -> String {
+    match events.len().checked_sub(limits::CERTIFICATE_ROWS) {
+        None | Some(0) => String::new(),
+        Some(count) => format!(
+            "{count} of {} events are left out here for want of room. All of them stand, with their proof, in the \
+             attachment {}.",
+            events.len(),
+            countersign_verify::trail::FILE_NAME
+        ),
     }
 }
 
@@ -196,7 +232,7 @@ fn source(source: IpSource) -> &'static str {
 fn row(contents: &Contents, recorded: &Recorded) -> TimelineRow {
     let (actor, origin) = match &recorded.event.actor {
         Actor::System => ("Countersign".to_owned(), None),
-        Actor::ApiKey { origin, .. } => (contents.organization_name.clone(), Some(origin)),
+        Actor::ApiKey { origin, .. } => (brief(&contents.organization_name), Some(origin)),
         Actor::Recipient { recipient, origin, .. } => (name(contents, *recipient), Some(origin)),
     };
     let zone = origin.and_then(|origin: &Origin| origin.time_zone.as_deref());
@@ -210,11 +246,23 @@ fn row(contents: &Contents, recorded: &Recorded) -> TimelineRow {
 }
 
 fn name(contents: &Contents, recipient: RecipientId) -> String {
-    contents.recipient(recipient).map_or_else(String::new, |recipient| shown(&recipient.name))
+    contents.recipient(recipient).map_or_else(String::new, |recipient| brief(&shown(&recipient.name)))
 }
 
 fn document_name(contents: &Contents, document: countersign_core::id::DocumentId) -> String {
-    contents.document(document).map_or_else(String::new, |document| format!("“{}”", shown(&document.name)))
+    contents
+        .document(document)
+        .map_or_else(String::new, |document| format!("“{}”", brief(&shown(&document.name))))
+}
+
+/// Characters of a name in the timeline, whose columns are narrow; in full it stands further up.
+const BRIEF_CHARS: usize = 40;
+
+fn brief(name: &str) -> String {
+    match name.char_indices().nth(BRIEF_CHARS) {
+        Some((end, _)) => format!("{}…", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    }
 }
 
 /// What happened, in words, as the last part of a sentence whose subject is the actor.
@@ -293,12 +341,22 @@ fn pressed(verb: &str, act: &Act) -> String {
     format!("{verb}, by pressing the button {}", shown(&act.label))
 }
 
+/// Pages that one row of the timeline lists.
+const LISTED_PAGES: usize = 12;
+
 fn page_list(pages: &[u32]) -> String {
     match pages {
         [page] => format!("page {page}"),
         [first, .., last] if usize::try_from(last - first + 1).is_ok_and(|count| count == pages.len()) => {
             format!("pages {first} to {last}")
         }
-        _ => format!("pages {}", pages.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
+        _ => {
+            let named: Vec<_> = pages.iter().take(LISTED_PAGES).map(ToString::to_string).collect();
+            let more = match pages.len().saturating_sub(LISTED_PAGES) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("pages {}{more}", named.join(", "))
+        }
     }
 }

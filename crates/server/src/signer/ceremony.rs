@@ -10,6 +10,7 @@ use countersign_core::{
     id::{EnvelopeId, SessionId},
     limits,
     refusal::{Code, Refusal},
+    time::Time,
 };
 use countersign_store::rows::SessionRow;
 
@@ -39,15 +40,21 @@ pub struct Ceremony {
 }
 
 fn ended() -> Refusal {
-    Refusal::new(Code::SessionEnded, "this session has ended; open the link from your mail again")
+    Refusal::new(Code::SessionEnded, "this session has ended; open the link from your newest mail")
+}
+
+/// When a session ends in which something is done now: after a while without activity, and at last in any case.
+pub(super) fn end_of_session(created_at: Time, now: Time) -> Time {
+    now.plus_s(limits::SESSION_IDLE_S).min(created_at.plus_s(limits::SESSION_S))
 }
 
 impl Ceremony {
-    /// Enters with the cookie in `headers`; every visit moves the end of the session.
+    /// Enters with the cookie in `headers`; every visit moves the end of the session. One that a newer link has ended
+    /// is not entered.
     pub async fn enter(app: &App, caller: &Caller, envelope: EnvelopeId) -> Result<Self, Failure> {
         let (principal, session) = auth::signer(app, &caller.headers, envelope).await?;
         let now = app.now();
-        let expires_at = now.plus_s(limits::SESSION_IDLE_S);
+        let expires_at = end_of_session(session.created_at, now);
         // Once a minute is often enough.
         if expires_at.since_ms(session.expires_at) > 60_000 {
             app.store.touch_session(session.session, now, expires_at).await?;
@@ -55,6 +62,9 @@ impl Ceremony {
         let asking = Asking::principal(&principal, caller.origin.clone(), caller.correlation);
         let opened = envelopes::read(app, &asking.tenant, envelope).await?;
         let step = step_of(app, &opened, &session);
+        if step == Step::Notice(Code::SessionEnded) {
+            return Err(ended().into());
+        }
         let ceremony = Self { session, asking, opened, step };
         if let Ok(recipient) = ceremony.recipient() {
             tracing::Span::current().record("user_id", recipient.person.to_string());

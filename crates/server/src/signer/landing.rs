@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     answer::{Unshown, page},
     assets::Assets,
-    ceremony::{Ceremony, step_of},
+    ceremony::{Ceremony, end_of_session, step_of},
     frame::masked_email,
     notice::{self, Notice},
     step::Step,
@@ -231,7 +231,7 @@ pub async fn enter(
         recipient: link.recipient,
         nonce: Digest(app.draw()),
         created_at: app.now(),
-        expires_at: app.now().plus_s(limits::SESSION_IDLE_S),
+        expires_at: end_of_session(app.now(), app.now()),
     };
     let asking = asking(&caller, &key, &link, session);
     let along = Along { rows: vec![Row::Session(row.clone())], ..Along::default() };

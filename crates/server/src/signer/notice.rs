@@ -126,8 +126,8 @@ pub const ALL: &[Notice] = &[
         tone: "wait",
         sign: "!",
         heading: "Your session has ended",
-        text: "After 30 minutes without activity the documents are closed, to protect them.",
-        advice: "Open the link from your mail again. What you typed in this tab is kept if you open the link here.",
+        text: "To protect the documents, they are closed after 30 minutes without activity, after 12 hours, and when a newer link is mailed to you.",
+        advice: "Open the link from your newest mail. What you typed in this tab is kept if you open the link here.",
     },
     Notice {
         code: "session_missing",

@@ -41,21 +41,30 @@ impl Step {
 
 /// The step of `recipient` in `session`.
 pub fn step(state: &State, recipient: RecipientId, session: SessionId, consent: &Digest, now: Time) -> Step {
-    let underway = match state {
-        State::Absent | State::Draft(_) => return Step::Notice(Code::NotFound),
-        State::Voided(..) => return Step::Notice(Code::Voided),
-        State::Declined(..) => return Step::Notice(Code::Declined),
-        State::Expired(_) => return Step::Notice(Code::Expired),
-        State::Sent(underway) if underway.expires_at <= now => return Step::Notice(Code::Expired),
-        State::Sent(underway) | State::Sealing(underway, _) | State::Completed(underway, _) => underway,
+    let ended = match state {
+        State::Absent | State::Draft(_) => Some(Code::NotFound),
+        State::Voided(..) => Some(Code::Voided),
+        State::Declined(..) => Some(Code::Declined),
+        State::Expired(_) => Some(Code::Expired),
+        State::Sent(underway) if underway.expires_at <= now => Some(Code::Expired),
+        State::Sent(_) | State::Sealing(..) | State::Completed(..) => None,
     };
+    let Some(underway) = state.underway() else { return Step::Notice(ended.unwrap_or(Code::NotFound)) };
     let known = underway.contents.recipient(recipient).zip(underway.progress_of(recipient));
     let Some((person, progress)) = known else { return Step::Notice(Code::NotFound) };
-    let Some(open) = progress.session(session) else { return Step::Notice(Code::SessionEnded) };
+    let open = progress.session(session).filter(|open| progress.may_read(open));
+    let Some(open) = open else { return Step::Notice(Code::SessionEnded) };
+    if let Some(code) = ended {
+        return Step::Notice(code);
+    }
+    let is_identified = fields::is_identified(person.factor, &open.factors);
+    if !progress.is_current(open) {
+        return if is_identified { Step::Receipt } else { Step::Notice(Code::SessionEnded) };
+    }
     if progress.is_locked() {
         return Step::Notice(Code::FactorLocked);
     }
-    if !fields::is_identified(person.factor, &open.factors) {
+    if !is_identified {
         return Step::Code;
     }
     if progress.status.is_done() || !matches!(state, State::Sent(_)) {

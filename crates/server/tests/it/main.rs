@@ -39,6 +39,8 @@ mod log_judges;
 #[cfg(test)]
 mod logs;
 #[cfg(test)]
+mod long;
+#[cfg(test)]
 mod mail;
 #[cfg(test)]
 mod operator;
@@ -62,3 +64,7 @@ mod sealing;
 mod start;
 #[cfg(test)]
 mod states;
+#[cfg(test)]
+#[expect(dead_code, reason = "the tests of the rules, where it is from, use all of it")]
+#[path = "../../../core/tests/it/world.rs"]
+mod world;

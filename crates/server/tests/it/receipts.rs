@@ -1,12 +1,13 @@
 //! Links to receipts: they end, they are sent again, and each opens sessions of its own. And who hears of the end.
 
 use countersign_core::limits;
+use countersign_server::demo::ceremony::{self, Person};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::{
     app::{Key, TestApp, envelope_of, pdf},
-    people::{Human, PUBLIC_URL, letters, link, sign, status, types},
+    people::{Human, PUBLIC_URL, letters, link, sign, sign_with, status, types},
 };
 
 const ADA: &str = "ada@example.com";
@@ -128,6 +129,75 @@ async fn a_browser_goes_on_in_its_session_only_with_the_same_link_and_while_code
     assert_eq!(resend(&test, &key, &envelope, ADA).await, StatusCode::OK);
     enter(&test, &http, &link(&test, &key, &envelope, ADA).await).await;
     assert_eq!(count().await, 3, "another link, another session");
+    test.finish().await;
+}
+
+/// S-3: whoever holds a session of a link that leaked is out as soon as the sender sends a new one.
+#[tokio::test]
+async fn s_3_resending_ends_the_session_of_the_old_link_before_the_last_button() {
+    let (test, key, envelope) = sent("link").await;
+    let (thief, ada) = (test.browser(), Human::typing(ADA, "Ada Lovelace"));
+    let person = Person { http: &thief, public_url: PUBLIC_URL, values: ada.values, mark: ada.mark.clone() };
+    let old = link(&test, &key, &envelope, ADA).await;
+    let no_code = || -> std::pin::Pin<Box<dyn Future<Output = _> + Send>> { unreachable!("by link alone") };
+    let ready = ceremony::prepare(&person, &old, &no_code).await.unwrap();
+    assert_eq!(resend(&test, &key, &envelope, ADA).await, StatusCode::OK);
+    let refused = format!("{:?}", ready.act().await.unwrap_err());
+    assert!(refused.contains("session_ended") && refused.contains("newest mail"), "{refused}");
+    let page = thief.get(format!("{}/s/{envelope}/sign", test.url)).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::UNAUTHORIZED);
+    let page = page.text().await.unwrap();
+    assert!(
+        page.contains("when a newer link is mailed to you") && page.contains("your newest mail"),
+        "{page}"
+    );
+    assert!(!page.contains("Lease of the old mill"), "{page}");
+    sign(&test, &key, &envelope, &ada).await.unwrap();
+    test.work().await;
+    test.finish().await;
+}
+
+/// S-4: wrong codes in sessions of the old link count for nothing once there is a new one.
+#[tokio::test]
+async fn s_4_old_sessions_cannot_lock_the_codes_of_the_new_link() {
+    let (test, key, envelope) = sent("email_code").await;
+    let http = test.browser();
+    enter(&test, &http, &link(&test, &key, &envelope, ADA).await).await;
+    let base = format!("{}/s/{envelope}", test.url);
+    let page = http.get(format!("{base}/code")).send().await.unwrap().text().await.unwrap();
+    let session = page.split_once("name=\"session\" value=\"").unwrap().1.split_once('"').unwrap().0;
+    let post = |path: &str| http.post(format!("{base}{path}")).header("Origin", PUBLIC_URL);
+    let issued = post("/code/send").form(&[("session", session)]).send().await.unwrap();
+    assert_eq!(issued.status(), StatusCode::OK);
+    assert_eq!(resend(&test, &key, &envelope, ADA).await, StatusCode::OK);
+    for _ in 0..limits::CODE_TRIES {
+        let typed = post("/code").form(&[("session", session), ("code", "000000")]).send().await.unwrap();
+        assert_eq!(typed.status(), StatusCode::UNAUTHORIZED);
+    }
+    let told = types(&test, &key, &envelope).await;
+    assert!(!told.iter().any(|kind| kind.starts_with("factor.")), "{told:?}");
+    sign(&test, &key, &envelope, &Human::typing(ADA, "Ada Lovelace")).await.unwrap();
+    test.work().await;
+    test.finish().await;
+}
+
+#[tokio::test]
+async fn a_receipt_that_is_open_while_the_envelope_is_sealed_stays_open_and_gives_the_sealed_copy() {
+    let (test, key, envelope) = sent("link").await;
+    let http = test.browser();
+    let old = link(&test, &key, &envelope, ADA).await;
+    sign_with(&test, &key, &old, &Human::typing(ADA, "Ada Lovelace"), &http).await.unwrap();
+    sign(&test, &key, &envelope, &Human::typing(BOB, "Bob Boole")).await.unwrap();
+    test.work().await;
+    assert_eq!(status(&test, &key, &envelope).await, "completed");
+    assert_ne!(link(&test, &key, &envelope, ADA).await, old);
+    let page = receipt(&test, &http, &envelope).await;
+    let session = page.split_once("name=\"session\" value=\"").unwrap().1.split_once('"').unwrap().0;
+    let path = format!("{}/s/{envelope}/certificate", test.url);
+    let download = || http.post(&path).header("Origin", PUBLIC_URL).form(&[("session", session)]).send();
+    assert_eq!(download().await.unwrap().headers()["content-type"], "application/pdf");
+    assert_eq!(resend(&test, &key, &envelope, ADA).await, StatusCode::OK);
+    assert_eq!(download().await.unwrap().status(), StatusCode::UNAUTHORIZED, "a link that was asked for");
     test.finish().await;
 }
 

@@ -105,6 +105,29 @@ async fn a_session_ends_after_half_an_hour_without_activity() {
 }
 
 #[tokio::test]
+async fn a_session_ends_after_half_a_day_however_much_is_done_in_it() {
+    let (test, key, envelope) = sent("link", json!({})).await;
+    let link = link(&test, &key, &envelope, ADA).await;
+    let http = test.browser();
+    assert_eq!(post(&test, &http, &link, "session").await.0, StatusCode::OK);
+    let page = format!("{}/s/{envelope}/consent", test.url);
+    let step_s = limits::SESSION_IDLE_S / 2;
+    for _ in 1..limits::SESSION_S / step_s {
+        test.clock.forward_s(step_s);
+        assert_eq!(http.get(&page).send().await.unwrap().status(), StatusCode::OK);
+    }
+    test.clock.forward_s(step_s - 1);
+    assert_eq!(http.get(&page).send().await.unwrap().status(), StatusCode::OK);
+    test.clock.forward_s(1);
+    let seen = http.get(&page).send().await.unwrap();
+    assert_eq!(seen.status(), StatusCode::UNAUTHORIZED);
+    assert!(seen.text().await.unwrap().contains("after 12 hours"));
+    assert_eq!(post(&test, &http, &link, "session").await.0, StatusCode::OK, "the link opens another");
+    assert_eq!(http.get(&page).send().await.unwrap().status(), StatusCode::OK);
+    test.finish().await;
+}
+
+#[tokio::test]
 async fn a_code_works_for_ten_minutes() {
     let (test, key, envelope) = sent("email_code", json!({})).await;
     let link = link(&test, &key, &envelope, ADA).await;

@@ -6,6 +6,7 @@ use countersign_core::{
         State,
         state::{Outcome, Underway},
     },
+    limits,
 };
 use countersign_tlog::{Checkpoint, Verifier};
 
@@ -18,9 +19,6 @@ use crate::{
     report::{Check, Report},
     system::System,
 };
-
-/// Bytes of `events.jsonl` that are read.
-const MOST_EVENTS_BYTES: usize = 64 * 1024 * 1024;
 
 /// Checks an evidence package against `keys` that were learnt elsewhere. Without keys the report says so and is never
 /// genuine.
@@ -51,8 +49,8 @@ fn check(checks: &mut Checks, entries: &[Entry<'_>], keys: &[Verifier]) {
         return checks.record(Check::Files, None, Err(Finding::failed("events.jsonl is missing")));
     };
     let lines = match events.len() {
-        0..=MOST_EVENTS_BYTES => read_lines(events),
-        _ => Err(format!("events.jsonl is larger than {MOST_EVENTS_BYTES} bytes")),
+        0..=limits::TRAIL_BYTES => read_lines(events),
+        _ => Err(format!("events.jsonl is larger than {} bytes", limits::TRAIL_BYTES)),
     };
     let Some(events) = stream::follow(checks, lines) else {
         return checks.record(Check::Manifest, None, manifested.map(|envelope| format!("of {envelope}")));

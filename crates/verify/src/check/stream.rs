@@ -13,14 +13,11 @@ use crate::{
     report::Check,
 };
 
-/// Events of one envelope that are read.
-const MOST_EVENTS: usize = 20_000;
-
 /// Follows the lines of a stream, with their openings attached where they fit; `None` where they cannot be read.
 pub(super) fn follow(checks: &mut Checks, lines: Result<Vec<Line>, String>) -> Option<Vec<Followed>> {
     let lines = lines.and_then(|lines| match lines.len() {
-        1..=MOST_EVENTS => Ok(lines),
-        _ => Err(format!("there must be between 1 and {MOST_EVENTS} events")),
+        1.. if lines.len() as u64 <= limits::EVENTS_PER_ENVELOPE => Ok(lines),
+        _ => Err(format!("there must be between 1 and {} events", limits::EVENTS_PER_ENVELOPE)),
     });
     let lines = match lines {
         Ok(lines) => lines,

@@ -6,6 +6,8 @@ mod arbitrary;
 #[path = "../../../core/tests/it/asks.rs"]
 mod asks;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod golden;

@@ -20,6 +20,7 @@ use countersign_core::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, LinkId, MailId, OrganizationId, PersonId,
         RecipientId, SessionId,
     },
+    limits,
     secret::Personal,
     time::Time,
 };
@@ -335,6 +336,33 @@ pub(crate) fn until_sealing_in(environment: Environment) -> Vec<Event> {
     story.events
 }
 
+/// The same of an envelope for as many as there can be, whose sender mailed links until all shared room was used.
+pub(crate) fn until_sealing_when_full() -> Vec<Event> {
+    let mut new = new_envelope(Environment::Live);
+    let more = (new.recipients.len()..limits::RECIPIENTS_PER_ENVELOPE).map(|index| NewRecipient {
+        person: PersonId::from_bytes([u8::try_from(index).expect("few"); 16]),
+        role: Role::Signer,
+        order: 1,
+        name: personal("One of many"),
+        email: personal(&format!("one{index}@example.com")),
+        factor: Factor::EmailCode,
+    });
+    new.recipients.extend(more);
+    let mut story = Story::new();
+    story.by_sender(Command::Create(Box::new(new)));
+    story.by_sender(Command::Send);
+    while (story.events.len() as u64) < limits::EVENTS_IN_COMMON {
+        story.by_sender(Command::Resend { recipient: None });
+    }
+    story.act(story.recipient(0), &["two cats", "true", "false"]);
+    for index in 4..limits::RECIPIENTS_PER_ENVELOPE {
+        story.act(story.recipient(index), &[]);
+    }
+    story.act(story.recipient(2), &[]);
+    story.act(story.recipient(1), &["1250.00"]);
+    story.events
+}
+
 /// Records events in a chain of their own.
 pub(crate) fn record(events: Vec<Event>) -> Vec<Recorded> {
     let mut chain = countersign_core::envelope::Chain::default();
@@ -368,6 +396,23 @@ impl Log {
         let leaf_id = Digest::of(&self.edge.size().to_be_bytes()).0[..16].try_into().expect("16");
         let leaf = countersign_core::envelope::encode::leaf(&leaf_id, &recorded.hash);
         LoggedEvent { recorded: recorded.clone(), leaf_id, log_index: self.append(&leaf) }
+    }
+
+    /// Many events at once, and nothing of others between them.
+    fn log_all(&mut self, recorded: &[Recorded]) -> Vec<LoggedEvent> {
+        let logged = (self.edge.size()..).zip(recorded).map(|(log_index, recorded)| {
+            let leaf_id = Digest::of(&log_index.to_be_bytes()).0[..16].try_into().expect("16");
+            LoggedEvent { recorded: recorded.clone(), leaf_id, log_index }
+        });
+        let logged: Vec<LoggedEvent> = logged.collect();
+        let leaf = |one: &LoggedEvent| {
+            leaf_hash(&countersign_core::envelope::encode::leaf(&one.leaf_id, &one.recorded.hash))
+        };
+        let leaves: Vec<_> = logged.iter().map(leaf).collect();
+        for (id, content) in self.edge.append(&leaves).expect("room").tiles {
+            self.tiles.insert(id, content).expect("a wider tile");
+        }
+        logged
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -433,6 +478,22 @@ pub(crate) fn short_trail() -> Trail<'static> {
         original_size_bytes: original.len() as u64,
     };
     Trail { subject, events: events.into(), proof, system: Cow::Owned(system()) }
+}
+
+/// The first document of an envelope whose events end in `envelope.sealing`, sealed as the server does.
+pub(crate) fn sealed_document(events: Vec<Event>) -> Vec<u8> {
+    let sealed_at = events.last().expect("events").at;
+    let mut log = Log::new(log_signer());
+    let events = log.log_all(&record(events));
+    let proof = log.proof(events.last().expect("events").log_index);
+    let (document, [original, _]) = (document_ids()[0], originals());
+    let subject = Subject::Document {
+        document,
+        original_sha256: Digest::of(&original),
+        original_size_bytes: original.len() as u64,
+    };
+    let trail = Trail { subject, events: events.into(), proof, system: Cow::Owned(system()) };
+    seal_pdf(&original, &trail.to_bytes(), sealed_at, &seal_key())
 }
 
 /// Logs, seals and packs an envelope whose events end in `envelope.sealing`, as the server does, whatever they say.

@@ -34,6 +34,7 @@ impl Deciding<'_> {
                 "this link has expired; ask the sender for a new one",
             ));
         }
+        self.check_room(recipient)?;
         if progress.session_count(link) >= limits::SESSIONS_PER_LINK {
             return Err(Refusal::new(
                 Code::TooMany,
@@ -60,6 +61,7 @@ impl Deciding<'_> {
         if progress.is_locked() {
             return Err(locked());
         }
+        self.check_room(recipient)?;
         if open.code_count >= limits::CODES_PER_SESSION {
             return Err(Refusal::new(
                 Code::TooMany,
@@ -87,6 +89,7 @@ impl Deciding<'_> {
         if open.code.is_none_or(|(current, expires_at)| current != code || expires_at <= self.now) {
             return Err(Refusal::new(Code::CodeExpired, "this code is no longer valid; ask for a new one"));
         }
+        self.check_room(recipient)?;
         let wrong_codes = progress.wrong_codes + 1;
         let factor = Factor::EmailCode;
         if right {
@@ -109,6 +112,7 @@ impl Deciding<'_> {
     ) -> Result<(), Refusal> {
         let (_, open) = self.acting(recipient, session)?;
         if !open.disclosure_shown {
+            self.check_room(recipient)?;
             self.push(Body::DisclosureShown { recipient, session, text });
         }
         Ok(())
@@ -125,6 +129,7 @@ impl Deciding<'_> {
             return Err(Refusal::new(Code::ConsentMissing, "read the disclosure before agreeing to it"));
         }
         if open.consent.as_ref() != Some(&text) {
+            self.check_room(recipient)?;
             self.push(Body::ConsentGiven { recipient, session, text });
         }
         Ok(())
@@ -145,8 +150,12 @@ impl Deciding<'_> {
         let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
         let expected = contents.document(document).ok_or_else(Refusal::not_found)?.sha256;
         if expected != found {
-            self.push_if_room(Body::DocumentMismatched { document, expected, found })?;
+            if !self.has_room_for_record() {
+                return Err(document_changed());
+            }
+            self.push(Body::DocumentMismatched { document, expected, found });
         } else if !already {
+            self.check_room(recipient)?;
             self.push(Body::DocumentOpened { recipient, session, document, sha256: found });
         }
         Ok(())
@@ -171,7 +180,7 @@ impl Deciding<'_> {
         pages.sort_unstable();
         pages.dedup();
         if !pages.is_empty() {
-            self.push_if_room(Body::PagesShown { recipient, session, document, sha256, pages })?;
+            self.push_record(Body::PagesShown { recipient, session, document, sha256, pages });
         }
         Ok(())
     }
@@ -292,6 +301,7 @@ impl Deciding<'_> {
     }
 }
 
+/// The session of a recipient, which is of its newest link.
 fn in_session(
     underway: &Underway,
     recipient: RecipientId,
@@ -299,7 +309,15 @@ fn in_session(
 ) -> Result<(&Progress, &Session), Refusal> {
     let progress = underway.progress_of(recipient).ok_or_else(Refusal::not_found)?;
     let open = progress.session(session).ok_or_else(Refusal::not_found)?;
-    Ok((progress, open))
+    if progress.is_current(open) { Ok((progress, open)) } else { Err(replaced()) }
+}
+
+/// That a newer link ended the session.
+pub(super) fn replaced() -> Refusal {
+    Refusal::new(
+        Code::SessionEnded,
+        "a newer link was mailed, which ended this session; open the link from your newest mail",
+    )
 }
 
 fn already_done() -> Refusal {
