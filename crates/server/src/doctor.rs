@@ -9,7 +9,7 @@ use std::{
 use countersign_core::{
     access::Tenant,
     envelope::{Chain, State, encode::leaf},
-    id::{DocumentId, EnvelopeId},
+    id::{DocumentId, EnvelopeId, PersonId},
 };
 use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
 use countersign_tlog::{Edge, Hash, TileSet, leaf_hash, open, root, root_tiles};
@@ -188,7 +188,7 @@ async fn look(
             break;
         }
     }
-    examine_values(opened, &mut report);
+    examine_values(app, tenant, opened, &mut report).await?;
     examine_links(app, tenant, opened, &mut report).await?;
     examine_documents(app, tenant, opened, &mut report).await?;
     examine_artifacts(app, tenant, opened, &mut report).await?;
@@ -196,16 +196,23 @@ async fn look(
 }
 
 /// The personal values: each can be read as long as its person's key is there, because whoever is erased loses that.
-fn examine_values(opened: &Opened, report: &mut Report) {
+async fn examine_values(
+    app: &Records,
+    tenant: &Tenant,
+    opened: &Opened,
+    report: &mut Report,
+) -> Result<(), Fault> {
     let values = opened.events.iter().flat_map(|recorded| recorded.event.veiled());
-    let lost = values.filter(|veiled| veiled.opening.is_none() && opened.persons.has(veiled.person));
-    let lost_count = lost.count();
+    let closed: Vec<PersonId> =
+        values.filter(|veiled| veiled.opening.is_none()).map(|veiled| veiled.person).collect();
+    let known: BTreeSet<PersonId> =
+        app.store.persons(tenant, &closed).await?.into_iter().map(|row| row.person).collect();
+    let lost_count = closed.iter().filter(|person| known.contains(person)).count();
     if lost_count > 0 {
-        report.wrong(format!(
-            "{}: {lost_count} personal values are lost: their rows are missing",
-            opened.envelope
-        ));
+        let envelope = opened.envelope;
+        report.wrong(format!("{envelope}: {lost_count} personal values are lost: their rows are missing"));
     }
+    Ok(())
 }
 
 /// The links that people have: there, so that they open.

@@ -58,6 +58,8 @@ impl TokenKey {
             .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .map_err(|error| Fault::file(chain_file, error))?;
 
+        // Before anything of the module runs.
+        super::secret_file::read(&pin_file)?;
         let pkcs11 = Pkcs11::new(module).map_err(|error| fault(&error))?;
         let flags = CInitializeFlags::OS_LOCKING_OK;
         match pkcs11.initialize(CInitializeArgs::new(flags)) {
