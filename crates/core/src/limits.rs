@@ -32,6 +32,8 @@ pub const FORM_BYTES: usize = 8 * 1024;
 pub const REASON_FORM_BYTES: usize = FORM_BYTES + 12 * TEXT_CHARS;
 /// Forms of signers' pages that one address (of IPv6, one /64) may be sending at the same time.
 pub const FORMS_PER_ADDRESS: usize = 64;
+/// Bytes of such forms, of one address.
+pub const FORMS_BYTES_PER_ADDRESS: usize = 4 * 1024 * 1024;
 /// Bytes of all such forms that are on their way, each with its headers at their largest.
 pub const FORMS_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of all request headers.

@@ -7,7 +7,7 @@ use std::{
     ops::Deref,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::Path,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use countersign_core::{
@@ -241,6 +241,14 @@ impl Records {
     }
 }
 
+/// Looks whether the server is ready.
+pub struct Probes {
+    /// One permit for each look.
+    pub turns: Semaphore,
+    /// What the last one found in the way.
+    pub last: Mutex<Option<&'static str>>,
+}
+
 /// The running application: the records, and what serving needs besides.
 pub struct App {
     records: Records,
@@ -262,8 +270,8 @@ pub struct App {
     pub upload_room: Arc<Semaphore>,
     /// One permit for each upload that is being inspected: it stays with the work, which nothing cuts short.
     pub inspections: Arc<Semaphore>,
-    /// One permit for each look whether the server is ready.
-    pub probes: Semaphore,
+    /// Looks whether the server is ready.
+    pub probes: Probes,
 }
 
 impl Deref for App {
@@ -320,7 +328,7 @@ impl App {
             seals: Semaphore::new(SEALS),
             upload_room: Arc::new(Semaphore::new(limits::UPLOADS_BYTES)),
             inspections: Arc::new(Semaphore::new(INSPECTIONS)),
-            probes: Semaphore::new(PROBES),
+            probes: Probes { turns: Semaphore::new(PROBES), last: Mutex::new(Some("nobody has looked yet")) },
             records,
         })
     }

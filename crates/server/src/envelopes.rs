@@ -157,12 +157,15 @@ pub async fn act_on(
     let envelope = opened.envelope;
     let organization = app.organization(asking.tenant.organization()).await?;
     for _ in 0..limits::CONFLICT_TRIES {
+        let now = app.now();
+        // The event is not dated before the last one, and the certificate must hold on its date.
+        let dated = opened.folded.last_at.map_or(now, |last_at| now.max(last_at));
         let context = Context {
-            now: app.now(),
+            now,
             actor: asking.actor.clone(),
             correlation: asking.correlation,
             nonce: app.draw(),
-            seal_certificate_sha256: app.seal.certificate_at(app.now()),
+            seal_certificate_sha256: app.seal.certificate_at(dated),
         };
         let decided = decide(envelope, &opened.folded, command.clone(), &context);
         let events = decided.inspect_err(|refusal| tell_operator(app, refusal))?;

@@ -3,16 +3,16 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_core::{access::Tenant, id::EnvelopeId, time::Time};
+use countersign_core::{access::Tenant, envelope::encode::Recorded, id::EnvelopeId, time::Time};
 
 use super::Opened;
 
 /// Most envelopes that are kept.
 const KEPT: usize = 128;
-/// Most bytes that the events of one may have: memory stays bounded, and few are larger.
+/// Most bytes that the events of one may have, with the values in them: memory stays bounded, and few are larger.
 const STREAM_BYTES: usize = 64 * 1024;
 /// How long one is kept, in milliseconds: what is erased meanwhile is forgotten this much later.
 const KEPT_MS: i64 = 10_000;
@@ -71,7 +71,11 @@ impl Recent {
 }
 
 fn is_large(opened: &Opened) -> bool {
-    opened.events.iter().map(|recorded| recorded.bytes.len()).sum::<usize>() > STREAM_BYTES
+    let size_bytes = |recorded: &Arc<Recorded>| {
+        let values = recorded.event.veiled().into_iter().filter_map(|veiled| veiled.value());
+        recorded.bytes.len() + values.map(|value| value.disclose().len()).sum::<usize>()
+    };
+    opened.events.iter().map(size_bytes).sum::<usize>() > STREAM_BYTES
 }
 
 fn is_fresh(kept: &Kept, now: Time) -> bool {

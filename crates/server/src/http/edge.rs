@@ -118,17 +118,21 @@ async fn bounded(edge: &Edge, address: IpAddr, mut request: Request, next: Next)
     if let Err(refusal) = check_headers(request.headers()) {
         return Problem::from(refusal).into_response();
     }
+    // Kept here until the answer: what stands in the request ends with the reading of it.
+    let mut place = None;
     if !is_probe(&request) {
         match Place::take(&edge.places, address) {
-            Ok(place) => request.extensions_mut().insert(place),
+            Ok(taken) => {
+                request.extensions_mut().insert(taken.clone());
+                place = Some(taken);
+            }
             Err(refusal) => return Problem::from(refusal).into_response(),
-        };
+        }
     }
     let seconds = edge.app.config.server.request_s;
-    match tokio::time::timeout(Duration::from_secs(seconds.into()), next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::from(timed_out(seconds)).into_response(),
-    }
+    let answered = tokio::time::timeout(Duration::from_secs(seconds.into()), next.run(request)).await;
+    drop(place);
+    answered.unwrap_or_else(|_| Problem::from(timed_out(seconds)).into_response())
 }
 
 /// Whoever restarts a server or takes it from the traffic must get its answer when all places are taken, too.

@@ -22,8 +22,15 @@ pub struct Places {
     in_work: Arc<Semaphore>,
     /// A permit for each byte.
     forms: Arc<Semaphore>,
-    senders: Mutex<HashMap<IpAddr, usize>>,
+    senders: Mutex<HashMap<IpAddr, Share>>,
     patience: Duration,
+}
+
+/// What the forms on their way from one address take up.
+#[derive(Default)]
+struct Share {
+    form_count: usize,
+    size_bytes: usize,
 }
 
 impl Places {
@@ -44,28 +51,48 @@ impl Places {
 
     fn sender(&self, address: IpAddr) -> Result<Sender<'_>, Refusal> {
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = senders.entry(address).or_default();
-        if *count >= limits::FORMS_PER_ADDRESS {
-            let sentence = "too many forms are on their way from this address; try again in a moment";
-            return Err(Refusal::new(Code::Overloaded, sentence));
+        let share = senders.entry(address).or_default();
+        if share.form_count >= limits::FORMS_PER_ADDRESS {
+            return Err(too_much());
         }
-        *count += 1;
-        Ok(Sender { senders: &self.senders, address })
+        share.form_count += 1;
+        Ok(Sender { senders: &self.senders, address, size_bytes: 0 })
     }
+}
+
+fn too_much() -> Refusal {
+    let sentence = "too many forms are on their way from this address; try again in a moment";
+    Refusal::new(Code::Overloaded, sentence)
 }
 
 /// A form on its way from an address.
 struct Sender<'a> {
-    senders: &'a Mutex<HashMap<IpAddr, usize>>,
+    senders: &'a Mutex<HashMap<IpAddr, Share>>,
     address: IpAddr,
+    size_bytes: usize,
+}
+
+impl Sender<'_> {
+    /// So many more bytes of its address's share.
+    fn grow(&mut self, size_bytes: usize) -> Result<(), Refusal> {
+        let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
+        let share = senders.entry(self.address).or_default();
+        if share.size_bytes.saturating_add(size_bytes) > limits::FORMS_BYTES_PER_ADDRESS {
+            return Err(too_much());
+        }
+        share.size_bytes += size_bytes;
+        self.size_bytes += size_bytes;
+        Ok(())
+    }
 }
 
 impl Drop for Sender<'_> {
     fn drop(&mut self) {
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = senders.get_mut(&self.address) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(share) = senders.get_mut(&self.address) {
+            share.form_count = share.form_count.saturating_sub(1);
+            share.size_bytes = share.size_bytes.saturating_sub(self.size_bytes);
+            if share.form_count == 0 {
                 senders.remove(&self.address);
             }
         }
@@ -103,9 +130,12 @@ impl Place {
         check_size(&body, limit_bytes)?;
         self.leave();
         let bytes = {
-            let _sender = self.places.sender(self.address)?;
+            let mut sender = self.places.sender(self.address)?;
             let mut room = self.places.room(limits::HEADER_BYTES)?;
-            let grow = |size_bytes| self.places.room(size_bytes).map(|more| room.merge(more));
+            let grow = |size_bytes| {
+                sender.grow(size_bytes)?;
+                self.places.room(size_bytes).map(|more| room.merge(more))
+            };
             let patience = self.places.patience;
             let reading = collect(body, limit_bytes, Vec::new(), grow);
             tokio::time::timeout(patience, reading).await.map_err(|_| late(patience))??
@@ -199,5 +229,24 @@ mod tests {
         assert!(begin("2001:db8::ffff:1").is_none(), "the same household");
         assert!(begin("2001:db8:0:1::1").is_some(), "another");
         assert!(begin("192.0.2.1").is_some());
+    }
+
+    /// A few addresses with large forms do not take the bytes of all.
+    #[tokio::test]
+    async fn one_address_has_its_share_of_bytes_and_gets_it_back() {
+        let places = Places::new(1, Duration::from_secs(9));
+        let begin = |address: &str| {
+            let place = Place::take(&places, address.parse().unwrap()).ok().unwrap();
+            begun(place, limits::BODY_BYTES)
+        };
+        let mut held = Vec::new();
+        while let Some(reading) = begin("192.0.2.1") {
+            held.push(reading);
+        }
+        let most = limits::FORMS_BYTES_PER_ADDRESS / limits::BODY_BYTES;
+        assert!(held.len() <= most && held.len() * 2 >= most, "{} of {most}", held.len());
+        assert!(begin("192.0.2.2").is_some(), "another");
+        held.clear();
+        assert!(begin("192.0.2.1").is_some(), "it is given back");
     }
 }

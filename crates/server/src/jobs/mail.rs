@@ -5,7 +5,8 @@
 use countersign_core::{
     access::Environment,
     envelope::{Command, State, event::Recipient, state::Underway},
-    id::{CodeId, MailId, RecipientId},
+    id::{CodeId, LinkId, MailId, RecipientId},
+    refusal::Code,
     secret::{Personal, Secret},
 };
 use countersign_store::{
@@ -34,7 +35,7 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             let (recipient, mail) = (*recipient, *mail);
             let row = app.store.link_by_id(&job.tenant, *link).await?;
             if row.as_ref().is_some_and(|row| row.expires_at <= app.now()) {
-                return renew(app, job, opened, recipient).await;
+                return renew(app, job, opened, recipient, *link).await;
             }
             let letter = link_letter(app, &opened, recipient, row.as_ref()).await?;
             let is_complete = matches!(opened.folded.state, State::Completed(..));
@@ -122,14 +123,29 @@ async fn link_letter(
 }
 
 /// A link that ended before its mail could be handed over: whoever waits for it gets another, mailed by a job of its
-/// own. There is nothing to renew where the envelope has ended.
-async fn renew(app: &App, job: &JobRow, opened: Opened, recipient: RecipientId) -> Result<Ended, Failure> {
+/// own. There is nothing to renew where the envelope has ended, or a newer link is on its way.
+async fn renew(
+    app: &App,
+    job: &JobRow,
+    opened: Opened,
+    recipient: RecipientId,
+    link: LinkId,
+) -> Result<Ended, Failure> {
+    let progress = opened.folded.state.underway().and_then(|underway| underway.progress_of(recipient));
+    let newest = progress.and_then(|progress| progress.link.as_ref()).map(|issued| issued.link);
+    if newest != Some(link) {
+        return finish(app, job).await;
+    }
     let along = Along { finishes: Some(job.clone()), ..Along::default() };
     let command = Command::Resend { recipient: Some(recipient) };
     match act_on(app, &Asking::job(job), opened, command, along).await {
         Ok(_) => Ok(Ended::Done),
-        Err(Failure::Refused(_)) => finish(app, job).await,
-        Err(broken) => Err(broken),
+        // Busy is tried again like a fault.
+        Err(Failure::Refused(refusal)) if refusal.code != Code::Busy => {
+            tracing::warn!(event_type = "job", event_result = "link_not_renewed", code = refusal.code.text());
+            finish(app, job).await
+        }
+        Err(other) => Err(other),
     }
 }
 

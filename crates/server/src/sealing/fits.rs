@@ -5,7 +5,7 @@ use countersign_core::{
     envelope::{
         command::{NewEnvelope, Submission},
         event::{AdoptionMethod, FieldKind, Recipient, Rect},
-        fields::{check_line, complete_values, initials},
+        fields::{check_adopted, complete_values, initials},
         state::Contents,
     },
     id::EnvelopeId,
@@ -82,9 +82,7 @@ pub fn check_submission(
     (envelope, at): (EnvelopeId, Time),
     fonts: &FontBook,
 ) -> Result<(), Refusal> {
-    if let Some((AdoptionMethod::Typed, name)) = &submission.adopted {
-        check_line("/adopted/value", name.disclose())?;
-    }
+    check_adopted(recipient.role, submission.adopted.as_ref())?;
     let values = complete_values(contents, recipient, submission, at, None)?;
     let adopted = submission.adopted.as_ref().and_then(|(method, mark)| ink(*method, mark.disclose()));
     let name = recipient.name.value().map(|name| name.disclose().clone()).unwrap_or_default();

@@ -163,6 +163,11 @@ async fn open(app: &App, ceremony: &mut Ceremony, document: DocumentId) -> Resul
     let (recipient, session) = (ceremony.session.recipient, ceremony.session.session);
     let events = ceremony.act(app, Command::OpenDocument { recipient, session, document, sha256 }).await?;
     if events.iter().any(|event| matches!(event.body, Body::DocumentMismatched { .. })) {
+        tracing::error!(
+            event_type = "document",
+            event_result = "changed",
+            "a document is not the one that was sent"
+        );
         let sentence = "a document is not the one that the sender uploaded; nothing can be signed";
         return Err(Refusal::new(Code::DocumentChanged, sentence).into());
     }

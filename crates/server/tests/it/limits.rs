@@ -126,8 +126,40 @@ fn endless_form(
 fn behind_a_proxy() -> Options {
     let configure = |config: &mut countersign_server::config::Config| {
         config.server.trusted_proxies = vec!["127.0.0.1".to_owned().try_into().unwrap()];
+        // No form ends by itself while a test looks, however busy the machine is.
+        config.server.request_s = 600;
     };
     Options { configure, ..Options::default() }
+}
+
+/// G-8: a signer's request is in work until it is answered, and takes a place until then.
+#[tokio::test]
+async fn a_signer_s_request_keeps_its_place_until_it_is_answered() {
+    let options = Options { configure: |config| config.server.requests = 1, ..Options::default() };
+    let test = TestApp::start_with(options).await;
+    let key = test.sandbox("Acme").await;
+    let document = test.upload(&key, "lease.pdf", pdf(1)).await;
+    let mut body = envelope_of(&document);
+    body["recipients"][0]["factor"] = "link".into();
+    let envelope = test.create(&key, &body).await;
+    test.send(&key, &envelope).await;
+    test.work().await;
+    let link = crate::people::link(&test, &key, &envelope, "ada@example.com").await;
+    let (base, secret) = link.split_once('#').unwrap();
+    let beside =
+        rusqlite::Connection::open(test.app.config.server.data_dir.join("countersign.sqlite")).unwrap();
+    beside.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let stuck = test.browser().post(format!("{base}/session")).header("Sec-Fetch-Site", "same-origin");
+    let stuck = tokio::spawn(stuck.json(&serde_json::json!({ "secret": secret })).send());
+    let mut answers = Vec::new();
+    while !stuck.is_finished() && answers.last() != Some(&StatusCode::SERVICE_UNAVAILABLE) {
+        let other = test.request(Method::GET, "/v1/openapi.json").send().await.unwrap();
+        answers.push(other.status());
+    }
+    assert_eq!(answers.last(), Some(&StatusCode::SERVICE_UNAVAILABLE), "{}", answers.len());
+    beside.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(stuck.await.unwrap().unwrap().status(), StatusCode::OK);
+    test.finish().await;
 }
 
 /// G-8: to begin a form and not to end it costs a stranger nothing, so it must not cost others their places.

@@ -153,7 +153,6 @@ async fn a_code_works_for_ten_minutes() {
     test.finish().await;
 }
 
-/// A code that nobody mailed in time is not mailed later: it would not work.
 /// Mail that was away for days does not bring links that have ended by then.
 #[tokio::test]
 async fn a_link_that_ended_before_it_was_mailed_is_mailed_anew() {
@@ -181,6 +180,7 @@ async fn a_link_that_ended_with_its_envelope_is_not_mailed() {
     test.finish().await;
 }
 
+/// A code that nobody mailed in time is not mailed later: it would not work.
 #[tokio::test]
 async fn a_code_that_has_expired_before_it_was_mailed_is_not_mailed() {
     let (test, key, envelope) = sent("email_code", json!({})).await;
