@@ -315,7 +315,30 @@ fn in_the_signature(sealed: &[u8]) -> Vec<Mutation> {
     ]
 }
 
-/// D-5 and D-6: over fifty changes, each caught and named; untouched, the file verifies.
+/// Changes in what holds the update together.
+fn in_the_structure(sealed: &[u8]) -> Vec<Mutation> {
+    let replaced = |old: &str, new: &str| replaced(sealed, old.as_bytes(), new.as_bytes());
+    vec![
+        ("the name of the seal's field", "seal-digest-mismatch", replaced("/T (Seal)", "/T (Seam)")),
+        ("the kind of the widget", "seal-digest-mismatch", replaced("/Subtype /Widget", "/Subtype /Widgex")),
+        ("the type of the signature", "seal-digest-mismatch", replaced("/Type /Sig", "/Type /Sih")),
+        ("the start of the covered bytes", "seal-not-covered", replaced("/ByteRange [0 ", "/ByteRange [1 ")),
+        ("the list of attachments", "seal-digest-mismatch", replaced("/EmbeddedFiles", "/EmbeddedFilez")),
+        (
+            "the relationship of an attachment",
+            "seal-digest-mismatch",
+            replaced("/AFRelationship /", "/AFRelationshiq /"),
+        ),
+        ("the way to the original's table", "seal-digest-mismatch", replaced("/Prev ", "/Prew ")),
+        ("the root", "seal-unreadable", replaced("/Root ", "/Rood ")),
+        ("the size of the table", "seal-unreadable", replaced("/Size ", "/Sise ")),
+        ("an entry of the table", "seal-unexpected-form", replaced(" 00000 n", " 00001 n")),
+        ("the table's beginning", "seal-unreadable", replaced("xref\n", "xreg\n")),
+        ("the end of an object", "seal-unreadable", replaced("endobj", "endobk")),
+    ]
+}
+
+/// D-5 and D-6: over sixty changes, each caught and named; untouched, the file verifies.
 #[test]
 fn each_change_of_a_sealed_file_is_caught_and_named_d_6() {
     let original = fixture("reportlab.pdf");
@@ -325,10 +348,11 @@ fn each_change_of_a_sealed_file_is_caught_and_named_d_6() {
         in_the_file(&sealed, original.len()),
         in_the_update(&sealed),
         in_the_coverage(&sealed),
+        in_the_structure(&sealed),
         in_the_signature(&sealed),
     ]
     .concat();
-    assert!(mutations.len() >= 50, "{} mutations", mutations.len());
+    assert!(mutations.len() >= 60, "{} mutations", mutations.len());
     let mut wrong = Vec::new();
     for (name, code, bytes) in &mutations {
         assert_ne!(bytes, &sealed, "{name}: nothing is changed");
