@@ -328,7 +328,10 @@ impl App {
             seals: Semaphore::new(SEALS),
             upload_room: Arc::new(Semaphore::new(limits::UPLOADS_BYTES)),
             inspections: Arc::new(Semaphore::new(INSPECTIONS)),
-            probes: Probes { turns: Semaphore::new(PROBES), last: Mutex::new(Some("nobody has looked yet")) },
+            probes: Probes {
+                turns: Semaphore::new(PROBES),
+                last: Mutex::new(Some("the first look at the database and the folder is not over yet")),
+            },
             records,
         })
     }

@@ -161,8 +161,14 @@ pub async fn document(
 async fn open(app: &App, ceremony: &mut Ceremony, document: DocumentId) -> Result<Vec<u8>, Failure> {
     let (bytes, sha256) = documents::original_as_found(app, &ceremony.asking.tenant, document).await?;
     let (recipient, session) = (ceremony.session.recipient, ceremony.session.session);
-    let events = ceremony.act(app, Command::OpenDocument { recipient, session, document, sha256 }).await?;
-    if events.iter().any(|event| matches!(event.body, Body::DocumentMismatched { .. })) {
+    let judged = ceremony.act(app, Command::OpenDocument { recipient, session, document, sha256 }).await;
+    let is_changed = match &judged {
+        Ok(events) => events.iter().any(|event| matches!(event.body, Body::DocumentMismatched { .. })),
+        // The same, where enough of it is recorded.
+        Err(Failure::Refused(refusal)) => refusal.code == Code::DocumentChanged,
+        Err(_) => false,
+    };
+    if is_changed {
         tracing::error!(
             event_type = "document",
             event_result = "changed",
@@ -171,6 +177,7 @@ async fn open(app: &App, ceremony: &mut Ceremony, document: DocumentId) -> Resul
         let sentence = "a document is not the one that the sender uploaded; nothing can be signed";
         return Err(Refusal::new(Code::DocumentChanged, sentence).into());
     }
+    judged?;
     Ok(bytes)
 }
 

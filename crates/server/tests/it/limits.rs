@@ -132,6 +132,22 @@ fn behind_a_proxy() -> Options {
     Options { configure, ..Options::default() }
 }
 
+/// However many strangers ask whether the server is ready, nobody waits for them: the last answer is given again.
+#[tokio::test]
+async fn a_crowd_at_the_probe_gets_the_last_answer_and_nobody_waits() {
+    let test = TestApp::start().await;
+    let ready = async || test.request(Method::GET, "/ready").send().await.unwrap().status();
+    let count = u32::try_from(test.app.probes.turns.available_permits()).unwrap();
+    let crowd = test.app.probes.turns.acquire_many(count).await.unwrap();
+    assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE, "nobody has looked yet");
+    drop(crowd);
+    assert_eq!(ready().await, StatusCode::OK);
+    let crowd = test.app.probes.turns.acquire_many(count).await.unwrap();
+    assert_eq!(ready().await, StatusCode::OK);
+    drop(crowd);
+    test.finish_without_worker().await;
+}
+
 /// G-8: a signer's request is in work until it is answered, and takes a place until then.
 #[tokio::test]
 async fn a_signer_s_request_keeps_its_place_until_it_is_answered() {

@@ -27,7 +27,7 @@ use countersign_server::{
 use serde_json::{Value, json};
 
 use crate::{
-    app::{Key, TestApp, browser, envelope_of, pdf},
+    app::{Key, TestApp, browser, envelope_of, logged, pdf},
     people::{self, Human, Letter, PUBLIC_URL, letters_to, status, types},
     program,
 };
@@ -429,6 +429,9 @@ async fn another_document_in_the_place_of_the_sent_one_is_recorded_and_stops_the
     );
     let told = types(&test, &key, &envelope).await;
     assert!(told.contains(&"document.mismatched".to_owned()), "{told:?}");
+    assert!(
+        logged().iter().any(|line| line.contains("\"ERROR\"") && line.contains("not the one that was sent"))
+    );
     assert!(!told.contains(&"recipient.signed".to_owned()), "{told:?}");
     assert_eq!(status(&test, &key, &envelope).await, "sent");
     let original = test.get(&key, &format!("/v1/envelopes/{envelope}/documents/{document}/original")).await;
