@@ -6,7 +6,8 @@ use std::{
     sync::Arc,
 };
 
-use countersign_core::access::{Environment, Scope, Tenant};
+use countersign_core::access::{Environment, Tenant};
+use countersign_core::scope::Scopes;
 use countersign_server::{
     app::{App, SystemClock, SystemRandomness},
     config::Config,
@@ -71,7 +72,7 @@ impl House {
         let organization = organizations::create(&app, "Bench").await?.organization;
         let wish = ApiKeyWish {
             environment: Environment::Sandbox,
-            scopes: Scope::ALL.to_vec(),
+            scopes: Scopes::FOR_KEYS,
             label: "bench".to_owned(),
             lifetime_s: 24 * 3_600,
         };

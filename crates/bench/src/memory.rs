@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use countersign_core::{access::Scope, limits};
+use countersign_core::{
+    limits,
+    scope::{Scope, Scopes},
+};
 use countersign_server::config::Config;
 use serde_json::{Value, json};
 use tokio::runtime;
@@ -73,7 +76,7 @@ pub(crate) fn measure(program: &Path) -> Result<Value, Failure> {
     let organization = output(command(program, &config).args(["organizations", "create", "Bench"]))?;
     let mut create = command(program, &config);
     create.args(["keys", "create", "--organization", &organization]);
-    for scope in Scope::ALL {
+    for scope in Scopes::FOR_KEYS.iter() {
         create.args(["--scope", scope.text()]);
     }
     let token = output(&mut create)?;

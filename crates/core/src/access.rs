@@ -4,8 +4,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    id::{ApiKeyId, EnvelopeId, OrganizationId, PersonId, RecipientId, SessionId},
+    id::{
+        ApiKeyId, ClientId, EnvelopeId, GrantId, OrganizationId, PersonId, RecipientId, SessionId, SignInId,
+        UserId,
+    },
+    level::{Level, StepUp},
+    limits,
     refusal::{Code, Refusal},
+    role::Role,
+    scope::{Scope, Scopes},
     time::Time,
 };
 
@@ -31,6 +38,14 @@ impl Environment {
     /// The inverse of [`Self::text`].
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Sandbox, Self::Live].into_iter().find(|environment| environment.text() == text)
+    }
+
+    /// The most that any credential may do there.
+    pub fn ceiling(self) -> Scopes {
+        match self {
+            Self::Sandbox => Scopes::ALL,
+            Self::Live => Scopes::ALL.without(Scopes::of(&[Scope::MailboxRead])),
+        }
     }
 }
 
@@ -76,10 +91,14 @@ pub enum Identity {
         /// Whose personal values its acts concern.
         person: PersonId,
         /// What it may do.
-        scopes: Vec<Scope>,
+        scopes: Scopes,
         /// When it ends.
         expires_at: Time,
     },
+    /// By an access token: a client, for itself or for a member.
+    Client(ClientIdentity),
+    /// By a session on the console: a member in person.
+    Member(MemberIdentity),
     /// By a signer's session: may see and sign one envelope as one recipient.
     Signer {
         /// The session.
@@ -89,6 +108,49 @@ pub enum Identity {
         /// As whom.
         recipient: RecipientId,
     },
+}
+
+/// A client with an access token that was looked up, with its binding checked.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity {
+    /// Which client.
+    pub client: ClientId,
+    /// Whose personal values its acts concern: the member's, or the client's own.
+    pub person: PersonId,
+    /// The root of its token.
+    pub grant: GrantId,
+    /// For whom it acts, where not for itself.
+    pub member: Option<Behind>,
+    /// What the token may do.
+    pub scopes: Scopes,
+    /// What its client may do at this moment.
+    pub client_ceiling: Scopes,
+    /// When the token ends.
+    pub expires_at: Time,
+}
+
+/// The member behind a client's token.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind {
+    /// Who.
+    pub user: UserId,
+    /// The member's role at this moment.
+    pub role: Role,
+    /// How surely the person was authenticated.
+    pub level: Level,
+    /// When.
+    pub authenticated_at: Time,
+}
+
+/// A member with a session on the console.
+#[derive(Clone, Debug)]
+pub struct MemberIdentity {
+    /// The session.
+    pub sign_in: SignInId,
+    /// Whose personal values the acts concern.
+    pub person: PersonId,
+    /// Who, as what, and how surely.
+    pub member: Behind,
 }
 
 impl Principal {
@@ -106,54 +168,16 @@ impl Principal {
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
-}
 
-macro_rules! scopes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
-        /// A scope: each operation needs exactly one.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum Scope { $($(#[$doc])* #[serde(rename = $text)] $name,)* }
-
-        impl Scope {
-            /// All scopes.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// As it is written.
-            pub fn text(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-
-            /// The inverse of [`Self::text`].
-            pub fn parse(text: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|scope| scope.text() == text)
-            }
+    /// The sender whom its acts concern; a recipient is none.
+    pub fn sender(&self) -> Option<PersonId> {
+        match &self.identity {
+            Identity::ApiKey { person, .. } => Some(*person),
+            Identity::Client(client) => Some(client.person),
+            Identity::Member(member) => Some(member.person),
+            Identity::Signer { .. } => None,
         }
-    };
-}
-
-scopes! {
-    /// Upload documents.
-    DocumentsWrite = "documents:write";
-    /// Download documents as they were uploaded.
-    DocumentsRead = "documents:read";
-    /// Create envelopes.
-    EnvelopesWrite = "envelopes:write";
-    /// Send an envelope and send its links again.
-    EnvelopesSend = "envelopes:send";
-    /// Void envelopes.
-    EnvelopesVoid = "envelopes:void";
-    /// Read one envelope with its people and fields.
-    EnvelopesRead = "envelopes:read";
-    /// List envelopes with their states, without people or fields.
-    EnvelopesStatus = "envelopes:status";
-    /// Read the events of an envelope.
-    EventsRead = "events:read";
-    /// Download sealed documents.
-    SealedRead = "sealed:read";
-    /// Export evidence packages.
-    EvidenceRead = "evidence:read";
-    /// Read the sandbox mailbox.
-    MailboxRead = "mailbox:read";
+    }
 }
 
 macro_rules! operations {
@@ -194,29 +218,96 @@ operations! {
     ReadCertificate = "read_certificate" => SealedRead;
     ReadEvidence = "read_evidence" => EvidenceRead;
     ListMailbox = "list_mailbox" => MailboxRead;
+    ListClients = "list_clients" => ClientsRead;
+    ReadClient = "read_client" => ClientsRead;
+    CreateClient = "create_client" => AdminClients;
+    ChangeClient = "change_client" => AdminClients;
+    EndClient = "end_client" => AdminClients;
+    ListKeys = "list_keys" => KeysRead;
+    CreateKey = "create_key" => AdminKeys;
+    RotateKey = "rotate_key" => AdminKeys;
+    EndKey = "end_key" => AdminKeys;
+    ListMembers = "list_members" => MembersRead;
+    InviteMember = "invite_member" => AdminMembers;
+    ChangeMember = "change_member" => AdminMembers;
+    RemoveMember = "remove_member" => AdminMembers;
+    ListGrants = "list_grants" => GrantsRead;
+    EndGrant = "end_grant" => AdminGrants;
+    ListSecurityEvents = "list_security_events" => SecurityRead;
+}
+
+impl Operation {
+    /// What a person must have proved, and how lately, to do it: in person or through a client (RFC 9470).
+    pub fn step_up(self) -> Option<StepUp> {
+        let dangerous = self.scope().is_admin() || self == Self::ReadEvidence;
+        dangerous.then_some(StepUp { level: Level::Aal2, max_age_s: limits::STEP_UP_S })
+    }
+}
+
+/// What `principal` may do at this moment: every ceiling over it, intersected.
+pub fn scopes_of(principal: &Principal) -> Scopes {
+    let environment = principal.tenant.environment();
+    let most = environment.ceiling();
+    match &principal.identity {
+        Identity::ApiKey { scopes, .. } => scopes.and(Scopes::FOR_KEYS).and(most),
+        Identity::Client(client) => {
+            let given = client.scopes.and(client.client_ceiling).and(most);
+            client.member.map_or(given, |member| given.and(member.role.ceiling(environment)))
+        }
+        Identity::Member(member) => member.member.role.ceiling(environment),
+        Identity::Signer { .. } => Scopes::NONE,
+    }
 }
 
 /// Decides whether `principal` may do `operation` at `now`. Fails closed: a signer's session may do none of them.
 pub fn allow(principal: &Principal, operation: Operation, now: Time) -> Result<&Tenant, Refusal> {
-    match &principal.identity {
-        Identity::ApiKey { expires_at, .. } if *expires_at <= now => Err(Refusal::new(
-            Code::KeyExpired,
-            "this API key has expired or was ended; create another with `countersign keys create`",
-        )),
-        Identity::ApiKey { scopes, .. } if scopes.contains(&operation.scope()) => Ok(&principal.tenant),
-        Identity::ApiKey { .. } => Err(Refusal::new(
+    let behind = match &principal.identity {
+        Identity::ApiKey { expires_at, .. } if *expires_at <= now => {
+            return Err(Refusal::new(
+                Code::KeyExpired,
+                "this API key has expired or was ended; create another with `countersign keys create`",
+            ));
+        }
+        Identity::Client(client) if client.expires_at <= now => {
+            return Err(Refusal::new(
+                Code::TokenInvalid,
+                "the access token has expired; ask for another at the token endpoint",
+            ));
+        }
+        Identity::Signer { .. } => return Err(Refusal::not_found()),
+        Identity::ApiKey { .. } => None,
+        Identity::Client(client) => client.member,
+        Identity::Member(member) => Some(member.member),
+    };
+    if !scopes_of(principal).has(operation.scope()) {
+        return Err(Refusal::new(
             Code::ScopeMissing,
-            format!("this needs the scope `{}`, which the API key does not have", operation.scope().text()),
-        )),
-        Identity::Signer { .. } => Err(Refusal::not_found()),
+            format!(
+                "this needs the scope `{}`, which the credential does not have",
+                operation.scope().text()
+            ),
+        ));
     }
+    let (Some(step_up), Some(behind)) = (operation.step_up(), behind) else { return Ok(&principal.tenant) };
+    let age_s = now.since_ms(behind.authenticated_at) / 1_000;
+    if behind.level < step_up.level || age_s > step_up.max_age_s {
+        return Err(Refusal::new(
+            Code::StepUpRequired,
+            format!(
+                "this needs a person who signed in with `{}` or better in the last {} minutes: sign in again",
+                step_up.level.text(),
+                step_up.max_age_s / 60
+            ),
+        ));
+    }
+    Ok(&principal.tenant)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn key(scopes: Vec<Scope>, expires_at: Time) -> Principal {
+    fn key(scopes: Scopes, expires_at: Time) -> Principal {
         let tenant =
             Tenant { organization: OrganizationId::from_bytes([1; 16]), environment: Environment::Sandbox };
         let identity = Identity::ApiKey {
@@ -233,11 +324,11 @@ mod tests {
     fn a_scope_opens_its_own_operations_and_no_other() {
         let now = Time::from_unix_ms(1_000);
         for scope in Scope::ALL {
-            let principal = key(vec![*scope], now.plus_s(1));
+            let principal = key(Scopes::of(&[*scope]), now.plus_s(1));
             for operation in Operation::ALL {
                 assert_eq!(
                     allow(&principal, *operation, now).is_ok(),
-                    operation.scope() == *scope,
+                    operation.scope() == *scope && Scopes::FOR_KEYS.has(*scope),
                     "{scope:?} {operation:?}"
                 );
             }
@@ -248,7 +339,7 @@ mod tests {
     #[test]
     fn an_expired_key_opens_nothing() {
         let now = Time::from_unix_ms(1_000);
-        let principal = key(Scope::ALL.to_vec(), now);
+        let principal = key(Scopes::ALL, now);
         for operation in Operation::ALL {
             assert_eq!(allow(&principal, *operation, now).unwrap_err().code, Code::KeyExpired);
         }

@@ -158,6 +158,20 @@ ids! {
     JobId = "job";
     /// What ties a request, its jobs and its mails together (L-2).
     CorrelationId = "cor";
+    /// An OAuth client (RFC 6749 §2.2): a program that acts for itself or for a member.
+    ClientId = "cli";
+    /// What a client was given: the root of its tokens.
+    GrantId = "grt";
+    /// Somebody with an account on this server.
+    UserId = "usr";
+    /// A session of a user on the console: where and how that user signed in.
+    SignInId = "sin";
+    /// A passkey, a TOTP secret or a recovery code of a user.
+    AuthenticatorId = "aut";
+    /// A one-time link of an account: first owner, invitation, reset.
+    TicketId = "tkt";
+    /// An event of an organization's security stream.
+    SecurityEventId = "sev";
 }
 
 #[cfg(test)]

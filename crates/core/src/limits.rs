@@ -52,6 +52,71 @@ pub const IDEMPOTENCY_S: i64 = 24 * 3_600;
 pub const PAGE_SIZE: usize = 100;
 /// Longest life of an API key.
 pub const API_KEY_S: i64 = 90 * 24 * 3_600;
+/// Longest time that an API key still works beside the one it was rotated to.
+pub const API_KEY_OVERLAP_S: i64 = 7 * 24 * 3_600;
+/// Networks that an API key may be bound to.
+pub const API_KEY_NETWORKS: usize = 32;
+/// Life of an access token unless the operator sets another.
+pub const ACCESS_TOKEN_S: i64 = 10 * 60;
+/// Longest life of an access token that the operator can set.
+pub const ACCESS_TOKEN_LONGEST_S: i64 = 60 * 60;
+/// Life of an access token with an admin scope; a shorter setting holds for it too.
+pub const ADMIN_TOKEN_S: i64 = 5 * 60;
+/// Life of an authorization code.
+pub const AUTHORIZATION_CODE_S: i64 = 60;
+/// Life of a pushed authorization request until a browser comes with it.
+pub const PUSHED_REQUEST_S: i64 = 90;
+/// Life of an authorization request after a browser came with it: time to sign in and to read.
+pub const AUTHORIZATION_S: i64 = 15 * 60;
+/// Life of a grant with refresh tokens, however often they are used.
+pub const GRANT_S: i64 = 90 * 24 * 3_600;
+/// Time without a refresh after which a grant ends.
+pub const GRANT_IDLE_S: i64 = 30 * 24 * 3_600;
+/// Until when after a rotation the refresh token before it counts as the retry of a lost response.
+pub const REFRESH_RETRY_S: i64 = 60;
+/// Before this time after a rotation nobody can have given up waiting for its response: what comes then is a second use
+/// at the same moment, of which only one wins.
+pub const REFRESH_RACE_S: i64 = 1;
+/// How far the `iat` of a DPoP proof may be from the server's time (RFC 9449 §11.1).
+pub const DPOP_PROOF_S: i64 = 60;
+/// Step of the server's DPoP nonces; one of the last two steps is good (RFC 9449 §8).
+pub const DPOP_NONCE_S: i64 = 60;
+/// Longest life of a client assertion from `iat` or now to `exp`.
+pub const ASSERTION_S: i64 = 5 * 60;
+/// How far a client's clock may be ahead (RFC 7519 §4.1.5).
+pub const CLOCK_SKEW_S: i64 = 10;
+/// Life of an ID token.
+pub const ID_TOKEN_S: i64 = 5 * 60;
+/// How long ago a person may have authenticated for a dangerous act.
+pub const STEP_UP_S: i64 = 10 * 60;
+/// Idle time after which a user's session on the console ends.
+pub const SIGN_IN_IDLE_S: i64 = 30 * 60;
+/// Time after which a user's session on the console ends, however much is done in it.
+pub const SIGN_IN_S: i64 = 12 * 3_600;
+/// Life of the link with which the first owner begins.
+pub const FIRST_OWNER_S: i64 = 15 * 60;
+/// Life of an invitation.
+pub const INVITATION_S: i64 = 72 * 3_600;
+/// Life of a link to reset a password.
+pub const RESET_S: i64 = 15 * 60;
+/// Life of a challenge of WebAuthn.
+pub const CHALLENGE_S: i64 = 5 * 60;
+/// A signing key of the authorization server is published so long before it signs, so that caches have it.
+pub const SIGNING_KEY_PUBLISHED_S: i64 = 24 * 3_600;
+/// A signing key of the authorization server signs for so long.
+pub const SIGNING_KEY_ACTIVE_S: i64 = 30 * 24 * 3_600;
+/// A signing key that no longer signs is published for so long, so that what it signed is verified to its end.
+pub const SIGNING_KEY_GRACE_S: i64 = 24 * 3_600;
+/// Characters of a token request's or an authorization request's parameter.
+pub const PARAMETER_CHARS: usize = 8 * 1_024;
+/// Bytes of a form of the authorization server.
+pub const OAUTH_FORM_BYTES: usize = 32 * 1_024;
+/// Redirect URIs of one client.
+pub const REDIRECT_URIS: usize = 20;
+/// Keys in one JWK set.
+pub const JWKS_KEYS: usize = 20;
+/// Bytes of a JWK set.
+pub const JWKS_BYTES: usize = 32 * 1_024;
 /// Default life of a signing link.
 pub const LINK_S: i64 = 72 * 3_600;
 /// Idle time after which a signer's session ends.

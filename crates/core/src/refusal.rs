@@ -116,6 +116,19 @@ codes! {
     KeyExpired = "key_expired", Unauthenticated, "The API key has expired",
         "Create another key with `countersign keys create` and give it to your program. Keys end after at \
          most 90 days, so put the date of the next one into your calendar.";
+    TokenInvalid = "token_invalid", Unauthenticated, "The access token is not valid",
+        "It has expired, was revoked, or is of another server. Ask for another at the token endpoint; access \
+         tokens live for minutes, so a program asks whenever the one that it has is about to end.";
+    ProofInvalid = "dpop_proof_invalid", Unauthenticated, "The proof of possession does not fit",
+        "The token is bound to a key. Send it as `Authorization: DPoP …` with a `DPoP` header made for this \
+         very request (RFC 9449 §4), or over mutual TLS with the certificate that it was issued to (RFC 8705 §3). \
+         `detail` says what did not fit.";
+    NonceNeeded = "dpop_nonce_needed", Unauthenticated, "The proof of possession needs a fresh nonce",
+        "Take the value of the `DPoP-Nonce` header of this answer, make a new proof with it as `nonce`, and send \
+         the request again (RFC 9449 §8). Client libraries do this by themselves.";
+    StepUpRequired = "step_up_required", Unauthenticated, "A person must sign in again for this",
+        "The header `WWW-Authenticate` says with which level and how lately (RFC 9470). Send the person through \
+         an authorization request with these `acr_values` and this `max_age`, and use the new token.";
     ScopeMissing = "scope_missing", Forbidden, "The credential lacks the scope for this",
         "`detail` names the scope that is needed. Create a key that has it with `countersign keys create \
          --scope …`; give each program only the scopes that it uses.";

@@ -82,6 +82,22 @@ pub enum TokenKind {
     SigningLink,
     /// The cookie of a signer's session.
     SigningSession,
+    /// An access token of a sandbox.
+    SandboxAccessToken,
+    /// An access token of a live environment.
+    LiveAccessToken,
+    /// A refresh token.
+    RefreshToken,
+    /// An authorization code (RFC 6749 §4.1.2).
+    AuthorizationCode,
+    /// The handle in a `request_uri` of a pushed authorization request (RFC 9126 §2.2).
+    PushedRequest,
+    /// A client's secret; sandboxes only.
+    ClientSecret,
+    /// The cookie of a user's session on the console.
+    SignIn,
+    /// The secret in the fragment of an account's one-time link.
+    Ticket,
 }
 
 impl TokenKind {
@@ -92,6 +108,14 @@ impl TokenKind {
             Self::LiveApiKey => "csk_live_",
             Self::SigningLink => "csl_",
             Self::SigningSession => "css_",
+            Self::SandboxAccessToken => "cst_sandbox_",
+            Self::LiveAccessToken => "cst_live_",
+            Self::RefreshToken => "csr_",
+            Self::AuthorizationCode => "csc_",
+            Self::PushedRequest => "csp_",
+            Self::ClientSecret => "csx_sandbox_",
+            Self::SignIn => "csu_",
+            Self::Ticket => "csi_",
         }
     }
 }

@@ -52,6 +52,15 @@ impl Asking {
     pub fn principal(principal: &Principal, origin: OriginNow, correlation: CorrelationId) -> Self {
         let actor = match principal.identity() {
             Identity::ApiKey { key, person, .. } => ActorNow::ApiKey { key: *key, person: *person, origin },
+            Identity::Client(client) => ActorNow::Client {
+                client: client.client,
+                user: client.member.map(|member| member.user),
+                grant: client.grant,
+                person: client.person,
+                origin,
+            },
+            // The console reads envelopes; what acts on them comes through the API.
+            Identity::Member(_) => ActorNow::System,
             Identity::Signer { session, recipient, .. } => {
                 ActorNow::Recipient { recipient: *recipient, session: *session, origin }
             }

@@ -4,8 +4,9 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
 use countersign_core::{
-    access::{Environment, Scope},
+    access::Environment,
     id::ApiKeyId,
+    scope::{Scope, Scopes},
     secret::TokenKind,
 };
 use countersign_server::{
@@ -125,9 +126,9 @@ struct CreateKey {
 }
 
 fn parse_scope(text: &str) -> Result<Scope, String> {
-    Scope::parse(text).ok_or_else(|| {
-        let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.text()).collect();
-        format!("scopes are: {}", known.join(", "))
+    Scope::parse(text).filter(|scope| Scopes::FOR_KEYS.has(*scope)).ok_or_else(|| {
+        let known: Vec<&str> = Scopes::FOR_KEYS.iter().map(Scope::text).collect();
+        format!("scopes of API keys are: {}", known.join(", "))
     })
 }
 
@@ -236,7 +237,7 @@ async fn create_key(app: &Records, create: CreateKey) -> Result<ExitCode, Failur
     let organization = organizations::find(app, &create.organization).await?.organization;
     let wish = organizations::ApiKeyWish {
         environment: create.environment,
-        scopes: create.scopes,
+        scopes: Scopes::of(&create.scopes),
         label: create.label,
         lifetime_s: create.expires_days * 24 * 3_600,
     };
@@ -253,7 +254,7 @@ async fn list_keys(app: &Records, organization: Option<&str>) -> Result<ExitCode
             Environment::Live => TokenKind::LiveApiKey,
         };
         let end = if row.expires_at <= app.now() { "ended" } else { "ends" };
-        let scopes: Vec<&str> = row.scopes.iter().map(|scope| scope.text()).collect();
+        let scopes: Vec<&str> = row.scopes.iter().map(Scope::text).collect();
         println!(
             "{}  {}…  {end} {}  {}  {}  {}",
             row.key,

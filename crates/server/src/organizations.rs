@@ -1,11 +1,12 @@
 //! Organizations and API keys, as the operator makes them on the command line.
 
 use countersign_core::{
-    access::{Environment, Scope, Tenant},
+    access::{Environment, Tenant},
     envelope::fields::check_line,
     id::{ApiKeyId, OrganizationId, PersonId},
     limits,
     refusal::{Code, Refusal},
+    scope::Scopes,
     secret::{PlainToken, TokenKind},
 };
 use countersign_store::{
@@ -36,7 +37,7 @@ pub struct ApiKeyWish {
     /// Environment of the organization.
     pub environment: Environment,
     /// What it may do; nothing by default.
-    pub scopes: Vec<Scope>,
+    pub scopes: Scopes,
     /// What the operator calls it.
     pub label: String,
     /// Life in seconds, at most [`limits::API_KEY_S`].
@@ -121,6 +122,13 @@ pub async fn create_api_key(
     check_line("/label", &wish.label)?;
     if !(1..=limits::API_KEY_S).contains(&wish.lifetime_s) {
         let sentence = format!("an API key lives at most {} days", limits::API_KEY_S / (24 * 3_600));
+        return Err(Refusal::new(Code::Invalid, sentence).into());
+    }
+    if !wish.scopes.is_within(Scopes::FOR_KEYS) {
+        let sentence = format!(
+            "an API key cannot have {}: register a client instead",
+            wish.scopes.without(Scopes::FOR_KEYS)
+        );
         return Err(Refusal::new(Code::Invalid, sentence).into());
     }
     if wish.environment == Environment::Live && app.config.mail.smtp_host.is_none() {

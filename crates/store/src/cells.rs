@@ -2,12 +2,13 @@
 //! that cannot be read is a [`Fault::CorruptRow`] that names table, column and row, never the value.
 
 use countersign_core::{
-    access::{Environment, Scope, Tenant},
+    access::{Environment, Tenant},
     digest::Digest,
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
         PersonId, RecipientId, SessionId,
     },
+    scope::Scopes,
     secret::HashedToken,
     time::Time,
 };
@@ -106,6 +107,12 @@ pub(crate) trait Cells {
         Ok(Tenant::of_stored_row(OrganizationId::from_bytes(self.fixed("organization")?), environment))
     }
 
+    /// The column of scopes.
+    fn scopes(&self) -> Result<Scopes, Fault> {
+        let text = self.text("scopes")?;
+        Scopes::parse(&text).map_err(|_| self.corrupt("scopes", "it has an unknown scope"))
+    }
+
     /// The envelope column.
     fn envelope(&self) -> Result<EnvelopeId, Fault> {
         Ok(EnvelopeId::from_bytes(self.fixed("envelope")?))
@@ -182,23 +189,13 @@ pub(crate) fn document(cells: &impl Cells) -> Result<DocumentRow, Fault> {
     })
 }
 
-/// Scopes as one column: their texts, one space between them.
-pub(crate) fn scopes_text(scopes: &[Scope]) -> String {
-    scopes.iter().map(|scope| scope.text()).collect::<Vec<_>>().join(" ")
-}
-
 /// An API key.
 pub(crate) fn api_key(cells: &impl Cells) -> Result<ApiKeyRow, Fault> {
-    let scopes = cells.text("scopes")?;
-    let scopes = scopes
-        .split_ascii_whitespace()
-        .map(|text| Scope::parse(text).ok_or_else(|| cells.corrupt("scopes", "it has an unknown scope")))
-        .collect::<Result<_, _>>()?;
     Ok(ApiKeyRow {
         tenant: cells.tenant()?,
         key: ApiKeyId::from_bytes(cells.fixed("api_key")?),
         hash: HashedToken::from_bytes(cells.fixed("hash")?),
-        scopes,
+        scopes: cells.scopes()?,
         person: PersonId::from_bytes(cells.fixed("person")?),
         label: cells.text("label")?,
         created_at: cells.time("created_at")?,

@@ -1,6 +1,7 @@
 //! The store: one narrow trait at the height of use cases, a `Batch` that is the transaction as data, and three
 //! implementations that one conformance suite holds to the same behaviour.
 
+pub mod access_rows;
 pub mod batch;
 pub mod blob;
 mod cells;

@@ -1,12 +1,13 @@
 //! Rows as values. Everything personal or secret in them is already encrypted or hashed by the application.
 
 use countersign_core::{
-    access::{Scope, Tenant},
+    access::Tenant,
     digest::Digest,
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
         PersonId, RecipientId, SessionId,
     },
+    scope::Scopes,
     secret::HashedToken,
     time::Time,
 };
@@ -151,7 +152,7 @@ pub struct ApiKeyRow {
     /// SHA-256 of the token.
     pub hash: HashedToken,
     /// What it may do.
-    pub scopes: Vec<Scope>,
+    pub scopes: Scopes,
     /// Under whose key the addresses of its callers go.
     pub person: PersonId,
     /// What the operator calls it.

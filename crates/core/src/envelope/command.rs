@@ -10,8 +10,8 @@ use crate::{
     access::Environment,
     digest::Digest,
     id::{
-        ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, LinkId, MailId, OrganizationId,
-        PersonId, RecipientId, SessionId,
+        ApiKeyId, ClientId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, GrantId, LinkId, MailId,
+        OrganizationId, PersonId, RecipientId, SessionId, UserId,
     },
     secret::Personal,
     time::Time,
@@ -41,6 +41,19 @@ pub enum ActorNow {
     ApiKey {
         /// The key.
         key: ApiKeyId,
+        /// Under whose key its personal values go.
+        person: PersonId,
+        /// From where.
+        origin: OriginNow,
+    },
+    /// A client with an access token, for itself or for a member.
+    Client {
+        /// Which client.
+        client: ClientId,
+        /// For whom, where not for itself.
+        user: Option<UserId>,
+        /// The grant behind its token.
+        grant: GrantId,
         /// Under whose key its personal values go.
         person: PersonId,
         /// From where.

@@ -273,7 +273,7 @@ impl<'a> Deciding<'a> {
                 let share = limits::records_of_one(underway.progress.len());
                 underway.progress_of(*recipient).is_some_and(|progress| progress.record_count < share)
             }),
-            ActorNow::ApiKey { .. } | ActorNow::System => {
+            ActorNow::ApiKey { .. } | ActorNow::Client { .. } | ActorNow::System => {
                 self.sender_record_count < limits::RECORDS_OF_SENDER
             }
         };
@@ -296,7 +296,7 @@ impl<'a> Deciding<'a> {
                     fields::check_text("/reason", reason.disclose())?;
                 }
                 let person = match &self.context.actor {
-                    ActorNow::ApiKey { person, .. } => Some(*person),
+                    ActorNow::ApiKey { person, .. } | ActorNow::Client { person, .. } => Some(*person),
                     _ => self.state.contents().map(|contents| contents.title.person),
                 };
                 let reason = reason.zip(person).map(|(reason, person)| self.veil(person, reason));
@@ -487,6 +487,9 @@ fn actor(state: &State, context: &Context, dice: &mut Dice<'_>) -> Actor {
         ActorNow::System => Actor::System,
         ActorNow::ApiKey { key, person, origin } => {
             Actor::ApiKey { key: *key, origin: veil(*person, origin) }
+        }
+        ActorNow::Client { client, user, grant, person, origin } => {
+            Actor::Client { client: *client, user: *user, grant: *grant, origin: veil(*person, origin) }
         }
         ActorNow::Recipient { recipient, session, origin } => {
             let known = state.contents().and_then(|contents| contents.recipient(*recipient));

@@ -8,8 +8,8 @@ use crate::{
     access::Environment,
     digest::Digest,
     id::{
-        ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, LinkId, MailId, OrganizationId,
-        PersonId, RecipientId, SessionId,
+        ApiKeyId, ClientId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, GrantId, LinkId, MailId,
+        OrganizationId, PersonId, RecipientId, SessionId, UserId,
     },
     time::Time,
 };
@@ -42,6 +42,18 @@ pub enum Actor {
     ApiKey {
         /// The key.
         key: ApiKeyId,
+        /// From where.
+        origin: Origin,
+    },
+    /// A client with an access token, for itself or for a member.
+    Client {
+        /// Which client.
+        client: ClientId,
+        /// For whom, where not for itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<UserId>,
+        /// The grant behind its token.
+        grant: GrantId,
         /// From where.
         origin: Origin,
     },
@@ -450,7 +462,9 @@ macro_rules! veiled_of {
             let mut all = Vec::new();
             match &$($mutable)* self.actor {
                 Actor::System => {}
-                Actor::ApiKey { origin, .. } | Actor::Recipient { origin, .. } => {
+                Actor::ApiKey { origin, .. }
+                | Actor::Client { origin, .. }
+                | Actor::Recipient { origin, .. } => {
                     all.push(&$($mutable)* origin.ip);
                     all.extend(&$($mutable)* origin.user_agent);
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use countersign_core::{
-    access::{Identity, Operation},
+    access::Operation,
     envelope::{
         Command,
         command::{NewEnvelope, NewField, NewRecipient},
@@ -232,9 +232,7 @@ async fn compose(
     envelope: EnvelopeId,
     body: NewEnvelopeBody,
 ) -> Result<NewEnvelope, Failure> {
-    let Identity::ApiKey { person: sender, .. } = call.principal.identity() else {
-        return Err(Refusal::not_found().into());
-    };
+    let sender = call.principal.sender().ok_or_else(Refusal::not_found)?;
     let over = |count: usize, most: usize, pointer: &str| {
         let sentence = format!("there must be between 1 and {most} of these");
         if count <= most { Ok(()) } else { Err(Refusal::at(Code::Invalid, pointer, sentence)) }
@@ -279,7 +277,7 @@ async fn compose(
         environment: call.tenant().environment(),
         organization: organization.id,
         organization_name: organization.name.clone(),
-        sender: *sender,
+        sender,
         title: body.title,
         message: body.message,
         documents,

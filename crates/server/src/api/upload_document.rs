@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use countersign_core::{
-    access::{Identity, Operation},
+    access::Operation,
     refusal::{Code, Refusal},
     secret::Personal,
 };
@@ -50,12 +50,10 @@ pub(super) async fn upload(app: Arc<App>, call: Call) -> Result<Response, Proble
     let name = call
         .query("name")
         .ok_or_else(|| Refusal::new(Code::Invalid, "name the document: /v1/documents?name=contract.pdf"))?;
-    let Identity::ApiKey { person, .. } = call.principal.identity() else {
-        return Err(Refusal::not_found().into());
-    };
+    let person = call.principal.sender().ok_or_else(Refusal::not_found)?;
     let upload = documents::Upload {
         tenant: *call.tenant(),
-        person: *person,
+        person,
         name: Personal::new(name.to_owned()),
         bytes: call.body.clone(),
     };

@@ -12,9 +12,10 @@ use std::{
 };
 
 use countersign_core::{
-    access::{Environment, Scope},
+    access::Environment,
     digest::Digest,
     envelope::event::Factor,
+    scope::{Scope, Scopes},
 };
 use countersign_verify::{Report, Verdict, Verifier, verify_package, verify_sealed_pdf};
 use serde_json::{Value, json};
@@ -117,14 +118,14 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
     let tls = Tls::open(&app.config, app.now())?;
     let serving = serve(Arc::clone(&app), Some(&tls)).await.map_err(|_| busy_port(&wish))?;
     let dispatcher = Dispatcher::start(Arc::clone(&app));
-    let token = api_key(&app, Scope::ALL).await?;
+    let token = api_key(&app, Scopes::FOR_KEYS).await?;
     let running = Running { api: Api::new(egress::own_client(&app)?, &url, &token), app, url };
     let told = story(&running, &wish).await?;
     if wish.once {
         println!("{told}");
     } else {
         let waiting = second_envelope(&running, &wish).await?;
-        let mailbox = api_key(&running.app, &[Scope::MailboxRead]).await?;
+        let mailbox = api_key(&running.app, Scopes::of(&[Scope::MailboxRead])).await?;
         println!("{told}\n\n{}", invitation(&running, &waiting, &mailbox));
         told_to_stop.await?;
     }
@@ -179,7 +180,7 @@ fn busy_port(wish: &Wish) -> DemoFault {
     ))
 }
 
-async fn api_key(app: &App, scopes: &[Scope]) -> Result<String, DemoFault> {
+async fn api_key(app: &App, scopes: Scopes) -> Result<String, DemoFault> {
     let organization = match organizations::find(app, ORGANIZATION).await {
         Ok(found) => found.organization,
         Err(Failure::Refused(_)) => organizations::create(app, ORGANIZATION).await?.organization,
@@ -187,7 +188,7 @@ async fn api_key(app: &App, scopes: &[Scope]) -> Result<String, DemoFault> {
     };
     let wish = organizations::ApiKeyWish {
         environment: Environment::Sandbox,
-        scopes: scopes.to_vec(),
+        scopes,
         label: "demo".to_owned(),
         lifetime_s: 24 * 3_600,
     };

@@ -120,6 +120,10 @@ fn moment(at: Time, zone: Option<&str>) -> Moment {
 fn sender(contents: &Contents, events: &[&Recorded]) -> String {
     match events.first().map(|first| &first.event.actor) {
         Some(Actor::ApiKey { key, .. }) => format!("{} through API key {key}", contents.organization_name),
+        Some(Actor::Client { client, user, .. }) => {
+            let member = user.map(|user| format!(" for member {user}")).unwrap_or_default();
+            format!("{} through client {client}{member}", contents.organization_name)
+        }
         _ => contents.organization_name.clone(),
     }
 }
@@ -232,7 +236,9 @@ fn source(source: IpSource) -> &'static str {
 fn row(contents: &Contents, recorded: &Recorded) -> TimelineRow {
     let (actor, origin) = match &recorded.event.actor {
         Actor::System => ("Countersign".to_owned(), None),
-        Actor::ApiKey { origin, .. } => (brief(&contents.organization_name), Some(origin)),
+        Actor::ApiKey { origin, .. } | Actor::Client { origin, .. } => {
+            (brief(&contents.organization_name), Some(origin))
+        }
         Actor::Recipient { recipient, origin, .. } => (name(contents, *recipient), Some(origin)),
     };
     let zone = origin.and_then(|origin: &Origin| origin.time_zone.as_deref());

@@ -14,9 +14,10 @@ use std::{
 };
 
 use countersign_core::{
-    access::{Environment, Scope, Tenant},
+    access::{Environment, Tenant},
     digest::Digest,
     id::OrganizationId,
+    scope::Scopes,
     time::Time,
 };
 use countersign_server::{
@@ -232,11 +233,11 @@ impl TestApp {
         &self,
         organization: OrganizationId,
         environment: Environment,
-        scopes: &[Scope],
+        scopes: impl Into<Scopes>,
     ) -> Key {
         let wish = ApiKeyWish {
             environment,
-            scopes: scopes.to_vec(),
+            scopes: scopes.into(),
             label: "test".to_owned(),
             lifetime_s: 90 * 24 * 3_600,
         };
@@ -244,10 +245,10 @@ impl TestApp {
         Key { tenant: made.row.tenant, token: made.token.expose().to_owned() }
     }
 
-    /// An organization and a sandbox key with all scopes.
+    /// An organization and a sandbox key with all scopes that a key can have.
     pub(crate) async fn sandbox(&self, name: &str) -> Key {
         let organization = self.organization(name).await;
-        self.key(organization, Environment::Sandbox, Scope::ALL).await
+        self.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -2,8 +2,9 @@
 //! router is made of, so a new route is tested by being there.
 
 use countersign_core::{
-    access::{Environment, Operation, Scope},
+    access::{Environment, Operation},
     refusal::Code,
+    scope::{Scope, Scopes},
 };
 use countersign_server::{
     api::{ENDPOINTS, OPEN_PATHS},
@@ -131,11 +132,11 @@ async fn no_route_opens_without_a_credential_or_with_a_wrong_one() {
 async fn every_route_needs_its_own_scope() {
     let test = TestApp::start().await;
     let organization = test.organization("Acme").await;
-    let all = test.key(organization, Environment::Sandbox, Scope::ALL).await;
+    let all = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
     for endpoint in ENDPOINTS {
         let ids = ids(&test, &all).await;
         let needed = endpoint.operation.scope();
-        let others: Vec<Scope> = Scope::ALL.iter().copied().filter(|scope| *scope != needed).collect();
+        let others = Scopes::FOR_KEYS.without(Scopes::of(&[needed]));
         let without = test.key(organization, Environment::Sandbox, &others).await;
         assert_eq!(
             refusal(request(&test, endpoint, &ids, Some(&without.token), "1")).await,
@@ -166,7 +167,7 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
     };
     let test = TestApp::start_with(crate::app::Options { configure: live, ..Default::default() }).await;
     let organization = test.organization("Acme").await;
-    let own = test.key(organization, Environment::Sandbox, Scope::ALL).await;
+    let own = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
     let ids = completed_ids(&test, &own).await;
     for endpoint in ENDPOINTS {
         let answered = request(&test, endpoint, &ids, Some(&own.token), "own").send().await.unwrap().status();
@@ -177,7 +178,7 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
         }
     }
     let other = test.sandbox("Other").await;
-    let live = test.key(organization, Environment::Live, Scope::ALL).await;
+    let live = test.key(organization, Environment::Live, Scopes::FOR_KEYS).await;
     for stranger in [&other, &live] {
         for endpoint in ENDPOINTS {
             if exceptions.contains(&endpoint.operation.text()) {

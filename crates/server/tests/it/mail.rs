@@ -8,9 +8,10 @@ use std::{
 };
 
 use countersign_core::{
-    access::{Environment, Scope},
+    access::Environment,
     envelope::{Body, Veiled, state::Folded},
     id::EnvelopeId,
+    scope::Scopes,
     secret::Personal,
 };
 use countersign_server::{
@@ -123,7 +124,7 @@ struct Live {
 async fn sent(mail: Mail, seed: u64) -> Live {
     let test = TestApp::start_with(Options { mail: Some(mail), seed, ..Options::default() }).await;
     let organization = test.organization("Harbour Mills").await;
-    let key = test.key(organization, Environment::Live, Scope::ALL).await;
+    let key = test.key(organization, Environment::Live, Scopes::FOR_KEYS).await;
     let document = test.upload(&key, "lease.pdf", pdf(1)).await;
     let envelope = test.create(&key, &envelope_of(&document)).await;
     let response = test.post(&key, &format!("/v1/envelopes/{envelope}/send")).send().await.unwrap();

@@ -1,9 +1,6 @@
 //! What the pages tell, as text: what others have filled in, what pressing the button means, and that a sandbox is one.
 
-use countersign_core::{
-    access::{Environment, Scope},
-    id::EnvelopeId,
-};
+use countersign_core::{access::Environment, id::EnvelopeId, scope::Scopes};
 use countersign_server::{
     config::Mail,
     demo::{
@@ -166,8 +163,8 @@ async fn every_page_says_what_the_button_means_and_whether_it_is_a_sandbox() {
     };
     let test = TestApp::start_with(Options { mail: Some(mail), ..Options::default() }).await;
     let organization = test.organization("Harbour Mills").await;
-    let live = test.key(organization, Environment::Live, Scope::ALL).await;
-    let sandbox = test.key(organization, Environment::Sandbox, Scope::ALL).await;
+    let live = test.key(organization, Environment::Live, Scopes::FOR_KEYS).await;
+    let sandbox = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
     let recipients = || {
         json!([
             recipient("Ada Lovelace", ADA, "signer", 1),

@@ -3,10 +3,11 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, task::Poll};
 
 use countersign_core::{
-    access::{Environment, Scope},
+    access::Environment,
     digest::Digest,
     id::{ApiKeyId, PersonId},
     limits,
+    scope::Scopes,
     secret::Personal,
 };
 use countersign_server::{
@@ -50,7 +51,7 @@ async fn live_keys_without_a_mail_server_are_refused_at_the_start() {
         || Mail { smtp_host: Some("mail.test".into()), from: "sign@sign.test".into(), ..Mail::default() };
     let test = TestApp::start_with(Options { mail: Some(mail()), ..Options::default() }).await;
     let organization = test.organization("Acme").await;
-    test.key(organization, Environment::Live, Scope::ALL).await;
+    test.key(organization, Environment::Live, Scopes::FOR_KEYS).await;
     let (mut config, _folder) = (test.app.config.clone(), Arc::clone(&test.folder));
     test.finish_without_worker().await;
     config.mail = Mail::default();

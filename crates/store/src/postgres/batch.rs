@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     batch::{Append, Batch, CommitError, Row},
-    cells::{scopes_text, signed, work_text},
+    cells::{signed, work_text},
     fault::Fault,
     rows::{NewJob, OpeningRow},
 };
@@ -258,7 +258,7 @@ fn insert(row: &Row) -> Result<Option<Call>, Fault> {
             organization(&row.tenant),
             environment(&row.tenant),
             row.hash.as_bytes().to_vec(),
-            scopes_text(&row.scopes),
+            row.scopes.to_string(),
             row.person.as_bytes().to_vec(),
             row.label.clone(),
             row.created_at.unix_ms(),

@@ -181,7 +181,7 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
                 organization,
                 environment,
                 row.hash.as_bytes(),
-                cells::scopes_text(&row.scopes),
+                row.scopes.to_string(),
                 row.person.as_bytes(),
                 row.label,
                 row.created_at.unix_ms(),

@@ -1,12 +1,13 @@
 //! Rows made from small numbers, so that random sequences meet each other again and again.
 
 use countersign_core::{
-    access::{Environment, Scope, Tenant},
+    access::{Environment, Tenant},
     digest::Digest,
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
         PersonId, RecipientId, SessionId,
     },
+    scope::{Scope, Scopes},
     secret::HashedToken,
     time::Time,
 };
@@ -124,7 +125,7 @@ pub(crate) fn api_key(of: u64, number: u64, secret: u64) -> Row {
         tenant: tenant(of),
         key: ApiKeyId::from_bytes(bytes(number)),
         hash: token("key", secret),
-        scopes: vec![Scope::EnvelopesRead, Scope::MailboxRead],
+        scopes: Scopes::of(&[Scope::EnvelopesRead, Scope::MailboxRead]),
         person: PersonId::from_bytes(bytes(number)),
         label: "for \u{43}I".to_owned(),
         created_at: at(0),

@@ -175,6 +175,10 @@ fn by(actor: &Actor) -> String {
         Actor::ApiKey { key, origin } => {
             format!("with the API key {key} {}", from(&origin.ip, &origin.ip_source))
         }
+        Actor::Client { client, user, origin, .. } => {
+            let for_whom = user.map(|user| format!(" for the member {user}")).unwrap_or_default();
+            format!("through the client {client}{for_whom} {}", from(&origin.ip, &origin.ip_source))
+        }
         Actor::Recipient { factors, origin, .. } => {
             let known = if factors.contains(&Factor::EmailCode) {
                 "identified by the mailed link and a mailed code"

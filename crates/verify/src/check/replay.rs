@@ -97,7 +97,7 @@ fn actor_fits(event: &Event) -> Result<(), String> {
     };
     let fits = match (&event.actor, asked) {
         (Actor::Recipient { recipient, session, .. }, asked) => asked == Some((*recipient, *session)),
-        (Actor::ApiKey { .. } | Actor::System, asked) => asked.is_none(),
+        (Actor::ApiKey { .. } | Actor::Client { .. } | Actor::System, asked) => asked.is_none(),
     };
     if fits { Ok(()) } else { Err("somebody else did it than the one it is about".to_owned()) }
 }
@@ -114,6 +114,13 @@ fn actor_now(actor: &Actor) -> ActorNow {
         Actor::ApiKey { key, origin } => {
             ActorNow::ApiKey { key: *key, person: origin.ip.person, origin: origin_now(origin) }
         }
+        Actor::Client { client, user, grant, origin } => ActorNow::Client {
+            client: *client,
+            user: *user,
+            grant: *grant,
+            person: origin.ip.person,
+            origin: origin_now(origin),
+        },
         Actor::Recipient { recipient, session, origin, .. } => {
             ActorNow::Recipient { recipient: *recipient, session: *session, origin: origin_now(origin) }
         }

@@ -1,6 +1,6 @@
 //! Several people, the mailbox, and the sealed copies: an envelope to its end.
 
-use countersign_core::{access::Scope, digest::Digest, envelope::State};
+use countersign_core::{digest::Digest, envelope::State, scope::Scope};
 use countersign_server::jobs;
 use serde_json::json;
 

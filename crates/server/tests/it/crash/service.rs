@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use countersign_core::access::Scope;
+use countersign_core::scope::{Scope, Scopes};
 use countersign_store::testing::{self, proxy::Proxy};
 
 use crate::app::write_secret;
@@ -167,7 +167,7 @@ impl Service {
     pub(crate) fn token(&self, organization: &str) -> String {
         let id = self.run(&["organizations", "create", organization]);
         let mut words = vec!["keys", "create", "--organization", &id];
-        words.extend(Scope::ALL.iter().flat_map(|scope| ["--scope", scope.text()]));
+        words.extend(Scopes::FOR_KEYS.iter().map(Scope::text).flat_map(|scope| ["--scope", scope]));
         self.run(&words)
     }
 
