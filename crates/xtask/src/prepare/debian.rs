@@ -55,6 +55,18 @@ const PACKAGES: &[Package] = &[
     package("npm", Sign::Program("npm"), "installs axe-core, the judge of accessibility"),
     package("fonts-noto-core", Sign::File("/usr/share/fonts/truetype/noto"), "names from right to left"),
     package(
+        "fonts-hosny-amiri",
+        Sign::File("/usr/share/fonts/opentype/fonts-hosny-amiri"),
+        "names in Arabic, shaped",
+    ),
+    package("fonts-dejavu-core", Sign::File("/usr/share/fonts/truetype/dejavu"), "names in Hebrew"),
+    package(
+        "fonts-urw-base35",
+        Sign::File("/usr/share/fonts/opentype/urw-base35"),
+        "a font with CFF outlines",
+    ),
+    package("oathtool", Sign::Program("oathtool"), "makes one-time codes that we did not make"),
+    package(
         "fonts-wqy-microhei",
         Sign::File("/usr/share/fonts/truetype/wqy"),
         "names in Chinese and Japanese",
