@@ -27,6 +27,8 @@ const FILE: &str = "COUNTERSIGN_CONFIG";
 pub struct Config {
     /// Listening, TLS, the data folder.
     pub server: Server,
+    /// The authorization server.
+    pub oauth: OAuth,
     /// The key that seals.
     pub seal: Seal,
     /// Outgoing mail.
@@ -101,6 +103,31 @@ impl Server {
     /// answered in words and the rest is left for the work.
     pub fn patience(&self) -> Duration {
         Duration::from_secs(self.request_s.into()) / 3
+    }
+}
+
+/// `[oauth]`
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OAuth {
+    /// Life of access tokens in seconds, at most an hour (A-1). With an admin scope they live five minutes at most.
+    pub access_token_s: u32,
+    /// Address and port that ask callers for a certificate (RFC 8705); without one there is no mutual TLS.
+    pub mtls_listen: Option<SocketAddr>,
+    /// What programs reach that port under.
+    pub mtls_url: Option<String>,
+    /// PEM of the CAs whose certificates clients may show (`tls_client_auth`). Self-signed ones need none.
+    pub client_ca_file: Option<PathBuf>,
+}
+
+impl Default for OAuth {
+    fn default() -> Self {
+        Self {
+            access_token_s: u32::try_from(limits::ACCESS_TOKEN_S).unwrap_or(600),
+            mtls_listen: None,
+            mtls_url: None,
+            client_ca_file: None,
+        }
     }
 }
 
@@ -357,8 +384,39 @@ impl Config {
                  be at least 1",
             );
         }
+        self.check_oauth()?;
         self.check_mail()?;
         self.check_seal()
+    }
+
+    fn check_oauth(&self) -> Result<(), Fault> {
+        let refuse = |sentence: &str| Err(Fault::Unsafe(sentence.to_owned()));
+        let oauth = &self.oauth;
+        let most = limits::ACCESS_TOKEN_LONGEST_S;
+        if oauth.access_token_s == 0 || i64::from(oauth.access_token_s) > most {
+            return refuse("oauth.access_token_s must be between 1 and 3600: a stolen token is worth something that long");
+        }
+        if oauth.mtls_listen.is_some() != oauth.mtls_url.is_some() {
+            return refuse("set both oauth.mtls_listen and oauth.mtls_url, or neither");
+        }
+        if oauth.mtls_listen.is_some() && self.server.plain_http {
+            return refuse(
+                "oauth.mtls_listen is set, but server.plain_http too: without TLS nobody can show a certificate. \
+                 Unset one",
+            );
+        }
+        if oauth.client_ca_file.is_some() && oauth.mtls_listen.is_none() {
+            return refuse("oauth.client_ca_file is set without oauth.mtls_listen: nobody is asked for a certificate");
+        }
+        let is_base = |url: &String| {
+            let uri: Option<Uri> = url.parse().ok();
+            let authority = uri.as_ref().and_then(Uri::authority).map(Authority::as_str);
+            authority.is_some() && url.strip_prefix("https://") == authority
+        };
+        if oauth.mtls_url.as_ref().is_some_and(|url| !is_base(url)) {
+            return refuse("oauth.mtls_url is https://, a host and perhaps a port, and nothing else");
+        }
+        Ok(())
     }
 
     fn check_mail(&self) -> Result<(), Fault> {

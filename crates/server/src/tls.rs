@@ -1,4 +1,5 @@
-//! TLS: the operator's certificate, or a development CA of our own in the data folder. TLS 1.2 is the least (D-4).
+//! TLS: the operator's certificate, or a development CA of our own in the data folder. TLS 1.2 is the least (D-4). Where
+//! mutual TLS is configured, a port of its own asks for certificates (RFC 8705): browsers never meet it.
 
 use std::{path::Path, sync::Arc};
 
@@ -7,8 +8,18 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use rustls::{ServerConfig, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject as _};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    crypto::{
+        WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    },
+    server::{
+        WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject as _};
 
 use crate::{config::Config, fault::Fault, keys::secret_file, vault::write_new};
 
@@ -32,6 +43,8 @@ pub(crate) fn set_validity(params: &mut CertificateParams, now: Time, years: i16
 pub struct Tls {
     /// For `rustls`.
     pub server: Arc<ServerConfig>,
+    /// The same, but it asks callers for a certificate.
+    pub mutual: Arc<ServerConfig>,
     /// The development CA, where there is one.
     pub announcement: Option<String>,
 }
@@ -48,15 +61,79 @@ impl Tls {
         };
         let failed = |error: rustls::Error| Fault::Key(format!("TLS: {error}"));
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut server = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-            .map_err(failed)?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .map_err(failed)?;
-        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { server: Arc::new(server), announcement })
+        let builder = || {
+            ServerConfig::builder_with_provider(Arc::clone(&provider))
+                .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+                .map_err(failed)
+        };
+        let alone = builder()?.with_no_client_auth().with_single_cert(chain.clone(), key.clone_key());
+        let asking = builder()?
+            .with_client_cert_verifier(Arc::new(AnyCertificate(provider.signature_verification_algorithms)))
+            .with_single_cert(chain, key);
+        let finish = |built: Result<ServerConfig, rustls::Error>| {
+            let mut server = built.map_err(failed)?;
+            server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Ok::<_, Fault>(Arc::new(server))
+        };
+        Ok(Self { server: finish(alone)?, mutual: finish(asking)?, announcement })
     }
+}
+
+/// Takes any certificate whose key the caller has: whose it is, is judged where a client authenticates, because a
+/// self-signed one is as good as a CA's there (RFC 8705 §2).
+#[derive(Debug)]
+struct AnyCertificate(WebPkiSupportedAlgorithms);
+
+impl ClientCertVerifier for AnyCertificate {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// Judges chains of client certificates against the operator's CA (RFC 8705 §2.1).
+pub fn client_ca(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_certificates(path)? {
+        roots.add(certificate).map_err(|error| Fault::file(path, error))?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    verifier.map_err(|error| Fault::file(path, error))
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {

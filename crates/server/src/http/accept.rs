@@ -22,7 +22,9 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::{client_ip::Peer, leftover::Leftover, presence::Presence};
+use super::{
+    client_certificate::PeerCertificates, client_ip::Peer, leftover::Leftover, presence::Presence,
+};
 use crate::{app::App, fault::Fault, http::router::router, tls::Tls};
 
 /// Time for a TLS handshake, for the first request after it, and for the headers of a request.
@@ -34,29 +36,26 @@ const STREAMS: u32 = 128;
 pub struct Serving {
     /// Where.
     pub address: SocketAddr,
+    /// Where it asks for certificates, if it does.
+    pub mutual_address: Option<SocketAddr>,
     stop: watch::Sender<bool>,
-    loop_task: JoinHandle<()>,
+    loops: Vec<JoinHandle<()>>,
 }
 
 impl Serving {
     /// Accepts no more, lets requests in work end, and returns when they have or when their time is over.
     pub async fn stop(self) -> Result<(), Fault> {
         self.stop.send_replace(true);
-        self.loop_task.await.map_err(|error| Fault::Task(error.to_string()))
+        for accepting in self.loops {
+            accepting.await.map_err(|error| Fault::Task(error.to_string()))?;
+        }
+        Ok(())
     }
 }
 
 /// Binds and serves in the background.
 pub async fn serve(app: Arc<App>, tls: Option<&Tls>) -> Result<Serving, Fault> {
-    let wanted = app.config.server.listen;
-    let listener = TcpListener::bind(wanted).await.map_err(|error| {
-        let sentence = format!(
-            "cannot listen on {wanted}: {error}. If another server runs there, stop it, or set \
-             COUNTERSIGN_SERVER__LISTEN to another address"
-        );
-        Fault::Unsafe(sentence)
-    })?;
-    let address = listener.local_addr().map_err(|error| Fault::Task(error.to_string()))?;
+    let (listener, address) = listen(app.config.server.listen, "COUNTERSIGN_SERVER__LISTEN").await?;
     let (stop, stopped) = watch::channel(false);
     let accepting = Accepting {
         router: router(Arc::clone(&app)),
@@ -66,10 +65,31 @@ pub async fn serve(app: Arc<App>, tls: Option<&Tls>) -> Result<Serving, Fault> {
         request: Duration::from_secs(app.config.server.request_s.into()),
         last_words: Duration::from_secs(app.config.server.shutdown_s),
     };
-    let loop_task = tokio::spawn(accepting.run(listener, stopped));
-    Ok(Serving { address, stop, loop_task })
+    let mut loops = Vec::new();
+    let mut mutual_address = None;
+    if let (Some(tls), Some(wanted)) = (tls, app.config.oauth.mtls_listen) {
+        let (listener, address) = listen(wanted, "COUNTERSIGN_OAUTH__MTLS_LISTEN").await?;
+        let asking = Accepting { tls: Some(TlsAcceptor::from(Arc::clone(&tls.mutual))), ..accepting.clone() };
+        loops.push(tokio::spawn(asking.run(listener, stopped.clone())));
+        mutual_address = Some(address);
+    }
+    loops.push(tokio::spawn(accepting.run(listener, stopped)));
+    Ok(Serving { address, mutual_address, stop, loops })
 }
 
+async fn listen(wanted: SocketAddr, variable: &str) -> Result<(TcpListener, SocketAddr), Fault> {
+    let listener = TcpListener::bind(wanted).await.map_err(|error| {
+        let sentence = format!(
+            "cannot listen on {wanted}: {error}. If another server runs there, stop it, or set {variable} to another \
+             address"
+        );
+        Fault::Unsafe(sentence)
+    })?;
+    let address = listener.local_addr().map_err(|error| Fault::Task(error.to_string()))?;
+    Ok((listener, address))
+}
+
+#[derive(Clone)]
 struct Accepting {
     router: Router,
     tls: Option<TlsAcceptor>,
@@ -118,11 +138,12 @@ impl Accepting {
                 return;
             }
             match tls {
-                None => converse(stream, peer, router, presence, watcher, request_time).await,
+                None => converse(stream, (peer, None), router, presence, watcher, request_time).await,
                 Some(tls) => {
                     // A handshake that fails is the client's affair: most are scanners.
                     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                        converse(stream, peer, router, presence, watcher, request_time).await;
+                        let shown = PeerCertificates::of(stream.get_ref().1.peer_certificates());
+                        converse(stream, (peer, shown), router, presence, watcher, request_time).await;
                     }
                 }
             }
@@ -138,7 +159,7 @@ async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
 
 async fn converse<S>(
     stream: S,
-    peer: SocketAddr,
+    (peer, certificates): (SocketAddr, Option<PeerCertificates>),
     router: Router,
     presence: Arc<Presence>,
     watcher: Watcher,
@@ -149,6 +170,9 @@ async fn converse<S>(
     let of_requests = Arc::clone(&presence);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        if let Some(certificates) = &certificates {
+            request.extensions_mut().insert(certificates.clone());
+        }
         let (router, presence) = (router.clone(), Arc::clone(&of_requests));
         async move {
             let _in_work = presence.request();

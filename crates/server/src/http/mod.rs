@@ -2,6 +2,7 @@
 
 pub mod accept;
 pub mod auth;
+pub mod client_certificate;
 pub mod client_ip;
 pub mod edge;
 pub mod gate;
