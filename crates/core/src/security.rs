@@ -4,9 +4,11 @@
 //! Names and shapes here are a stored format: version 1 never changes but by new kinds of events.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use crate::{
     access::Environment,
+    canonical,
     digest::Digest,
     envelope::event::Origin,
     id::{
@@ -285,5 +287,152 @@ impl SecurityBody {
         let named = serde_json::to_value(self).ok();
         let kind = named.as_ref().and_then(|value| value.get("type")?.as_str());
         kind.unwrap_or_default().to_owned()
+    }
+}
+
+/// The version of the encoding that is written.
+pub const VERSION: u32 = 1;
+
+/// An event in its place, as it is encoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Placed {
+    /// Version of the encoding.
+    pub v: u32,
+    /// SHA-256 of the event before, zeros before the first.
+    pub previous: Digest,
+    /// Position in the stream, from 1.
+    pub seq: u64,
+    /// The event.
+    pub event: SecurityEvent,
+}
+
+/// Why bytes are not the next event of a security stream.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum NotNext {
+    /// Not an event of a known version, or not in canonical form.
+    #[error("security event {0} cannot be read")]
+    Unreadable(u64),
+    /// It does not follow from the one before, or belongs to another stream.
+    #[error("security event {0} does not follow from the one before it")]
+    Break(u64),
+}
+
+/// The end of a security stream: where the next event goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    organization: OrganizationId,
+    environment: Environment,
+    seq: u64,
+    hash: Digest,
+}
+
+impl Tail {
+    /// The end of a stream whose last event is this; `None` for an empty one.
+    pub fn after(
+        organization: OrganizationId,
+        environment: Environment,
+        last: Option<(u64, Digest)>,
+    ) -> Self {
+        let (seq, hash) = last.unwrap_or((0, Digest([0; 32])));
+        Self { organization, environment, seq, hash }
+    }
+
+    /// The position that the next event gets.
+    pub fn next_seq(&self) -> u64 {
+        self.seq + 1
+    }
+
+    /// Gives an event its place: its bytes and their hash.
+    pub fn place(&mut self, event: SecurityEvent) -> Result<(Vec<u8>, Digest), NotNext> {
+        let seq = self.next_seq();
+        let placed = Placed { v: VERSION, previous: self.hash, seq, event };
+        let bytes = canonical::to_vec(&placed).map_err(|_| NotNext::Unreadable(seq))?;
+        self.step(&placed, &bytes)?;
+        Ok((bytes, self.hash))
+    }
+
+    /// Reads the next event of anybody's stream, and checks that it is in canonical form and follows.
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<SecurityEvent, NotNext> {
+        let unreadable = NotNext::Unreadable(self.next_seq());
+        let Ok(placed) = serde_json::from_slice::<Placed>(bytes) else { return Err(unreadable) };
+        let is_canonical = canonical::to_vec(&placed).is_ok_and(|canonical| canonical == bytes);
+        if !is_canonical || placed.v != VERSION {
+            return Err(unreadable);
+        }
+        self.step(&placed, bytes)?;
+        Ok(placed.event)
+    }
+
+    fn step(&mut self, placed: &Placed, bytes: &[u8]) -> Result<(), NotNext> {
+        let seq = self.next_seq();
+        let is_next = placed.seq == seq
+            && placed.previous == self.hash
+            && placed.event.organization == self.organization
+            && placed.event.environment == self.environment;
+        if !is_next {
+            return Err(NotNext::Break(seq));
+        }
+        self.seq = seq;
+        self.hash = Digest::of(bytes);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u8) -> SecurityEvent {
+        SecurityEvent {
+            id: SecurityEventId::from_bytes([number; 16]),
+            organization: OrganizationId::from_bytes([1; 16]),
+            environment: Environment::Live,
+            at: Time::from_unix_ms(1_700_000_000_000 + i64::from(number)),
+            actor: SecurityActor::Client { client: ClientId::from_bytes([2; 16]), user: None },
+            origin: None,
+            correlation: CorrelationId::from_bytes([3; 16]),
+            body: SecurityBody::TokenIntrospected {
+                client: ClientId::from_bytes([2; 16]),
+                token: Fingerprint([number; 8]),
+                active: true,
+            },
+        }
+    }
+
+    fn empty() -> Tail {
+        Tail::after(OrganizationId::from_bytes([1; 16]), Environment::Live, None)
+    }
+
+    /// L-4: a stream is read as it was written; an event that is missing, changed or of another stream is found.
+    #[test]
+    fn a_security_stream_is_a_chain() {
+        let mut tail = empty();
+        let stream: Vec<Vec<u8>> = (1..=3).map(|number| tail.place(event(number)).unwrap().0).collect();
+        let read = |order: &[usize]| {
+            let mut tail = empty();
+            order.iter().try_for_each(|index| tail.follow(&stream[*index]).map(drop))
+        };
+        assert_eq!(read(&[0, 1, 2]), Ok(()));
+        assert_eq!(read(&[0, 2]), Err(NotNext::Break(2)));
+        assert_eq!(read(&[1]), Err(NotNext::Break(1)));
+        let text = String::from_utf8(stream[0].clone()).unwrap();
+        let changed = text.replace("true", "false");
+        assert_ne!(changed, text);
+        let mut tail = empty();
+        tail.follow(changed.as_bytes()).unwrap();
+        assert_eq!(tail.follow(&stream[1]), Err(NotNext::Break(2)), "its hash is another one");
+        assert_eq!(empty().follow(format!(" {text}").as_bytes()), Err(NotNext::Unreadable(1)));
+        let mut other = Tail::after(OrganizationId::from_bytes([9; 16]), Environment::Live, None);
+        assert_eq!(other.follow(&stream[0]), Err(NotNext::Break(1)));
+        assert_eq!(other.place(event(1)), Err(NotNext::Break(1)));
+    }
+
+    /// The stored form: it changes by new kinds of events and in no other way.
+    #[test]
+    fn the_encoding_is_this() {
+        let (bytes, _) = empty().place(event(1)).unwrap();
+        insta::assert_snapshot!(String::from_utf8(bytes).unwrap());
+        assert_eq!(event(1).body.kind(), "token.introspected");
     }
 }
