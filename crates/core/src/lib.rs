@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod id;
 pub mod level;
 pub mod limits;
+pub mod oauth;
 pub mod refusal;
 pub mod role;
 pub mod scope;

@@ -1,0 +1,245 @@
+//! Whether a registration may be: what a method needs, what a profile asks for, and where people may be sent.
+
+use super::{Constraint, GrantType, Method, Registration};
+use crate::{
+    access::Environment,
+    limits,
+    oauth::{jose::JwkSet, redirect, uri::Uri},
+    refusal::{Code, Refusal},
+    scope::{Scope, Scopes},
+};
+
+/// Longest subject of a certificate, in characters.
+const SUBJECT_CHARS: usize = 1_000;
+
+fn refuse(pointer: impl Into<String>, sentence: impl Into<String>) -> Refusal {
+    Refusal::at(Code::Invalid, pointer, sentence)
+}
+
+fn ensure(holds: bool, pointer: &str, sentence: &str) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(refuse(pointer, sentence)) }
+}
+
+/// Whether this may be registered in this environment. The refusal points at what is to be changed.
+pub fn check(client: &Registration, environment: Environment) -> Result<(), Refusal> {
+    let name = client.client_name.trim();
+    let is_line = !name.is_empty()
+        && name.chars().count() <= limits::LINE_CHARS
+        && name.len() == client.client_name.len()
+        && !name.contains(char::is_control);
+    ensure(is_line, "/client_name", "a name is one line of 1 to 200 characters, without spaces around it")?;
+    check_method(client, environment)?;
+    check_keys(client)?;
+    check_grants(client)?;
+    check_scope(client, environment)?;
+    check_binding(client)?;
+    check_redirects(client, environment)?;
+    check_resource(client)
+}
+
+/// Who may do without a key.
+fn check_method(client: &Registration, environment: Environment) -> Result<(), Refusal> {
+    let at = "/token_endpoint_auth_method";
+    match client.token_endpoint_auth_method {
+        Method::ClientSecretBasic => {
+            ensure(
+                environment == Environment::Sandbox,
+                at,
+                "a client secret is for sandboxes: use private_key_jwt",
+            )?;
+            ensure(
+                !client.is_fapi(),
+                at,
+                "FAPI 2.0 takes private_key_jwt, tls_client_auth or self_signed_tls_client_auth",
+            )
+        }
+        Method::None => ensure(
+            !client.is_fapi(),
+            at,
+            "FAPI 2.0 takes private_key_jwt, tls_client_auth or self_signed_tls_client_auth",
+        ),
+        Method::PrivateKeyJwt | Method::TlsClientAuth | Method::SelfSignedTlsClientAuth => Ok(()),
+    }
+}
+
+/// What a method needs is there, and nothing that it does not use.
+fn check_keys(client: &Registration) -> Result<(), Refusal> {
+    let method = client.token_endpoint_auth_method;
+    let uses_keys = matches!(method, Method::PrivateKeyJwt | Method::SelfSignedTlsClientAuth);
+    match (&client.jwks, &client.jwks_uri) {
+        (Some(_), Some(_)) => return Err(refuse("/jwks_uri", "give jwks or jwks_uri, not both")),
+        (Some(_), _) if !uses_keys => {
+            return Err(refuse("/jwks", "this method uses no keys: leave jwks out"));
+        }
+        (_, Some(_)) if !uses_keys => {
+            return Err(refuse("/jwks_uri", "this method uses no keys: leave jwks_uri out"));
+        }
+        (None, None) if uses_keys => return Err(refuse("/jwks", "this method needs jwks or jwks_uri")),
+        (Some(keys), None) => check_set(keys, method)?,
+        (None, Some(uri)) => {
+            let fits = Uri::parse(uri)
+                .is_ok_and(|uri| uri.is("https") && uri.authority.is_some() && uri.fragment.is_none());
+            ensure(fits, "/jwks_uri", "jwks_uri is an https URL without a fragment")?;
+        }
+        (None, None) => {}
+    }
+    let (subject, dns) = (&client.tls_client_auth_subject_dn, &client.tls_client_auth_san_dns);
+    if method != Method::TlsClientAuth {
+        ensure(subject.is_none(), "/tls_client_auth_subject_dn", "this is for tls_client_auth only")?;
+        return ensure(dns.is_none(), "/tls_client_auth_san_dns", "this is for tls_client_auth only");
+    }
+    match (subject, dns) {
+        (Some(subject), None) => {
+            let fits = subject.contains('=') && subject.chars().count() <= SUBJECT_CHARS;
+            ensure(
+                fits,
+                "/tls_client_auth_subject_dn",
+                "a subject is written like CN=name,O=organization (RFC 4514)",
+            )
+        }
+        (None, Some(name)) => ensure(
+            is_dns_name(name),
+            "/tls_client_auth_san_dns",
+            "a DNS name is in lower case and has no wildcard",
+        ),
+        _ => Err(refuse(
+            "/tls_client_auth_subject_dn",
+            "tls_client_auth needs exactly one of tls_client_auth_subject_dn and tls_client_auth_san_dns",
+        )),
+    }
+}
+
+fn check_set(keys: &JwkSet, method: Method) -> Result<(), Refusal> {
+    let sentence =
+        "there is no public key in it that we can use: P-256, Ed25519, or RSA of 2048 to 4096 bits for PS256";
+    ensure(!keys.keys().is_empty(), "/jwks", sentence)?;
+    let have_certificates = keys.keys().iter().all(|key| key.certificate().is_some());
+    let needs_certificates = method == Method::SelfSignedTlsClientAuth;
+    ensure(
+        have_certificates || !needs_certificates,
+        "/jwks",
+        "each key needs its certificate in x5c (RFC 8705 section 2.2.2)",
+    )?;
+    let have_names = keys.keys().len() == 1 || keys.keys().iter().all(|key| key.kid.is_some());
+    ensure(have_names || needs_certificates, "/jwks", "where there are several keys, each needs a kid")
+}
+
+fn is_dns_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        (1..=63).contains(&label.len())
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    name.len() <= 253 && name.contains('.') && name.split('.').all(label)
+}
+
+/// Grants fit each other and the method.
+fn check_grants(client: &Registration) -> Result<(), Refusal> {
+    let at = "/grant_types";
+    let has = |grant_type| client.may_use(grant_type);
+    for (index, grant_type) in client.grant_types.iter().enumerate() {
+        let is_first = client.grant_types.iter().position(|other| other == grant_type) == Some(index);
+        ensure(is_first, at, "a grant type stands there twice")?;
+    }
+    let is_idle = client.grant_types.is_empty();
+    ensure(
+        !is_idle || client.resource.is_some(),
+        at,
+        "name a grant type: a client without one does nothing",
+    )?;
+    ensure(
+        has(GrantType::AuthorizationCode) || !has(GrantType::RefreshToken),
+        at,
+        "refresh tokens come with authorization codes only: add authorization_code",
+    )?;
+    if !client.is_public() {
+        return Ok(());
+    }
+    ensure(
+        !has(GrantType::ClientCredentials),
+        at,
+        "a client that proves to nobody who it is cannot act for itself: leave client_credentials out",
+    )?;
+    ensure(
+        !has(GrantType::RefreshToken) || client.constraint() != Constraint::Free,
+        at,
+        "a public client has refresh tokens only if they are bound: set dpop_bound_access_tokens (RFC 9700 section 2.2.2)",
+    )
+}
+
+/// Scopes fit the environment and the profile.
+fn check_scope(client: &Registration, environment: Environment) -> Result<(), Refusal> {
+    let at = "/scope";
+    let wanted = client.scope;
+    ensure(!wanted.is_empty() || client.grant_types.is_empty(), at, "name the scopes that it may ask for")?;
+    let beyond = wanted.without(environment.ceiling());
+    ensure(beyond.is_empty(), at, &format!("not in this environment: {beyond}"))?;
+    ensure(!wanted.has_admin() || client.is_fapi(), at, "admin scopes are for clients of the profile fapi2")?;
+    let asks = !wanted.and(Scopes::of(&[Scope::TokensIntrospect])).is_empty();
+    ensure(
+        !asks || client.token_endpoint_auth_method.has_key(),
+        at,
+        "tokens:introspect needs private_key_jwt or mutual TLS",
+    )
+}
+
+/// One way to bind tokens, and what FAPI 2.0 asks for.
+fn check_binding(client: &Registration) -> Result<(), Refusal> {
+    let both = client.dpop_bound_access_tokens && client.tls_client_certificate_bound_access_tokens;
+    ensure(
+        !both,
+        "/tls_client_certificate_bound_access_tokens",
+        "bind tokens to a DPoP key or to a certificate, not to both",
+    )?;
+    if !client.is_fapi() {
+        return Ok(());
+    }
+    ensure(
+        client.constraint() != Constraint::Free,
+        "/dpop_bound_access_tokens",
+        "FAPI 2.0 binds tokens: set dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens",
+    )?;
+    ensure(
+        client.require_pushed_authorization_requests || !client.may_use(GrantType::AuthorizationCode),
+        "/require_pushed_authorization_requests",
+        "FAPI 2.0 pushes authorization requests: set it to true",
+    )
+}
+
+/// Where people may be sent.
+fn check_redirects(client: &Registration, environment: Environment) -> Result<(), Refusal> {
+    let at = "/redirect_uris";
+    let sends_people = client.may_use(GrantType::AuthorizationCode);
+    let uris = &client.redirect_uris;
+    ensure(!uris.is_empty() || !sends_people, at, "authorization_code needs at least one redirect URI")?;
+    ensure(uris.is_empty() || sends_people, at, "redirect URIs are for authorization_code only")?;
+    ensure(uris.len() <= limits::REDIRECT_URIS, at, "there are too many redirect URIs: 20 at most")?;
+    for (index, uri) in uris.iter().enumerate() {
+        let pointer = format!("{at}/{index}");
+        let is_local_fine = client.is_public() || environment == Environment::Sandbox;
+        redirect::check(uri, client.is_public(), is_local_fine)
+            .map_err(|wrong| refuse(pointer.clone(), wrong.to_string()))?;
+        let is_first = uris.iter().position(|other| other == uri) == Some(index);
+        ensure(is_first, &pointer, "this redirect URI stands there twice")?;
+    }
+    Ok(())
+}
+
+/// A resource server proves with a key who it is.
+fn check_resource(client: &Registration) -> Result<(), Refusal> {
+    let Some(resource) = &client.resource else { return Ok(()) };
+    let fits = Uri::parse(resource).is_ok_and(|uri| {
+        uri.is("https") && uri.authority.is_some() && uri.fragment.is_none() && uri.query.is_none()
+    });
+    ensure(fits, "/resource", "a resource is an https URL without query and fragment (RFC 8707 section 2)")?;
+    ensure(
+        client.token_endpoint_auth_method.has_key(),
+        "/token_endpoint_auth_method",
+        "a resource server needs private_key_jwt or mutual TLS to ask about tokens",
+    )
+}
+
+#[cfg(test)]
+mod tests;
