@@ -117,7 +117,7 @@ pub struct Acted {
 
 /// Where a stored answer belongs.
 pub(crate) fn answer_binding(claim: &IdempotencyClaim) -> Binding {
-    Binding::new("idempotent-answer", &[claim.api_key.as_bytes(), claim.key.as_bytes()])
+    Binding::new("idempotent-answer", &[&claim.caller, claim.key.as_bytes()])
 }
 
 /// Encrypts an answer for keeping.

@@ -90,6 +90,8 @@ impl Fault {
             CommitError::Fault(fault) => Self::Store(fault),
             CommitError::LeaseLost => Self::LeaseLost("the job's lease"),
             CommitError::ClaimLost => Self::LeaseLost("the idempotency claim"),
+            CommitError::Spent => Self::LeaseLost("something that is good once"),
+            CommitError::Outdated => Self::LeaseLost("a row that was to be changed"),
             CommitError::Conflict => Self::LeaseLost("a row that was to be new"),
         }
     }

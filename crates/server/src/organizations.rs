@@ -157,6 +157,12 @@ pub async fn create_api_key(
         label: wish.label,
         created_at: app.now(),
         expires_at: app.now().plus_s(wish.lifetime_s),
+        networks: Vec::new(),
+        replaces: None,
+        used: None,
+        warned_days: None,
+        created_by: None,
+        version: 1,
     };
     let batch = Batch { rows: vec![Row::Person(person), Row::ApiKey(row.clone())], ..Batch::default() };
     app.store.commit(batch).await.map_err(Fault::of_commit)?;

@@ -1,23 +1,42 @@
 //! A transaction as data: what must still be true, what to append, which rows and jobs go with it.
 
-use countersign_core::{access::Tenant, digest::Digest, id::EnvelopeId};
+use std::collections::BTreeSet;
+
+use countersign_core::{
+    access::Tenant,
+    digest::Digest,
+    id::{EnvelopeId, SecurityEventId},
+    scope::Scopes,
+};
 use thiserror::Error;
 
 use crate::{
+    access_rows::{
+        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
+        PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
+    },
     fault::Fault,
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, FinishedIdempotency, JobRow, KeyRow,
-        LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow, SessionRow,
+        LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow, SessionRow, security_stream,
     },
 };
 
 /// One transaction. Everything in it becomes durable together, or nothing does.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
+    /// What is good once, and is used up by this batch: refused if any of it was used up before, whenever that ends.
+    pub spends: Vec<Spend>,
+    /// Changes of rows that exist, in order; refused if one of these changed meanwhile.
+    pub changes: Vec<Change>,
     /// Events to append to one stream.
     pub append: Option<Append>,
+    /// Security events to append to a tenant's stream.
+    pub chains: Option<Chain>,
     /// Rows to insert or replace.
     pub rows: Vec<Row>,
+    /// Security events that wait for their place from now on, in order. One whose id waits already is a contradiction.
+    pub security: Vec<SecurityRow>,
     /// Jobs to add. A job whose id exists is left alone.
     pub jobs: Vec<NewJob>,
     /// The leased job that this batch finishes: removed, and refused if the lease was lost.
@@ -39,6 +58,19 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// The projection after them.
     pub projection: EnvelopeRow,
+}
+
+/// Security events that get their place in a tenant's stream, which has no projection.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Whose.
+    pub tenant: Tenant,
+    /// Position that the first event must get; anything else is a conflict.
+    pub expected_seq: u64,
+    /// The events in order.
+    pub events: Vec<NewEvent>,
+    /// Those that waited for it: removed, and a conflict if one of them waits no longer.
+    pub taken: Vec<SecurityEventId>,
 }
 
 /// An event as it is stored.
@@ -78,12 +110,32 @@ pub enum Row {
     Mailbox(MailboxRow),
     /// A new server key.
     Key(KeyRow),
+    /// A new client.
+    Client(ClientRow),
+    /// A new grant.
+    Grant(GrantRow),
+    /// A new access token.
+    AccessToken(AccessTokenRow),
+    /// A new authorization code.
+    AuthorizationCode(AuthorizationCodeRow),
+    /// A new authorization request.
+    PushedRequest(PushedRequestRow),
+    /// A new user. One with the same lookup makes the batch a conflict.
+    User(UserRow),
+    /// A new member. One of the same organization and user makes the batch a conflict.
+    Member(MemberRow),
+    /// A new authenticator. One with the same lookup makes the batch a conflict.
+    Authenticator(AuthenticatorRow),
+    /// A new session on the console.
+    SignIn(SignInRow),
+    /// A new one-time link.
+    Ticket(TicketRow),
 }
 
 /// A batch that became durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// Position of the stream's last event, 0 if the batch had none.
+    /// Position of the envelope's last event, 0 if the batch had none.
     pub last_seq: u64,
 }
 
@@ -99,6 +151,12 @@ pub enum CommitError {
     /// The idempotency claim was lost to a take-over.
     #[error("the idempotency claim was lost")]
     ClaimLost,
+    /// Something that is good once was used before: refuse whoever brought it.
+    #[error("something that is good once was used before")]
+    Spent,
+    /// A row is no longer as it was read: load it again and decide again.
+    #[error("a row was changed meanwhile")]
+    Outdated,
     /// Something broke; whether the batch became durable is unknown only for [`Fault::Unavailable`].
     #[error(transparent)]
     Fault(#[from] Fault),
@@ -107,24 +165,25 @@ pub enum CommitError {
 impl Batch {
     /// Refuses a batch that contradicts itself, before any backend sees it.
     pub(crate) fn check(&self) -> Result<(), Fault> {
-        let Some(append) = &self.append else { return Ok(()) };
-        let contradiction = |text: &str| Err(Fault::Contradiction(format!("{}: {text}", append.envelope)));
-        if append.events.is_empty() || append.expected_seq == 0 {
-            return contradiction("an append has events, and positions begin at 1");
+        if let Some(append) = &self.append {
+            append.check().map_err(|text| Fault::Contradiction(format!("{}: {text}", append.envelope)))?;
         }
-        if append.projection.envelope != append.envelope {
-            return contradiction("the projection is of another envelope");
+        if let Some(chain) = &self.chains
+            && (chain.events.is_empty() || chain.expected_seq == 0)
+        {
+            return contradiction("a chain has events, and positions begin at 1");
         }
-        let count = u64::try_from(append.events.len()).unwrap_or(u64::MAX);
-        if append.expected_seq.checked_add(count - 1) != Some(append.projection.last_seq) {
-            return contradiction("the projection ends at another position than the events");
+        let spent: BTreeSet<_> = self.spends.iter().map(|spend| spend.hash).collect();
+        if spent.len() < self.spends.len() {
+            return contradiction("a batch spends the same thing twice");
         }
-        Ok(())
+        self.changes.iter().try_for_each(Change::check)?;
+        self.rows.iter().try_for_each(Row::check)
     }
 
     /// Whether workers or the sequencer have something to do after it.
     pub(crate) fn makes_work(&self) -> bool {
-        self.append.is_some() || !self.jobs.is_empty()
+        self.append.is_some() || self.chains.is_some() || !self.jobs.is_empty() || !self.security.is_empty()
     }
 
     /// What a caller gets once it is durable.
@@ -133,13 +192,40 @@ impl Batch {
     }
 }
 
+impl Append {
+    fn check(&self) -> Result<(), &'static str> {
+        if self.events.is_empty() || self.expected_seq == 0 {
+            return Err("an append has events, and positions begin at 1");
+        }
+        if self.projection.envelope != self.envelope {
+            return Err("the projection is of another envelope");
+        }
+        if self.envelope == security_stream(&self.tenant) {
+            return Err("this is the name of the tenant's security stream");
+        }
+        let count = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        if self.expected_seq.checked_add(count - 1) != Some(self.projection.last_seq) {
+            return Err("the projection ends at another position than the events");
+        }
+        Ok(())
+    }
+}
+
 impl Row {
-    /// What it means that a row with the same key exists; `None` where that row is left alone. A person with the same
-    /// lookup is a conflict, which the backends find out themselves.
+    fn check(&self) -> Result<(), Fault> {
+        match self {
+            Self::Client(row) => check_client(row),
+            Self::ApiKey(row) => check_api_key(row),
+            _ => Ok(()),
+        }
+    }
+
+    /// What it means that a row with the same key exists; `None` where that row is left alone. A person, a user or an
+    /// authenticator with the same lookup is a conflict, which the backends find out themselves.
     pub(crate) fn refusal(&self) -> Option<CommitError> {
         let what = match self {
             Self::Opening(_) | Self::Mailbox(_) => return None,
-            Self::Key(_) => return Some(CommitError::Conflict),
+            Self::Key(_) | Self::Member(_) => return Some(CommitError::Conflict),
             Self::Organization(row) => row.organization.to_string(),
             Self::Person(row) => row.person.to_string(),
             Self::Document(row) => row.document.to_string(),
@@ -148,7 +234,76 @@ impl Row {
             Self::Session(row) => row.session.to_string(),
             Self::Code(row) => row.code.to_string(),
             Self::Artifact(row) => format!("the artifact {}", row.blob),
+            Self::Client(row) => row.client.to_string(),
+            Self::Grant(row) => row.grant.to_string(),
+            Self::AccessToken(row) => format!("a token of {}", row.grant),
+            Self::AuthorizationCode(row) => format!("a code of {}", row.grant),
+            Self::PushedRequest(row) => format!("a request of {}", row.client),
+            Self::User(row) => row.user.to_string(),
+            Self::Authenticator(row) => row.authenticator.to_string(),
+            Self::SignIn(row) => row.sign_in.to_string(),
+            Self::Ticket(row) => row.ticket.to_string(),
         };
         Some(Fault::Contradiction(format!("{what} exists")).into())
     }
+}
+
+impl Change {
+    fn check(&self) -> Result<(), Fault> {
+        match self {
+            Self::Client(row) => check_client(row)?,
+            Self::ApiKey(row) => check_api_key(row)?,
+            _ => {}
+        }
+        if self.version() == Some(0) {
+            return contradiction("a change makes a version of 1 or more");
+        }
+        Ok(())
+    }
+
+    /// The version that it makes; `None` where it is of no row with one.
+    fn version(&self) -> Option<u64> {
+        match self {
+            Self::Client(row) => Some(row.version),
+            Self::Grant(row) => Some(row.version),
+            Self::AuthorizationCode(row) => Some(row.version),
+            Self::PushedRequest(row) => Some(row.version),
+            Self::User(row) => Some(row.version),
+            Self::Member(row) => Some(row.version),
+            Self::Authenticator(row) => Some(row.version),
+            Self::SignIn(row) => Some(row.version),
+            Self::Ticket(row) => Some(row.version),
+            Self::ApiKey(row) => Some(row.version),
+            Self::EndTokens { .. } | Self::EndToken(_) => None,
+        }
+    }
+}
+
+/// What it means that a security event waits already.
+pub(crate) fn waits_already(event: SecurityEventId) -> CommitError {
+    Fault::Contradiction(format!("{event} waits already")).into()
+}
+
+fn contradiction<T>(text: &str) -> Result<T, Fault> {
+    Err(Fault::Contradiction(text.to_owned()))
+}
+
+// The databases refuse these two as well, whoever writes.
+fn check_client(row: &ClientRow) -> Result<(), Fault> {
+    check_scopes(row.is_fapi, row.scopes)
+}
+
+fn check_api_key(row: &ApiKeyRow) -> Result<(), Fault> {
+    let is_one_word = |network: &String| !network.is_empty() && !network.contains(char::is_whitespace);
+    if !row.networks.iter().all(is_one_word) {
+        return contradiction("a network is a word");
+    }
+    check_scopes(false, row.scopes)
+}
+
+fn check_scopes(is_fapi: bool, scopes: Scopes) -> Result<(), Fault> {
+    if scopes.has_admin() && !is_fapi {
+        return contradiction("admin scopes are for clients of the FAPI 2.0 profile alone");
+    }
+    Ok(())
 }

@@ -1,12 +1,14 @@
 //! Reads the columns of a row into values. The backends give the cells, the mapping is the same for both: a cell
 //! that cannot be read is a [`Fault::CorruptRow`] that names table, column and row, never the value.
 
+use std::ops::Range;
+
 use countersign_core::{
     access::{Environment, Tenant},
     digest::Digest,
     id::{
-        ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
-        PersonId, RecipientId, SessionId,
+        CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId, PersonId,
+        RecipientId, SessionId,
     },
     scope::Scopes,
     secret::HashedToken,
@@ -16,14 +18,14 @@ use countersign_core::{
 use crate::{
     fault::Fault,
     rows::{
-        ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, IdempotencyClaim, IdempotencyState,
-        JobRow, KeyRow, LeafRow, LinkRow, MailboxRow, OpeningRow, OrganizationRow, PersonRow, SessionRow,
-        StoredAnswer, StoredEvent, Work,
+        ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, IdempotencyClaim, IdempotencyState, JobRow, KeyRow,
+        LeafRow, LinkRow, MailboxRow, OpeningRow, OrganizationRow, PersonRow, SessionRow, StoredAnswer,
+        StoredEvent, Work,
     },
 };
 
 /// The cells of one row of a named table. The first column of every query is the row's key.
-pub(crate) trait Cells {
+pub(crate) trait Cells: Sized {
     /// The table that the row is of.
     fn table(&self) -> &'static str;
 
@@ -38,6 +40,12 @@ pub(crate) trait Cells {
 
     /// A column of text, or why it is none.
     fn text_or_null(&self, column: &'static str) -> Result<Option<String>, String>;
+
+    /// A column of truth values, or why it is none.
+    fn flag_or_null(&self, column: &'static str) -> Result<Option<bool>, String>;
+
+    /// The part of a joined row that is of `table`, found by [`part_of`]: columns of several tables are called alike.
+    fn part(&self, table: &'static str) -> Self;
 
     /// The fault for a cell that cannot be read.
     fn corrupt(&self, column: &'static str, reason: impl Into<String>) -> Fault {
@@ -63,6 +71,21 @@ pub(crate) trait Cells {
         self.present(column, self.text_or_null(column))
     }
 
+    /// Text, or NULL.
+    fn optional_text(&self, column: &'static str) -> Result<Option<String>, Fault> {
+        self.text_or_null(column).map_err(|reason| self.corrupt(column, reason))
+    }
+
+    /// Bytes, or NULL.
+    fn optional_bytes(&self, column: &'static str) -> Result<Option<Vec<u8>>, Fault> {
+        self.bytes_or_null(column).map_err(|reason| self.corrupt(column, reason))
+    }
+
+    /// A truth value.
+    fn flag(&self, column: &'static str) -> Result<bool, Fault> {
+        self.present(column, self.flag_or_null(column))
+    }
+
     /// Exactly `N` bytes.
     fn fixed<const N: usize>(&self, column: &'static str) -> Result<[u8; N], Fault> {
         self.optional_fixed(column)?.ok_or_else(|| self.corrupt(column, "it is NULL"))
@@ -70,8 +93,7 @@ pub(crate) trait Cells {
 
     /// Exactly `N` bytes, or NULL.
     fn optional_fixed<const N: usize>(&self, column: &'static str) -> Result<Option<[u8; N]>, Fault> {
-        let cell = self.bytes_or_null(column).map_err(|reason| self.corrupt(column, reason))?;
-        let Some(bytes) = cell else { return Ok(None) };
+        let Some(bytes) = self.optional_bytes(column)? else { return Ok(None) };
         let fixed = bytes.try_into().map_err(|wrong: Vec<u8>| {
             self.corrupt(column, format!("it has {} bytes instead of {N}", wrong.len()))
         })?;
@@ -189,20 +211,6 @@ pub(crate) fn document(cells: &impl Cells) -> Result<DocumentRow, Fault> {
     })
 }
 
-/// An API key.
-pub(crate) fn api_key(cells: &impl Cells) -> Result<ApiKeyRow, Fault> {
-    Ok(ApiKeyRow {
-        tenant: cells.tenant()?,
-        key: ApiKeyId::from_bytes(cells.fixed("api_key")?),
-        hash: HashedToken::from_bytes(cells.fixed("hash")?),
-        scopes: cells.scopes()?,
-        person: PersonId::from_bytes(cells.fixed("person")?),
-        label: cells.text("label")?,
-        created_at: cells.time("created_at")?,
-        expires_at: cells.time("expires_at")?,
-    })
-}
-
 /// A link.
 pub(crate) fn link(cells: &impl Cells) -> Result<LinkRow, Fault> {
     Ok(LinkRow {
@@ -317,7 +325,7 @@ pub(crate) fn stale_before(claim: &IdempotencyClaim) -> i64 {
 /// A stored answer, or `None` while there is none.
 fn answer(cells: &impl Cells) -> Result<Option<StoredAnswer>, Fault> {
     let Some(status) = cells.optional_number("status")? else { return Ok(None) };
-    let location = cells.text_or_null("location").map_err(|reason| cells.corrupt("location", reason))?;
+    let location = cells.optional_text("location")?;
     Ok(Some(StoredAnswer { status, location, sealed_body: cells.bytes("sealed_body")? }))
 }
 
@@ -339,4 +347,22 @@ pub(crate) fn signed(number: u64) -> Result<i64, Fault> {
 /// A limit as the databases take it.
 pub(crate) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Where the part of a table is among the columns of a joined row: after the column that is called like the table and a
+/// colon, up to the next of such columns.
+pub(crate) fn part_of<'name>(columns: impl Iterator<Item = &'name str>, table: &str) -> Range<usize> {
+    let (mut part, mut is_within) = (0..0, false);
+    for (at, column) in columns.enumerate() {
+        match column.strip_suffix(':') {
+            Some(_) if is_within => break,
+            Some(begins) => {
+                is_within = begins == table;
+                part = at + 1..at + 1;
+            }
+            None if is_within => part.end = at + 1,
+            None => {}
+        }
+    }
+    if is_within { part } else { 0..0 }
 }

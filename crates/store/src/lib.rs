@@ -1,6 +1,8 @@
 //! The store: one narrow trait at the height of use cases, a `Batch` that is the transaction as data, and three
 //! implementations that one conformance suite holds to the same behaviour.
 
+mod access;
+mod access_cells;
 pub mod access_rows;
 pub mod batch;
 pub mod blob;
@@ -24,6 +26,7 @@ use countersign_core::{
     time::Time,
 };
 
+pub use access::AccessStore;
 pub use batch::{Batch, CommitError, Committed};
 pub use fault::Fault;
 pub use memory::Memory;
@@ -36,20 +39,27 @@ use rows::{
 pub use sqlite::{Sqlite, Stats};
 
 /// What the application needs of a database. Reads need a [`Tenant`], but for the look-ups that give one, and for
-/// what belongs to the whole server (keys, jobs, the log).
+/// what belongs to the whole server (people, keys, jobs, the log).
 #[async_trait]
-pub trait Store: Send + Sync {
+pub trait Store: AccessStore {
     // Envelopes
 
     /// The events of an envelope with their openings and the keys of its persons; `None` if the tenant has no such
-    /// envelope.
+    /// envelope. The tenant's security stream is none.
     async fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault>;
 
-    /// The hash of the last event of an envelope: as long as it is the same, so is the whole stream.
+    /// The hash of the last event of an envelope, or of the tenant's security stream: as long as it is the same, so is
+    /// the whole stream.
     async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault>;
 
     /// Commits a batch, durably, as a whole or not at all. Of several things that are wrong with it, the first of these
-    /// is told: lease, claim, append, rows in their order. An append to an envelope of another tenant is a conflict.
+    /// is told: a contradiction within the batch, lease, claim, spends, changes in their order, append, chain, rows in
+    /// their order, security events. An append to an envelope of another tenant is a conflict.
+    ///
+    /// A change finds its row by id, by what never changes of it, and by the version before; it replaces all else. Never
+    /// change: ids, tenants, owners, when it was made; the hash of a token, a code, a handle or a key; an authenticator's
+    /// kind and lookup; purpose and secret of a ticket; the person of a client or a key; by whom and instead of which a
+    /// key was made. The end of a token removes it.
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError>;
 
     /// A page of envelopes, newest first.
@@ -131,8 +141,11 @@ pub trait Store: Send + Sync {
     // Jobs
 
     /// Leases up to `limit` due jobs until `now + lease_ms`, oldest due first; each gets a new fencing token. A job whose
-    /// lease ended is due again. It also sweeps what ended by `now`: idempotency keys, and sessions and codes a day after
-    /// their end, so that tables do not grow for ever; a bounded number each time.
+    /// lease ended is due again. It also sweeps what ended by `now`, so that tables do not grow for ever; a bounded number
+    /// of rows each time. Idempotency keys and what was spent go at their end; sessions, codes, access tokens,
+    /// authorization codes and requests, tickets and the console's sessions a day after it; grants after 30 days, with the
+    /// tokens that are left of them. A session that somebody ended takes along what was granted in it: before it goes, its
+    /// grants end.
     async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault>;
 
     /// Puts a leased job back; `Ok(false)` if the lease was lost.

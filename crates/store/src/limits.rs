@@ -2,13 +2,21 @@
 
 use countersign_core::time::Time;
 
-/// Sessions and codes stay this long after their end, so that a late visitor is told that they ended.
+/// Sessions, codes, tokens and tickets stay this long after their end, so that a late visitor is told that they ended.
 const KEPT_AFTER_END_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// Grants stay this long after their end, so that a reused token is still known as one of theirs.
+const GRANT_KEPT_AFTER_END_MS: i64 = 30 * KEPT_AFTER_END_MS;
 
 /// Most rows of each kind that one call of `claim_jobs` sweeps.
 pub(crate) const SWEPT_ROWS: usize = 1_000;
 
-/// Sessions and codes that ended before this moment are swept.
+/// Sessions, codes, tokens and tickets that ended by this moment are swept.
 pub(crate) fn swept_before(now: Time) -> Time {
     now.plus_ms(-KEPT_AFTER_END_MS)
+}
+
+/// Grants that ended by this moment are swept.
+pub(crate) fn grants_swept_before(now: Time) -> Time {
+    now.plus_ms(-GRANT_KEPT_AFTER_END_MS)
 }

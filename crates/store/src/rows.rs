@@ -5,7 +5,7 @@ use countersign_core::{
     digest::Digest,
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
-        PersonId, RecipientId, SessionId,
+        PersonId, RecipientId, SessionId, UserId,
     },
     scope::Scopes,
     secret::HashedToken,
@@ -26,6 +26,11 @@ pub struct StoredEvent {
     pub leaf_id: [u8; 16],
     /// Index in the log, once sequenced.
     pub log_index: Option<u64>,
+}
+
+/// The name of a tenant's security stream among the streams of that tenant. Ids are random, so that no envelope has it.
+pub fn security_stream(tenant: &Tenant) -> EnvelopeId {
+    EnvelopeId::from_bytes(*tenant.organization().as_bytes())
 }
 
 /// All of an envelope that a use case needs.
@@ -161,6 +166,18 @@ pub struct ApiKeyRow {
     pub created_at: Time,
     /// When it ends.
     pub expires_at: Time,
+    /// From which networks it is taken, in CIDR notation (RFC 4632 §3.1); from everywhere if there is none.
+    pub networks: Vec<String>,
+    /// The key that it takes over from.
+    pub replaces: Option<ApiKeyId>,
+    /// The last use: when, and from where, encrypted under the key's person. Changes leave it as it is.
+    pub used: Option<(Time, Vec<u8>)>,
+    /// The smallest number of days before its end of which somebody was warned.
+    pub warned_days: Option<u32>,
+    /// Who made it on the console or through a client; nobody for one that was made on the command line.
+    pub created_by: Option<UserId>,
+    /// Counts the changes from 1.
+    pub version: u64,
 }
 
 /// A signing link.
@@ -373,8 +390,8 @@ pub struct PutBack {
 pub struct IdempotencyClaim {
     /// Whose.
     pub tenant: Tenant,
-    /// By which API key.
-    pub api_key: ApiKeyId,
+    /// The bytes of the caller's id: an API key, a client or a user.
+    pub caller: [u8; 16],
     /// The header's value.
     pub key: String,
     /// SHA-256 of method, path and body.

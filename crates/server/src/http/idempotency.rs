@@ -114,7 +114,7 @@ pub async fn claim(
     };
     let claim = IdempotencyClaim {
         tenant: *principal.tenant(),
-        api_key: *api_key,
+        caller: *api_key.as_bytes(),
         key,
         fingerprint,
         claim: app.draw(),

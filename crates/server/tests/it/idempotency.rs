@@ -162,7 +162,7 @@ async fn while_the_first_request_is_in_work_the_second_is_told_so() {
     let row = test.app.store.api_key(&token_hash(&key)).await.unwrap().unwrap();
     let claim = IdempotencyClaim {
         tenant: key.tenant,
-        api_key: row.key,
+        caller: *row.key.as_bytes(),
         key: "k".to_owned(),
         fingerprint: countersign_core::digest::Digest::of_parts(&[b"POST ", b"/v1/envelopes", b"\n", &bytes]),
         claim: [7; 16],

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Pa
 use countersign_core::{
     access::Environment,
     digest::Digest,
-    id::{ApiKeyId, PersonId},
+    id::PersonId,
     limits,
     scope::Scopes,
     secret::Personal,
@@ -382,7 +382,7 @@ async fn an_inspection_whose_caller_went_away_keeps_its_place_until_it_ends() {
     };
     let claim = IdempotencyClaim {
         tenant: key.tenant,
-        api_key: ApiKeyId::new(app.now(), app.draw()),
+        caller: app.draw(),
         key: "one".to_owned(),
         fingerprint: Digest::of(b""),
         claim: app.draw(),

@@ -1,6 +1,8 @@
 //! The model: a mutex around plain maps, every batch tried on a copy. It is what the other stores are compared
 //! with, so it is simple rather than fast.
 
+mod access;
+mod access_state;
 mod state;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,8 +64,7 @@ impl Store for Memory {
     }
 
     async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault> {
-        let stream = self.state().load(tenant, envelope);
-        Ok(stream.and_then(|stream| stream.events.last().map(|event| event.hash)))
+        Ok(self.state().events_of(tenant, envelope).last().map(|event| event.hash))
     }
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
@@ -158,6 +159,7 @@ impl Store for Memory {
             return Ok(false);
         };
         row.expires_at = now;
+        row.version += 1;
         Ok(true)
     }
 
@@ -251,7 +253,7 @@ impl Store for Memory {
     }
 
     async fn next_leaves(&self, limit: usize) -> Result<Vec<LeafRow>, Fault> {
-        Ok(self.state().unsequenced.iter().take(limit).cloned().collect())
+        Ok(self.state().unsequenced.iter().take(limit).map(|(_, leaf)| leaf.clone()).collect())
     }
 
     async fn publish_checkpoint(

@@ -9,15 +9,17 @@ use countersign_core::{
     time::Time,
 };
 
+use super::access_state::{Access, replace};
 use crate::{
-    batch::{Append, Batch, CommitError, Committed, NewEvent, Row},
+    access_rows::Change,
+    batch::{Append, Batch, Chain, CommitError, Committed, NewEvent, Row},
     cells::not_waiting,
     fault::Fault,
     limits::{SWEPT_ROWS, swept_before},
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, IdempotencyClaim, IdempotencyState,
         JobRow, KeyRow, LeafRow, LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow,
-        SessionRow, StoredAnswer, StoredEvent, Stream, TileRow,
+        SessionRow, StoredAnswer, StoredEvent, Stream, TileRow, security_stream,
     },
 };
 
@@ -47,10 +49,10 @@ struct HeldClaim {
     answer: Option<StoredAnswer>,
 }
 
-type ClaimPlace = (Tenant, ApiKeyId, String);
+type ClaimPlace = (Tenant, [u8; 16], String);
 
 fn place(claim: &IdempotencyClaim) -> ClaimPlace {
-    (claim.tenant, claim.api_key, claim.key.clone())
+    (claim.tenant, claim.caller, claim.key.clone())
 }
 
 /// Everything that is stored.
@@ -68,24 +70,20 @@ pub(super) struct State {
     pub(super) mails: BTreeMap<u64, MailboxRow>,
     pub(super) keys: BTreeMap<String, KeyRow>,
     pub(super) envelopes: BTreeMap<EnvelopeId, (Tenant, EnvelopeRow)>,
-    events: BTreeMap<(EnvelopeId, u64), NewEvent>,
-    pub(super) unsequenced: Vec<LeafRow>,
-    leaves: BTreeMap<u64, (EnvelopeId, u64)>,
+    events: BTreeMap<(Tenant, EnvelopeId, u64), NewEvent>,
+    pub(super) unsequenced: Vec<(Tenant, LeafRow)>,
+    leaves: BTreeMap<u64, (Tenant, EnvelopeId, u64)>,
     pub(super) tiles: BTreeMap<(u8, u64), Vec<u8>>,
     pub(super) checkpoints: Vec<(u64, String)>,
     claims: BTreeMap<ClaimPlace, HeldClaim>,
     pub(super) jobs: BTreeMap<JobId, HeldJob>,
+    pub(super) access: Access,
 }
 
 impl State {
     pub(super) fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Option<Stream> {
         self.envelopes.get(&envelope).filter(|(owner, _)| owner == tenant)?;
-        let events = self
-            .events
-            .iter()
-            .filter(|((id, _), _)| *id == envelope)
-            .map(|((_, seq), event)| self.stored(envelope, *seq, event))
-            .collect();
+        let events = self.events_of(tenant, envelope);
         let openings: Vec<_> = self
             .openings
             .values()
@@ -103,10 +101,20 @@ impl State {
         Some(Stream { events, openings, persons })
     }
 
-    fn stored(&self, envelope: EnvelopeId, seq: u64, event: &NewEvent) -> StoredEvent {
-        let log_index =
-            self.leaves.iter().find(|(_, leaf)| **leaf == (envelope, seq)).map(|(index, _)| *index);
-        StoredEvent { seq, bytes: event.bytes.clone(), hash: event.hash, leaf_id: event.leaf_id, log_index }
+    /// The events of any stream.
+    pub(super) fn events_of(&self, tenant: &Tenant, stream: EnvelopeId) -> Vec<StoredEvent> {
+        let range = (*tenant, stream, 0)..=(*tenant, stream, u64::MAX);
+        let stored = |(place, event): (&(Tenant, EnvelopeId, u64), &NewEvent)| {
+            let leaf = self.leaves.iter().find(|(_, leaf)| *leaf == place);
+            StoredEvent {
+                seq: place.2,
+                bytes: event.bytes.clone(),
+                hash: event.hash,
+                leaf_id: event.leaf_id,
+                log_index: leaf.map(|(index, _)| *index),
+            }
+        };
+        self.events.range(range).map(stored).collect()
     }
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Committed, CommitError> {
@@ -126,12 +134,20 @@ impl State {
                 .ok_or(CommitError::ClaimLost)?;
             held.answer = Some(finished.answer);
         }
+        self.access.spend(&batch.spends)?;
+        for change in batch.changes {
+            self.change(change)?;
+        }
         if let Some(append) = batch.append {
             self.append(append)?;
+        }
+        if let Some(chain) = batch.chains {
+            self.chain(chain)?;
         }
         for row in batch.rows {
             self.insert(row)?;
         }
+        self.access.receive(batch.security)?;
         for new in batch.jobs {
             let due_at = new.due_at;
             let held = HeldJob { due_at, leased: false, attempt_count: 0, fence: 0, new };
@@ -148,23 +164,47 @@ impl State {
         if owner != append.tenant || last_seq + 1 != append.expected_seq {
             return Err(CommitError::Conflict);
         }
-        for (seq, event) in (append.expected_seq..).zip(append.events) {
-            self.unsequenced.push(LeafRow {
-                envelope: append.envelope,
-                seq,
-                hash: event.hash,
-                leaf_id: event.leaf_id,
-            });
-            self.events.insert((append.envelope, seq), event);
-        }
+        self.add_events(append.tenant, append.envelope, append.expected_seq, append.events);
         self.envelopes.insert(append.envelope, (append.tenant, append.projection));
         Ok(())
+    }
+
+    fn chain(&mut self, chain: Chain) -> Result<(), CommitError> {
+        let stream = security_stream(&chain.tenant);
+        let last_seq = self.events_of(&chain.tenant, stream).last().map_or(0, |event| event.seq);
+        if last_seq + 1 != chain.expected_seq {
+            return Err(CommitError::Conflict);
+        }
+        self.add_events(chain.tenant, stream, chain.expected_seq, chain.events);
+        self.access.take(&chain.tenant, &chain.taken)
+    }
+
+    fn add_events(&mut self, tenant: Tenant, envelope: EnvelopeId, from_seq: u64, events: Vec<NewEvent>) {
+        for (seq, event) in (from_seq..).zip(events) {
+            let leaf = LeafRow { envelope, seq, hash: event.hash, leaf_id: event.leaf_id };
+            self.unsequenced.push((tenant, leaf));
+            self.events.insert((tenant, envelope, seq), event);
+        }
+    }
+
+    fn change(&mut self, change: Change) -> Result<(), CommitError> {
+        match change {
+            Change::ApiKey(mut row) => {
+                let old = self.api_keys.get_mut(&row.key);
+                row.used = old.as_ref().and_then(|old| old.used.clone());
+                replace(old, row)
+            }
+            other => self.access.change(other),
+        }
     }
 
     fn insert(&mut self, row: Row) -> Result<(), CommitError> {
         if let Row::Person(new) = &row
             && self.persons.values().any(|old| old.tenant == new.tenant && old.lookup == new.lookup)
         {
+            return Err(CommitError::Conflict);
+        }
+        if self.access.has_lookup(&row) {
             return Err(CommitError::Conflict);
         }
         if let Row::Link(new) = &row {
@@ -190,6 +230,7 @@ impl State {
                 self.mails.insert(position, row);
             }
             Row::Key(row) => drop(self.keys.insert(row.name.clone(), row)),
+            other => self.access.insert(other),
         }
         Ok(())
     }
@@ -210,6 +251,7 @@ impl State {
             Row::Artifact(row) => self.artifacts.contains_key(&(row.envelope, row.document)),
             Row::Mailbox(row) => self.mails.values().any(|old| old.mail == row.mail),
             Row::Key(row) => self.keys.contains_key(&row.name),
+            other => self.access.has(other),
         }
     }
 
@@ -272,6 +314,7 @@ impl State {
         sweep(&mut self.sessions, ended, |row| row.expires_at);
         sweep(&mut self.codes, ended, |row| row.expires_at);
         sweep(&mut self.claims, now, |held| held.expires_at);
+        self.access.sweep(now);
     }
 
     pub(super) fn publish_checkpoint(
@@ -286,10 +329,9 @@ impl State {
             return Err(Fault::Contradiction(format!("the log has {size} leaves, not {from_index}")));
         }
         for (index, leaf) in (from_index..).zip(leaves) {
-            let waiting =
-                self.unsequenced.iter().position(|row| row == leaf).ok_or_else(|| not_waiting(leaf))?;
-            self.unsequenced.remove(waiting);
-            self.leaves.insert(index, (leaf.envelope, leaf.seq));
+            let waiting = self.unsequenced.iter().position(|(_, row)| row == leaf);
+            let (tenant, leaf) = self.unsequenced.remove(waiting.ok_or_else(|| not_waiting(leaf))?);
+            self.leaves.insert(index, (tenant, leaf.envelope, leaf.seq));
         }
         for tile in tiles {
             let widest = self.tiles.entry((tile.level, tile.index)).or_default();
@@ -304,7 +346,7 @@ impl State {
 }
 
 // Removes what ended first, a bounded number.
-fn sweep<K: Ord + Clone, V>(rows: &mut BTreeMap<K, V>, until: Time, end: impl Fn(&V) -> Time) {
+pub(super) fn sweep<K: Ord + Clone, V>(rows: &mut BTreeMap<K, V>, until: Time, end: impl Fn(&V) -> Time) {
     let mut ended: Vec<_> = rows.iter().map(|(key, row)| (end(row), key.clone())).collect();
     ended.retain(|(at, _)| *at <= until);
     ended.sort();

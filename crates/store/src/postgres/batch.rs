@@ -1,14 +1,16 @@
 //! What batches write, as calls: events, openings and jobs of many batches in one statement each, rarer rows one by
 //! one. No call fails for a row that exists; it changes fewer rows than it should.
 
-use countersign_core::{access::Tenant, time::Time};
+use countersign_core::{access::Tenant, id::SecurityEventId, time::Time};
 
 use super::{
+    access_batch,
     connection::{Call, Parameter, call},
     sql,
 };
 use crate::{
-    batch::{Append, Batch, CommitError, Row},
+    access_cells::networks_column,
+    batch::{Append, Batch, CommitError, Row, waits_already},
     cells::{signed, work_text},
     fault::Fault,
     rows::{NewJob, OpeningRow},
@@ -26,19 +28,43 @@ pub(super) struct Step<'batch> {
 pub(super) enum Unmet<'batch> {
     Lease,
     Claim,
+    Spent,
+    Change,
     Append,
     Row(&'batch Row),
+    Security(SecurityEventId),
 }
 
 impl Unmet<'_> {
-    /// The answer for the batch. For a person, `lookup_exists` tells the two reasons apart.
+    /// The answer for the batch. For what has a lookup, `lookup_exists` tells the two reasons apart.
     pub(super) fn refusal(self, lookup_exists: bool) -> CommitError {
         match self {
             Self::Lease => CommitError::LeaseLost,
             Self::Claim => CommitError::ClaimLost,
+            Self::Spent => CommitError::Spent,
+            Self::Change => CommitError::Outdated,
             Self::Append => CommitError::Conflict,
-            Self::Row(Row::Person(_)) if lookup_exists => CommitError::Conflict,
+            Self::Row(_) if lookup_exists => CommitError::Conflict,
             Self::Row(row) => row.refusal().unwrap_or(CommitError::Conflict),
+            Self::Security(event) => waits_already(event),
+        }
+    }
+}
+
+impl Unmet<'_> {
+    /// Asks whether somebody else has the lookup of a row that was not added.
+    pub(super) fn same_lookup(self) -> Option<Call> {
+        let Self::Row(row) = self else { return None };
+        match row {
+            Row::Person(row) => {
+                let (organization, environment) = tenant(&row.tenant);
+                Some(call!(sql::PERSONS_BY_LOOKUP, organization, environment, vec![row.lookup.0.to_vec()]))
+            }
+            Row::User(row) => Some(call!(sql::USER_BY_LOOKUP, row.lookup.0.to_vec())),
+            Row::Authenticator(row) => {
+                row.lookup.map(|lookup| call!(sql::AUTHENTICATOR_BY_LOOKUP, lookup.0.to_vec()))
+            }
+            _ => None,
         }
     }
 }
@@ -48,7 +74,8 @@ pub(super) fn tenant(tenant: &Tenant) -> (Vec<u8>, &'static str) {
     (tenant.organization().as_bytes().to_vec(), tenant.environment().text())
 }
 
-/// The calls of a group of batches, in the order in which one batch alone would be refused.
+/// The calls of a group of batches. Those of one batch alone are in the order in which it is refused; among several,
+/// rows of the same kind go out together.
 pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>, Fault> {
     let mut steps = Vec::new();
     for batch in group {
@@ -63,7 +90,7 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
                 sql::ANSWER,
                 organization,
                 environment,
-                claim.api_key.as_bytes().to_vec(),
+                claim.caller.to_vec(),
                 claim.key.clone(),
                 claim.claim.to_vec(),
                 i64::from(answer.status),
@@ -73,8 +100,19 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
             steps.push(Step { call, must: Some((1, Unmet::Claim)) });
         }
     }
+    access_batch::spends(group, &mut steps);
+    for batch in group {
+        access_batch::changes(&batch.changes, &mut steps)?;
+    }
     appends(group, &mut steps)?;
+    for chain in group.iter().filter_map(|batch| batch.chains.as_ref()) {
+        access_batch::chain(chain, &mut steps)?;
+    }
+    let is_alone = group.len() == 1;
     for row in group.iter().flat_map(|batch| &batch.rows) {
+        if !is_alone && matches!(row, Row::Grant(_) | Row::AccessToken(_)) {
+            continue;
+        }
         if let Row::Link(link) = row {
             let (organization, environment) = tenant(&link.tenant);
             let (envelope, recipient) =
@@ -87,7 +125,11 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
             steps.push(Step { call, must });
         }
     }
+    if !is_alone {
+        access_batch::pooled(group, &mut steps)?;
+    }
     openings(group, &mut steps);
+    access_batch::security(group, &mut steps);
     jobs(group, &mut steps)?;
     Ok(steps)
 }
@@ -262,7 +304,14 @@ fn insert(row: &Row) -> Result<Option<Call>, Fault> {
             row.person.as_bytes().to_vec(),
             row.label.clone(),
             row.created_at.unix_ms(),
-            row.expires_at.unix_ms()
+            row.expires_at.unix_ms(),
+            networks_column(&row.networks),
+            row.replaces.map(|key| key.as_bytes().to_vec()),
+            row.used.as_ref().map(|(at, _)| at.unix_ms()),
+            row.used.as_ref().map(|(_, origin)| origin.clone()),
+            row.warned_days.map(i64::from),
+            row.created_by.map(|user| user.as_bytes().to_vec()),
+            signed(row.version)?
         ),
         Row::Link(row) => call!(
             sql::ADD_LINK,
@@ -324,6 +373,16 @@ fn insert(row: &Row) -> Result<Option<Call>, Fault> {
             row.public.clone(),
             row.created_at.unix_ms()
         ),
+        Row::Client(row) => access_batch::add_client(row)?,
+        Row::Grant(row) => access_batch::add_grants(&[row])?,
+        Row::AccessToken(row) => access_batch::add_access_tokens(&[row])?,
+        Row::AuthorizationCode(row) => access_batch::add_authorization_code(row)?,
+        Row::PushedRequest(row) => access_batch::add_pushed_request(row)?,
+        Row::User(row) => access_batch::add_user(row)?,
+        Row::Member(row) => access_batch::add_member(row)?,
+        Row::Authenticator(row) => access_batch::add_authenticator(row)?,
+        Row::SignIn(row) => access_batch::add_sign_in(row)?,
+        Row::Ticket(row) => access_batch::add_ticket(row)?,
     };
     Ok(Some(call))
 }

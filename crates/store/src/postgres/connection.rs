@@ -1,18 +1,21 @@
 //! Connections, calls on them, and what PostgreSQL says as the rest of the store takes it.
 
-use std::{path::Path, time::Duration};
+use std::{ops::Range, path::Path, time::Duration};
 
 use deadpool_postgres::{
     ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use tokio_postgres::{
-    Config, Error, Row,
+    Column, Config, Error, Row,
     error::SqlState,
     types::{FromSql, ToSql},
 };
 
 use super::tls::{Tls, guarded};
-use crate::{cells::Cells, fault::Fault};
+use crate::{
+    cells::{Cells, part_of},
+    fault::Fault,
+};
 
 /// How long connecting, and waiting for a free connection, may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -167,15 +170,23 @@ pub(super) async fn repeat<T>(
     }
 }
 
-/// A row of a named table.
+/// A row of a named table, or a part of a joined one.
 pub(super) struct PostgresCells<'row> {
-    pub(super) table: &'static str,
-    pub(super) row: &'row Row,
+    table: &'static str,
+    row: &'row Row,
+    columns: Range<usize>,
 }
 
-impl PostgresCells<'_> {
-    fn cell<'row, T: FromSql<'row>>(&'row self, column: &'static str) -> Result<Option<T>, String> {
-        self.row.try_get(column).map_err(|error| text(&error))
+impl<'row> PostgresCells<'row> {
+    pub(super) fn new(table: &'static str, row: &'row Row) -> Self {
+        Self { table, row, columns: 0..row.len() }
+    }
+
+    fn cell<T: FromSql<'row>>(&self, column: &'static str) -> Result<Option<T>, String> {
+        let mut columns = self.row.columns().iter().enumerate();
+        let named = |(at, found): &(usize, &Column)| self.columns.contains(at) && found.name() == column;
+        let (at, _) = columns.find(named).ok_or("there is no such column")?;
+        self.row.try_get(at).map_err(|error| text(&error))
     }
 }
 
@@ -185,11 +196,12 @@ impl Cells for PostgresCells<'_> {
     }
 
     fn key(&self) -> String {
-        if let Ok(bytes) = self.row.try_get::<_, &[u8]>(0) {
+        let first = self.columns.start;
+        if let Ok(bytes) = self.row.try_get::<_, &[u8]>(first) {
             return hex::encode(bytes);
         }
-        let number = self.row.try_get::<_, i64>(0).map(|number| number.to_string());
-        number.or_else(|_| self.row.try_get(0)).unwrap_or_else(|_| "without a key".to_owned())
+        let number = self.row.try_get::<_, i64>(first).map(|number| number.to_string());
+        number.or_else(|_| self.row.try_get(first)).unwrap_or_else(|_| "without a key".to_owned())
     }
 
     fn bytes_or_null(&self, column: &'static str) -> Result<Option<Vec<u8>>, String> {
@@ -202,5 +214,13 @@ impl Cells for PostgresCells<'_> {
 
     fn text_or_null(&self, column: &'static str) -> Result<Option<String>, String> {
         self.cell(column)
+    }
+
+    fn flag_or_null(&self, column: &'static str) -> Result<Option<bool>, String> {
+        self.cell(column)
+    }
+
+    fn part(&self, table: &'static str) -> Self {
+        Self { table, row: self.row, columns: part_of(self.row.columns().iter().map(Column::name), table) }
     }
 }

@@ -1,5 +1,7 @@
 //! The store on PostgreSQL: group commit over two connections, a pool that reads, one connection that listens.
 
+mod access;
+mod access_batch;
 mod batch;
 mod connection;
 mod listen;
@@ -19,7 +21,7 @@ use countersign_core::{
     time::Time,
 };
 use deadpool_postgres::{ClientWrapper, Object, Pool, Transaction};
-use futures_util::future::try_join3;
+use futures_util::future::try_join_all;
 use tokio::{
     sync::{Mutex, oneshot},
     task::JoinSet,
@@ -27,15 +29,15 @@ use tokio::{
 use tokio_postgres::types::ToSql;
 
 use crate::{
-    Store,
+    Store, access_cells,
     batch::{Batch, CommitError, Committed},
     cells::{self, Cells as _, signed},
     fault::Fault,
-    limits::{SWEPT_ROWS, swept_before},
+    limits::{SWEPT_ROWS, grants_swept_before, swept_before},
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        PutBack, SessionRow, Stream, TileRow,
+        PutBack, SessionRow, Stream, TileRow, security_stream,
     },
     work::Work,
 };
@@ -91,7 +93,7 @@ impl Postgres {
         read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Fault> {
         let rows = connection::repeat(&self.readers, &call, query).await?;
-        rows.iter().map(|row| read(&PostgresCells { table, row })).collect()
+        rows.iter().map(|row| read(&PostgresCells::new(table, row))).collect()
     }
 
     async fn first<T>(
@@ -112,13 +114,19 @@ impl Postgres {
     async fn sweep(&self, now: Time) -> Result<(), Fault> {
         let (most, ended) = (cells::limit(SWEPT_ROWS), swept_before(now).unix_ms());
         let client = connection::connection(&self.readers).await?;
-        let (sessions, codes, claims) = (
+        let calls = [
             call!(sql::SWEEP_SESSIONS, ended, most),
             call!(sql::SWEEP_CODES, ended, most),
             call!(sql::SWEEP_IDEMPOTENCY, now.unix_ms(), most),
-        );
-        let swept =
-            try_join3(execute(&client, &sessions), execute(&client, &codes), execute(&client, &claims)).await;
+            call!(sql::SWEEP_SPENT, now.unix_ms(), most),
+            call!(sql::SWEEP_ACCESS_TOKENS, ended, most),
+            call!(sql::SWEEP_AUTHORIZATION_CODES, ended, most),
+            call!(sql::SWEEP_PUSHED_REQUESTS, ended, most),
+            call!(sql::SWEEP_TICKETS, ended, most),
+            call!(sql::SWEEP_SIGN_INS, ended, most),
+            call!(sql::SWEEP_GRANTS, grants_swept_before(now).unix_ms(), most),
+        ];
+        let swept = try_join_all(calls.iter().map(|call| execute(&client, call))).await;
         swept.map(drop).map_err(|error| fault(&error))
     }
 }
@@ -134,6 +142,9 @@ impl Store for Postgres {
             let (organization, environment) = owner(tenant);
             call!(sql, organization, environment, envelope.as_bytes().to_vec())
         };
+        if envelope == security_stream(tenant) {
+            return Ok(None);
+        }
         // In this order, and not at once: what a later commit adds to the later answers does no harm.
         let events = self.rows("events", of(sql::LOAD_EVENTS), |row| cells::event(row)).await?;
         if events.is_empty() {
@@ -221,12 +232,12 @@ impl Store for Postgres {
     }
 
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault> {
-        self.first("api_keys", call!(sql::API_KEY, tokens(hash)), |row| cells::api_key(row)).await
+        self.first("api_keys", call!(sql::API_KEY, tokens(hash)), |row| access_cells::api_key(row)).await
     }
 
     async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {
         let call = call!(sql::API_KEYS, organization.as_bytes().to_vec());
-        self.rows("api_keys", call, |row| cells::api_key(row)).await
+        self.rows("api_keys", call, |row| access_cells::api_key(row)).await
     }
 
     async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault> {
@@ -280,14 +291,14 @@ impl Store for Postgres {
 
     async fn claim_idempotency(&self, claim: &IdempotencyClaim) -> Result<IdempotencyState, Fault> {
         let (organization, environment) = owner(&claim.tenant);
-        let api_key = claim.api_key.as_bytes().to_vec();
+        let caller = claim.caller.to_vec();
         for _ in 0..CLAIM_TRIES {
             // The claim's own random bytes make it safe to repeat.
             let take = call!(
                 sql::CLAIM,
                 organization.clone(),
                 environment,
-                api_key.clone(),
+                caller.clone(),
                 claim.key.clone(),
                 claim.fingerprint.0.to_vec(),
                 claim.claim.to_vec(),
@@ -299,7 +310,7 @@ impl Store for Postgres {
                 return Ok(IdempotencyState::Claimed);
             }
             let held =
-                call!(sql::CLAIMED, organization.clone(), environment, api_key.clone(), claim.key.clone());
+                call!(sql::CLAIMED, organization.clone(), environment, caller.clone(), claim.key.clone());
             let held = self.first("idempotency", held, |row| cells::idempotency(row, claim)).await?;
             // Between the two statements it may have been released.
             if let Some(state) = held {
@@ -311,9 +322,9 @@ impl Store for Postgres {
 
     async fn release_idempotency(&self, claim: &IdempotencyClaim) -> Result<(), Fault> {
         let (organization, environment) = owner(&claim.tenant);
-        let api_key = claim.api_key.as_bytes().to_vec();
+        let caller = claim.caller.to_vec();
         let call =
-            call!(sql::RELEASE, organization, environment, api_key, claim.key.clone(), claim.claim.to_vec());
+            call!(sql::RELEASE, organization, environment, caller, claim.key.clone(), claim.claim.to_vec());
         connection::repeat(&self.readers, &call, execute).await.map(drop)
     }
 
@@ -325,7 +336,7 @@ impl Store for Postgres {
         self.sweep(now).await?;
         let until = now.plus_ms(lease_ms).unix_ms();
         let rows = self.once(call!(sql::LEASE_JOBS, now.unix_ms(), until, cells::limit(limit))).await?;
-        rows.iter().map(|row| cells::job(&PostgresCells { table: "jobs", row })).collect()
+        rows.iter().map(|row| cells::job(&PostgresCells::new("jobs", row))).collect()
     }
 
     async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {
@@ -439,8 +450,7 @@ async fn publish(
     run(sql::LOCK_LOG, &[]).await.map_err(broken)?;
     let statement = transaction.prepare_cached(sql::LOG_SIZE).await.map_err(broken)?;
     let newest = transaction.query_opt(&statement, &[]).await.map_err(broken)?;
-    let size =
-        newest.map_or(Ok(0), |row| PostgresCells { table: "checkpoints", row: &row }.number("size"))?;
+    let size = newest.map_or(Ok(0), |row| PostgresCells::new("checkpoints", &row).number("size"))?;
     if size != from_index {
         return Err(Fault::Contradiction(format!("the log has {size} leaves, not {from_index}")));
     }
@@ -455,7 +465,7 @@ async fn publish(
     if added.map_err(broken)? != count {
         return Err(Fault::Contradiction(format!("not all of {count} events wait for the log")));
     }
-    run(sql::REMOVE_WAITING, &[&envelopes, &positions]).await.map_err(broken)?;
+    run(sql::REMOVE_WAITING, &[&indexes]).await.map_err(broken)?;
     // One statement cannot change a row twice: of the tiles for one place only the widest goes out.
     let mut widest: BTreeMap<(u8, u64), &[u8]> = BTreeMap::new();
     for tile in tiles {

@@ -1,7 +1,8 @@
 //! Every statement of the PostgreSQL store. A test prepares each against a fresh schema.
 
 /// Schema versions in order: the first makes version 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_access.sql")];
 
 /// The channel of [`NOTIFY`].
 pub(super) const LISTEN: &str = "LISTEN countersign_work";
@@ -46,7 +47,8 @@ statements! {
         WHERE organization = $1 AND environment = $2 AND person = ANY($3) ORDER BY person";
     API_KEY = "SELECT * FROM api_keys WHERE hash = $1";
     API_KEYS = "SELECT * FROM api_keys WHERE organization = $1 ORDER BY api_key";
-    END_API_KEY = "UPDATE api_keys SET expires_at = $2 WHERE api_key = $1 AND expires_at > $2";
+    END_API_KEY = "UPDATE api_keys SET expires_at = $2, version = version + 1
+        WHERE api_key = $1 AND expires_at > $2";
     LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > $1 LIMIT 1";
     LINK = "SELECT * FROM links WHERE envelope = $1 AND secret = $2";
     LINK_BY_ID = "SELECT * FROM links WHERE organization = $1 AND environment = $2 AND link = $3";
@@ -59,21 +61,21 @@ statements! {
 
     /// Takes a key that is free, expired, stale, or held by this very claim.
     CLAIM = "INSERT INTO idempotency AS held
-            (organization, environment, api_key, key, fingerprint, claim, claimed_at, expires_at)
+            (organization, environment, caller, key, fingerprint, claim, claimed_at, expires_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-        ON CONFLICT (organization, environment, api_key, key) DO UPDATE SET
+        ON CONFLICT (organization, environment, caller, key) DO UPDATE SET
             fingerprint = excluded.fingerprint, claim = excluded.claim,
             claimed_at = excluded.claimed_at, expires_at = excluded.expires_at,
             status = NULL, location = NULL, sealed_body = NULL
         WHERE held.expires_at <= $7 OR (held.status IS NULL AND held.fingerprint = $5
             AND (held.claim = $6 OR held.claimed_at <= $9))";
     CLAIMED = "SELECT key, fingerprint, status, location, sealed_body FROM idempotency
-        WHERE organization = $1 AND environment = $2 AND api_key = $3 AND key = $4";
+        WHERE organization = $1 AND environment = $2 AND caller = $3 AND key = $4";
     ANSWER = "UPDATE idempotency SET status = $6, location = $7, sealed_body = $8
-        WHERE organization = $1 AND environment = $2 AND api_key = $3 AND key = $4 AND claim = $5
+        WHERE organization = $1 AND environment = $2 AND caller = $3 AND key = $4 AND claim = $5
         AND status IS NULL";
     RELEASE = "DELETE FROM idempotency
-        WHERE organization = $1 AND environment = $2 AND api_key = $3 AND key = $4 AND claim = $5
+        WHERE organization = $1 AND environment = $2 AND caller = $3 AND key = $4 AND claim = $5
         AND status IS NULL";
 
     SWEEP_SESSIONS = "DELETE FROM sessions WHERE session IN
@@ -82,9 +84,9 @@ statements! {
     SWEEP_CODES = "DELETE FROM codes WHERE code IN
         (SELECT code FROM codes WHERE expires_at <= $1 ORDER BY expires_at, code LIMIT $2
          FOR UPDATE SKIP LOCKED)";
-    SWEEP_IDEMPOTENCY = "DELETE FROM idempotency WHERE (organization, environment, api_key, key) IN
-        (SELECT organization, environment, api_key, key FROM idempotency WHERE expires_at <= $1
-         ORDER BY expires_at, organization, environment, api_key, key LIMIT $2 FOR UPDATE SKIP LOCKED)";
+    SWEEP_IDEMPOTENCY = "DELETE FROM idempotency WHERE (organization, environment, caller, key) IN
+        (SELECT organization, environment, caller, key FROM idempotency WHERE expires_at <= $1
+         ORDER BY expires_at, organization, environment, caller, key LIMIT $2 FOR UPDATE SKIP LOCKED)";
 
     /// Jobs that another server leases at this moment are left to it.
     LEASE_JOBS = "WITH due AS MATERIALIZED (
@@ -123,8 +125,9 @@ statements! {
         JOIN events e ON e.organization = u.organization AND e.environment = u.environment
             AND e.envelope = u.envelope AND e.seq = u.seq
         WHERE e.hash = n.hash AND e.leaf_id = n.leaf_id";
-    REMOVE_WAITING = "DELETE FROM unsequenced u USING unnest($1::bytea[], $2::bigint[]) AS n(envelope, seq)
-        WHERE u.envelope = n.envelope AND u.seq = n.seq";
+    REMOVE_WAITING = "DELETE FROM unsequenced u USING unnest($1::bigint[]) AS n(leaf_index), leaves l
+        WHERE l.leaf_index = n.leaf_index AND u.envelope = l.envelope AND u.seq = l.seq
+            AND u.organization = l.organization AND u.environment = l.environment";
     ADD_TILES = "INSERT INTO tiles AS old (level, tile_index, bytes)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
         ON CONFLICT (level, tile_index) DO UPDATE SET bytes = excluded.bytes
@@ -181,8 +184,9 @@ statements! {
             wrapped_key, inspection, person, created_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
     ADD_API_KEY = "INSERT INTO api_keys (api_key, organization, environment, hash, scopes, person, label,
-            created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+            created_at, expires_at, networks, replaces, used_at, used_origin, warned_days, created_by, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+        ON CONFLICT DO NOTHING";
     REMOVE_LINKS = "DELETE FROM links
         WHERE organization = $1 AND environment = $2 AND envelope = $3 AND recipient = $4";
     ADD_LINK = "INSERT INTO links (link, organization, environment, envelope, recipient, secret,
@@ -200,4 +204,183 @@ statements! {
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
     ADD_KEY = "INSERT INTO server_keys (name, purpose, wrapped_key, public, created_at)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+
+    ACCESS_TOKEN = "SELECT NULL AS \"access_tokens:\", t.*, NULL AS \"grants:\", g.*,
+            NULL AS \"clients:\", c.*, NULL AS \"sign_ins:\", s.ended_at,
+            NULL AS \"users:\", u.user_id, u.valid_from, u.ended_at, NULL AS \"members:\", m.*
+        FROM access_tokens t
+        JOIN grants g ON g.grant_id = t.grant_id
+        JOIN clients c ON c.client = g.client
+        LEFT JOIN sign_ins s ON s.sign_in = g.sign_in
+        LEFT JOIN users u ON u.user_id = g.user_id
+        LEFT JOIN members m ON m.organization = g.organization AND m.user_id = g.user_id
+        WHERE t.hash = $1";
+    CLIENT = "SELECT * FROM clients WHERE client = $1";
+    CLIENTS = "SELECT * FROM clients WHERE organization = $1 AND environment = $2
+        AND ($3::bytea IS NULL OR client < $3) ORDER BY client DESC LIMIT $4";
+    GRANT = "SELECT * FROM grants WHERE grant_id = $1";
+    GRANTS = "SELECT * FROM grants WHERE organization = $1 AND environment = $2
+        AND ($3::bytea IS NULL OR grant_id < $3) ORDER BY grant_id DESC LIMIT $4";
+    GRANTS_OF_CLIENT = "SELECT * FROM grants WHERE organization = $1 AND environment = $2 AND client = $5
+        AND ($3::bytea IS NULL OR grant_id < $3) ORDER BY grant_id DESC LIMIT $4";
+    GRANTS_OF_USER = "SELECT * FROM grants WHERE organization = $1 AND environment = $2 AND user_id = $5
+        AND ($6::bytea IS NULL OR client = $6)
+        AND ($3::bytea IS NULL OR grant_id < $3) ORDER BY grant_id DESC LIMIT $4";
+    AUTHORIZATION_CODE = "SELECT NULL AS \"authorization_codes:\", a.*, NULL AS \"grants:\", g.*
+        FROM authorization_codes a JOIN grants g ON g.grant_id = a.grant_id WHERE a.hash = $1";
+    PUSHED_REQUEST = "SELECT * FROM pushed_requests WHERE hash = $1";
+    IS_SPENT = "SELECT hash FROM spent WHERE hash = $1";
+    USER = "SELECT * FROM users WHERE user_id = $1";
+    USER_BY_LOOKUP = "SELECT * FROM users WHERE lookup = $1";
+    MEMBERS = "SELECT * FROM members WHERE organization = $1 ORDER BY user_id";
+    MEMBER = "SELECT * FROM members WHERE organization = $1 AND user_id = $2";
+    MEMBERSHIPS = "SELECT * FROM members WHERE user_id = $1 ORDER BY organization";
+    AUTHENTICATORS = "SELECT * FROM authenticators WHERE user_id = $1 ORDER BY authenticator";
+    AUTHENTICATOR_BY_LOOKUP = "SELECT * FROM authenticators WHERE lookup = $1";
+    SIGN_IN = "SELECT NULL AS \"sign_ins:\", s.*, NULL AS \"users:\", u.*
+        FROM sign_ins s JOIN users u ON u.user_id = s.user_id WHERE s.cookie = $1";
+    SIGN_INS = "SELECT * FROM sign_ins WHERE user_id = $1 ORDER BY sign_in";
+    TOUCH_SIGN_IN = "UPDATE sign_ins SET expires_at = $3
+        WHERE sign_in = $1 AND expires_at > $2 AND ended_at IS NULL";
+    TICKET = "SELECT * FROM tickets WHERE secret = $1";
+    TICKET_BY_ID = "SELECT * FROM tickets WHERE ticket = $1";
+    API_KEY_BY_ID = "SELECT * FROM api_keys WHERE api_key = $1";
+    TOUCH_KEY = "UPDATE api_keys SET used_at = $2, used_origin = $3
+        WHERE api_key = $1 AND (used_at IS NULL OR used_at < $2)";
+    SECURITY_INBOX = "SELECT event, organization, environment, bytes FROM security_inbox
+        ORDER BY position LIMIT $1";
+    SECURITY_EVENTS = "SELECT e.seq, e.bytes, e.hash, e.leaf_id, l.leaf_index FROM events e
+        LEFT JOIN leaves l ON l.organization = e.organization AND l.environment = e.environment
+            AND l.envelope = e.envelope AND l.seq = e.seq
+        WHERE e.organization = $1 AND e.environment = $2 AND e.envelope = $3
+            AND ($4::bigint IS NULL OR e.seq < $4)
+        ORDER BY e.seq DESC LIMIT $5";
+    SECURITY_HEAD = "SELECT seq, hash FROM events
+        WHERE organization = $1 AND environment = $2 AND envelope = $3 ORDER BY seq DESC LIMIT 1";
+
+    CHANGE_CLIENT = "UPDATE clients SET is_fapi = $7, scopes = $8, registration = $9, secret = $10,
+            ended_at = $11, version = version + 1
+        WHERE client = $1 AND organization = $2 AND environment = $3 AND person = $4 AND created_at = $5
+            AND version = $6";
+    CHANGE_GRANT = "UPDATE grants SET sign_in = $8, scopes = $9, terms = $10, level = $11,
+            authenticated_at = $12, binding = $13, generation = $14, retry_of = $15, rotated_at = $16,
+            expires_at = $17, ended_at = $18, version = version + 1
+        WHERE grant_id = $1 AND organization = $2 AND environment = $3 AND client = $4
+            AND user_id IS NOT DISTINCT FROM $5 AND created_at = $6 AND version = $7";
+    CHANGE_CODE = "UPDATE authorization_codes SET request = $4, expires_at = $5, used_at = $6,
+            version = version + 1
+        WHERE hash = $1 AND grant_id = $2 AND version = $3";
+    CHANGE_REQUEST = "UPDATE pushed_requests SET request = $6, browser = $7, expires_at = $8, used_at = $9,
+            version = version + 1
+        WHERE hash = $1 AND organization = $2 AND environment = $3 AND client = $4 AND version = $5";
+    CHANGE_USER = "UPDATE users SET lookup = $4, wrapped_key = $5, sealed_profile = $6, sealed_password = $7,
+            valid_from = $8, ended_at = $9, version = version + 1
+        WHERE user_id = $1 AND created_at = $2 AND version = $3";
+    CHANGE_MEMBER = "UPDATE members SET role = $5, sandbox_person = $6, live_person = $7, ended_at = $8,
+            version = version + 1
+        WHERE organization = $1 AND user_id = $2 AND created_at = $3 AND version = $4";
+    CHANGE_AUTHENTICATOR = "UPDATE authenticators SET sealed = $7, counter = $8, used_at = $9, ended_at = $10,
+            version = version + 1
+        WHERE authenticator = $1 AND user_id = $2 AND kind = $3 AND lookup IS NOT DISTINCT FROM $4
+            AND created_at = $5 AND version = $6";
+    CHANGE_SIGN_IN = "UPDATE sign_ins SET cookie = $5, organization = $6, environment = $7, level = $8,
+            authenticated_at = $9, sealed_origin = $10, expires_at = $11, ended_at = $12,
+            version = version + 1
+        WHERE sign_in = $1 AND user_id = $2 AND created_at = $3 AND version = $4";
+    CHANGE_TICKET = "UPDATE tickets SET user_id = $7, role = $8, sealed = $9, expires_at = $10, used_at = $11,
+            version = version + 1
+        WHERE ticket = $1 AND secret = $2 AND purpose = $3 AND organization IS NOT DISTINCT FROM $4
+            AND created_at = $5 AND version = $6";
+    /// The last use is not among what changes: it is noted without a version.
+    CHANGE_API_KEY = "UPDATE api_keys SET scopes = $10, label = $11, expires_at = $12, networks = $13,
+            warned_days = $14, version = version + 1
+        WHERE api_key = $1 AND organization = $2 AND environment = $3 AND hash = $4 AND person = $5
+            AND created_at = $6 AND replaces IS NOT DISTINCT FROM $7
+            AND created_by IS NOT DISTINCT FROM $8 AND version = $9";
+    END_TOKENS = "DELETE FROM access_tokens WHERE grant_id = $1 AND generation BETWEEN $2 AND $3";
+    END_TOKEN = "DELETE FROM access_tokens WHERE hash = $1";
+
+    /// A chain goes on where its last event is, or begins: a gap or a place that is taken adds nothing.
+    ADD_CHAIN = "INSERT INTO events (organization, environment, envelope, seq, bytes, hash, leaf_id)
+        SELECT $1, $2, $3, n.seq, n.bytes, n.hash, n.leaf_id
+        FROM unnest($5::bigint[], $6::bytea[], $7::bytea[], $8::bytea[]) AS n(seq, bytes, hash, leaf_id)
+        WHERE $4::bigint = 0 OR EXISTS (SELECT FROM events e
+            WHERE e.organization = $1 AND e.environment = $2 AND e.envelope = $3 AND e.seq = $4)
+        ON CONFLICT DO NOTHING";
+    TAKE_SECURITY = "DELETE FROM security_inbox
+        WHERE event = ANY($1) AND organization = $2 AND environment = $3";
+
+    SWEEP_SPENT = "DELETE FROM spent WHERE hash IN
+        (SELECT hash FROM spent WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+         FOR UPDATE SKIP LOCKED)";
+    SWEEP_ACCESS_TOKENS = "DELETE FROM access_tokens WHERE hash IN
+        (SELECT hash FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+         FOR UPDATE SKIP LOCKED)";
+    SWEEP_AUTHORIZATION_CODES = "DELETE FROM authorization_codes WHERE hash IN
+        (SELECT hash FROM authorization_codes WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+         FOR UPDATE SKIP LOCKED)";
+    SWEEP_PUSHED_REQUESTS = "DELETE FROM pushed_requests WHERE hash IN
+        (SELECT hash FROM pushed_requests WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+         FOR UPDATE SKIP LOCKED)";
+    SWEEP_TICKETS = "DELETE FROM tickets WHERE ticket IN
+        (SELECT ticket FROM tickets WHERE expires_at <= $1 ORDER BY expires_at, ticket LIMIT $2
+         FOR UPDATE SKIP LOCKED)";
+    /// A session that was ended takes its grants along; one that only expired does not.
+    SWEEP_SIGN_INS = "WITH gone AS MATERIALIZED (
+            SELECT sign_in, ended_at FROM sign_ins WHERE expires_at <= $1
+            ORDER BY expires_at, sign_in LIMIT $2 FOR UPDATE SKIP LOCKED),
+        ended AS (
+            UPDATE grants g SET version = version + 1, ended_at = gone.ended_at FROM gone
+            WHERE g.sign_in = gone.sign_in AND gone.ended_at IS NOT NULL AND g.ended_at IS NULL)
+        DELETE FROM sign_ins USING gone WHERE sign_ins.sign_in = gone.sign_in";
+    SWEEP_GRANTS = "WITH gone AS MATERIALIZED (
+            SELECT grant_id FROM grants WHERE coalesce(ended_at, expires_at) <= $1
+            ORDER BY coalesce(ended_at, expires_at), grant_id LIMIT $2 FOR UPDATE SKIP LOCKED),
+        tokens AS (DELETE FROM access_tokens t USING gone WHERE t.grant_id = gone.grant_id)
+        DELETE FROM grants USING gone WHERE grants.grant_id = gone.grant_id";
+
+    ADD_CLIENT = "INSERT INTO clients (client, organization, environment, is_fapi, scopes, person,
+            registration, secret, created_at, ended_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
+    ADD_GRANTS = "INSERT INTO grants (grant_id, organization, environment, client, user_id, sign_in,
+            scopes, terms, level, authenticated_at, binding, generation, retry_of, rotated_at,
+            created_at, expires_at, ended_at, version)
+        SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bytea[], $5::bytea[],
+            $6::bytea[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::bytea[], $12::bigint[],
+            $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
+        ON CONFLICT DO NOTHING";
+    ADD_ACCESS_TOKENS = "INSERT INTO access_tokens (hash, grant_id, generation, scopes, audience,
+            binding_kind, binding, created_at, expires_at)
+        SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::text[],
+            $7::bytea[], $8::bigint[], $9::bigint[])
+        ON CONFLICT DO NOTHING";
+    ADD_CODE_OF_GRANT = "INSERT INTO authorization_codes (hash, grant_id, request, expires_at, used_at,
+            version)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    ADD_REQUEST = "INSERT INTO pushed_requests (hash, organization, environment, client, request,
+            browser, expires_at, used_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    ADD_USER = "INSERT INTO users (user_id, lookup, wrapped_key, sealed_profile, sealed_password,
+            valid_from, created_at, ended_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    ADD_MEMBER = "INSERT INTO members (organization, user_id, role, sandbox_person, live_person,
+            created_at, ended_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    ADD_AUTHENTICATOR = "INSERT INTO authenticators (authenticator, user_id, kind, lookup, sealed,
+            counter, created_at, used_at, ended_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
+    ADD_SIGN_IN = "INSERT INTO sign_ins (sign_in, user_id, cookie, organization, environment, level,
+            authenticated_at, sealed_origin, created_at, expires_at, ended_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+    ADD_TICKET = "INSERT INTO tickets (ticket, secret, purpose, organization, user_id, role, sealed,
+            created_at, expires_at, used_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
+    ADD_SPENT = "INSERT INTO spent (hash, expires_at)
+        SELECT * FROM unnest($1::bytea[], $2::bigint[])
+        ON CONFLICT DO NOTHING";
+    ADD_SECURITY = "INSERT INTO security_inbox (event, organization, environment, bytes)
+        SELECT event, organization, environment, bytes
+        FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bytea[]) WITH ORDINALITY
+            AS n(event, organization, environment, bytes, place) ORDER BY place
+        ON CONFLICT DO NOTHING";
 }

@@ -15,12 +15,12 @@ use tokio::{
 use tokio_postgres::Error;
 
 use super::{
-    batch::{Unmet, steps, tenant},
+    batch::{Unmet, steps},
     connection::{call, connection, execute, fault, is_lost, query, repeat},
     sql,
 };
 use crate::{
-    batch::{Batch, CommitError, Committed, Row},
+    batch::{Batch, CommitError, Committed},
     fault::Fault,
     work::Work,
 };
@@ -238,9 +238,7 @@ async fn announce(pool: Pool, durable: Arc<Notify>) {
 // Why a lone batch was refused, asked within its transaction.
 async fn refusal(client: &ClientWrapper, what: Unmet<'_>) -> CommitError {
     let mut lookup_exists = false;
-    if let Unmet::Row(Row::Person(person)) = what {
-        let (organization, environment) = tenant(&person.tenant);
-        let same = call!(sql::PERSONS_BY_LOOKUP, organization, environment, vec![person.lookup.0.to_vec()]);
+    if let Some(same) = what.same_lookup() {
         match query(client, &same).await {
             Ok(rows) => lookup_exists = !rows.is_empty(),
             Err(error) => return fault(&error).into(),

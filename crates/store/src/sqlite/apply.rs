@@ -1,19 +1,26 @@
 //! The changes: what a batch, a claim, a lease and a checkpoint write, each within the writer's transaction.
 
-use countersign_core::{access::Tenant, id::DocumentId, time::Time};
+use countersign_core::{
+    access::Tenant,
+    id::{ApiKeyId, DocumentId, EnvelopeId, UserId},
+    time::Time,
+};
 use rusqlite::{Connection, params};
 
 use super::{
+    access_apply,
     row::{execute, first, rows},
     sql,
 };
 use crate::{
-    batch::{Append, Batch, CommitError, Committed, Row},
+    access_cells::networks_column,
+    batch::{Append, Batch, Chain, CommitError, Committed, NewEvent, Row},
     cells::{self, Cells as _, signed},
     fault::Fault,
     limits::{SWEPT_ROWS, swept_before},
     rows::{
         FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, NewJob, PutBack, TileRow,
+        security_stream,
     },
 };
 
@@ -33,12 +40,20 @@ pub(super) fn commit(connection: &Connection, batch: &Batch) -> Result<Committed
     if let Some(finished) = &batch.answers {
         answer(connection, finished)?;
     }
+    access_apply::spend(connection, &batch.spends)?;
+    for change in &batch.changes {
+        access_apply::change(connection, change)?;
+    }
     if let Some(appended) = &batch.append {
         append(connection, appended)?;
+    }
+    if let Some(chained) = &batch.chains {
+        chain(connection, chained)?;
     }
     for row in &batch.rows {
         insert(connection, row)?;
     }
+    access_apply::receive(connection, &batch.security)?;
     for job in &batch.jobs {
         add_job(connection, job)?;
     }
@@ -54,7 +69,7 @@ fn answer(connection: &Connection, finished: &FinishedIdempotency) -> Result<(),
         params![
             organization,
             environment,
-            claim.api_key.as_bytes(),
+            claim.caller,
             claim.key,
             claim.claim,
             answer.status,
@@ -104,11 +119,42 @@ fn append(connection: &Connection, append: &Append) -> Result<(), CommitError> {
     if moved == 0 {
         return Err(CommitError::Conflict);
     }
-    for (seq, event) in (before + 1..).zip(&append.events) {
+    add_events(connection, &append.tenant, append.envelope, before, &append.events)?;
+    Ok(())
+}
+
+fn chain(connection: &Connection, chain: &Chain) -> Result<(), CommitError> {
+    let (organization, environment) = tenant(&chain.tenant);
+    let stream = security_stream(&chain.tenant);
+    let of = params![organization, environment, stream.as_bytes()];
+    let last = first(connection, "events", sql::SECURITY_HEAD, of, |row| row.number::<i64>("seq"))?;
+    let before = signed(chain.expected_seq - 1)?;
+    if last.unwrap_or(0) != before {
+        return Err(CommitError::Conflict);
+    }
+    add_events(connection, &chain.tenant, stream, before, &chain.events)?;
+    for event in &chain.taken {
+        let taken = params![event.as_bytes(), organization, environment];
+        if execute(connection, sql::TAKE_SECURITY, taken)? == 0 {
+            return Err(CommitError::Conflict);
+        }
+    }
+    Ok(())
+}
+
+fn add_events(
+    connection: &Connection,
+    owner: &Tenant,
+    stream: EnvelopeId,
+    after: i64,
+    events: &[NewEvent],
+) -> Result<(), Fault> {
+    let ((organization, environment), stream) = (tenant(owner), stream.as_bytes());
+    for (seq, event) in (after + 1..).zip(events) {
         let stored =
-            params![organization, environment, envelope, seq, event.bytes, event.hash.0, event.leaf_id];
+            params![organization, environment, stream, seq, event.bytes, event.hash.0, event.leaf_id];
         execute(connection, sql::ADD_EVENT, stored)?;
-        execute(connection, sql::ADD_WAITING, params![organization, environment, envelope, seq])?;
+        execute(connection, sql::ADD_WAITING, params![organization, environment, stream, seq])?;
     }
     Ok(())
 }
@@ -120,6 +166,9 @@ fn insert(connection: &Connection, row: &Row) -> Result<(), CommitError> {
         if first(connection, "persons", sql::PERSON_BY_LOOKUP, same, |_| Ok(()))?.is_some() {
             return Err(CommitError::Conflict);
         }
+    }
+    if access_apply::has_lookup(connection, row)? {
+        return Err(CommitError::Conflict);
     }
     if let Row::Link(link) = row {
         let (organization, environment) = tenant(&link.tenant);
@@ -185,7 +234,14 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
                 row.person.as_bytes(),
                 row.label,
                 row.created_at.unix_ms(),
-                row.expires_at.unix_ms()
+                row.expires_at.unix_ms(),
+                networks_column(&row.networks),
+                row.replaces.as_ref().map(ApiKeyId::as_bytes),
+                row.used.as_ref().map(|(at, _)| at.unix_ms()),
+                row.used.as_ref().map(|(_, origin)| origin),
+                row.warned_days,
+                row.created_by.as_ref().map(UserId::as_bytes),
+                signed(row.version)?
             ];
             execute(connection, sql::ADD_API_KEY, values)
         }
@@ -256,6 +312,16 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
                 params![row.name, row.purpose, row.wrapped_key, row.public, row.created_at.unix_ms()];
             execute(connection, sql::ADD_KEY, values)
         }
+        Row::Client(row) => access_apply::add_client(connection, row),
+        Row::Grant(row) => access_apply::add_grant(connection, row),
+        Row::AccessToken(row) => access_apply::add_access_token(connection, row),
+        Row::AuthorizationCode(row) => access_apply::add_authorization_code(connection, row),
+        Row::PushedRequest(row) => access_apply::add_pushed_request(connection, row),
+        Row::User(row) => access_apply::add_user(connection, row),
+        Row::Member(row) => access_apply::add_member(connection, row),
+        Row::Authenticator(row) => access_apply::add_authenticator(connection, row),
+        Row::SignIn(row) => access_apply::add_sign_in(connection, row),
+        Row::Ticket(row) => access_apply::add_ticket(connection, row),
     }
 }
 
@@ -275,14 +341,14 @@ fn add_job(connection: &Connection, job: &NewJob) -> Result<(), Fault> {
 /// Claims an idempotency key, or says who has it.
 pub(super) fn claim(connection: &Connection, claim: &IdempotencyClaim) -> Result<IdempotencyState, Fault> {
     let (organization, environment) = tenant(&claim.tenant);
-    let api_key = claim.api_key.as_bytes();
+    let caller = claim.caller;
     let taken = execute(
         connection,
         sql::CLAIM,
         params![
             organization,
             environment,
-            api_key,
+            caller,
             claim.key,
             claim.fingerprint.0,
             claim.claim,
@@ -294,7 +360,7 @@ pub(super) fn claim(connection: &Connection, claim: &IdempotencyClaim) -> Result
     if taken > 0 {
         return Ok(IdempotencyState::Claimed);
     }
-    let held = params![organization, environment, api_key, claim.key];
+    let held = params![organization, environment, caller, claim.key];
     let state = first(connection, "idempotency", sql::CLAIMED, held, |row| cells::idempotency(row, claim))?;
     state.ok_or_else(|| Fault::Contradiction("an idempotency key was neither free nor held".into()))
 }
@@ -302,7 +368,7 @@ pub(super) fn claim(connection: &Connection, claim: &IdempotencyClaim) -> Result
 /// Gives a claim up.
 pub(super) fn release(connection: &Connection, claim: &IdempotencyClaim) -> Result<(), Fault> {
     let (organization, environment) = tenant(&claim.tenant);
-    let held = params![organization, environment, claim.api_key.as_bytes(), claim.key, claim.claim];
+    let held = params![organization, environment, claim.caller, claim.key, claim.claim];
     execute(connection, sql::RELEASE, held).map(drop)
 }
 
@@ -317,6 +383,7 @@ pub(super) fn lease_jobs(
     execute(connection, sql::SWEEP_SESSIONS, params![ended, most])?;
     execute(connection, sql::SWEEP_CODES, params![ended, most])?;
     execute(connection, sql::SWEEP_IDEMPOTENCY, params![now.unix_ms(), most])?;
+    access_apply::sweep(connection, now)?;
     let due = params![now.unix_ms(), cells::limit(limit)];
     let due = rows(connection, "jobs", sql::DUE_JOBS, due, |row| row.fixed::<16>("job"))?;
     let until = now.plus_ms(lease_ms).unix_ms();
@@ -353,7 +420,7 @@ pub(super) fn publish(
         if execute(connection, sql::ADD_LEAF, values)? != 1 {
             return Err(cells::not_waiting(leaf));
         }
-        execute(connection, sql::REMOVE_WAITING, params![leaf.envelope.as_bytes(), signed(leaf.seq)?])?;
+        execute(connection, sql::REMOVE_WAITING, params![index])?;
         index += 1;
     }
     for tile in tiles {

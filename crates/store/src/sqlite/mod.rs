@@ -1,5 +1,7 @@
 //! The store on SQLite: one writer that commits many batches with one sync, and a few connections that read.
 
+mod access;
+mod access_apply;
 mod apply;
 mod open;
 mod row;
@@ -25,14 +27,14 @@ use rusqlite::{Connection, params};
 use tokio::sync::Semaphore;
 
 use crate::{
-    Store,
+    Store, access_cells,
     batch::{Batch, CommitError, Committed},
     cells::{self, Cells as _, signed},
     fault::Fault,
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
-        PutBack, SessionRow, Stream, TileRow,
+        PutBack, SessionRow, Stream, TileRow, security_stream,
     },
     work::Work,
 };
@@ -108,6 +110,9 @@ impl Sqlite {
 #[async_trait]
 impl Store for Sqlite {
     async fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault> {
+        if envelope == security_stream(tenant) {
+            return Ok(None);
+        }
         let (organization, environment) = owner(tenant);
         self.read(move |connection| {
             let of = params![organization, environment, envelope.as_bytes()];
@@ -252,7 +257,7 @@ impl Store for Sqlite {
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault> {
         let hash = *hash.as_bytes();
         self.read(move |connection| {
-            first(connection, "api_keys", sql::API_KEY, params![hash], |row| cells::api_key(row))
+            first(connection, "api_keys", sql::API_KEY, params![hash], |row| access_cells::api_key(row))
         })
         .await
     }
@@ -260,7 +265,7 @@ impl Store for Sqlite {
     async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {
         self.read(move |connection| {
             let of = params![organization.as_bytes()];
-            rows(connection, "api_keys", sql::API_KEYS, of, |row| cells::api_key(row))
+            rows(connection, "api_keys", sql::API_KEYS, of, |row| access_cells::api_key(row))
         })
         .await
     }

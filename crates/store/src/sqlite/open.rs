@@ -14,7 +14,7 @@ use crate::fault::Fault;
 /// How long a connection waits for the lock of another process.
 const BUSY: Duration = Duration::from_secs(10);
 /// Statements that each connection keeps prepared.
-const PREPARED: usize = 96;
+const PREPARED: usize = 192;
 
 /// The connection that writes, after the schema was brought up to date.
 pub(super) fn for_writing(path: &Path) -> Result<Connection, Fault> {

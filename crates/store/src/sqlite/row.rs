@@ -1,21 +1,33 @@
 //! What rusqlite gives, as the rest of the store takes it: cells of rows, and faults.
 
+use std::ops::Range;
+
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Params, Row,
     types::{FromSql, ValueRef},
 };
 
-use crate::{cells::Cells, fault::Fault};
+use crate::{
+    cells::{Cells, part_of},
+    fault::Fault,
+};
 
-/// A row of a named table.
+/// A row of a named table, or a part of a joined one.
 pub(super) struct SqliteCells<'row> {
     table: &'static str,
     row: &'row Row<'row>,
+    columns: Range<usize>,
 }
 
-impl SqliteCells<'_> {
+impl<'row> SqliteCells<'row> {
+    fn new(table: &'static str, row: &'row Row<'row>) -> Self {
+        Self { table, row, columns: 0..row.as_ref().column_count() }
+    }
+
     fn cell<T: FromSql>(&self, column: &'static str) -> Result<Option<T>, String> {
-        self.row.get(column).map_err(|error| match error {
+        let named = |at: &usize| self.row.as_ref().column_name(*at) == Ok(column);
+        let at = self.columns.clone().find(named).ok_or("there is no such column")?;
+        self.row.get(at).map_err(|error| match error {
             rusqlite::Error::InvalidColumnType(_, _, found) => format!("its type is {found}"),
             other => other.to_string(),
         })
@@ -28,7 +40,7 @@ impl Cells for SqliteCells<'_> {
     }
 
     fn key(&self) -> String {
-        match self.row.get_ref(0) {
+        match self.row.get_ref(self.columns.start) {
             Ok(ValueRef::Integer(number)) => number.to_string(),
             Ok(ValueRef::Text(text)) => String::from_utf8_lossy(text).into_owned(),
             Ok(ValueRef::Blob(bytes)) => hex::encode(bytes),
@@ -47,6 +59,15 @@ impl Cells for SqliteCells<'_> {
     fn text_or_null(&self, column: &'static str) -> Result<Option<String>, String> {
         self.cell(column)
     }
+
+    fn flag_or_null(&self, column: &'static str) -> Result<Option<bool>, String> {
+        self.cell(column)
+    }
+
+    fn part(&self, table: &'static str) -> Self {
+        let names = self.columns.clone().map(|at| self.row.as_ref().column_name(at).unwrap_or_default());
+        Self { table, row: self.row, columns: part_of(names, table) }
+    }
 }
 
 /// What a refusal of SQLite means to us. No message of SQLite holds a value.
@@ -61,6 +82,7 @@ pub(super) fn fault(error: rusqlite::Error) -> Fault {
             | ErrorCode::CannotOpen
             | ErrorCode::OutOfMemory,
         ) => Fault::Unavailable(text),
+        Some(ErrorCode::ConstraintViolation) => Fault::Contradiction(text),
         _ => Fault::Database(text),
     }
 }
@@ -77,7 +99,7 @@ pub(super) fn rows<T>(
     let mut found = statement.query(parameters).map_err(fault)?;
     let mut values = Vec::new();
     while let Some(row) = found.next().map_err(fault)? {
-        values.push(read(&SqliteCells { table, row })?);
+        values.push(read(&SqliteCells::new(table, row))?);
     }
     Ok(values)
 }
@@ -91,7 +113,7 @@ pub(super) fn first<T>(
     read: impl Fn(&SqliteCells<'_>) -> Result<T, Fault>,
 ) -> Result<Option<T>, Fault> {
     let mut statement = connection.prepare_cached(sql).map_err(fault)?;
-    let row = statement.query_row(parameters, |row| Ok(read(&SqliteCells { table, row })));
+    let row = statement.query_row(parameters, |row| Ok(read(&SqliteCells::new(table, row))));
     row.optional().map_err(fault)?.transpose()
 }
 

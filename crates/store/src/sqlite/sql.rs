@@ -1,7 +1,8 @@
 //! Every statement of the SQLite store. A test prepares each against a fresh schema.
 
 /// Schema versions in order: the first makes version 1.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+pub(super) const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_access.sql")];
 
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident = $sql:expr;)*) => {
@@ -41,7 +42,8 @@ statements! {
     PERSON = "SELECT * FROM persons WHERE organization = ?1 AND environment = ?2 AND person = ?3";
     API_KEY = "SELECT * FROM api_keys WHERE hash = ?1";
     API_KEYS = "SELECT * FROM api_keys WHERE organization = ?1 ORDER BY api_key";
-    END_API_KEY = "UPDATE api_keys SET expires_at = ?2 WHERE api_key = ?1 AND expires_at > ?2";
+    END_API_KEY = "UPDATE api_keys SET expires_at = ?2, version = version + 1
+        WHERE api_key = ?1 AND expires_at > ?2";
     LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > ?1 LIMIT 1";
     LINK = "SELECT * FROM links WHERE envelope = ?1 AND secret = ?2";
     LINK_BY_ID = "SELECT * FROM links WHERE organization = ?1 AND environment = ?2 AND link = ?3";
@@ -54,19 +56,19 @@ statements! {
 
     /// Takes a key that is free, expired, stale, or held by this very claim.
     CLAIM = "INSERT INTO idempotency
-            (organization, environment, api_key, key, fingerprint, claim, claimed_at, expires_at)
+            (organization, environment, caller, key, fingerprint, claim, claimed_at, expires_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
         ON CONFLICT DO UPDATE SET fingerprint = excluded.fingerprint, claim = excluded.claim,
             claimed_at = excluded.claimed_at, expires_at = excluded.expires_at,
             status = NULL, location = NULL, sealed_body = NULL
         WHERE expires_at <= ?7 OR (status IS NULL AND fingerprint = ?5 AND (claim = ?6 OR claimed_at <= ?9))";
     CLAIMED = "SELECT key, fingerprint, status, location, sealed_body FROM idempotency
-        WHERE organization = ?1 AND environment = ?2 AND api_key = ?3 AND key = ?4";
+        WHERE organization = ?1 AND environment = ?2 AND caller = ?3 AND key = ?4";
     ANSWER = "UPDATE idempotency SET status = ?6, location = ?7, sealed_body = ?8
-        WHERE organization = ?1 AND environment = ?2 AND api_key = ?3 AND key = ?4 AND claim = ?5
+        WHERE organization = ?1 AND environment = ?2 AND caller = ?3 AND key = ?4 AND claim = ?5
         AND status IS NULL";
     RELEASE = "DELETE FROM idempotency
-        WHERE organization = ?1 AND environment = ?2 AND api_key = ?3 AND key = ?4 AND claim = ?5
+        WHERE organization = ?1 AND environment = ?2 AND caller = ?3 AND key = ?4 AND claim = ?5
         AND status IS NULL";
 
     SWEEP_SESSIONS = "DELETE FROM sessions WHERE session IN
@@ -75,7 +77,7 @@ statements! {
         (SELECT code FROM codes WHERE expires_at <= ?1 ORDER BY expires_at, code LIMIT ?2)";
     SWEEP_IDEMPOTENCY = "DELETE FROM idempotency WHERE rowid IN
         (SELECT rowid FROM idempotency WHERE expires_at <= ?1
-         ORDER BY expires_at, organization, environment, api_key, key LIMIT ?2)";
+         ORDER BY expires_at, organization, environment, caller, key LIMIT ?2)";
 
     DUE_JOBS = "SELECT job FROM jobs WHERE due_at <= ?1 ORDER BY due_at, job LIMIT ?2";
     LEASE_JOB = "UPDATE jobs SET due_at = ?2, leased = 1, attempt_count = attempt_count + 1, fence = fence + 1
@@ -101,7 +103,8 @@ statements! {
         JOIN events e ON e.organization = u.organization AND e.environment = u.environment
             AND e.envelope = u.envelope AND e.seq = u.seq
         WHERE u.envelope = ?2 AND u.seq = ?3 AND e.hash = ?4 AND e.leaf_id = ?5";
-    REMOVE_WAITING = "DELETE FROM unsequenced WHERE envelope = ?1 AND seq = ?2";
+    REMOVE_WAITING = "DELETE FROM unsequenced WHERE (envelope, seq, organization, environment) =
+        (SELECT envelope, seq, organization, environment FROM leaves WHERE leaf_index = ?1)";
     ADD_TILE = "INSERT INTO tiles (level, tile_index, bytes) VALUES (?1, ?2, ?3)
         ON CONFLICT DO UPDATE SET bytes = excluded.bytes WHERE length(excluded.bytes) > length(bytes)";
     ADD_CHECKPOINT = "INSERT INTO checkpoints (size, note) VALUES (?1, ?2)";
@@ -135,8 +138,9 @@ statements! {
             wrapped_key, inspection, person, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
     ADD_API_KEY = "INSERT INTO api_keys (api_key, organization, environment, hash, scopes, person, label,
-            created_at, expires_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+            created_at, expires_at, networks, replaces, used_at, used_origin, warned_days, created_by, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+        ON CONFLICT DO NOTHING";
     REMOVE_LINKS = "DELETE FROM links
         WHERE organization = ?1 AND environment = ?2 AND envelope = ?3 AND recipient = ?4";
     ADD_LINK = "INSERT INTO links (link, organization, environment, envelope, recipient, secret,
@@ -154,4 +158,164 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
     ADD_KEY = "INSERT INTO server_keys (name, purpose, wrapped_key, public, created_at)
         VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
+
+    ACCESS_TOKEN = "SELECT NULL AS \"access_tokens:\", t.*, NULL AS \"grants:\", g.*,
+            NULL AS \"clients:\", c.*, NULL AS \"sign_ins:\", s.ended_at,
+            NULL AS \"users:\", u.user_id, u.valid_from, u.ended_at, NULL AS \"members:\", m.*
+        FROM access_tokens t
+        JOIN grants g ON g.grant_id = t.grant_id
+        JOIN clients c ON c.client = g.client
+        LEFT JOIN sign_ins s ON s.sign_in = g.sign_in
+        LEFT JOIN users u ON u.user_id = g.user_id
+        LEFT JOIN members m ON m.organization = g.organization AND m.user_id = g.user_id
+        WHERE t.hash = ?1";
+    CLIENT = "SELECT * FROM clients WHERE client = ?1";
+    CLIENTS = "SELECT * FROM clients WHERE organization = ?1 AND environment = ?2
+        AND client < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff') ORDER BY client DESC LIMIT ?4";
+    GRANT = "SELECT * FROM grants WHERE grant_id = ?1";
+    GRANTS = "SELECT * FROM grants WHERE organization = ?1 AND environment = ?2
+        AND grant_id < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff') ORDER BY grant_id DESC LIMIT ?4";
+    GRANTS_OF_CLIENT = "SELECT * FROM grants WHERE +organization = ?1 AND +environment = ?2 AND client = ?5
+        AND grant_id < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff') ORDER BY grant_id DESC LIMIT ?4";
+    GRANTS_OF_USER = "SELECT * FROM grants WHERE +organization = ?1 AND +environment = ?2 AND user_id = ?5
+        AND (?6 IS NULL OR +client = ?6)
+        AND grant_id < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff') ORDER BY grant_id DESC LIMIT ?4";
+    AUTHORIZATION_CODE = "SELECT NULL AS \"authorization_codes:\", a.*, NULL AS \"grants:\", g.*
+        FROM authorization_codes a JOIN grants g ON g.grant_id = a.grant_id WHERE a.hash = ?1";
+    PUSHED_REQUEST = "SELECT * FROM pushed_requests WHERE hash = ?1";
+    IS_SPENT = "SELECT hash FROM spent WHERE hash = ?1";
+    USER = "SELECT * FROM users WHERE user_id = ?1";
+    USER_BY_LOOKUP = "SELECT * FROM users WHERE lookup = ?1";
+    MEMBERS = "SELECT * FROM members WHERE organization = ?1 ORDER BY user_id";
+    MEMBER = "SELECT * FROM members WHERE organization = ?1 AND user_id = ?2";
+    MEMBERSHIPS = "SELECT * FROM members WHERE user_id = ?1 ORDER BY organization";
+    AUTHENTICATORS = "SELECT * FROM authenticators WHERE user_id = ?1 ORDER BY authenticator";
+    AUTHENTICATOR_BY_LOOKUP = "SELECT * FROM authenticators WHERE lookup = ?1";
+    SIGN_IN = "SELECT NULL AS \"sign_ins:\", s.*, NULL AS \"users:\", u.*
+        FROM sign_ins s JOIN users u ON u.user_id = s.user_id WHERE s.cookie = ?1";
+    SIGN_INS = "SELECT * FROM sign_ins WHERE user_id = ?1 ORDER BY sign_in";
+    TOUCH_SIGN_IN = "UPDATE sign_ins SET expires_at = ?3
+        WHERE sign_in = ?1 AND expires_at > ?2 AND ended_at IS NULL";
+    TICKET = "SELECT * FROM tickets WHERE secret = ?1";
+    TICKET_BY_ID = "SELECT * FROM tickets WHERE ticket = ?1";
+    API_KEY_BY_ID = "SELECT * FROM api_keys WHERE api_key = ?1";
+    TOUCH_KEY = "UPDATE api_keys SET used_at = ?2, used_origin = ?3
+        WHERE api_key = ?1 AND (used_at IS NULL OR used_at < ?2)";
+    SECURITY_INBOX = "SELECT event, organization, environment, bytes FROM security_inbox
+        ORDER BY position LIMIT ?1";
+    SECURITY_EVENTS = "SELECT e.seq, e.bytes, e.hash, e.leaf_id, l.leaf_index FROM events e
+        LEFT JOIN leaves l ON l.organization = e.organization AND l.environment = e.environment
+            AND l.envelope = e.envelope AND l.seq = e.seq
+        WHERE e.organization = ?1 AND e.environment = ?2 AND e.envelope = ?3
+            AND e.seq < coalesce(?4, 9223372036854775807)
+        ORDER BY e.seq DESC LIMIT ?5";
+    SECURITY_HEAD = "SELECT seq, hash FROM events
+        WHERE organization = ?1 AND environment = ?2 AND envelope = ?3 ORDER BY seq DESC LIMIT 1";
+
+    CHANGE_CLIENT = "UPDATE clients SET is_fapi = ?7, scopes = ?8, registration = ?9, secret = ?10,
+            ended_at = ?11, version = version + 1
+        WHERE client = ?1 AND organization = ?2 AND environment = ?3 AND person = ?4 AND created_at = ?5
+            AND version = ?6";
+    CHANGE_GRANT = "UPDATE grants SET sign_in = ?8, scopes = ?9, terms = ?10, level = ?11,
+            authenticated_at = ?12, binding = ?13, generation = ?14, retry_of = ?15, rotated_at = ?16,
+            expires_at = ?17, ended_at = ?18, version = version + 1
+        WHERE grant_id = ?1 AND organization = ?2 AND environment = ?3 AND client = ?4
+            AND user_id IS ?5 AND created_at = ?6 AND version = ?7";
+    CHANGE_CODE = "UPDATE authorization_codes SET request = ?4, expires_at = ?5, used_at = ?6,
+            version = version + 1
+        WHERE hash = ?1 AND grant_id = ?2 AND version = ?3";
+    CHANGE_REQUEST = "UPDATE pushed_requests SET request = ?6, browser = ?7, expires_at = ?8, used_at = ?9,
+            version = version + 1
+        WHERE hash = ?1 AND organization = ?2 AND environment = ?3 AND client = ?4 AND version = ?5";
+    CHANGE_USER = "UPDATE users SET lookup = ?4, wrapped_key = ?5, sealed_profile = ?6, sealed_password = ?7,
+            valid_from = ?8, ended_at = ?9, version = version + 1
+        WHERE user_id = ?1 AND created_at = ?2 AND version = ?3";
+    CHANGE_MEMBER = "UPDATE members SET role = ?5, sandbox_person = ?6, live_person = ?7, ended_at = ?8,
+            version = version + 1
+        WHERE organization = ?1 AND user_id = ?2 AND created_at = ?3 AND version = ?4";
+    CHANGE_AUTHENTICATOR = "UPDATE authenticators SET sealed = ?7, counter = ?8, used_at = ?9, ended_at = ?10,
+            version = version + 1
+        WHERE authenticator = ?1 AND user_id = ?2 AND kind = ?3 AND lookup IS ?4
+            AND created_at = ?5 AND version = ?6";
+    CHANGE_SIGN_IN = "UPDATE sign_ins SET cookie = ?5, organization = ?6, environment = ?7, level = ?8,
+            authenticated_at = ?9, sealed_origin = ?10, expires_at = ?11, ended_at = ?12,
+            version = version + 1
+        WHERE sign_in = ?1 AND user_id = ?2 AND created_at = ?3 AND version = ?4";
+    CHANGE_TICKET = "UPDATE tickets SET user_id = ?7, role = ?8, sealed = ?9, expires_at = ?10, used_at = ?11,
+            version = version + 1
+        WHERE ticket = ?1 AND secret = ?2 AND purpose = ?3 AND organization IS ?4
+            AND created_at = ?5 AND version = ?6";
+    /// The last use is not among what changes: it is noted without a version.
+    CHANGE_API_KEY = "UPDATE api_keys SET scopes = ?10, label = ?11, expires_at = ?12, networks = ?13,
+            warned_days = ?14, version = version + 1
+        WHERE api_key = ?1 AND organization = ?2 AND environment = ?3 AND hash = ?4 AND person = ?5
+            AND created_at = ?6 AND replaces IS ?7
+            AND created_by IS ?8 AND version = ?9";
+    END_TOKENS = "DELETE FROM access_tokens WHERE grant_id = ?1 AND generation BETWEEN ?2 AND ?3";
+    END_TOKEN = "DELETE FROM access_tokens WHERE hash = ?1";
+
+    TAKE_SECURITY = "DELETE FROM security_inbox WHERE event = ?1 AND organization = ?2 AND environment = ?3";
+
+    SWEEP_SPENT = "DELETE FROM spent WHERE hash IN
+        (SELECT hash FROM spent WHERE expires_at <= ?1 ORDER BY expires_at, hash LIMIT ?2)";
+    SWEEP_ACCESS_TOKENS = "DELETE FROM access_tokens WHERE hash IN
+        (SELECT hash FROM access_tokens WHERE expires_at <= ?1 ORDER BY expires_at, hash LIMIT ?2)";
+    SWEEP_AUTHORIZATION_CODES = "DELETE FROM authorization_codes WHERE hash IN
+        (SELECT hash FROM authorization_codes WHERE expires_at <= ?1 ORDER BY expires_at, hash LIMIT ?2)";
+    SWEEP_PUSHED_REQUESTS = "DELETE FROM pushed_requests WHERE hash IN
+        (SELECT hash FROM pushed_requests WHERE expires_at <= ?1 ORDER BY expires_at, hash LIMIT ?2)";
+    SWEEP_TICKETS = "DELETE FROM tickets WHERE ticket IN
+        (SELECT ticket FROM tickets WHERE expires_at <= ?1 ORDER BY expires_at, ticket LIMIT ?2)";
+    /// A session that was ended takes its grants along; one that only expired does not.
+    END_GRANTS_OF_SIGN_INS = "UPDATE grants SET version = version + 1,
+            ended_at = (SELECT s.ended_at FROM sign_ins s WHERE s.sign_in = grants.sign_in)
+        WHERE ended_at IS NULL AND sign_in IN (SELECT sign_in FROM
+            (SELECT sign_in, ended_at FROM sign_ins WHERE expires_at <= ?1
+             ORDER BY expires_at, sign_in LIMIT ?2)
+            WHERE ended_at IS NOT NULL)";
+    SWEEP_SIGN_INS = "DELETE FROM sign_ins WHERE sign_in IN
+        (SELECT sign_in FROM sign_ins WHERE expires_at <= ?1 ORDER BY expires_at, sign_in LIMIT ?2)";
+    SWEEP_TOKENS_OF_GRANTS = "DELETE FROM access_tokens WHERE grant_id IN
+        (SELECT grant_id FROM grants WHERE coalesce(ended_at, expires_at) <= ?1
+         ORDER BY coalesce(ended_at, expires_at), grant_id LIMIT ?2)";
+    SWEEP_GRANTS = "DELETE FROM grants WHERE grant_id IN
+        (SELECT grant_id FROM grants WHERE coalesce(ended_at, expires_at) <= ?1
+         ORDER BY coalesce(ended_at, expires_at), grant_id LIMIT ?2)";
+
+    ADD_CLIENT = "INSERT INTO clients (client, organization, environment, is_fapi, scopes, person,
+            registration, secret, created_at, ended_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+    ADD_GRANT = "INSERT INTO grants (grant_id, organization, environment, client, user_id, sign_in,
+            scopes, terms, level, authenticated_at, binding, generation, retry_of, rotated_at,
+            created_at, expires_at, ended_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
+            ?17, ?18) ON CONFLICT DO NOTHING";
+    ADD_ACCESS_TOKEN = "INSERT INTO access_tokens (hash, grant_id, generation, scopes, audience,
+            binding_kind, binding, created_at, expires_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+    ADD_CODE_OF_GRANT = "INSERT INTO authorization_codes (hash, grant_id, request, expires_at, used_at,
+            version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+    ADD_REQUEST = "INSERT INTO pushed_requests (hash, organization, environment, client, request,
+            browser, expires_at, used_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+    ADD_USER = "INSERT INTO users (user_id, lookup, wrapped_key, sealed_profile, sealed_password,
+            valid_from, created_at, ended_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+    ADD_MEMBER = "INSERT INTO members (organization, user_id, role, sandbox_person, live_person,
+            created_at, ended_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+    ADD_AUTHENTICATOR = "INSERT INTO authenticators (authenticator, user_id, kind, lookup, sealed,
+            counter, created_at, used_at, ended_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+    ADD_SIGN_IN = "INSERT INTO sign_ins (sign_in, user_id, cookie, organization, environment, level,
+            authenticated_at, sealed_origin, created_at, expires_at, ended_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING";
+    ADD_TICKET = "INSERT INTO tickets (ticket, secret, purpose, organization, user_id, role, sealed,
+            created_at, expires_at, used_at, version)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
+    ADD_SPENT = "INSERT INTO spent (hash, expires_at)
+        VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    ADD_SECURITY = "INSERT INTO security_inbox (event, organization, environment, bytes)
+        VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING";
 }

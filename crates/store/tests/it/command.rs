@@ -3,7 +3,7 @@
 use std::fmt::{Debug, Write as _};
 
 use countersign_core::{
-    id::{ApiKeyId, CodeId, DocumentId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{ApiKeyId, CodeId, DocumentId, LinkId, PersonId, SessionId},
     time::Time,
 };
 use countersign_store::{
@@ -227,7 +227,7 @@ impl Runner {
                 [key, link, session].join("\n")
             }
             Command::Server => {
-                let one = OrganizationId::from_bytes(rows::bytes(1));
+                let one = rows::organization_id(1);
                 let organization = told(store.organization(one).await);
                 let all = told(store.organizations().await);
                 let keys = told(store.api_keys(one).await);

@@ -42,7 +42,12 @@ pub(crate) fn at(ms: u64) -> Time {
 /// Tenants 0 and 1 are the environments of one organization, 2 and 3 of another.
 pub(crate) fn tenant(number: u64) -> Tenant {
     let environment = if number.is_multiple_of(2) { Environment::Sandbox } else { Environment::Live };
-    Tenant::of_stored_row(OrganizationId::from_bytes(bytes(number / 2)), environment)
+    Tenant::of_stored_row(organization_id(number / 2), environment)
+}
+
+/// Organizations have other ids than envelopes, as they have in earnest.
+pub(crate) fn organization_id(number: u64) -> OrganizationId {
+    OrganizationId::from_bytes(bytes(1_000_000 + number))
 }
 
 pub(crate) fn envelope(number: u64) -> EnvelopeId {
@@ -80,7 +85,7 @@ pub(crate) fn append(of: u64, stream: u64, expected_seq: u64, count: u64, salt: 
 
 pub(crate) fn organization(number: u64) -> Row {
     Row::Organization(OrganizationRow {
-        organization: OrganizationId::from_bytes(bytes(number)),
+        organization: organization_id(number),
         name: format!("Organization {number} 'quoted' \u{e9}"),
         wrapped_key: vec![1, 2, 3],
         created_at: at(number),
@@ -130,6 +135,12 @@ pub(crate) fn api_key(of: u64, number: u64, secret: u64) -> Row {
         label: "for \u{43}I".to_owned(),
         created_at: at(0),
         expires_at: at(90),
+        networks: (0..number % 3).map(|network| format!("10.{network}.0.0/16")).collect(),
+        replaces: None,
+        used: None,
+        warned_days: None,
+        created_by: None,
+        version: 1,
     })
 }
 
@@ -223,7 +234,7 @@ pub(crate) fn job(of: u64, number: u64, due_at: Time) -> NewJob {
 pub(crate) fn claim(of: u64, key: u64, fingerprint: u64, claim: u64, now: Time) -> IdempotencyClaim {
     IdempotencyClaim {
         tenant: tenant(of),
-        api_key: ApiKeyId::from_bytes(bytes(of)),
+        caller: bytes(of),
         key: format!("key-{key}"),
         fingerprint: digest("fingerprint", fingerprint),
         claim: bytes(claim),

@@ -95,7 +95,7 @@ async fn a_12_idempotency_keys_of_tenants_do_not_meet() {
     for store in stores {
         for of in 0..4 {
             let mut claim = rows::claim(of, 1, of, of, rows::at(0));
-            claim.api_key = rows::claim(0, 0, 0, 0, rows::at(0)).api_key;
+            claim.caller = rows::claim(0, 0, 0, 0, rows::at(0)).caller;
             let state = store.claim_idempotency(&claim).await.unwrap();
             assert_eq!(state, IdempotencyState::Claimed, "tenant {of}");
         }
