@@ -12,7 +12,7 @@ use std::{
 
 use countersign_core::{
     access::{Environment, Tenant},
-    id::{CorrelationId, OrganizationId},
+    id::{CorrelationId, OrganizationId, PersonId},
     limits,
     time::Time,
 };
@@ -33,6 +33,8 @@ use crate::{
     keys::{Binding, Making, RootKey, SealingKey, ServerKeys, WrappingKey, log_name},
     log::Log,
     mail::smtp::Smtp,
+    oauth::AuthorizationServer,
+    persons,
     sealing::fonts::SystemFonts,
     vault::{folder, on_blocking_thread},
 };
@@ -43,6 +45,9 @@ const EXPORTS: usize = 3;
 const INSPECTIONS: usize = 3;
 /// Envelopes sealed at the same time.
 const SEALS: usize = 3;
+
+/// Keys of persons that are kept unwrapped.
+const KEPT_PERSON_KEYS: usize = 4_096;
 
 /// Answers to `GET /ready` in the making at the same time.
 const PROBES: usize = 8;
@@ -131,6 +136,7 @@ pub struct Records {
     pub keys: ServerKeys,
     root: RootKey,
     organizations: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
+    person_keys: Mutex<HashMap<PersonId, Arc<WrappingKey>>>,
 }
 
 /// Records that are open, and what the operator should be told.
@@ -162,7 +168,8 @@ impl Records {
         let keys = ServerKeys::open(&making).await?;
         announcements.extend(told_of_log_name(keys.log.verifier().name(), &host, is_first_start));
         let organizations = RwLock::default();
-        let records = Self { config, store, blobs, clock, random, keys, root, organizations };
+        let person_keys = Mutex::default();
+        let records = Self { config, store, blobs, clock, random, keys, root, organizations, person_keys };
         records.check_organizations().await?;
         Ok(Opened { records, announcements })
     }
@@ -232,6 +239,24 @@ impl Records {
         Ok(Arc::clone(known.entry(id).or_insert(organization)))
     }
 
+    /// The key of a person of this tenant, unwrapped. Keys of callers that come again and again are kept for a while.
+    pub async fn person_key(&self, tenant: &Tenant, person: PersonId) -> Result<Arc<WrappingKey>, Fault> {
+        let kept = || self.person_keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(key) = kept().get(&person) {
+            return Ok(Arc::clone(key));
+        }
+        let organization = self.organization(tenant.organization()).await?;
+        let rows = self.store.persons(tenant, &[person]).await?;
+        let row = rows.first().ok_or_else(|| Fault::Missing(format!("the key of {person}")))?;
+        let key = Arc::new(persons::unwrapped(&organization, row)?);
+        let mut kept = kept();
+        if kept.len() >= KEPT_PERSON_KEYS {
+            kept.clear();
+        }
+        kept.insert(person, Arc::clone(&key));
+        Ok(key)
+    }
+
     /// Unwraps every organization's key once, so that a damaged one is found at the start and not by a caller.
     async fn check_organizations(&self) -> Result<(), Fault> {
         for row in self.store.organizations().await? {
@@ -254,6 +279,8 @@ pub struct App {
     records: Records,
     /// Seals documents.
     pub seal: SealingKey,
+    /// The authorization server.
+    pub oauth: AuthorizationServer,
     /// The log of all events.
     pub log: Log,
     /// Envelopes that were open a moment ago.
@@ -320,7 +347,8 @@ impl App {
         }
         Ok(Self {
             seal,
-            log: Log::new(Arc::clone(store), records.keys.log.clone()),
+            oauth: AuthorizationServer::open(&records)?,
+            log: Log::new(Arc::clone(store), Arc::clone(&records.random), records.keys.log.clone()),
             recent: Recent::default(),
             fonts: FontBook::new().with_fallback(Arc::new(SystemFonts::list())),
             smtp,

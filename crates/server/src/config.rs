@@ -33,6 +33,8 @@ pub struct Config {
     pub seal: Seal,
     /// Outgoing mail.
     pub mail: Mail,
+    /// Where connections to addresses that strangers name may lead.
+    pub egress: Egress,
     /// Logs.
     pub log: Log,
 }
@@ -200,6 +202,18 @@ pub enum SmtpSecurity {
     Starttls,
     /// Plain text: known, so that start-up can refuse it in words.
     None,
+}
+
+/// `[egress]`
+#[derive(Clone, Debug, Deserialize, Serialize, Default)]
+#[serde(deny_unknown_fields, default)]
+pub struct Egress {
+    /// Host names that may have addresses of the operator's own networks.
+    pub allow_hosts: Vec<String>,
+    /// Networks of the operator's own that connections may lead into.
+    pub allow_networks: Vec<Network>,
+    /// PEM of CAs that are believed besides the system's.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[log]`
@@ -394,7 +408,9 @@ impl Config {
         let oauth = &self.oauth;
         let most = limits::ACCESS_TOKEN_LONGEST_S;
         if oauth.access_token_s == 0 || i64::from(oauth.access_token_s) > most {
-            return refuse("oauth.access_token_s must be between 1 and 3600: a stolen token is worth something that long");
+            return refuse(
+                "oauth.access_token_s must be between 1 and 3600: a stolen token is worth something that long",
+            );
         }
         if oauth.mtls_listen.is_some() != oauth.mtls_url.is_some() {
             return refuse("set both oauth.mtls_listen and oauth.mtls_url, or neither");
@@ -406,7 +422,9 @@ impl Config {
             );
         }
         if oauth.client_ca_file.is_some() && oauth.mtls_listen.is_none() {
-            return refuse("oauth.client_ca_file is set without oauth.mtls_listen: nobody is asked for a certificate");
+            return refuse(
+                "oauth.client_ca_file is set without oauth.mtls_listen: nobody is asked for a certificate",
+            );
         }
         let is_base = |url: &String| {
             let uri: Option<Uri> = url.parse().ok();

@@ -1,4 +1,7 @@
-//! Every connection that this program opens itself: to the operator's own mail server, and, in the demo, to itself.
+//! Every connection that this program opens itself: to the operator's own mail server, to addresses that strangers name
+//! (guarded), and, in the demo, to itself.
+
+pub mod guard;
 
 use std::{fs, path::Path};
 

@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod app;
+pub mod clients;
+pub mod command_line;
 pub mod config;
 pub mod demo;
 pub mod doctor;
@@ -16,9 +18,11 @@ pub mod keys;
 pub mod log;
 pub mod logs;
 pub mod mail;
+pub mod oauth;
 pub mod organizations;
 pub mod persons;
 pub mod sealing;
+pub mod security;
 pub mod signer;
 pub mod tls;
 pub mod vault;

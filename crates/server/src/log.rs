@@ -3,9 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use countersign_core::envelope::encode::leaf;
+use countersign_core::{access::Tenant, envelope::encode::leaf, security::Tail};
 use countersign_store::{
-    Fault, Store,
+    Batch, CommitError, Fault, Store,
+    access_rows::SecurityRow,
+    batch::{Chain, NewEvent},
     rows::{LeafRow, StoredEvent, TileRow},
 };
 use countersign_tlog::{
@@ -15,14 +17,19 @@ use countersign_tlog::{
 };
 use tokio::sync::{Mutex, watch};
 
+use crate::app::{Randomness, draw};
+
 /// Level under which the store keeps entry bundles.
 const BUNDLES: u8 = 255;
 /// Events that one checkpoint takes in at most.
 const LEAVES_PER_CHECKPOINT: usize = 4_096;
+/// Security events that are given their places in one commit at most.
+const CHAINED_AT_ONCE: usize = 500;
 
 /// The log: sequences, proves, serves.
 pub struct Log {
     store: Arc<dyn Store>,
+    random: Arc<dyn Randomness>,
     signer: LogSigner,
     edge: Mutex<Option<Edge>>,
     published: watch::Sender<u64>,
@@ -34,8 +41,8 @@ fn broken(error: impl std::fmt::Display) -> Fault {
 
 impl Log {
     /// A log whose checkpoints `signer` signs; its name is the origin.
-    pub fn new(store: Arc<dyn Store>, signer: LogSigner) -> Self {
-        Self { store, signer, edge: Mutex::new(None), published: watch::Sender::new(0) }
+    pub fn new(store: Arc<dyn Store>, random: Arc<dyn Randomness>, signer: LogSigner) -> Self {
+        Self { store, random, signer, edge: Mutex::new(None), published: watch::Sender::new(0) }
     }
 
     /// The key that verifies checkpoints, as C2SP writes it.
@@ -54,6 +61,7 @@ impl Log {
         if !self.store.lead_log().await? {
             return Ok(0);
         }
+        self.chain_security_events().await?;
         let mut added = 0;
         loop {
             let leaves = self.store.next_leaves(LEAVES_PER_CHECKPOINT).await?;
@@ -72,6 +80,42 @@ impl Log {
                 return Ok(added);
             }
         }
+    }
+
+    /// Gives security events their places in their streams, in the order in which they were committed. One server does
+    /// it at a time, so that those who record them never wait for each other (ADR 8).
+    async fn chain_security_events(&self) -> Result<(), Fault> {
+        loop {
+            let waiting = self.store.security_inbox(CHAINED_AT_ONCE).await?;
+            let Some(first) = waiting.first() else { return Ok(()) };
+            let tenant = first.tenant;
+            let (its, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|row| row.tenant == tenant);
+            let chain = self.chained(&tenant, &its).await?;
+            match self.store.commit(Batch { chains: Some(chain), ..Batch::default() }).await {
+                Ok(_) => {}
+                // Another server took over the lead meanwhile: it goes on.
+                Err(CommitError::Conflict) => return Ok(()),
+                Err(CommitError::Fault(fault)) => return Err(fault),
+                Err(other) => return Err(broken(other)),
+            }
+            if others.is_empty() && its.len() < CHAINED_AT_ONCE {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn chained(&self, tenant: &Tenant, waiting: &[SecurityRow]) -> Result<Chain, Fault> {
+        let head = self.store.security_head(tenant).await?;
+        let mut tail = Tail::after(tenant.organization(), tenant.environment(), head);
+        let expected_seq = tail.next_seq();
+        let mut events = Vec::with_capacity(waiting.len());
+        for row in waiting {
+            let event = serde_json::from_slice(&row.bytes).map_err(broken)?;
+            let (bytes, hash) = tail.place(event).map_err(broken)?;
+            events.push(NewEvent { bytes, hash, leaf_id: draw(&*self.random) });
+        }
+        let taken = waiting.iter().map(|row| row.event).collect();
+        Ok(Chain { tenant: *tenant, expected_seq, events, taken })
     }
 
     async fn integrate(&self, edge: &mut Edge, leaves: &[LeafRow]) -> Result<(), Fault> {

@@ -12,6 +12,10 @@ use countersign_core::{
 use countersign_server::{
     api,
     app::{App, Records, Started, SystemClock, SystemRandomness},
+    command_line::{
+        self,
+        clients::{Clients, keygen, parse_environment},
+    },
     config::Config,
     demo::{self, Wish},
     doctor,
@@ -42,6 +46,9 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// OAuth clients: programs that call the API with access tokens.
+    #[command(subcommand)]
+    Clients(Clients),
     /// Fold all events again, compare everything that hangs on them, and try the key that seals.
     Doctor,
     /// Tell what PDF files are and whether they can be sealed, one line of JSON for each file.
@@ -132,10 +139,6 @@ fn parse_scope(text: &str) -> Result<Scope, String> {
     })
 }
 
-fn parse_environment(text: &str) -> Result<Environment, String> {
-    Environment::parse(text).ok_or_else(|| "environments are: sandbox, live".to_owned())
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -161,6 +164,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     }
     if let Command::Openapi = &cli.command {
         println!("{}", api::openapi::document().to_pretty_json().map_err(|e| Fault::Task(e.to_string()))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Command::Clients(Clients::Keygen { file }) = &cli.command {
+        println!("{}", keygen(file)?);
         return Ok(ExitCode::SUCCESS);
     }
     if let Command::Demo(demo) = cli.command {
@@ -213,6 +220,10 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
         Command::Keys(Keys::End { key }) => {
             organizations::end_api_key(records, key).await?;
             eprintln!("{key} has ended.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Clients(command) => {
+            command_line::clients::run(records, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve | Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => {

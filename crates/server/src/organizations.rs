@@ -65,6 +65,11 @@ pub async fn create(app: &Records, name: &str) -> Result<OrganizationRow, Failur
     Ok(row)
 }
 
+/// An environment of an organization that was looked up: for the operator, who has all of them.
+pub(crate) fn tenant(organization: OrganizationId, environment: Environment) -> Tenant {
+    Tenant::of_stored_row(organization, environment)
+}
+
 /// The organization with this id or, if there is only one so called, this name.
 pub async fn find(app: &Records, name_or_id: &str) -> Result<OrganizationRow, Failure> {
     let rows = app.store.organizations().await?;

@@ -40,11 +40,15 @@ impl PersonKeys {
     /// Takes in the keys of stored persons.
     pub fn add(&mut self, organization: &Organization, rows: &[PersonRow]) -> Result<(), Fault> {
         for row in rows {
-            let key = organization.key.unwrap(&key_binding(&row.tenant, row.person), &row.wrapped_key)?;
-            self.0.insert(row.person, key);
+            self.0.insert(row.person, unwrapped(organization, row)?);
         }
         Ok(())
     }
+}
+
+/// The key of a stored person.
+pub(crate) fn unwrapped(organization: &Organization, row: &PersonRow) -> Result<WrappingKey, Fault> {
+    organization.key.unwrap(&key_binding(&row.tenant, row.person), &row.wrapped_key)
 }
 
 fn key_binding(tenant: &Tenant, person: PersonId) -> Binding {

@@ -11,5 +11,6 @@ pub mod jose;
 pub mod json;
 pub mod nonce;
 pub mod pkce;
+pub mod presented;
 pub mod redirect;
 pub mod uri;

@@ -193,7 +193,7 @@ impl NewFieldBody {
         (status = 201, description = "Created", body = EnvelopeBody, headers(("Location" = String, description = "The envelope"))),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["envelopes:write"])),
+    security(("oauth2" = ["envelopes:write"]), ("api_key" = ["envelopes:write"])),
 )]
 pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let body: NewEnvelopeBody = call.json()?;

@@ -101,7 +101,7 @@ fn wrong_cursor() -> Refusal {
         (status = 200, description = "A page", body = EnvelopesBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["envelopes:status"])),
+    security(("oauth2" = ["envelopes:status"]), ("api_key" = ["envelopes:status"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let status = call.query("status").map(str::to_owned);

@@ -75,7 +75,7 @@ pub(super) struct EventBody {
         (status = 200, description = "A page", body = EventsBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["events:read"])),
+    security(("oauth2" = ["events:read"]), ("api_key" = ["events:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let after = position_of(&call)?.unwrap_or(0);

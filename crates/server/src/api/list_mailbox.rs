@@ -69,7 +69,7 @@ pub(super) struct MailBody {
         (status = 200, description = "A page", body = MailboxBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["mailbox:read"])),
+    security(("oauth2" = ["mailbox:read"]), ("api_key" = ["mailbox:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     if !app.mails_to_mailbox(call.tenant()) {

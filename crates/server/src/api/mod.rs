@@ -1,13 +1,19 @@
 //! The API under `/v1`: one endpoint per file, all in one table that the router, the docs and the tests read.
 
+mod change_client;
+mod client_shapes;
+mod create_client;
 mod create_envelope;
+mod end_client;
 pub mod errors_page;
 pub mod health;
+mod list_clients;
 mod list_envelopes;
 mod list_events;
 pub mod list_mailbox;
 pub mod openapi;
 mod read_certificate;
+mod read_client;
 mod read_document;
 mod read_envelope;
 mod read_evidence;
@@ -24,11 +30,17 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
+use countersign_store::rows::FinishedIdempotency;
 use serde::Serialize;
 
 use crate::{
-    envelopes::{Answer, Opened},
-    http::gate::Endpoint,
+    app::{App, Organization},
+    envelopes::{Answer, Opened, finished},
+    fault::Fault,
+    http::{
+        gate::{Call, Endpoint},
+        idempotency::respond,
+    },
 };
 
 /// Every endpoint that needs a credential.
@@ -47,6 +59,11 @@ pub const ENDPOINTS: &[Endpoint] = &[
     read_certificate::ENDPOINT,
     read_evidence::ENDPOINT,
     list_mailbox::ENDPOINT,
+    list_clients::ENDPOINT,
+    create_client::ENDPOINT,
+    read_client::ENDPOINT,
+    change_client::ENDPOINT,
+    end_client::ENDPOINT,
 ];
 
 /// Paths that need no credential: the exceptions to authentication.
@@ -64,6 +81,21 @@ pub const OPEN_PATHS: &[&str] = &[
 fn answer<T: Serialize>(status: u16, location: Option<String>, body: &T) -> Answer {
     // These bodies are structs of strings and numbers: they cannot fail to encode.
     Answer { status, location, body: serde_json::to_vec(body).unwrap_or_default() }
+}
+
+/// What is kept of an answer for the same request coming again.
+fn kept(
+    app: &App,
+    organization: &Organization,
+    call: &Call,
+    answer: &Answer,
+) -> Result<FinishedIdempotency, Fault> {
+    finished(app, organization, call.claim()?, answer)
+}
+
+/// An answer that is given now.
+fn json_answer<T: Serialize>(status: u16, location: Option<String>, body: &T) -> Response {
+    respond(answer(status, location, body), false)
 }
 
 /// The answer of an act on an envelope: the envelope as it is afterwards.

@@ -3,18 +3,19 @@
 use std::borrow::Cow;
 
 use axum::{Json, response::IntoResponse as _, response::Response};
+use countersign_core::scope::Scope;
 use utoipa::{
     Modify, OpenApi, PartialSchema, ToSchema,
     openapi::{
         KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type,
-        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+        security::{ClientCredentials, Flow, HttpAuthScheme, HttpBuilder, OAuth2, Scopes, SecurityScheme},
     },
 };
 
 use super::{
-    create_envelope, list_envelopes, list_events, list_mailbox, read_certificate, read_document,
-    read_envelope, read_evidence, read_original, read_sealed, resend_envelope, send_envelope,
-    upload_document, void_envelope,
+    change_client, create_client, create_envelope, end_client, list_clients, list_envelopes, list_events,
+    list_mailbox, read_certificate, read_client, read_document, read_envelope, read_evidence, read_original,
+    read_sealed, resend_envelope, send_envelope, upload_document, void_envelope,
 };
 
 #[derive(OpenApi)]
@@ -38,12 +39,17 @@ use super::{
         read_certificate::certificate,
         read_evidence::package,
         list_mailbox::list,
+        list_clients::list,
+        create_client::create,
+        read_client::read,
+        change_client::change,
+        end_client::end,
     ),
-    modifiers(&ApiKeys),
+    modifiers(&Credentials),
 )]
 struct Document;
 
-struct ApiKeys;
+struct Credentials;
 
 /// A body that is a PDF file.
 pub(super) enum PdfBytes {}
@@ -81,17 +87,18 @@ impl ToSchema for ZipBytes {
     }
 }
 
-impl Modify for ApiKeys {
+impl Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let scheme = HttpBuilder::new()
             .scheme(HttpAuthScheme::Bearer)
             .bearer_format("csk_…")
             .description(Some("An API key. Each operation names the one scope that it needs."))
             .build();
-        document
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("api_key", SecurityScheme::Http(scheme));
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
+        let scopes = Scopes::from_iter(Scope::ALL.iter().map(|scope| (scope.text(), scope.words())));
+        let flow = Flow::ClientCredentials(ClientCredentials::new("/oauth/token", scopes));
+        components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
     }
 }
 

@@ -81,7 +81,7 @@ impl DocumentBody {
         (status = 200, description = "The document", body = DocumentBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["documents:read"])),
+    security(("oauth2" = ["documents:read"]), ("api_key" = ["documents:read"])),
 )]
 pub(super) async fn read(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let document = documents::read(&app, call.tenant(), call.id("document")?).await?;

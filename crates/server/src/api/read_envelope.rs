@@ -35,7 +35,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
         (status = 200, description = "The envelope", body = EnvelopeBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["envelopes:read"])),
+    security(("oauth2" = ["envelopes:read"]), ("api_key" = ["envelopes:read"])),
 )]
 pub(super) async fn read(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let opened = envelopes::read(&app, call.tenant(), call.id("envelope")?).await?;

@@ -42,7 +42,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
         (status = 200, description = "The package, a ZIP archive", content_type = "application/zip", body = ZipBytes),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["evidence:read"])),
+    security(("oauth2" = ["evidence:read"]), ("api_key" = ["evidence:read"])),
 )]
 pub(super) async fn package(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let envelope: EnvelopeId = call.id("envelope")?;

@@ -43,7 +43,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
         (status = 200, description = "The PDF", content_type = "application/pdf", body = PdfBytes),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["documents:read"])),
+    security(("oauth2" = ["documents:read"]), ("api_key" = ["documents:read"])),
 )]
 pub(super) async fn original(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let (envelope, document): (EnvelopeId, DocumentId) = (call.id("envelope")?, call.id("document")?);

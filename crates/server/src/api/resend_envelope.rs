@@ -52,7 +52,7 @@ pub(super) struct ResendBody {
         (status = 200, description = "The envelope afterwards", body = EnvelopeBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["envelopes:send"])),
+    security(("oauth2" = ["envelopes:send"]), ("api_key" = ["envelopes:send"])),
 )]
 pub(super) async fn resend(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let body: ResendBody = call.json()?;

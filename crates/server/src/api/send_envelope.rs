@@ -41,7 +41,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
         (status = 200, description = "The envelope afterwards", body = EnvelopeBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["envelopes:send"])),
+    security(("oauth2" = ["envelopes:send"]), ("api_key" = ["envelopes:send"])),
 )]
 pub(super) async fn send(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let command = Command::Send;

@@ -44,7 +44,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
         (status = 201, description = "Kept", body = DocumentBody, headers(("Location" = String, description = "The document"))),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["documents:write"])),
+    security(("oauth2" = ["documents:write"]), ("api_key" = ["documents:write"])),
 )]
 pub(super) async fn upload(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let name = call

@@ -52,7 +52,7 @@ pub(super) struct VoidBody {
         (status = 200, description = "The envelope afterwards", body = EnvelopeBody),
         (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
     ),
-    security(("api_key" = ["envelopes:void"])),
+    security(("oauth2" = ["envelopes:void"]), ("api_key" = ["envelopes:void"])),
 )]
 pub(super) async fn void(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let body: VoidBody = call.json()?;

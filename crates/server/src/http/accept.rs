@@ -22,9 +22,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
-use super::{
-    client_certificate::PeerCertificates, client_ip::Peer, leftover::Leftover, presence::Presence,
-};
+use super::{client_certificate::PeerCertificates, client_ip::Peer, leftover::Leftover, presence::Presence};
 use crate::{app::App, fault::Fault, http::router::router, tls::Tls};
 
 /// Time for a TLS handshake, for the first request after it, and for the headers of a request.
@@ -60,6 +58,7 @@ pub async fn serve(app: Arc<App>, tls: Option<&Tls>) -> Result<Serving, Fault> {
     let accepting = Accepting {
         router: router(Arc::clone(&app)),
         tls: tls.map(|tls| TlsAcceptor::from(Arc::clone(&tls.server))),
+        asks_for_certificates: false,
         connections: Arc::new(Semaphore::new(app.config.server.connections)),
         idle: Duration::from_secs(app.config.server.idle_s.into()),
         request: Duration::from_secs(app.config.server.request_s.into()),
@@ -69,7 +68,11 @@ pub async fn serve(app: Arc<App>, tls: Option<&Tls>) -> Result<Serving, Fault> {
     let mut mutual_address = None;
     if let (Some(tls), Some(wanted)) = (tls, app.config.oauth.mtls_listen) {
         let (listener, address) = listen(wanted, "COUNTERSIGN_OAUTH__MTLS_LISTEN").await?;
-        let asking = Accepting { tls: Some(TlsAcceptor::from(Arc::clone(&tls.mutual))), ..accepting.clone() };
+        let asking = Accepting {
+            tls: Some(TlsAcceptor::from(Arc::clone(&tls.mutual))),
+            asks_for_certificates: true,
+            ..accepting.clone()
+        };
         loops.push(tokio::spawn(asking.run(listener, stopped.clone())));
         mutual_address = Some(address);
     }
@@ -93,6 +96,7 @@ async fn listen(wanted: SocketAddr, variable: &str) -> Result<(TcpListener, Sock
 struct Accepting {
     router: Router,
     tls: Option<TlsAcceptor>,
+    asks_for_certificates: bool,
     connections: Arc<Semaphore>,
     idle: Duration,
     request: Duration,
@@ -131,6 +135,7 @@ impl Accepting {
     fn connected(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit, watcher: Watcher) {
         let (router, tls) = (self.router.clone(), self.tls.clone());
         let (presence, request_time) = (Presence::new(self.idle), self.request);
+        let asks = self.asks_for_certificates;
         tokio::spawn(async move {
             let _permit = permit;
             if let Err(error) = stream.set_nodelay(true) {
@@ -142,7 +147,8 @@ impl Accepting {
                 Some(tls) => {
                     // A handshake that fails is the client's affair: most are scanners.
                     if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
-                        let shown = PeerCertificates::of(stream.get_ref().1.peer_certificates());
+                        let shown =
+                            asks.then(|| PeerCertificates::of(stream.get_ref().1.peer_certificates()));
                         converse(stream, (peer, shown), router, presence, watcher, request_time).await;
                     }
                 }

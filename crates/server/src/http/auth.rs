@@ -1,21 +1,51 @@
-//! Authentication: the only place that makes a `Principal`, from an API key or from a signer's session cookie.
+//! Authentication: the only place that makes a `Principal`, from an API key, an access token, a session on the console or a
+//! signer's session cookie.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, header, request::Parts};
 use countersign_core::{
-    access::{Environment, Identity, Principal},
+    access::{Behind, ClientIdentity, Environment, Identity, Principal},
+    digest::Digest,
     id::EnvelopeId,
+    oauth::{
+        challenge::Scheme,
+        dpop::{self, BadProof, Proof},
+        presented::{self, Bound, Shown, Standing, UserStanding},
+    },
     refusal::{Code, Refusal},
-    secret::{PlainToken, TokenKind},
+    secret::{HashedToken, PlainToken, TokenKind},
+    security::{FailureReason, Fingerprint, SecurityActor, SecurityBody},
 };
-use countersign_store::rows::SessionRow;
+use countersign_store::{
+    Batch, CommitError,
+    access_rows::{Binding, Spend, TokenView},
+    rows::SessionRow,
+};
 
+use super::{client_certificate::PeerCertificates, edge::RequestContext};
 use crate::{
     app::App,
     fault::{Failure, Fault},
+    keys::Signatures,
+    oauth,
+    security::{self, Circumstances},
 };
 
+/// What a request to the API shows of its caller.
+pub struct Credential {
+    /// The scheme of its `Authorization` header.
+    pub scheme: Scheme,
+    token: PlainToken,
+    kind: TokenKind,
+    proof: Option<Proof>,
+    certificate: Option<Digest>,
+}
+
 fn unauthenticated() -> Refusal {
-    Refusal::new(Code::Unauthenticated, "send an API key as `Authorization: Bearer csk_…`")
+    Refusal::new(
+        Code::Unauthenticated,
+        "send an access token as `Authorization: DPoP cst_…` with a proof, or as `Bearer` if it is bound to your \
+         certificate or to nobody; or an API key as `Authorization: Bearer csk_…`",
+    )
 }
 
 fn unknown() -> Refusal {
@@ -24,28 +54,206 @@ fn unknown() -> Refusal {
     Refusal::new(Code::Unauthenticated, sentence)
 }
 
-/// Who calls with an API key. A mistyped key is refused before any look-up.
-pub async fn api_key(app: &App, headers: &HeaderMap) -> Result<Principal, Failure> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return Err(unauthenticated().into()) };
+fn invalid_token() -> Refusal {
+    let sentence = "this access token is not valid here: it has ended, or is for others; ask for another one";
+    Refusal::new(Code::TokenInvalid, sentence)
+}
+
+fn bad_proof(bad: BadProof) -> Refusal {
+    let code = if bad == BadProof::Nonce { Code::NonceNeeded } else { Code::ProofInvalid };
+    Refusal::new(code, bad.to_string())
+}
+
+/// Reads the credential of a request to the API. A mistyped token and a proof that does not fit are refused before any
+/// look-up.
+pub fn credential(app: &App, parts: &Parts) -> Result<Credential, Refusal> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(unauthenticated()) };
     let text = value.to_str().map_err(|_| unauthenticated())?;
-    let (scheme, token) = text.split_once(' ').ok_or_else(unauthenticated)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(unauthenticated().into());
+    let (scheme, text) = text.split_once(' ').ok_or_else(unauthenticated)?;
+    let scheme = match scheme {
+        scheme if scheme.eq_ignore_ascii_case("bearer") => Scheme::Bearer,
+        scheme if scheme.eq_ignore_ascii_case("dpop") => Scheme::Dpop,
+        _ => return Err(unauthenticated()),
+    };
+    let kinds = [
+        TokenKind::SandboxApiKey,
+        TokenKind::LiveApiKey,
+        TokenKind::SandboxAccessToken,
+        TokenKind::LiveAccessToken,
+    ];
+    let parsed = kinds.iter().find_map(|kind| Some((PlainToken::parse(*kind, text).ok()?, *kind)));
+    let (token, kind) =
+        parsed.ok_or_else(|| if text.starts_with("csk_") { unknown() } else { invalid_token() })?;
+    if is_key(kind) && scheme == Scheme::Dpop {
+        return Err(Refusal::new(
+            Code::Unauthenticated,
+            "API keys are sent as `Authorization: Bearer csk_…`",
+        ));
     }
-    let kinds =
-        [(TokenKind::SandboxApiKey, Environment::Sandbox), (TokenKind::LiveApiKey, Environment::Live)];
-    let parsed = kinds
-        .iter()
-        .find_map(|(kind, environment)| Some((PlainToken::parse(*kind, token).ok()?, *environment)));
-    let (token, environment) = parsed.ok_or_else(unknown)?;
-    let hash = token.hash();
-    let row = app.store.api_key(&hash).await.map_err(Fault::from)?;
-    let row = row.filter(|row| row.hash == hash && row.tenant.environment() == environment);
+    let certificates = parts.extensions.get::<PeerCertificates>();
+    let proof = match scheme {
+        Scheme::Bearer => None,
+        Scheme::Dpop => Some(proof_of(app, parts, text)?),
+    };
+    Ok(Credential {
+        scheme,
+        token,
+        kind,
+        proof,
+        certificate: certificates.and_then(PeerCertificates::sha256),
+    })
+}
+
+fn is_key(kind: TokenKind) -> bool {
+    matches!(kind, TokenKind::SandboxApiKey | TokenKind::LiveApiKey)
+}
+
+fn proof_of(app: &App, parts: &Parts, token: &str) -> Result<Proof, Refusal> {
+    let base = oauth::base(app, parts.extensions.get::<PeerCertificates>());
+    let url = format!("{base}{}", parts.uri.path());
+    let headers = oauth::dpop_headers(&parts.headers).map_err(|_| bad_proof(BadProof::Several))?;
+    let request = dpop::Request { method: parts.method.as_str(), url: &url, token: Some(token) };
+    dpop::check(&headers, &request, Some(&app.oauth.nonces), app.now(), &Signatures).map_err(bad_proof)
+}
+
+/// Who calls with this credential.
+pub async fn caller(
+    app: &App,
+    credential: &Credential,
+    context: &RequestContext,
+) -> Result<Principal, Failure> {
+    let hash = credential.token.hash();
+    if is_key(credential.kind) {
+        api_key(app, credential.kind, &hash).await
+    } else {
+        token(app, credential, &hash, context).await
+    }
+}
+
+async fn api_key(app: &App, kind: TokenKind, hash: &HashedToken) -> Result<Principal, Failure> {
+    let row = app.store.api_key(hash).await.map_err(Fault::from)?;
+    let row = row.filter(|row| row.hash == *hash && row.tenant.environment() == environment(kind));
     let row = row.ok_or_else(unknown)?;
     let identity =
         Identity::ApiKey { key: row.key, person: row.person, scopes: row.scopes, expires_at: row.expires_at };
     Ok(Principal::authenticated(row.tenant, identity))
+}
+
+fn environment(kind: TokenKind) -> Environment {
+    match kind {
+        TokenKind::LiveApiKey | TokenKind::LiveAccessToken => Environment::Live,
+        _ => Environment::Sandbox,
+    }
+}
+
+/// An access token with all that it hangs on, in one read; then the proof is spent, so that it is good once (G-7).
+async fn token(
+    app: &App,
+    credential: &Credential,
+    hash: &HashedToken,
+    context: &RequestContext,
+) -> Result<Principal, Failure> {
+    let view = app.store.access_token(hash).await.map_err(Fault::from)?;
+    let view = view.filter(|view| view.token.hash == *hash).ok_or_else(invalid_token)?;
+    let shown = Shown {
+        scheme: credential.scheme,
+        environment: environment(credential.kind),
+        key: credential.proof.map(|proof| proof.thumbprint),
+        certificate: credential.certificate,
+    };
+    if let Err(reason) = presented::judge(&standing(&view), &shown, app.now()) {
+        refuse(app, &view, context, reason).await?;
+        return Err(refusal_of(reason).into());
+    }
+    if let Some(proof) = credential.proof {
+        let spends = vec![Spend { hash: proof.jti_hash, expires_at: proof.expires_at }];
+        match app.store.commit(Batch { spends, ..Batch::default() }).await {
+            Ok(_) => {}
+            Err(CommitError::Spent) => {
+                refuse(app, &view, context, FailureReason::Replayed).await?;
+                let sentence = "this proof was used before: make one with a new jti for every request";
+                return Err(Refusal::new(Code::ProofInvalid, sentence).into());
+            }
+            Err(error) => return Err(Fault::of_commit(error).into()),
+        }
+    }
+    Ok(principal(view)?)
+}
+
+/// The organization learns why; the caller learns that the token is not valid, or that the proof does not fit.
+async fn refuse(
+    app: &App,
+    view: &TokenView,
+    context: &RequestContext,
+    reason: FailureReason,
+) -> Result<(), Fault> {
+    if matches!(reason, FailureReason::Expired) {
+        // What every program does all day.
+        return Ok(());
+    }
+    let circumstances = Circumstances {
+        actor: SecurityActor::Unknown,
+        origin: Some((view.client.person, context.origin.clone())),
+        correlation: context.correlation,
+    };
+    let body = SecurityBody::AccessRefused { token: Fingerprint::of(&view.token.hash), reason };
+    security::tell(app, &view.grant.tenant, &circumstances, body).await
+}
+
+fn refusal_of(reason: FailureReason) -> Refusal {
+    match reason {
+        FailureReason::WrongBinding => Refusal::new(
+            Code::TokenInvalid,
+            "this access token is bound: send it as `DPoP` with a proof by its key, or over mutual TLS with its \
+             certificate, as it was issued",
+        ),
+        _ => invalid_token(),
+    }
+}
+
+fn standing(view: &TokenView) -> Standing {
+    Standing {
+        environment: view.grant.tenant.environment(),
+        bound: match view.token.binding {
+            None => Bound::Nobody,
+            Some(Binding::Key(thumbprint)) => Bound::Key(thumbprint),
+            Some(Binding::Certificate(sha256)) => Bound::Certificate(sha256),
+        },
+        expires_at: view.token.expires_at,
+        is_for_this_api: view.token.audience.is_none(),
+        granted_at: view.grant.created_at,
+        grant_ended: view.grant.ended_at.is_some(),
+        client_ended: view.client.ended_at.is_some(),
+        sign_in_ended: view.sign_in_ended,
+        user: view.grant.user.map(|_| UserStanding {
+            valid_from: view.user_valid_from,
+            is_member: view.member.as_ref().is_some_and(|member| member.ended_at.is_none()),
+        }),
+    }
+}
+
+fn principal(view: TokenView) -> Result<Principal, Fault> {
+    let tenant = view.grant.tenant;
+    let member = match (view.grant.user, &view.member, view.grant.authenticated) {
+        (None, _, _) => None,
+        (Some(user), Some(member), Some((level, authenticated_at))) => {
+            Some(Behind { user, role: member.role, level, authenticated_at })
+        }
+        _ => return Err(Fault::Missing("the member behind a token".to_owned())),
+    };
+    let person =
+        view.member.as_ref().map_or(view.client.person, |member| member.person(tenant.environment()));
+    let identity = Identity::Client(ClientIdentity {
+        client: view.client.client,
+        person,
+        grant: view.grant.grant,
+        member,
+        scopes: view.token.scopes.and(view.grant.scopes),
+        client_ceiling: view.client.scopes,
+        expires_at: view.token.expires_at,
+    });
+    Ok(Principal::authenticated(tenant, identity))
 }
 
 /// The cookie of a signer's session. One for each envelope, so that several can be open in one browser; the prefix

@@ -19,7 +19,7 @@ use super::{
     place::{Place, Places},
     problem::Problem,
 };
-use crate::{app::App, fault::Fault};
+use crate::{app::App, fault::Fault, oauth::Outcome};
 
 /// Names the request in answers; one that a client sends is ignored (L-2).
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -150,7 +150,8 @@ fn finish(app: &App, correlation: CorrelationId, response: Response) -> Response
     if let Ok(id) = HeaderValue::try_from(correlation.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    let event_result = problem.map_or("ok", |problem| problem.code());
+    let outcome = response.extensions().get::<Outcome>().map_or("ok", |outcome| outcome.0);
+    let event_result = problem.map_or(outcome, |problem| problem.code());
     tracing::info!(event_result, status = response.status().as_u16(), "answered");
     response
 }

@@ -15,7 +15,9 @@ use countersign_core::{
     digest::Digest,
     id::CorrelationId,
     limits,
+    oauth::challenge::Scheme,
     refusal::{Code, Refusal},
+    security::SecurityActor,
 };
 use countersign_store::rows::IdempotencyClaim;
 use serde::de::DeserializeOwned;
@@ -29,7 +31,7 @@ use super::{
     media_type::{check_accept, check_content_type},
     problem::Problem,
 };
-use crate::{app::App, envelopes::Asking, fault::Fault};
+use crate::{app::App, envelopes::Asking, fault::Fault, security::Circumstances};
 
 /// A handler's answer in the making.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
@@ -104,6 +106,23 @@ impl Call {
         Asking::principal(&self.principal, self.context.origin.clone(), self.context.correlation)
     }
 
+    /// The caller, for the organization's security events.
+    pub fn circumstances(&self) -> Circumstances {
+        let actor = match self.principal.identity() {
+            Identity::ApiKey { key, .. } => SecurityActor::ApiKey { key: *key },
+            Identity::Client(client) => {
+                SecurityActor::Client { client: client.client, user: client.member.map(|member| member.user) }
+            }
+            Identity::Member(member) => {
+                SecurityActor::User { user: member.member.user, sign_in: Some(member.sign_in) }
+            }
+            Identity::Signer { .. } => SecurityActor::Unknown,
+        };
+        let person = self.principal.sender();
+        let origin = person.map(|person| (person, self.context.origin.clone()));
+        Circumstances { actor, origin, correlation: self.context.correlation }
+    }
+
     /// The request.
     pub fn correlation(&self) -> CorrelationId {
         self.context.correlation
@@ -137,11 +156,7 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     let context = context.ok_or_else(|| Fault::Missing("the context of a request".to_owned()))?;
     let operation = endpoint.operation;
     tracing::Span::current().record("event_type", operation.text());
-    let principal = auth::api_key(&app, &parts.headers).await?;
-    if let Identity::ApiKey { key, person, .. } = principal.identity() {
-        tracing::Span::current().record("client_id", key.to_string()).record("user_id", person.to_string());
-    }
-    allow(&principal, operation, app.now())?;
+    let principal = authorized(&app, &parts, &context, operation).await?;
     let query = known_query(endpoint.query, &parts.uri)?;
     check_content_type(&parts.headers, media_type_of(endpoint.takes))?;
     check_accept(&parts.headers, given_by(operation))?;
@@ -175,6 +190,34 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         }
     }
     answer
+}
+
+/// Who calls, if it may do that. Whoever may not is told what is missing in `WWW-Authenticate`, too.
+async fn authorized(
+    app: &App,
+    parts: &Parts,
+    context: &RequestContext,
+    operation: Operation,
+) -> Result<Principal, Problem> {
+    let credential = auth::credential(app, parts)
+        .map_err(|refusal| Problem::from(refusal).challenging(Scheme::Bearer, operation))?;
+    let challenged = |problem: Problem| problem.challenging(credential.scheme, operation);
+    let principal =
+        auth::caller(app, &credential, context).await.map_err(|failure| challenged(failure.into()))?;
+    let span = tracing::Span::current();
+    match principal.identity() {
+        Identity::ApiKey { key, person, .. } => {
+            span.record("client_id", key.to_string()).record("user_id", person.to_string());
+        }
+        Identity::Client(client) => {
+            let user =
+                client.member.map_or_else(|| client.person.to_string(), |member| member.user.to_string());
+            span.record("client_id", client.client.to_string()).record("user_id", user);
+        }
+        Identity::Member(_) | Identity::Signer { .. } => {}
+    }
+    allow(&principal, operation, app.now()).map_err(|refusal| challenged(refusal.into()))?;
+    Ok(principal)
 }
 
 fn media_type_of(takes: Takes) -> Option<&'static str> {

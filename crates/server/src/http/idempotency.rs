@@ -109,12 +109,14 @@ pub async fn claim(
     fingerprint: Digest,
 ) -> Result<Claimed, Failure> {
     let key = key_of(headers)?;
-    let Identity::ApiKey { key: api_key, .. } = principal.identity() else {
-        return Err(Refusal::not_found().into());
+    let caller = match principal.identity() {
+        Identity::ApiKey { key, .. } => *key.as_bytes(),
+        Identity::Client(client) => *client.client.as_bytes(),
+        Identity::Member(_) | Identity::Signer { .. } => return Err(Refusal::not_found().into()),
     };
     let claim = IdempotencyClaim {
         tenant: *principal.tenant(),
-        caller: *api_key.as_bytes(),
+        caller,
         key,
         fingerprint,
         claim: app.draw(),

@@ -6,7 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use countersign_core::{
+    access::Operation,
     id::CorrelationId,
+    oauth::{
+        challenge::{Challenge, Scheme},
+        error::{ErrorCode, OAuthError},
+    },
     refusal::{Code, Kind, Refusal},
 };
 use serde::Serialize;
@@ -32,6 +37,7 @@ pub struct Problem {
     reason: Option<&'static str>,
     about: Option<Box<About>>,
     retry_after_s: Option<u32>,
+    challenge: Option<(Scheme, Operation)>,
 }
 
 /// What a link opened before its envelope ended: for the page of whoever has the link, and for no part of the API.
@@ -114,6 +120,7 @@ impl From<Refusal> for Problem {
             reason: None,
             about: None,
             retry_after_s,
+            challenge: None,
         }
     }
 }
@@ -164,6 +171,7 @@ impl Problem {
             reason: None,
             about: None,
             retry_after_s: None,
+            challenge: None,
         }
     }
 
@@ -171,6 +179,13 @@ impl Problem {
     #[must_use]
     pub fn about(mut self, about: About) -> Self {
         self.about = Some(Box::new(about));
+        self
+    }
+
+    /// The same for a caller that used this scheme and wanted to do that: for `WWW-Authenticate`.
+    #[must_use]
+    pub fn challenging(mut self, scheme: Scheme, operation: Operation) -> Self {
+        self.challenge = Some((scheme, operation));
         self
     }
 
@@ -187,6 +202,46 @@ impl Problem {
     /// What is wrong, and what to do: for pages, which show it in words.
     pub fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// What `WWW-Authenticate` says: for a request without a credential every scheme, for one with a credential what is
+    /// wrong with it (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1).
+    fn challenges(&self, public_url: &str) -> Vec<String> {
+        let Some((scheme, operation)) = self.challenge else {
+            return if self.status == StatusCode::UNAUTHORIZED {
+                vec!["Bearer".to_owned()]
+            } else {
+                Vec::new()
+            };
+        };
+        let metadata = format!("{public_url}/.well-known/oauth-protected-resource");
+        let with_metadata = |scheme| {
+            let mut challenge = Challenge::new(scheme);
+            challenge.resource_metadata = Some(&metadata);
+            challenge
+        };
+        let is = |code: Code| self.code == code.text();
+        let code = if is(Code::TokenInvalid) || is(Code::KeyExpired) {
+            ErrorCode::InvalidToken
+        } else if is(Code::ProofInvalid) {
+            ErrorCode::InvalidDpopProof
+        } else if is(Code::NonceNeeded) {
+            ErrorCode::UseDpopNonce
+        } else if is(Code::ScopeMissing) {
+            ErrorCode::InsufficientScope
+        } else if is(Code::StepUpRequired) {
+            ErrorCode::InsufficientUserAuthentication
+        } else if self.status == StatusCode::UNAUTHORIZED {
+            // No credential, or none that can be told: RFC 6750 §3.1 wants no error code then.
+            return [Scheme::Bearer, Scheme::Dpop].map(|scheme| with_metadata(scheme).to_string()).into();
+        } else {
+            return Vec::new();
+        };
+        let error = OAuthError::new(code, &self.detail);
+        let mut challenge = with_metadata(scheme).because(&error);
+        challenge.scope = is(Code::ScopeMissing).then_some(operation.scope());
+        challenge.step_up = operation.step_up().filter(|_| is(Code::StepUpRequired));
+        vec![challenge.to_string()]
     }
 
     /// Writes it out as `application/problem+json`.
@@ -209,8 +264,10 @@ impl Problem {
             headers.insert(header::ALLOW, allow.clone());
         }
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        for challenge in self.challenges(public_url) {
+            if let Ok(value) = HeaderValue::try_from(challenge) {
+                headers.append(header::WWW_AUTHENTICATE, value);
+            }
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -20,7 +20,7 @@ use super::{
     place::Places,
     problem::Problem,
 };
-use crate::{api, app::App, signer};
+use crate::{api, app::App, oauth, signer};
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
@@ -36,6 +36,7 @@ pub fn router(app: Arc<App>) -> Router {
     }
     router
         .merge(signer::routes(&app))
+        .merge(oauth::routes())
         .merge(open())
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)

@@ -1,0 +1,228 @@
+//! OAuth clients: registered, changed and ended, by an operator on the command line, by a member on the console, or by a
+//! program with the admin scope. A secret is given once, when it is made.
+
+use countersign_core::{
+    access::{Environment, Tenant},
+    canonical,
+    id::ClientId,
+    oauth::client::{self, Method, Registration},
+    refusal::{Code, Refusal},
+    secret::{PlainToken, TokenKind},
+    security::SecurityBody,
+};
+use countersign_store::{
+    Batch,
+    access_rows::{Change, ClientRow},
+    batch::Row,
+    rows::{FinishedIdempotency, OrganizationRow},
+};
+
+use crate::{
+    app::Records,
+    fault::{Failure, Fault},
+    organizations, persons,
+    security::{self, Circumstances},
+};
+
+/// A client with its registration read.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// Its row.
+    pub row: ClientRow,
+    /// Its registration.
+    pub registration: Registration,
+}
+
+/// A client that was registered just now.
+#[derive(Debug)]
+pub struct NewClient {
+    /// The client.
+    pub client: Registered,
+    /// Its secret, where its method has one: shown once.
+    pub secret: Option<PlainToken>,
+}
+
+/// What a commit keeps for the same request coming again: made of the client as it is stored, without its secret.
+pub type Keep<'a> = &'a (dyn Fn(&Registered) -> Result<FinishedIdempotency, Fault> + Send + Sync);
+
+impl Registered {
+    /// Reads a row.
+    pub fn read(row: ClientRow) -> Result<Self, Fault> {
+        let registration = serde_json::from_str(&row.registration);
+        let registration = registration
+            .map_err(|error| Fault::Task(format!("the registration of {}: {error}", row.client)))?;
+        Ok(Self { row, registration })
+    }
+}
+
+fn stored(registration: &Registration) -> Result<String, Fault> {
+    let bytes = canonical::to_vec(registration).map_err(|error| Fault::Task(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| Fault::Task(error.to_string()))
+}
+
+/// Registers a client, if its registration may be.
+pub async fn register(
+    app: &Records,
+    tenant: &Tenant,
+    circumstances: &Circumstances,
+    registration: Registration,
+    keep: Option<Keep<'_>>,
+) -> Result<NewClient, Failure> {
+    client::check(&registration, tenant.environment())?;
+    if tenant.environment() == Environment::Live && app.config.mail.smtp_host.is_none() {
+        let sentence =
+            "a live environment needs a mail server, or nobody gets a link: set [mail] smtp_host first";
+        return Err(Refusal::new(Code::Invalid, sentence).into());
+    }
+    let organization = app.organization(tenant.organization()).await?;
+    let id = ClientId::new(app.now(), app.draw());
+    // The client's own person: addresses of its callers go under a key that can be erased.
+    let environment = tenant.environment().text().as_bytes();
+    let lookup = organization.lookup_key.mac(&[environment, b"\0client\0", id.as_bytes()]);
+    let person = persons::new_person(app, &organization, tenant, lookup)?;
+    let has_secret = registration.token_endpoint_auth_method == Method::ClientSecretBasic;
+    let secret = has_secret.then(|| PlainToken::new(TokenKind::ClientSecret, &app.draw()));
+    let row = ClientRow {
+        tenant: *tenant,
+        client: id,
+        is_fapi: registration.is_fapi(),
+        scopes: registration.scope,
+        person: person.person,
+        registration: stored(&registration)?,
+        secret: secret.as_ref().map(PlainToken::hash),
+        created_at: app.now(),
+        ended_at: None,
+        version: 1,
+    };
+    let client = Registered { row, registration };
+    let mut batch = Batch {
+        rows: vec![Row::Person(person), Row::Client(client.row.clone())],
+        answers: keep.map(|keep| keep(&client)).transpose()?,
+        ..Batch::default()
+    };
+    let body = SecurityBody::ClientRegistered {
+        client: id,
+        scopes: client.registration.scope,
+        profile: client.registration.profile.text().to_owned(),
+        method: client.registration.token_endpoint_auth_method.text().to_owned(),
+    };
+    security::record(app, tenant, circumstances, body, &mut batch).await?;
+    app.store.commit(batch).await.map_err(Fault::of_commit)?;
+    Ok(NewClient { client, secret })
+}
+
+/// A client of this tenant that has not ended.
+pub async fn read(app: &Records, tenant: &Tenant, client: ClientId) -> Result<Registered, Failure> {
+    let row = app.store.client(client).await?;
+    let row = row.filter(|row| row.tenant == *tenant && row.ended_at.is_none());
+    Ok(Registered::read(row.ok_or_else(Refusal::not_found)?)?)
+}
+
+/// Replaces a registration. Tokens that it would not give any more end with the ceilings at their next use.
+pub async fn change(
+    app: &Records,
+    tenant: &Tenant,
+    circumstances: &Circumstances,
+    client: ClientId,
+    registration: Registration,
+    keep: Option<Keep<'_>>,
+) -> Result<Registered, Failure> {
+    let known = read(app, tenant, client).await?;
+    client::check(&registration, tenant.environment())?;
+    let had = known.registration.token_endpoint_auth_method;
+    if had != registration.token_endpoint_auth_method {
+        let sentence = "how a client proves who it is does not change: register another client";
+        return Err(Refusal::at(Code::Invalid, "/token_endpoint_auth_method", sentence).into());
+    }
+    if known.registration.is_fapi() && !registration.is_fapi() {
+        let sentence = "a client does not leave the FAPI 2.0 profile: register another client";
+        return Err(Refusal::at(Code::Invalid, "/profile", sentence).into());
+    }
+    let row = ClientRow {
+        is_fapi: registration.is_fapi(),
+        scopes: registration.scope,
+        registration: stored(&registration)?,
+        version: known.row.version + 1,
+        ..known.row
+    };
+    let changed = Registered { row, registration };
+    let body = SecurityBody::ClientChanged {
+        client,
+        scopes: changed.registration.scope,
+        profile: changed.registration.profile.text().to_owned(),
+        method: changed.registration.token_endpoint_auth_method.text().to_owned(),
+    };
+    replace(app, circumstances, &changed, body, keep).await?;
+    Ok(changed)
+}
+
+/// Ends a client, and with it everything that it was granted, from the next request on.
+pub async fn end(
+    app: &Records,
+    tenant: &Tenant,
+    circumstances: &Circumstances,
+    client: ClientId,
+    keep: Option<Keep<'_>>,
+) -> Result<Registered, Failure> {
+    let known = read(app, tenant, client).await?;
+    let row = ClientRow { ended_at: Some(app.now()), version: known.row.version + 1, ..known.row };
+    let ended = Registered { row, ..known };
+    replace(app, circumstances, &ended, SecurityBody::ClientEnded { client }, keep).await?;
+    Ok(ended)
+}
+
+async fn replace(
+    app: &Records,
+    circumstances: &Circumstances,
+    client: &Registered,
+    body: SecurityBody,
+    keep: Option<Keep<'_>>,
+) -> Result<(), Failure> {
+    let mut batch = Batch {
+        changes: vec![Change::Client(client.row.clone())],
+        answers: keep.map(|keep| keep(client)).transpose()?,
+        ..Batch::default()
+    };
+    security::record(app, &client.row.tenant, circumstances, body, &mut batch).await?;
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(()),
+        Err(countersign_store::CommitError::Outdated) => {
+            Err(Refusal::new(Code::Busy, "somebody else changed this client just now; read it and try again")
+                .into())
+        }
+        Err(error) => Err(Fault::of_commit(error).into()),
+    }
+}
+
+/// Clients of a list that are read at once.
+const PAGE: usize = 100;
+
+/// All clients of this organization, or of all, also those that ended: for the operator.
+pub async fn all(
+    app: &Records,
+    name_or_id: Option<&str>,
+) -> Result<Vec<(OrganizationRow, Registered)>, Failure> {
+    let organizations = match name_or_id {
+        Some(name_or_id) => vec![organizations::find(app, name_or_id).await?],
+        None => app.store.organizations().await?,
+    };
+    let mut found = Vec::new();
+    for organization in organizations {
+        for environment in [Environment::Sandbox, Environment::Live] {
+            let tenant = organizations::tenant(organization.organization, environment);
+            let mut before = None;
+            loop {
+                let rows = app.store.clients(&tenant, before, PAGE).await?;
+                before = rows.last().map(|row| row.client);
+                let is_last = rows.len() < PAGE;
+                for row in rows {
+                    found.push((organization.clone(), Registered::read(row)?));
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,3 @@
+//! Commands of the operator that are more than a line: each in a file of its own.
+
+pub mod clients;

@@ -1,0 +1,190 @@
+//! The guard of addresses that strangers name (W-8): https alone, every answer of the resolver must be public or allowed by
+//! the operator, the connection goes to the address that was checked, nothing is followed, and little is read.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use countersign_core::address::is_public;
+use reqwest::{
+    Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header,
+    redirect::Policy,
+};
+use thiserror::Error;
+
+use crate::{config::Egress, fault::Fault};
+
+/// Time for name, connection, handshake, headers and body together.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why something was not fetched. Told to whoever named the address: it says nothing about what is behind it.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum NotFetched {
+    /// Not an address that is taken here.
+    #[error("the URL must be https://, with a host name and no user")]
+    Url,
+    /// It leads to an address that is not public.
+    #[error("the host has an address that is not of the public Internet")]
+    NotPublic,
+    /// It did not answer in time, or not as it should.
+    #[error("the host did not answer with status 200 in time")]
+    Answer,
+    /// Too much.
+    #[error("the answer is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+/// Fetches what strangers name.
+#[derive(Clone)]
+pub struct Guard {
+    client: reqwest::Client,
+    allowed: Arc<Egress>,
+}
+
+impl Guard {
+    /// A guard with the operator's exceptions.
+    pub fn new(egress: &Egress) -> Result<Self, Fault> {
+        let failed = |error: reqwest::Error| Fault::Task(format!("the client cannot be made: {error}"));
+        // A provider that is installed already is the same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let allowed = Arc::new(egress.clone());
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .redirect(Policy::none())
+            .no_proxy()
+            .timeout(DEADLINE)
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::new(Checked(Arc::clone(&allowed))));
+        if let Some(path) = &egress.ca_file {
+            builder = builder.tls_certs_merge(certificates(path)?);
+        }
+        Ok(Self { client: builder.build().map_err(failed)?, allowed })
+    }
+
+    /// Whether a URL may be named at all: its form alone, without asking anybody.
+    pub fn takes(&self, url: &str) -> Result<Url, NotFetched> {
+        let url: Url = url.parse().map_err(|_| NotFetched::Url)?;
+        let is_plain = url.scheme() == "https" && url.username().is_empty() && url.password().is_none();
+        let host = url.host_str().filter(|_| is_plain && url.fragment().is_none()).ok_or(NotFetched::Url)?;
+        // A literal address meets no resolver, so that it is judged here.
+        match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+            Ok(address) if !self.allowed.allows(None, address) => Err(NotFetched::NotPublic),
+            _ => Ok(url),
+        }
+    }
+
+    /// The body of `url`, of at most `most` bytes.
+    pub async fn get(&self, url: &str, most: usize) -> Result<Vec<u8>, NotFetched> {
+        let url = self.takes(url)?;
+        let request = self.client.get(url).header(header::ACCEPT_ENCODING, "identity");
+        let mut response = request.send().await.map_err(|error| told(&error))?;
+        if response.status() != reqwest::StatusCode::OK {
+            return Err(NotFetched::Answer);
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| told(&error))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > most {
+                return Err(NotFetched::TooLarge(most));
+            }
+        }
+        Ok(body)
+    }
+}
+
+fn told(error: &reqwest::Error) -> NotFetched {
+    let mut source: Option<&dyn std::error::Error> = Some(error);
+    while let Some(cause) = source {
+        if cause.is::<NotFetched>() {
+            return NotFetched::NotPublic;
+        }
+        source = cause.source();
+    }
+    NotFetched::Answer
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Fault> {
+    let pem = std::fs::read(path).map_err(|error| Fault::file(path, error))?;
+    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| Fault::file(path, error))
+}
+
+/// Resolves once, and refuses the whole answer for one address in it. What is given is what is connected to.
+struct Checked(Arc<Egress>);
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let allowed = Arc::clone(&self.0);
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
+            let all_allowed = found.iter().all(|address| allowed.allows(Some(&host), address.ip()));
+            if found.is_empty() || !all_allowed {
+                return Err(NotFetched::NotPublic.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Egress {
+    /// Whether a connection to `address` is allowed, under the name that led there.
+    fn allows(&self, host: Option<&str>, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        is_public(address)
+            || host
+                .is_some_and(|host| self.allow_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)))
+            || self.allow_networks.iter().any(|network| network.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Network;
+
+    fn guard(egress: &Egress) -> Guard {
+        Guard::new(egress).unwrap()
+    }
+
+    /// W-8: what is no plain https URL, or names an address of the operator's own, goes nowhere.
+    #[tokio::test]
+    async fn what_does_not_lead_outside_is_refused_before_anything_is_sent() {
+        let guard = guard(&Egress::default());
+        for (url, why) in [
+            ("http://example.com/jwks", NotFetched::Url),
+            ("https://user@example.com/jwks", NotFetched::Url),
+            ("file:///etc/passwd", NotFetched::Url),
+            ("https://127.0.0.1/jwks", NotFetched::NotPublic),
+            ("https://2130706433/jwks", NotFetched::NotPublic),
+            ("https://0x7f.1/jwks", NotFetched::NotPublic),
+            ("https://[::1]/jwks", NotFetched::NotPublic),
+            ("https://[::ffff:10.0.0.1]/jwks", NotFetched::NotPublic),
+            ("https://169.254.169.254/latest", NotFetched::NotPublic),
+            ("https://localhost/jwks", NotFetched::NotPublic),
+        ] {
+            assert_eq!(guard.get(url, 100).await, Err(why), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_operator_allows_hosts_and_networks_by_name() {
+        let network = Network::try_from("10.20.0.0/16".to_owned()).unwrap();
+        let egress = Egress {
+            allow_hosts: vec!["keys.internal".to_owned()],
+            allow_networks: vec![network],
+            ca_file: None,
+        };
+        let address = |text: &str| text.parse().unwrap();
+        assert!(egress.allows(Some("keys.internal"), address("127.0.0.1")));
+        assert!(!egress.allows(Some("other.internal"), address("127.0.0.1")));
+        assert!(
+            egress.allows(None, address("10.20.1.1")) && egress.allows(None, address("::ffff:10.20.1.1"))
+        );
+        assert!(!egress.allows(None, address("10.21.1.1")));
+    }
+}
