@@ -43,6 +43,8 @@ mod long;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod operator;
 #[cfg(test)]
 mod pages;

@@ -1,0 +1,6 @@
+//! The authorization server, through HTTPS, with clients of our own: what is right and everything that is wrong. Clients of
+//! others are in `oauth_judges`.
+
+pub(crate) mod client;
+pub(crate) mod keys;
+mod tokens;

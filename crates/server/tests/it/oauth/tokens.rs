@@ -1,0 +1,287 @@
+//! Tokens for a client itself: how it proves who it is, what its tokens are bound to, and what they are worth.
+
+use countersign_core::{access::Environment, limits, scope::Scopes};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::{
+    client::{Answered, Client, kinds, registration, security_events},
+    keys::{ClientKey, assertion_claims, proof_claims},
+};
+use crate::app::TestApp;
+
+const OWN: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("scope", "envelopes:status")];
+
+/// a client that proves its key gets a token for ten minutes that is bound to its DPoP key, and the API takes it
+/// with a proof.
+#[tokio::test]
+async fn a_client_gets_a_token_for_itself_and_uses_it() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let answered = client.ask(&OWN).await;
+    let token = answered.token();
+    assert_eq!(answered.body["token_type"], "DPoP");
+    assert_eq!(answered.body["expires_in"], limits::ACCESS_TOKEN_S);
+    assert_eq!(answered.body["scope"], "envelopes:status");
+    assert_eq!(answered.headers["cache-control"], "no-store");
+    assert!(token.starts_with("cst_sandbox_"));
+    let response = client.api(Method::GET, "/v1/envelopes", &token).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let other = client.api(Method::GET, "/v1/mailbox", &token).send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::FORBIDDEN);
+    let challenge = other.headers()["www-authenticate"].to_str().unwrap();
+    assert!(challenge.starts_with("DPoP error=\"insufficient_scope\""), "{challenge}");
+    assert!(challenge.contains("scope=\"mailbox:read\""), "{challenge}");
+    let events = security_events(&test, &client.tenant).await;
+    assert_eq!(kinds(&test, &client.tenant).await, ["client.registered", "token.issued"]);
+    assert!(events[1].origin.is_some() && !format!("{events:?}").contains(&token));
+    test.finish().await;
+}
+
+/// an access token ends after ten minutes, one with an admin scope after five.
+#[tokio::test]
+async fn an_access_token_ends_in_its_time() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    for (scope, path, life_s) in
+        [("envelopes:status", "/v1/envelopes", 600), ("envelopes:status admin:clients", "/v1/envelopes", 300)]
+    {
+        let token = client.own_token(scope).await;
+        test.clock.forward_s(life_s - 1);
+        assert_eq!(
+            client.api(Method::GET, path, &token).send().await.unwrap().status(),
+            StatusCode::OK,
+            "{scope}"
+        );
+        test.clock.forward_s(1);
+        let ended = client.api(Method::GET, path, &token).send().await.unwrap();
+        assert_eq!(ended.status(), StatusCode::UNAUTHORIZED, "{scope}");
+        let challenge = ended.headers()["www-authenticate"].to_str().unwrap().to_owned();
+        assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+    }
+    test.finish().await;
+}
+
+/// without the proof, with a proof of another key, for another token, method or address, or with one that was used, a
+/// stolen token is worth nothing.
+#[tokio::test]
+async fn a_stolen_token_is_worth_nothing() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let token = client.own_token("envelopes:status").await;
+    let other_token = client.own_token("envelopes:status").await;
+    let thief = ClientKey::new("thief");
+    let claims = |method: &str, path: &str, token: Option<&str>| {
+        let (url, nonce) = (client.url(path), client.nonce());
+        proof_claims(method, &url, &client.jti(), test.app.now(), Some(&nonce), token)
+    };
+    let get = |scheme: &str| {
+        test.request(Method::GET, "/v1/envelopes").header("Authorization", format!("{scheme} {token}"))
+    };
+    let status = async |request: reqwest::RequestBuilder| {
+        let response = request.send().await.unwrap();
+        let challenges: Vec<_> = response.headers().get_all("www-authenticate").iter().cloned().collect();
+        let status = response.status().as_u16();
+        let body: Value = response.json().await.unwrap();
+        (status, body["code"].as_str().unwrap_or_default().to_owned(), challenges)
+    };
+    let path = "/v1/envelopes";
+    let good = claims("GET", path, Some(&token));
+    for (what, request, code) in [
+        ("as a bearer token", get("Bearer"), "token_invalid"),
+        ("without a proof", get("DPoP"), "dpop_proof_invalid"),
+        ("of another key", get("DPoP").header("DPoP", thief.proof(&good)), "token_invalid"),
+        (
+            "for another token",
+            get("DPoP").header("DPoP", client.dpop.proof(&claims("GET", path, Some(&other_token)))),
+            "dpop_proof_invalid",
+        ),
+        (
+            "for no token",
+            get("DPoP").header("DPoP", client.dpop.proof(&claims("GET", path, None))),
+            "dpop_proof_invalid",
+        ),
+        (
+            "for another method",
+            get("DPoP").header("DPoP", client.dpop.proof(&claims("POST", path, Some(&token)))),
+            "dpop_proof_invalid",
+        ),
+        (
+            "for another address",
+            get("DPoP").header("DPoP", client.dpop.proof(&claims("GET", "/v1/mailbox", Some(&token)))),
+            "dpop_proof_invalid",
+        ),
+    ] {
+        let (found, found_code, challenges) = status(request).await;
+        assert_eq!((found, found_code.as_str()), (401, code), "{what}");
+        assert_eq!(challenges.len(), 1, "{what}");
+    }
+    // The one that was right, twice.
+    let proof = client.dpop.proof(&claims("GET", path, Some(&token)));
+    assert_eq!(get("DPoP").header("DPoP", &proof).send().await.unwrap().status(), StatusCode::OK);
+    let (found, code, _) = status(get("DPoP").header("DPoP", &proof)).await;
+    assert_eq!((found, code.as_str()), (401, "dpop_proof_invalid"), "G-7: a proof is good once");
+    // Without the server's nonce, the answer has it.
+    let bare = proof_claims("GET", &client.url(path), &client.jti(), test.app.now(), None, Some(&token));
+    let response = get("DPoP").header("DPoP", client.dpop.proof(&bare)).send().await.unwrap();
+    let challenge = response.headers()["www-authenticate"].to_str().unwrap().to_owned();
+    assert!(challenge.contains("error=\"use_dpop_nonce\""), "{challenge}");
+    let nonce = response.headers()["dpop-nonce"].to_str().unwrap().to_owned();
+    let with =
+        proof_claims("GET", &client.url(path), &client.jti(), test.app.now(), Some(&nonce), Some(&token));
+    assert_eq!(
+        get("DPoP").header("DPoP", client.dpop.proof(&with)).send().await.unwrap().status(),
+        StatusCode::OK
+    );
+    test.finish().await;
+}
+
+/// an assertion is for this server, of this client, signed by its key, fresh, and good once; everything else is told in
+/// the words for an unknown client.
+#[tokio::test]
+async fn an_assertion_that_is_not_right_gets_no_token() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let stranger = ClientKey::new("stranger");
+    let issuer = test.app.config.server.public_url.clone();
+    let good = || assertion_claims(&client.id.to_string(), &issuer, &client.jti(), test.app.now());
+    let with = |member: &str, value: Value| {
+        let mut claims = good();
+        claims[member] = value;
+        claims
+    };
+    let header = json!({ "alg": "ES256", "kid": "1" });
+    let seconds = test.app.now().unix_ms() / 1_000;
+    let unknown = "cli_00000000000000000000000000";
+    let mut cases = vec![
+        ("another key", stranger.sign(&header, &good())),
+        ("another audience", client.key.sign(&header, &with("aud", json!("https://other.test")))),
+        (
+            "the endpoint as audience",
+            client.key.sign(&header, &with("aud", json!(client.url("/oauth/token")))),
+        ),
+        ("a list as audience", client.key.sign(&header, &with("aud", json!([issuer])))),
+        ("expired", client.key.sign(&header, &with("exp", json!(seconds - 1)))),
+        ("from the future", client.key.sign(&header, &with("iat", json!(seconds + 60)))),
+        ("too long", client.key.sign(&header, &with("exp", json!(seconds + 3_600)))),
+        ("another issuer", client.key.sign(&header, &with("iss", json!(unknown)))),
+        ("an unknown crit", client.key.sign(&json!({ "alg": "ES256", "crit": ["x"], "x": 1 }), &good())),
+        ("the typ of a proof", client.key.sign(&json!({ "alg": "ES256", "typ": "dpop+jwt" }), &good())),
+        (
+            "no algorithm",
+            format!("{}.", client.key.sign(&json!({ "alg": "none" }), &good()).rsplit_once('.').unwrap().0),
+        ),
+    ];
+    let mut of_nobody = good();
+    of_nobody["iss"] = json!(unknown);
+    of_nobody["sub"] = json!(unknown);
+    cases.push(("an unknown client", client.key.sign(&header, &of_nobody)));
+    for (what, assertion) in cases {
+        let mut form = client.form(&OWN);
+        form.retain(|(name, _)| name != "client_assertion");
+        form.push(("client_assertion".to_owned(), assertion));
+        let proof = client.dpop.proof(&client.proof_claims());
+        let answered = Answered::of(client.post("/oauth/token", &form).header("DPoP", proof)).await;
+        assert_eq!(answered.error(), (401, "invalid_client"), "{what}: {}", answered.body);
+        assert!(answered.headers.contains_key("www-authenticate"), "{what}");
+    }
+    // G-7: the right one, twice.
+    let form = client.form(&OWN);
+    for (attempt, expected) in [(1, (200, "no error")), (2, (401, "invalid_client"))] {
+        let proof = client.dpop.proof(&client.proof_claims());
+        let answered = Answered::of(client.post("/oauth/token", &form).header("DPoP", proof)).await;
+        assert_eq!(answered.error(), expected, "attempt {attempt}");
+    }
+    let told = kinds(&test, &client.tenant).await;
+    assert_eq!(told.iter().filter(|kind| *kind == "client.failed").count(), 12, "{told:?}");
+    test.finish().await;
+}
+
+/// what a request must not have.
+#[tokio::test]
+async fn a_request_that_is_not_right_is_told_why() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let ask = async |form: &[(String, String)], headers: &[(&str, &str)]| {
+        let proof = client.dpop.proof(&client.proof_claims());
+        let request = client.post("/oauth/token", form).header("DPoP", proof);
+        Answered::of(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+            .await
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let changed = |name: &str, value: Option<&str>| {
+        let mut form = client.form(&OWN);
+        form.retain(|(found, _)| found != name);
+        form.extend(value.map(|value| pair(name, value)));
+        form
+    };
+    for (form, expected) in [
+        (changed("grant_type", Some("password")), (400, "unsupported_grant_type")),
+        (changed("grant_type", Some("implicit")), (400, "unsupported_grant_type")),
+        (changed("grant_type", None), (400, "invalid_request")),
+        (changed("scope", None), (400, "invalid_scope")),
+        (changed("scope", Some("everything")), (400, "invalid_scope")),
+        (changed("client_assertion_type", Some("jwt")), (400, "invalid_request")),
+        (changed("client_assertion_type", None), (400, "invalid_request")),
+        (changed("client_id", Some("cli_00000000000000000000000000")), (400, "invalid_request")),
+        (changed("client_secret", Some("x")), (400, "invalid_request")),
+        (changed("grant_type", Some("authorization_code")), (400, "unauthorized_client")),
+        ([client.form(&OWN), vec![pair("scope", "envelopes:read")]].concat(), (400, "invalid_request")),
+    ] {
+        let answered = ask(&form, &[]).await;
+        assert_eq!(answered.error(), expected, "{form:?} {}", answered.body);
+        assert!(answered.body["error_description"].as_str().unwrap().len() > 10);
+    }
+    let basic = ask(&client.form(&OWN), &[("Authorization", "Basic YTpi")]).await;
+    assert_eq!(basic.error(), (400, "invalid_request"), "two credentials");
+    let twice = client.dpop.proof(&client.proof_claims());
+    assert_eq!(ask(&client.form(&OWN), &[("DPoP", &twice)]).await.error(), (400, "invalid_dpop_proof"));
+    let without = Answered::of(client.post("/oauth/token", &client.form(&OWN))).await;
+    assert_eq!(without.error(), (400, "invalid_dpop_proof"), "A-5: its tokens are bound, always");
+    let nonceless =
+        proof_claims("POST", &client.url("/oauth/token"), &client.jti(), test.app.now(), None, None);
+    let request = client.post("/oauth/token", &client.form(&OWN));
+    let answered = Answered::of(request.header("DPoP", client.dpop.proof(&nonceless))).await;
+    assert_eq!(answered.error(), (400, "use_dpop_nonce"));
+    assert_eq!(answered.headers["dpop-nonce"].to_str().unwrap(), client.nonce());
+    let json =
+        test.request(Method::POST, "/oauth/token").json(&json!({ "grant_type": "client_credentials" }));
+    assert_eq!(Answered::of(json).await.error(), (400, "invalid_request"));
+    test.finish().await;
+}
+
+/// a client gets no scope that its registration or its environment does not have, and a ceiling that sinks takes away
+/// what was given before.
+#[tokio::test]
+async fn scopes_are_held_below_every_ceiling_at_issue_and_at_use() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let key = ClientKey::new("small");
+    let small = registration(&key, Scopes::parse("envelopes:status envelopes:read").unwrap());
+    let client = Client::register_with(&test, organization, Environment::Sandbox, key, &small).await;
+    let beyond =
+        client.ask(&[("grant_type", "client_credentials"), ("scope", "envelopes:status mailbox:read")]).await;
+    assert_eq!(beyond.error(), (400, "invalid_scope"));
+    assert!(beyond.body["error_description"].as_str().unwrap().contains("mailbox:read"));
+    let token = client.own_token("envelopes:status").await;
+    let list = async || client.api(Method::GET, "/v1/envelopes", &token).send().await.unwrap().status();
+    assert_eq!(list().await, StatusCode::OK);
+    let admin = Client::register(&test, organization, "admin").await;
+    let manage = admin.own_token("admin:clients").await;
+    let path = format!("/v1/clients/{}", client.id);
+    let mut smaller = small.clone();
+    smaller["scope"] = json!("envelopes:read");
+    let change = admin.api(Method::POST, &path, &manage).header("Idempotency-Key", "1").json(&smaller);
+    assert_eq!(Answered::of(change).await.status, StatusCode::OK);
+    assert_eq!(list().await, StatusCode::FORBIDDEN, "the token was not asked for anew");
+    let end = admin.api(Method::POST, &format!("{path}/end"), &manage).header("Idempotency-Key", "2");
+    assert_eq!(Answered::of(end).await.status, StatusCode::OK);
+    assert_eq!(list().await, StatusCode::UNAUTHORIZED, "A-4: a client that ended takes its tokens along");
+    assert_eq!(client.ask(&OWN).await.error(), (401, "invalid_client"));
+    test.finish().await;
+}
