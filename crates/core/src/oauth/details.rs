@@ -178,7 +178,7 @@ impl Detail {
         match envelope {
             _ if *action == Action::Create => true,
             Some(envelope) => self.envelopes.contains(&envelope) || self.is_open(),
-            None => self.is_open() || *action == Action::Download && operation == Operation::ReadDocument,
+            None => self.is_open(),
         }
     }
 
@@ -340,6 +340,9 @@ mod tests {
         }
         assert!(!permits_documents(&details, Operation::VoidEnvelope, &BTreeSet::from([one])));
         assert!(!permits(&details, Operation::ReadEnvelope, Some(envelope(1))));
+        let download = [on(1, r#"["download"]"#)];
+        assert!(!permits(&download, Operation::ReadDocument, None));
+        assert!(!permits_documents(&download, Operation::ReadDocument, &BTreeSet::from([one])));
         let open = [detail(r#"{"type":"envelope","actions":["create"]}"#)];
         assert!(permits_documents(&open, Operation::CreateEnvelope, &BTreeSet::from([one])));
     }

@@ -6,6 +6,7 @@ pub mod authorize;
 pub mod challenge;
 mod claims;
 pub mod client;
+pub mod credential;
 pub mod details;
 pub mod dpop;
 pub mod error;
