@@ -145,7 +145,8 @@ pub enum NotAToken {
 const TOKEN_BYTES: usize = 32;
 const CHECKSUM_BYTES: usize = 4;
 
-fn checksum(kind: TokenKind, random: &[u8]) -> impl Iterator<Item = u8> {
+/// What tells a mistyped token from one that is unknown.
+pub(crate) fn checksum(kind: TokenKind, random: &[u8]) -> impl Iterator<Item = u8> {
     let mut hasher = Sha256::new();
     hasher.update(kind.prefix());
     hasher.update(random);

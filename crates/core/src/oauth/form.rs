@@ -92,7 +92,7 @@ fn shown(name: &str) -> String {
 }
 
 /// Text behind its percent encoding, `+` being a space.
-fn decode(bytes: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
+pub(super) fn decode(bytes: &[u8]) -> Result<Zeroizing<String>, OAuthError> {
     let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
     let mut decoded = Zeroizing::new(Vec::with_capacity(bytes.len()));
     let mut rest = bytes.iter();
