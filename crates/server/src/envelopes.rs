@@ -195,6 +195,7 @@ pub async fn act_on(
             jobs: made.jobs,
             finishes: along.finishes.clone(),
             answers,
+            ..Batch::default()
         };
         match commit(app, batch).await? {
             Written::Yes => {

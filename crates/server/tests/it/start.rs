@@ -3,12 +3,7 @@
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, task::Poll};
 
 use countersign_core::{
-    access::Environment,
-    digest::Digest,
-    id::PersonId,
-    limits,
-    scope::Scopes,
-    secret::Personal,
+    access::Environment, digest::Digest, id::PersonId, limits, scope::Scopes, secret::Personal,
 };
 use countersign_server::{
     app::{App, Clock as _, Records, Started, SystemClock},
