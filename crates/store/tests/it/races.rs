@@ -334,10 +334,20 @@ async fn a_batch_that_is_spent_or_outdated_does_not_fail_those_beside_it() {
             ..Batch::default()
         };
         servers.turn(0).commit(first).await.unwrap();
+        // Each has a grant with a token of its own to refresh.
+        let own = |number: u64| people::grant(0, 10_000 + number * 4, 1);
+        let old = (1..301)
+            .map(|number| Row::AccessToken(people::access_token(number + 500, number * 4 + 10_000, 1)));
+        let old = old.chain((1..301).map(|number| Row::Grant(own(number)))).collect();
+        servers.turn(0).commit(Batch { rows: old, ..Batch::default() }).await.unwrap();
         let mut commits = JoinSet::new();
         for number in 1..301 {
             let store = servers.turn(number);
+            let mut refreshed = own(number);
+            (refreshed.version, refreshed.generation) = (2, 77);
+            let end = Change::EndTokens { grant: refreshed.grant, from: 1, to: 1 };
             let mut batch = Batch {
+                changes: vec![end, Change::Grant(refreshed)],
                 spends: vec![people::spend(number, 1)],
                 rows: vec![
                     Row::Grant(people::grant(0, number * 4, 1)),
@@ -369,6 +379,11 @@ async fn a_batch_that_is_spent_or_outdated_does_not_fail_those_beside_it() {
             assert!(is_right, "{} {number}: {answer:?}", servers.name);
             let found = servers.turn(1).access_token(&rows::token("access token", number)).await.unwrap();
             assert_eq!(found.is_some(), answer.is_ok(), "{} {number}", servers.name);
+            let refreshed = servers.turn(0).grant(own(number).grant).await.unwrap().unwrap();
+            let expected = if answer.is_ok() { (2, 77) } else { (1, 1) };
+            assert_eq!((refreshed.version, refreshed.generation), expected, "{} {number}", servers.name);
+            let old = servers.turn(1).access_token(&rows::token("access token", number + 500)).await.unwrap();
+            assert_eq!(old.is_some(), answer.is_err(), "{} {number}", servers.name);
         }
         let waiting = servers.turn(0).security_inbox(999).await.unwrap();
         assert_eq!(waiting.len(), 210, "{}", servers.name);
