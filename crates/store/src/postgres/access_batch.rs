@@ -1,7 +1,9 @@
-//! What batches write of credentials and people, as calls. What each request of a client may write (spends, grants, access
-//! tokens, security events) goes out in one statement each for many batches.
+//! What batches write of credentials and people, as calls. What each request of a client may write (spends, grants and
+//! their changes, access tokens, security events) goes out in one statement each for many batches.
 
-use countersign_core::{access::Tenant, level::Level, role::Role, time::Time};
+use countersign_core::{
+    access::Tenant, id::GrantId, level::Level, role::Role, secret::HashedToken, time::Time,
+};
 
 use super::{
     batch::{Step, Unmet, tenant},
@@ -70,22 +72,59 @@ pub(super) fn spends<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'batc
     steps.push(Step { call, must: Some((count(&rows), Unmet::Spent)) });
 }
 
-/// Changes of rows that exist.
-pub(super) fn changes<'batch>(changes: &'batch [Change], steps: &mut Vec<Step<'batch>>) -> Result<(), Fault> {
-    for change in changes {
-        let must = match change {
-            Change::EndTokens { .. } | Change::EndToken(_) => None,
-            _ => Some((1, Unmet::Change)),
-        };
-        steps.push(Step { call: self::change(change)?, must });
+/// Changes of rows that exist: of a batch alone one by one, because its first fault is told; of several those of grants and
+/// tokens together.
+pub(super) fn changes<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'batch>>) -> Result<(), Fault> {
+    let is_alone = group.len() == 1;
+    let (mut grants, mut tokens, mut generations) = (Vec::new(), Vec::new(), Vec::new());
+    for one in group.iter().flat_map(|batch| &batch.changes) {
+        match one {
+            Change::Grant(row) if !is_alone => grants.push(row),
+            Change::EndToken(token) if !is_alone => tokens.push(token),
+            Change::EndTokens { grant, from, to } if !is_alone => generations.push((*grant, *from, *to)),
+            Change::EndToken(_) | Change::EndTokens { .. } => {
+                steps.push(Step { call: change(one)?, must: None });
+            }
+            _ => steps.push(Step { call: change(one)?, must: Some((1, Unmet::Change)) }),
+        }
+    }
+    if !grants.is_empty() {
+        // All servers take the locks in the same order.
+        grants.sort_by_key(|row| row.grant);
+        steps.push(Step { call: change_grants(&grants)?, must: Some((count(&grants), Unmet::Change)) });
+    }
+    if !tokens.is_empty() {
+        steps.push(Step { call: end_tokens(&tokens), must: None });
+    }
+    if !generations.is_empty() {
+        generations.sort();
+        steps.push(Step { call: end_generations(&generations)?, must: None });
     }
     Ok(())
+}
+
+fn change_grants(rows: &[&GrantRow]) -> Result<Call, Fault> {
+    Ok(Call { sql: sql::CHANGE_GRANTS, parameters: grant_columns(rows)? })
+}
+
+fn end_tokens(tokens: &[&HashedToken]) -> Call {
+    Call { sql: sql::END_TOKEN, parameters: vec![column(tokens, |token| token.as_bytes().to_vec())] }
+}
+
+fn end_generations(ended: &[(GrantId, u64, u64)]) -> Result<Call, Fault> {
+    let ended: Vec<_> = ended.iter().collect();
+    let parameters = vec![
+        column(&ended, |(grant, ..)| grant.as_bytes().to_vec()),
+        fitting(&ended, |(_, from, _)| signed(*from))?,
+        fitting(&ended, |(.., to)| signed(*to))?,
+    ];
+    Ok(Call { sql: sql::END_TOKENS, parameters })
 }
 
 fn change(change: &Change) -> Result<Call, Fault> {
     match change {
         Change::Client(row) => change_client(row),
-        Change::Grant(row) => change_grant(row),
+        Change::Grant(row) => change_grants(&[row]),
         Change::AuthorizationCode(row) => change_authorization_code(row),
         Change::PushedRequest(row) => change_pushed_request(row),
         Change::User(row) => change_user(row),
@@ -94,10 +133,8 @@ fn change(change: &Change) -> Result<Call, Fault> {
         Change::SignIn(row) => change_sign_in(row),
         Change::Ticket(row) => change_ticket(row),
         Change::ApiKey(row) => change_api_key(row),
-        Change::EndTokens { grant, from, to } => {
-            Ok(call!(sql::END_TOKENS, grant.as_bytes().to_vec(), signed(*from)?, signed(*to)?))
-        }
-        Change::EndToken(token) => Ok(call!(sql::END_TOKEN, token.as_bytes().to_vec())),
+        Change::EndTokens { grant, from, to } => end_generations(&[(*grant, *from, *to)]),
+        Change::EndToken(token) => Ok(end_tokens(&[token])),
     }
 }
 
@@ -176,7 +213,11 @@ pub(super) fn security<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'ba
 
 /// New grants.
 pub(super) fn add_grants(rows: &[&GrantRow]) -> Result<Call, Fault> {
-    let parameters = vec![
+    Ok(Call { sql: sql::ADD_GRANTS, parameters: grant_columns(rows)? })
+}
+
+fn grant_columns(rows: &[&GrantRow]) -> Result<Vec<Parameter>, Fault> {
+    Ok(vec![
         column(rows, |row| row.grant.as_bytes().to_vec()),
         column(rows, |row| tenant(&row.tenant).0),
         column(rows, |row| row.tenant.environment().text()),
@@ -195,8 +236,7 @@ pub(super) fn add_grants(rows: &[&GrantRow]) -> Result<Call, Fault> {
         column(rows, |row| row.expires_at.unix_ms()),
         column(rows, |row| ms(row.ended_at)),
         fitting(rows, |row| signed(row.version))?,
-    ];
-    Ok(Call { sql: sql::ADD_GRANTS, parameters })
+    ])
 }
 
 /// New access tokens.
@@ -365,32 +405,6 @@ fn change_client(row: &ClientRow) -> Result<Call, Fault> {
         row.scopes.to_string(),
         row.registration.clone(),
         row.secret.map(|id| id.as_bytes().to_vec()),
-        ms(row.ended_at),
-    ))
-}
-
-fn change_grant(row: &GrantRow) -> Result<Call, Fault> {
-    let (organization, environment) = tenant(&row.tenant);
-    let (level, authenticated_at) = level(row.authenticated.as_ref());
-    Ok(call!(
-        sql::CHANGE_GRANT,
-        row.grant.as_bytes().to_vec(),
-        organization,
-        environment,
-        row.client.as_bytes().to_vec(),
-        row.user.map(|id| id.as_bytes().to_vec()),
-        row.created_at.unix_ms(),
-        before(row.version)?,
-        row.sign_in.map(|id| id.as_bytes().to_vec()),
-        row.scopes.to_string(),
-        row.terms.clone(),
-        level,
-        authenticated_at,
-        row.binding.map(|binding| binding.0.to_vec()),
-        signed(row.generation)?,
-        row.retry_of.map(signed).transpose()?,
-        row.rotated_at.unix_ms(),
-        row.expires_at.unix_ms(),
         ms(row.ended_at),
     ))
 }

@@ -101,9 +101,7 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
         }
     }
     access_batch::spends(group, &mut steps);
-    for batch in group {
-        access_batch::changes(&batch.changes, &mut steps)?;
-    }
+    access_batch::changes(group, &mut steps)?;
     appends(group, &mut steps)?;
     for chain in group.iter().filter_map(|batch| batch.chains.as_ref()) {
         access_batch::chain(chain, &mut steps)?;

@@ -96,6 +96,50 @@ mod tests {
         }
     }
 
+    /// A token is looked up for each request: one row of each table, by its key, with and without statistics, in small
+    /// and in large tables.
+    #[tokio::test]
+    async fn an_access_token_is_found_by_primary_keys() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.readers).await.unwrap();
+        let fill = "INSERT INTO clients SELECT int4send(i), '\\x01', 'live', true, '', '\\x02', '{}', NULL, 1, NULL, 1
+                FROM generate_series(1, 3000) i;
+            INSERT INTO grants SELECT int4send(i), '\\x01', 'live', int4send(i), int4send(i), int4send(i), '', '{}',
+                'aal1', 1, NULL, 1, NULL, 1, 1, 2, NULL, 1 FROM generate_series(1, 3000) i;
+            INSERT INTO access_tokens SELECT int4send(i), int4send(i), 1, '', NULL, NULL, NULL, 1, 2
+                FROM generate_series(1, 3000) i;
+            INSERT INTO users SELECT int4send(i), int4send(i), '', '', NULL, 1, 1, NULL, 1
+                FROM generate_series(1, 3000) i;
+            INSERT INTO members SELECT '\\x01', int4send(i), 'owner', '', '', 1, NULL, 1
+                FROM generate_series(1, 3000) i;
+            INSERT INTO sign_ins SELECT int4send(i), int4send(i), int4send(i), NULL, NULL, 'aal1', 1, '', 1, 2, NULL, 1
+                FROM generate_series(1, 3000) i;";
+        for filled in ["SELECT 1", fill, "ANALYZE"] {
+            client.batch_execute(filled).await.unwrap();
+            for mode in ["force_generic_plan", "force_custom_plan"] {
+                let prepare =
+                    format!("SET plan_cache_mode = {mode}; PREPARE looking (bytea) AS {}", sql::ACCESS_TOKEN);
+                client.batch_execute(&prepare).await.unwrap();
+                let rows = client.simple_query("EXPLAIN EXECUTE looking (int4send(7))").await.unwrap();
+                client.batch_execute("DEALLOCATE looking").await.unwrap();
+                let lines = rows.iter().filter_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+                    _ => None,
+                });
+                let text = lines.collect::<Vec<_>>().join("\n");
+                assert!(!text.contains("Seq Scan"), "{filled} {mode}\n{text}");
+                // Both indexes of members are of the two columns of their key.
+                let member = text.contains("using members_pkey") || text.contains("using members_by_user");
+                assert!(member, "{filled} {mode}\n{text}");
+                for table in ["access_tokens", "grants", "clients", "sign_ins", "users"] {
+                    let by_key = format!("using {table}_pkey on {table}");
+                    assert!(text.contains(&by_key), "{by_key}: {filled} {mode}\n{text}");
+                }
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_schema_of_a_newer_program_is_refused() {
         let url = testing::cluster().unwrap().database().await.unwrap();

@@ -262,11 +262,20 @@ statements! {
             ended_at = $11, version = version + 1
         WHERE client = $1 AND organization = $2 AND environment = $3 AND person = $4 AND created_at = $5
             AND version = $6";
-    CHANGE_GRANT = "UPDATE grants SET sign_in = $8, scopes = $9, terms = $10, level = $11,
-            authenticated_at = $12, binding = $13, generation = $14, retry_of = $15, rotated_at = $16,
-            expires_at = $17, ended_at = $18, version = version + 1
-        WHERE grant_id = $1 AND organization = $2 AND environment = $3 AND client = $4
-            AND user_id IS NOT DISTINCT FROM $5 AND created_at = $6 AND version = $7";
+    /// The columns of [`ADD_GRANTS`].
+    CHANGE_GRANTS = "UPDATE grants g SET sign_in = n.sign_in, scopes = n.scopes, terms = n.terms,
+            level = n.level, authenticated_at = n.authenticated_at, binding = n.binding,
+            generation = n.generation, retry_of = n.retry_of, rotated_at = n.rotated_at,
+            expires_at = n.expires_at, ended_at = n.ended_at, version = n.version
+        FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::bytea[], $5::bytea[], $6::bytea[], $7::text[],
+            $8::text[], $9::text[], $10::bigint[], $11::bytea[], $12::bigint[], $13::bigint[], $14::bigint[],
+            $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
+            AS n(grant_id, organization, environment, client, user_id, sign_in, scopes, terms, level,
+                 authenticated_at, binding, generation, retry_of, rotated_at, created_at, expires_at, ended_at,
+                 version)
+        WHERE g.grant_id = n.grant_id AND g.organization = n.organization AND g.environment = n.environment
+            AND g.client = n.client AND g.user_id IS NOT DISTINCT FROM n.user_id
+            AND g.created_at = n.created_at AND g.version = n.version - 1";
     CHANGE_CODE = "UPDATE authorization_codes SET request = $4, expires_at = $5, used_at = $6,
             version = version + 1
         WHERE hash = $1 AND grant_id = $2 AND version = $3";
@@ -297,8 +306,10 @@ statements! {
         WHERE api_key = $1 AND organization = $2 AND environment = $3 AND hash = $4 AND person = $5
             AND created_at = $6 AND replaces IS NOT DISTINCT FROM $7
             AND created_by IS NOT DISTINCT FROM $8 AND version = $9";
-    END_TOKENS = "DELETE FROM access_tokens WHERE grant_id = $1 AND generation BETWEEN $2 AND $3";
-    END_TOKEN = "DELETE FROM access_tokens WHERE hash = $1";
+    END_TOKENS = "DELETE FROM access_tokens t
+        USING unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS n(grant_id, earliest, latest)
+        WHERE t.grant_id = n.grant_id AND t.generation BETWEEN n.earliest AND n.latest";
+    END_TOKEN = "DELETE FROM access_tokens WHERE hash = ANY($1)";
 
     /// A chain goes on where its last event is, or begins: a gap or a place that is taken adds nothing.
     ADD_CHAIN = "INSERT INTO events (organization, environment, envelope, seq, bytes, hash, leaf_id)

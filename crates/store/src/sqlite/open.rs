@@ -154,6 +154,90 @@ mod tests {
         }
     }
 
+    fn plan(connection: &Connection, statement: &str) -> Vec<String> {
+        let mut explained = connection.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
+        let parameters = vec![rusqlite::types::Null; explained.parameter_count()];
+        let steps = explained
+            .query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>("detail"))
+            .unwrap();
+        steps.map(Result::unwrap).collect()
+    }
+
+    /// A token is looked up for each request: one row of each table, by its primary key.
+    #[test]
+    fn an_access_token_is_found_by_primary_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = for_writing(&folder.path().join("store.db")).unwrap();
+        let found = plan(&connection, sql::ACCESS_TOKEN);
+        let by_key = [
+            ("t", "access_tokens", "(hash=?)"),
+            ("g", "grants", "(grant_id=?)"),
+            ("c", "clients", "(client=?)"),
+            ("s", "sign_ins", "(sign_in=?)"),
+            ("u", "users", "(user_id=?)"),
+            ("m", "members", "(organization=? AND user_id=?)"),
+        ];
+        assert_eq!(found.len(), by_key.len(), "{found:#?}");
+        for (step, (alias, table, key)) in found.iter().zip(by_key) {
+            let index = format!("SEARCH {alias} USING INDEX sqlite_autoindex_{table}_1 {key}");
+            assert!(step.starts_with(&index), "{index}\n{found:#?}");
+        }
+    }
+
+    /// What clients ask for and what is swept with each look for jobs reads no table as a whole.
+    #[test]
+    fn no_table_of_credentials_is_read_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = for_writing(&folder.path().join("store.db")).unwrap();
+        for statement in [
+            sql::CLIENTS,
+            sql::GRANTS,
+            sql::GRANTS_OF_CLIENT,
+            sql::GRANTS_OF_USER,
+            sql::AUTHORIZATION_CODE,
+            sql::SIGN_IN,
+            sql::SIGN_INS,
+            sql::MEMBERS,
+            sql::MEMBERSHIPS,
+            sql::AUTHENTICATORS,
+            sql::SECURITY_EVENTS,
+            sql::SECURITY_HEAD,
+            sql::CHANGE_GRANT,
+            sql::END_TOKENS,
+            sql::TAKE_SECURITY,
+            sql::REMOVE_WAITING,
+            sql::SWEEP_SPENT,
+            sql::SWEEP_ACCESS_TOKENS,
+            sql::SWEEP_AUTHORIZATION_CODES,
+            sql::SWEEP_PUSHED_REQUESTS,
+            sql::SWEEP_TICKETS,
+            sql::END_GRANTS_OF_SIGN_INS,
+            sql::SWEEP_SIGN_INS,
+            sql::SWEEP_TOKENS_OF_GRANTS,
+            sql::SWEEP_GRANTS,
+        ] {
+            let found = plan(&connection, statement);
+            let reads_all = |step: &String| step.starts_with("SCAN") && !step.contains("(subquery");
+            assert!(!found.iter().any(reads_all), "{statement}\n{found:#?}");
+        }
+    }
+
+    /// A-5: what a constraint refuses is a contradiction, not a defect of the database.
+    #[test]
+    fn what_a_constraint_refuses_is_a_contradiction() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = for_writing(&folder.path().join("store.db")).unwrap();
+        let client =
+            "INSERT INTO clients VALUES (x'01', x'02', 'live', 0, 'keys:read admin:keys', x'03', '', NULL,
+            1, NULL, 1)";
+        let key = "INSERT INTO api_keys (api_key, organization, environment, hash, scopes, person, label, created_at,
+            expires_at) VALUES (x'01', x'02', 'live', x'03', 'admin:keys', x'04', '', 1, 2)";
+        for statement in [client, key] {
+            let refused = super::super::row::execute(&connection, statement, []);
+            assert!(matches!(refused, Err(Fault::Contradiction(_))), "{refused:?}");
+        }
+    }
+
     #[test]
     fn a_schema_of_a_newer_program_is_refused() {
         let folder = tempfile::tempdir().unwrap();

@@ -15,7 +15,7 @@ use countersign_store::{
     },
 };
 
-use crate::{dice::Dice, rows};
+use crate::{access_command, dice::Dice, rows};
 
 /// Identities of each kind that the commands are about.
 const STREAMS: u64 = 6;
@@ -45,6 +45,10 @@ pub(crate) enum Command {
     Publish { count: usize, wrong_size: bool, wrong_leaf: bool, width: u64 },
     Log { index: u64 },
     Care { after: Option<u64>, limit: usize },
+    Tokens { of: u64, number: u64, before: Option<u64> },
+    People { of: u64, number: u64 },
+    Security { of: u64, before: Option<u64>, limit: usize },
+    TouchAccess { number: u64, salt: u64 },
 }
 
 /// Draws a command; `step` moves the clock.
@@ -52,8 +56,8 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
     let of = dice.below(TENANTS);
     let stream = dice.below(STREAMS);
     let now = rows::at(step * 10);
-    match dice.below(41) {
-        0..=13 => commit(dice, of, stream, step),
+    match dice.below(53) {
+        0..=13 | 48..=52 => commit(dice, of, stream, step),
         14..=16 => Command::Load { of, stream },
         17..=18 => Command::Find { of, query: envelope_query(dice) },
         19 => Command::Openings { of, stream, numbers: dice.some_of(8) },
@@ -76,8 +80,9 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
         },
         30 => Command::Release { of, key: dice.below(3), claim: dice.below(4) },
         31..=33 => {
-            // Now and then a day passes, so that what ended is swept.
-            let now = if dice.below(12) == 0 { now.plus_s(86_400) } else { now };
+            // Now and then a day passes, or a month, so that what ended is swept.
+            let days = [1, 0, 0, 0, 0, 30, 0, 0, 0, 0, 0, 0][dice.size(12)];
+            let now = now.plus_s(days * 86_400);
             Command::Lease { now, lease_ms: 40, limit: dice.size(4) }
         }
         34 => Command::PutBack {
@@ -95,7 +100,11 @@ pub(crate) fn draw(dice: &mut Dice, step: u64) -> Command {
         },
         38 => Command::Log { index: dice.below(20) },
         39 => Command::EndKey { number: dice.below(9), now: rows::at(dice.below(120)) },
-        _ => Command::Care { after: dice.maybe(STREAMS), limit: dice.size(5) },
+        40 => Command::Care { after: dice.maybe(STREAMS), limit: dice.size(5) },
+        41..=43 => Command::Tokens { of: dice.below(2), number: dice.below(6), before: dice.maybe(6) },
+        44 => Command::People { of, number: dice.below(6) },
+        45..=46 => Command::Security { of, before: dice.maybe(6), limit: dice.size(4) },
+        _ => Command::TouchAccess { number: dice.below(9), salt: dice.below(60) },
     }
 }
 
@@ -120,18 +129,16 @@ fn commit(dice: &mut Dice, of: u64, stream: u64, step: u64) -> Command {
     let answers = (dice.below(4) == 0).then(|| dice.below(3));
     let finishes = (dice.below(5) == 0).then(|| dice.below(6));
     let goes_on = dice.below(4) > 0;
-    Command::Commit {
-        batch: Box::new(Batch { append, rows, jobs, ..Batch::default() }),
-        goes_on,
-        finishes,
-        answers,
-    }
+    let mut batch = Box::new(Batch { append, rows, jobs, ..Batch::default() });
+    access_command::draw(dice, of, &mut batch);
+    Command::Commit { batch, goes_on, finishes, answers }
 }
 
 fn row(dice: &mut Dice, of: u64, stream: u64) -> Row {
     let end = rows::at(dice.below(2_000));
     let number = dice.below(FEW);
-    match dice.below(14) {
+    match dice.below(28) {
+        14..=27 => access_command::row(dice, of),
         0 => rows::organization(dice.below(20)),
         1 => rows::person(of, dice.below(12), dice.below(12)),
         2..=4 => rows::opening(of, stream, dice.below(8), number),
@@ -154,7 +161,7 @@ pub(crate) struct Runner {
 }
 
 /// Faults are compared by kind: their sentences are the backends' own.
-fn told<T: Debug>(answer: Result<T, Fault>) -> String {
+pub(crate) fn told<T: Debug>(answer: Result<T, Fault>) -> String {
     match answer {
         Ok(value) => format!("{value:?}"),
         Err(Fault::Contradiction(_)) => "a contradiction".to_owned(),
@@ -182,6 +189,9 @@ impl Runner {
                 batch.answers = answers.and_then(|number| self.claimed(number));
                 if let Some(append) = batch.append.as_mut().filter(|_| goes_on) {
                     go_on(store, append).await;
+                }
+                if goes_on {
+                    access_command::go_on(store, &mut batch).await;
                 }
                 match store.commit(*batch).await {
                     Ok(committed) => format!("{committed:?}"),
@@ -281,6 +291,12 @@ impl Runner {
                 let documents = told(store.documents(after_document, limit).await);
                 told(store.streams(after.map(rows::envelope), limit).await) + &names + &live + &documents
             }
+            Command::Tokens { of, number, before } => access_command::tokens(store, of, number, before).await,
+            Command::People { of, number } => access_command::people(store, of, number).await,
+            Command::Security { of, before, limit } => {
+                access_command::security(store, of, before, limit).await
+            }
+            Command::TouchAccess { number, salt } => access_command::touch(store, number, salt).await,
         }
     }
 }
@@ -308,9 +324,10 @@ async fn mailbox(store: &dyn Store, of: u64, limit: usize) -> String {
     }
 }
 
-// The order within a stream is promised.
+// The order within a stream is promised. The security streams of two tenants have one name.
 fn by_stream(leaves: Vec<LeafRow>) -> Vec<LeafRow> {
-    for (at, leaf) in leaves.iter().enumerate() {
+    let is_envelope = |leaf: &LeafRow| (0..STREAMS).any(|number| rows::envelope(number) == leaf.envelope);
+    for (at, leaf) in leaves.iter().enumerate().filter(|(_, leaf)| is_envelope(leaf)) {
         let later = leaves.iter().skip(at).filter(|later| later.envelope == leaf.envelope);
         assert!(later.map(|later| later.seq).is_sorted(), "a stream out of order");
     }

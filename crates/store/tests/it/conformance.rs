@@ -10,7 +10,7 @@ use crate::{
 };
 
 const SEEDS: u64 = 12;
-const STEPS: u64 = 400;
+const STEPS: u64 = 500;
 
 async fn compare(store: Arc<dyn Store>, seed: u64, seen: &mut BTreeMap<String, usize>) {
     let model = Memory::new();
@@ -27,6 +27,9 @@ async fn compare(store: Arc<dyn Store>, seed: u64, seen: &mut BTreeMap<String, u
             let kind = if word.is_empty() { "Published".to_owned() } else { word };
             *seen.entry(kind).or_default() += 1;
         }
+        if matches!(command, Command::Tokens { .. }) && wanted.starts_with("Some") {
+            *seen.entry("TokenView".to_owned()).or_default() += 1;
+        }
         history.push(command);
     }
 }
@@ -38,6 +41,9 @@ fn all_were_seen(seen: &BTreeMap<String, usize>) {
         "Conflict",
         "LeaseLost",
         "ClaimLost",
+        "Spent",
+        "Outdated",
+        "TokenView",
         "Claimed",
         "InFlight",
         "Mismatch",

@@ -1,6 +1,10 @@
 //! The store's tests: one suite for all backends, and what each backend promises besides.
 
 #[cfg(test)]
+mod access;
+#[cfg(test)]
+mod access_command;
+#[cfg(test)]
 mod basics;
 #[cfg(test)]
 mod blobs;
@@ -16,6 +20,10 @@ mod dice;
 mod encryption;
 #[cfg(test)]
 mod events;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod people;
 #[cfg(test)]
 mod races;
 #[cfg(test)]

@@ -4,12 +4,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use countersign_store::{
     Batch, CommitError, Memory, Postgres, Sqlite, Store,
+    access_rows::Change,
+    batch::Row,
     rows::{IdempotencyState, TileRow},
     testing,
 };
 use tokio::task::JoinSet;
 
-use crate::rows;
+use crate::{people, rows};
 
 /// Each backend as one or two servers over the same rows.
 struct Servers {
@@ -256,5 +258,164 @@ async fn batches_that_wait_for_each_other_are_all_decided() {
             }
         }
         assert_eq!(won.len(), 15, "{}", servers.name);
+    }
+}
+
+/// G-7: of 20 parallel uses of something that is good once exactly one is taken, and nothing of the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_20_parallel_batches_with_one_spend_exactly_one_commits() {
+    for servers in all().await {
+        for round in 0..20 {
+            let mut commits = JoinSet::new();
+            for number in 0..20 {
+                let store = servers.turn(number);
+                let token = Row::AccessToken(people::access_token(round * 20 + number, round, 1));
+                // Each spends something of its own besides, before or after the one in the order of hashes.
+                let spends = vec![people::spend(round, 1), people::spend(1_000 + round * 20 + number, 1)];
+                let batch = Batch { spends, rows: vec![token], ..Batch::default() };
+                commits.spawn(async move { (number, store.commit(batch).await) });
+            }
+            let answers = commits.join_all().await;
+            let won: Vec<_> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(n, _)| *n).collect();
+            let lost = answers.iter().filter(|(_, a)| matches!(a, Err(CommitError::Spent))).count();
+            assert_eq!((won.len(), lost), (1, 19), "{}: {answers:?}", servers.name);
+            for number in 0..20 {
+                let own = rows::digest("spend", 1_000 + round * 20 + number);
+                let is_spent = servers.turn(number).is_spent(own).await.unwrap();
+                assert_eq!(is_spent, won.contains(&number), "{}", servers.name);
+            }
+        }
+    }
+}
+
+/// of 20 parallel changes of the same version exactly one commits: a refresh token is used once.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_20_parallel_changes_of_one_version_exactly_one_commits() {
+    for servers in all().await {
+        let first = Batch { rows: vec![Row::Grant(people::grant(0, 1, 0))], ..Batch::default() };
+        servers.turn(0).commit(first).await.unwrap();
+        for version in 2..22 {
+            let mut commits = JoinSet::new();
+            for number in 0..20 {
+                let store = servers.turn(number);
+                let mut grant = people::grant(0, 1, number);
+                grant.version = version;
+                let token = people::access_token(version * 20 + number, 1, number);
+                let batch = Batch {
+                    changes: vec![
+                        Change::EndTokens { grant: grant.grant, from: 0, to: 9 },
+                        Change::Grant(grant),
+                    ],
+                    rows: vec![Row::AccessToken(token)],
+                    security: vec![people::security(0, version * 20 + number)],
+                    ..Batch::default()
+                };
+                commits.spawn(async move { (number, store.commit(batch).await) });
+            }
+            let answers = commits.join_all().await;
+            let won: Vec<_> = answers.iter().filter(|(_, answer)| answer.is_ok()).map(|(n, _)| *n).collect();
+            let lost = answers.iter().filter(|(_, a)| matches!(a, Err(CommitError::Outdated))).count();
+            assert_eq!((won.len(), lost), (1, 19), "{}: {answers:?}", servers.name);
+            let grant = servers.turn(1).grant(people::grant_id(1)).await.unwrap().unwrap();
+            assert_eq!((grant.version, grant.generation), (version, won[0]), "{}", servers.name);
+        }
+        let kept = servers.turn(0).security_inbox(999).await.unwrap();
+        assert_eq!(kept.len(), 20, "{}: one event for each change", servers.name);
+    }
+}
+
+/// What a refused batch stands beside in a group is committed, whatever it is refused for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_spent_or_outdated_does_not_fail_those_beside_it() {
+    for servers in all().await {
+        let first = Batch {
+            spends: vec![people::spend(0, 1)],
+            rows: vec![Row::Client(people::client(0, 0, 2)), Row::Grant(people::grant(0, 0, 1))],
+            ..Batch::default()
+        };
+        servers.turn(0).commit(first).await.unwrap();
+        // Each has a grant with a token of its own to refresh.
+        let own = |number: u64| people::grant(0, 10_000 + number * 4, 1);
+        let old = (1..301)
+            .map(|number| Row::AccessToken(people::access_token(number + 500, number * 4 + 10_000, 1)));
+        let old = old.chain((1..301).map(|number| Row::Grant(own(number)))).collect();
+        servers.turn(0).commit(Batch { rows: old, ..Batch::default() }).await.unwrap();
+        let mut commits = JoinSet::new();
+        for number in 1..301 {
+            let store = servers.turn(number);
+            let mut refreshed = own(number);
+            (refreshed.version, refreshed.generation) = (2, 77);
+            let end = Change::EndTokens { grant: refreshed.grant, from: 1, to: 1 };
+            let mut batch = Batch {
+                changes: vec![end, Change::Grant(refreshed)],
+                spends: vec![people::spend(number, 1)],
+                rows: vec![
+                    Row::Grant(people::grant(0, number * 4, 1)),
+                    Row::AccessToken(people::access_token(number, number * 4, 1)),
+                    rows::opening(0, number, 1, 1),
+                ],
+                security: vec![people::security(0, number)],
+                ..Batch::default()
+            };
+            match number % 10 {
+                3 => batch.spends.push(people::spend(0, 1)),
+                5 => {
+                    let mut late = people::grant(0, 0, 9);
+                    late.version = 9;
+                    batch.changes.push(Change::Grant(late));
+                }
+                7 => batch.rows.push(Row::Grant(people::grant(0, 0, 1))),
+                _ => {}
+            }
+            commits.spawn(async move { (number, store.commit(batch).await) });
+        }
+        for (number, answer) in commits.join_all().await {
+            let is_right = match number % 10 {
+                3 => matches!(answer, Err(CommitError::Spent)),
+                5 => matches!(answer, Err(CommitError::Outdated)),
+                7 => matches!(answer, Err(CommitError::Fault(countersign_store::Fault::Contradiction(_)))),
+                _ => answer.is_ok(),
+            };
+            assert!(is_right, "{} {number}: {answer:?}", servers.name);
+            let found = servers.turn(1).access_token(&rows::token("access token", number)).await.unwrap();
+            assert_eq!(found.is_some(), answer.is_ok(), "{} {number}", servers.name);
+            let refreshed = servers.turn(0).grant(own(number).grant).await.unwrap().unwrap();
+            let expected = if answer.is_ok() { (2, 77) } else { (1, 1) };
+            assert_eq!((refreshed.version, refreshed.generation), expected, "{} {number}", servers.name);
+            let old = servers.turn(1).access_token(&rows::token("access token", number + 500)).await.unwrap();
+            assert_eq!(old.is_some(), answer.is_err(), "{} {number}", servers.name);
+        }
+        let waiting = servers.turn(0).security_inbox(999).await.unwrap();
+        assert_eq!(waiting.len(), 210, "{}", servers.name);
+    }
+}
+
+/// A place in the security stream is given once, and an event gets one place.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_parallel_chains_at_one_position_exactly_one_wins() {
+    for servers in all().await {
+        let security = (0..40).map(|number| people::security(0, number)).collect();
+        servers.turn(0).commit(Batch { security, ..Batch::default() }).await.unwrap();
+        for seq in (1..=10).step_by(2) {
+            let mut commits = JoinSet::new();
+            for number in 0..20 {
+                let store = servers.turn(number);
+                let mut chain = people::chain(0, seq, 2, number);
+                chain.taken = vec![people::security_event_id(seq), people::security_event_id(seq + 1)];
+                commits.spawn(async move {
+                    store.commit(Batch { chains: Some(chain), ..Batch::default() }).await
+                });
+            }
+            let answers = commits.join_all().await;
+            let won = answers.iter().filter(|answer| answer.is_ok()).count();
+            let lost = answers.iter().filter(|a| matches!(a, Err(CommitError::Conflict))).count();
+            assert_eq!((won, lost), (1, 19), "{}: {answers:?}", servers.name);
+        }
+        let store = servers.turn(1);
+        let events = store.security_events(&rows::tenant(0), None, 99).await.unwrap();
+        let places: Vec<_> = events.iter().rev().map(|event| event.seq).collect();
+        assert_eq!(places, (1..=10).collect::<Vec<_>>(), "{}", servers.name);
+        assert_eq!(store.next_leaves(99).await.unwrap().len(), 10, "{}", servers.name);
+        assert_eq!(store.security_inbox(99).await.unwrap().len(), 30, "{}", servers.name);
     }
 }

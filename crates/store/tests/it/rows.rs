@@ -50,6 +50,15 @@ pub(crate) fn organization_id(number: u64) -> OrganizationId {
     OrganizationId::from_bytes(bytes(1_000_000 + number))
 }
 
+/// The number of a tenant.
+pub(crate) fn number_of(tenant: &Tenant) -> u64 {
+    (0..4).find(|number| self::tenant(*number) == *tenant).unwrap()
+}
+
+pub(crate) fn api_key_id(number: u64) -> ApiKeyId {
+    ApiKeyId::from_bytes(bytes(number))
+}
+
 pub(crate) fn envelope(number: u64) -> EnvelopeId {
     EnvelopeId::from_bytes(bytes(number))
 }

@@ -7,10 +7,13 @@ use countersign_core::{
     id::{CodeId, DocumentId, LinkId, PersonId},
 };
 use countersign_store::{
-    Batch, CommitError, Memory, Postgres, Sqlite, Store, rows::EnvelopeQuery, rows::IdempotencyState, testing,
+    Batch, CommitError, Memory, Postgres, Sqlite, Store,
+    batch::Row,
+    rows::{EnvelopeQuery, IdempotencyState},
+    testing,
 };
 
-use crate::rows;
+use crate::{people, rows};
 
 async fn stores() -> (tempfile::TempDir, Vec<Arc<dyn Store>>) {
     let folder = tempfile::tempdir().unwrap();
@@ -23,7 +26,10 @@ async fn stores() -> (tempfile::TempDir, Vec<Arc<dyn Store>>) {
 fn everything(of: u64) -> Batch {
     Batch {
         append: Some(rows::append(of, 1, 1, 2, 0)),
+        chains: Some(people::chain(of, 1, 1, 0)),
         rows: vec![
+            Row::Client(people::client(of, 1, 1)),
+            Row::Grant(people::grant(of, 1, 1)),
             rows::person(of, 1, 1),
             rows::opening(of, 1, 1, 1),
             rows::document(of, 1),
@@ -41,6 +47,7 @@ fn everything(of: u64) -> Batch {
 async fn seen(store: &dyn Store, tenant: &Tenant) -> Vec<usize> {
     let bytes = rows::bytes(1);
     let stream = store.load(tenant, rows::envelope(1)).await.unwrap();
+    let (client, user) = (Some(people::client_id(1)), Some(people::user_id(1)));
     let query = EnvelopeQuery { limit: 9, ..EnvelopeQuery::default() };
     vec![
         stream.as_ref().map_or(0, |stream| stream.events.len()),
@@ -54,6 +61,13 @@ async fn seen(store: &dyn Store, tenant: &Tenant) -> Vec<usize> {
         usize::from(store.link_by_id(tenant, LinkId::from_bytes(bytes)).await.unwrap().is_some()),
         usize::from(store.code(tenant, CodeId::from_bytes(bytes)).await.unwrap().is_some()),
         store.mailbox(tenant, None, 9).await.unwrap().rows.len(),
+        store.clients(tenant, None, 9).await.unwrap().len(),
+        store.grants(tenant, None, None, None, 9).await.unwrap().len(),
+        store.grants(tenant, client, None, None, 9).await.unwrap().len(),
+        store.grants(tenant, None, user, None, 9).await.unwrap().len(),
+        store.grants(tenant, client, user, None, 9).await.unwrap().len(),
+        store.security_events(tenant, None, 9).await.unwrap().len(),
+        usize::from(store.security_head(tenant).await.unwrap().is_some()),
     ]
 }
 

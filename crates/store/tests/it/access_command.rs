@@ -1,0 +1,208 @@
+//! What the random commands do with credentials and people.
+
+use std::fmt::Debug;
+
+use countersign_core::id::SignInId;
+use countersign_store::{
+    Batch, Fault, Store,
+    access_rows::Change,
+    batch::{Chain, Row},
+    rows::{ApiKeyRow, security_stream},
+};
+
+use crate::{command::told, dice::Dice, people, rows};
+
+/// Identities of each kind.
+const FEW: u64 = 6;
+const SALTS: u64 = 60;
+
+/// A row of one of the kinds.
+pub(crate) fn row(dice: &mut Dice, of: u64) -> Row {
+    let (number, salt) = (dice.below(FEW), dice.below(SALTS));
+    // Rows belong to a tenant each, most of the time.
+    let of = if dice.below(6) == 0 { of } else { 0 };
+    match dice.below(13) {
+        0..=1 => Row::Client(people::client(of, number % 4, salt)),
+        2..=3 => Row::Grant(people::grant(of, number, salt)),
+        4..=5 => Row::AccessToken(people::access_token(dice.below(9), number, salt)),
+        6 => Row::AuthorizationCode(people::authorization_code(number, salt)),
+        7 => Row::PushedRequest(people::pushed_request(of, number, salt)),
+        8 => Row::User(people::user(number % 4, dice.below(6), salt)),
+        9 => Row::Member(people::member(of, number % 4, salt)),
+        10 => Row::Authenticator(people::authenticator(dice.below(9), salt)),
+        11 => Row::SignIn(people::sign_in(number, dice.below(9), salt)),
+        _ => Row::Ticket(people::ticket(number, dice.below(9), salt)),
+    }
+}
+
+/// A change of a row of one of the kinds, of some version.
+pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
+    let (number, salt) = (dice.below(FEW), dice.below(SALTS));
+    let of = if dice.below(6) == 0 { of } else { 0 };
+    let mut change = match dice.below(15) {
+        0..=1 => Change::Client(people::client(of, number % 4, salt)),
+        2..=4 => Change::Grant(people::grant(of, number, salt)),
+        5 => Change::AuthorizationCode(people::authorization_code(number, salt)),
+        6 => Change::PushedRequest(people::pushed_request(of, number, salt)),
+        7 => Change::User(people::user(number % 4, dice.below(6), salt)),
+        8 => Change::Member(people::member(of, number % 4, salt)),
+        9 => Change::Authenticator(people::authenticator(dice.below(9), salt)),
+        10 => Change::SignIn(people::sign_in(number, dice.below(9), salt)),
+        11 => Change::Ticket(people::ticket(number, dice.below(9), salt)),
+        12 => Change::ApiKey(api_key(of, dice.below(9), dice.below(9), salt)),
+        13 => {
+            let (from, to) = (dice.below(3), 1 + dice.below(4));
+            Change::EndTokens { grant: people::grant_id(number), from, to }
+        }
+        _ => Change::EndToken(rows::token("access token", dice.below(9))),
+    };
+    set_version(&mut change, dice.below(4));
+    change
+}
+
+fn api_key(of: u64, number: u64, secret: u64, salt: u64) -> ApiKeyRow {
+    let Row::ApiKey(mut row) = rows::api_key(of, number, secret) else { unreachable!() };
+    row.label = format!("changed {salt}");
+    row.expires_at = rows::at(salt);
+    row.networks = vec!["192.0.2.0/24".to_owned(), "2001:db8::/32".to_owned()];
+    row.warned_days = Some(7);
+    row
+}
+
+fn set_version(change: &mut Change, version: u64) {
+    match change {
+        Change::Client(row) => row.version = version,
+        Change::Grant(row) => row.version = version,
+        Change::AuthorizationCode(row) => row.version = version,
+        Change::PushedRequest(row) => row.version = version,
+        Change::User(row) => row.version = version,
+        Change::Member(row) => row.version = version,
+        Change::Authenticator(row) => row.version = version,
+        Change::SignIn(row) => row.version = version,
+        Change::Ticket(row) => row.version = version,
+        Change::ApiKey(row) => row.version = version,
+        Change::EndTokens { .. } | Change::EndToken(_) => {}
+    }
+}
+
+/// Spends, changes, security events and a chain for a batch.
+pub(crate) fn draw(dice: &mut Dice, of: u64, batch: &mut Batch) {
+    if dice.below(4) == 0 {
+        batch.spends =
+            (0..=dice.below(2)).map(|_| people::spend(dice.below(40), dice.below(SALTS))).collect();
+    }
+    if dice.below(3) == 0 {
+        batch.changes = (0..=dice.below(2)).map(|_| change(dice, of)).collect();
+    }
+    if dice.below(5) == 0 {
+        batch.security = (0..=dice.below(3)).map(|_| people::security(of, dice.below(30))).collect();
+    }
+    batch.chains = (dice.below(8) == 0).then(|| {
+        let mut chain = people::chain(of, dice.below(4), 1 + dice.below(3), dice.below(SALTS));
+        chain.taken = dice.some_of(30).into_iter().map(people::security_event_id).collect();
+        chain
+    });
+}
+
+/// Moves the changes and the chain of a batch to what is stored.
+pub(crate) async fn go_on(store: &dyn Store, batch: &mut Batch) {
+    for change in &mut batch.changes {
+        if let Some(version) = stored_version(store, change).await {
+            set_version(change, version + 1);
+        }
+    }
+    if let Some(chain) = &mut batch.chains {
+        let head = store.security_head(&chain.tenant).await.unwrap();
+        let (next, count) = (head.map_or(1, |(seq, _)| seq + 1), u64::try_from(chain.events.len()).unwrap());
+        let number = rows::number_of(&chain.tenant);
+        let waiting = store.security_inbox(99).await.unwrap();
+        let taken = waiting.iter().filter(|row| row.tenant == chain.tenant).map(|row| row.event);
+        let taken = taken.take(usize::try_from(count).unwrap()).collect();
+        *chain = Chain { taken, ..people::chain(number, next, count, next) };
+    }
+}
+
+async fn stored_version(store: &dyn Store, change: &Change) -> Option<u64> {
+    match change {
+        Change::Client(row) => Some(store.client(row.client).await.unwrap()?.version),
+        Change::Grant(row) => Some(store.grant(row.grant).await.unwrap()?.version),
+        Change::AuthorizationCode(row) => Some(store.authorization_code(&row.hash).await.unwrap()?.0.version),
+        Change::PushedRequest(row) => Some(store.pushed_request(&row.hash).await.unwrap()?.version),
+        Change::User(row) => Some(store.user(row.user).await.unwrap()?.version),
+        Change::Member(row) => Some(store.member(row.organization, row.user).await.unwrap()?.version),
+        Change::Authenticator(row) => {
+            let all = store.authenticators(row.user).await.unwrap();
+            Some(all.iter().find(|old| old.authenticator == row.authenticator)?.version)
+        }
+        Change::SignIn(row) => {
+            let all = store.sign_ins(row.user).await.unwrap();
+            Some(all.iter().find(|old| old.sign_in == row.sign_in)?.version)
+        }
+        Change::Ticket(row) => Some(store.ticket_by_id(row.ticket).await.unwrap()?.version),
+        Change::ApiKey(row) => Some(store.api_key_by_id(row.key).await.unwrap()?.version),
+        Change::EndTokens { .. } | Change::EndToken(_) => None,
+    }
+}
+
+fn all<T: Debug>(found: Result<Vec<T>, Fault>) -> String {
+    told(found)
+}
+
+/// Clients, grants and tokens as they are read.
+pub(crate) async fn tokens(store: &dyn Store, of: u64, number: u64, before: Option<u64>) -> String {
+    let (tenant, grant) = (rows::tenant(of), people::grant_id(number));
+    let client = Some(people::client_id(number % 4));
+    let user = Some(people::user_id(number % 3));
+    let page = before.map(people::grant_id);
+    let mut texts = vec![
+        told(store.access_token(&rows::token("access token", number)).await),
+        told(store.client(people::client_id(number)).await),
+        all(store.clients(&tenant, before.map(people::client_id), 2).await),
+        told(store.grant(grant).await),
+        told(store.authorization_code(&rows::token("authorization code", number)).await),
+        told(store.pushed_request(&rows::token("request", number)).await),
+        told(store.is_spent(rows::digest("spend", number)).await),
+    ];
+    for (client, user) in [(None, None), (client, None), (None, user), (client, user)] {
+        texts.push(all(store.grants(&tenant, client, user, page, 3).await));
+    }
+    texts.join("\n")
+}
+
+/// People as they are read.
+pub(crate) async fn people(store: &dyn Store, of: u64, number: u64) -> String {
+    let (user, organization) = (people::user_id(number), rows::tenant(of).organization());
+    [
+        told(store.user(user).await),
+        told(store.user_by_lookup(rows::digest("address", number)).await),
+        all(store.members(organization).await),
+        told(store.member(organization, user).await),
+        all(store.memberships(user).await),
+        all(store.authenticators(user).await),
+        told(store.authenticator_by_lookup(rows::digest("credential", number)).await),
+        told(store.sign_in(&rows::token("console cookie", number)).await),
+        all(store.sign_ins(user).await),
+        told(store.ticket(&rows::token("ticket", number)).await),
+        told(store.ticket_by_id(people::ticket_id(number)).await),
+        told(store.api_key_by_id(rows::api_key_id(number)).await),
+    ]
+    .join("\n")
+}
+
+/// Security events as they are read.
+pub(crate) async fn security(store: &dyn Store, of: u64, before: Option<u64>, limit: usize) -> String {
+    let (tenant, stream) = (rows::tenant(of), security_stream(&rows::tenant(of)));
+    let head = store.security_head(&tenant).await.unwrap();
+    assert_eq!(store.head(&tenant, stream).await.unwrap(), head.map(|(_, hash)| hash));
+    assert!(store.load(&tenant, stream).await.unwrap().is_none(), "a security stream is no envelope");
+    let events = all(store.security_events(&tenant, before, limit).await);
+    [format!("{head:?}"), events, all(store.security_inbox(limit).await)].join("\n")
+}
+
+/// Notes uses of a key and of a session.
+pub(crate) async fn touch(store: &dyn Store, number: u64, salt: u64) -> String {
+    let sign_in: SignInId = people::sign_in_id(number);
+    let (now, end) = (rows::at(salt * 20), rows::at(salt * 30));
+    told(store.touch_sign_in(sign_in, now, end).await)
+        + &told(store.touch_key(people::key_use(number, salt)).await)
+}
