@@ -1,13 +1,15 @@
 //! `countersign doctor`: folds every envelope again and compares what hangs on it: projections, chains, values, blobs,
 //! and the log. What it gives is a report, never a repair.
 
+mod security;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
 };
 
 use countersign_core::{
-    access::Tenant,
+    access::{Environment, Tenant},
     envelope::{Chain, State, encode::leaf},
     id::{DocumentId, EnvelopeId, PersonId},
 };
@@ -19,6 +21,7 @@ use crate::{
     envelopes::{Opened, Placed},
     fault::Fault,
     keys::SealingKey,
+    organizations,
     vault::{
         Kept,
         folder::{self, FOLDER_ID},
@@ -102,6 +105,14 @@ pub async fn examine(app: &Records) -> Result<Report, Fault> {
         }
     }
     report.examined.push(format!("{} envelopes with {} events", seen.envelope_count, seen.event_count));
+    let of_envelopes = seen.event_count;
+    for organization in app.store.organizations().await? {
+        for environment in [Environment::Sandbox, Environment::Live] {
+            let tenant = organizations::tenant(organization.organization, environment);
+            security::examine(app, &tenant, &mut seen, &mut report).await?;
+        }
+    }
+    report.examined.push(format!("{} security events", seen.event_count - of_envelopes));
     if seen.unsettled_count > 0 {
         report.examined.push(format!("{} envelopes went on all the time: look again", seen.unsettled_count));
     }

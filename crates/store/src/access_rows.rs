@@ -15,6 +15,8 @@ use countersign_core::{
     time::Time,
 };
 
+pub use countersign_core::oauth::token::Binding;
+
 /// An OAuth client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRow {
@@ -96,15 +98,6 @@ pub struct AccessTokenRow {
     pub created_at: Time,
     /// When it ends.
     pub expires_at: Time,
-}
-
-/// What a token is bound to (RFC 9449 §6.1, RFC 8705 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Binding {
-    /// The SHA-256 thumbprint of a DPoP key (RFC 7638).
-    Key(Digest),
-    /// The SHA-256 of a client certificate (DER).
-    Certificate(Digest),
 }
 
 /// An access token with all that it hangs on, in one read.

@@ -24,5 +24,6 @@ pub mod presented;
 pub mod redirect;
 pub mod refresh;
 pub mod stepup;
+pub mod terms;
 pub mod token;
 pub mod uri;

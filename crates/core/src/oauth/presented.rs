@@ -2,19 +2,12 @@
 //! must prove the key or certificate that it is bound to (RFC 6750 §3.1, RFC 9449 §7, RFC 8705 §3).
 
 use crate::{
-    access::Environment, digest::Digest, oauth::challenge::Scheme, security::FailureReason, time::Time,
+    access::Environment,
+    digest::Digest,
+    oauth::{challenge::Scheme, token::Binding},
+    security::FailureReason,
+    time::Time,
 };
-
-/// What a token is bound to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Bound {
-    /// Nobody: whoever has it may use it.
-    Nobody,
-    /// The holder of a key with this thumbprint (RFC 7638).
-    Key(Digest),
-    /// The holder of the certificate with this SHA-256.
-    Certificate(Digest),
-}
 
 /// What the caller showed with the token.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +27,8 @@ pub struct Shown {
 pub struct Standing {
     /// The environment of its tenant.
     pub environment: Environment,
-    /// What it is bound to.
-    pub bound: Bound,
+    /// What it is bound to; whoever has an unbound one may use it.
+    pub bound: Option<Binding>,
     /// When it ends.
     pub expires_at: Time,
     /// Whether it is for this API, and not for another resource server.
@@ -78,9 +71,9 @@ pub fn judge(standing: &Standing, shown: &Shown, now: Time) -> Result<(), Failur
         return Err(FailureReason::Expired);
     }
     let fits = match (standing.bound, shown.scheme) {
-        (Bound::Nobody, Scheme::Bearer) => true,
-        (Bound::Key(thumbprint), Scheme::Dpop) => shown.key == Some(thumbprint),
-        (Bound::Certificate(sha256), Scheme::Bearer) => shown.certificate == Some(sha256),
+        (None, Scheme::Bearer) => true,
+        (Some(Binding::Key(thumbprint)), Scheme::Dpop) => shown.key == Some(thumbprint),
+        (Some(Binding::Certificate(sha256)), Scheme::Bearer) => shown.certificate == Some(sha256),
         // A bound token is no bearer token, and an unbound one is not proved by any key (RFC 9449 §7.1).
         _ => false,
     };
@@ -91,7 +84,7 @@ pub fn judge(standing: &Standing, shown: &Shown, now: Time) -> Result<(), Failur
 mod tests {
     use super::*;
 
-    fn standing(bound: Bound) -> Standing {
+    fn standing(bound: Option<Binding>) -> Standing {
         Standing {
             environment: Environment::Live,
             bound,
@@ -122,11 +115,12 @@ mod tests {
     /// a bound token is worth nothing without its key or certificate, and no binding stands in for another.
     #[test]
     fn a_token_is_good_with_its_own_binding_alone() {
-        let (key, certificate) = (Bound::Key(Digest([1; 32])), Bound::Certificate(Digest([2; 32])));
+        let (key, certificate) =
+            (Some(Binding::Key(Digest([1; 32]))), Some(Binding::Certificate(Digest([2; 32]))));
         for (bound, shown, fits) in [
-            (Bound::Nobody, shown(Scheme::Bearer, None, None), true),
-            (Bound::Nobody, shown(Scheme::Bearer, None, Some(2)), true),
-            (Bound::Nobody, shown(Scheme::Dpop, Some(1), None), false),
+            (None, shown(Scheme::Bearer, None, None), true),
+            (None, shown(Scheme::Bearer, None, Some(2)), true),
+            (None, shown(Scheme::Dpop, Some(1), None), false),
             (key, shown(Scheme::Dpop, Some(1), None), true),
             (key, shown(Scheme::Dpop, Some(9), None), false),
             (key, shown(Scheme::Dpop, None, None), false),
@@ -145,7 +139,7 @@ mod tests {
     /// whatever of what it hangs on has ended, the token has too.
     #[test]
     fn a_token_ends_with_whatever_it_hangs_on() {
-        let good = standing(Bound::Nobody);
+        let good = standing(None);
         let bearer = shown(Scheme::Bearer, None, None);
         assert_eq!(judge(&good, &bearer, now()), Ok(()));
         let user = |valid_from: Option<i64>, is_member| {

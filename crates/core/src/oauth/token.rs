@@ -10,6 +10,7 @@ use crate::{
         client::{Constraint, Registration},
         error::{ErrorCode, OAuthError},
         pkce::Challenge,
+        terms::BoundBy,
     },
     scope::Scopes,
     secret::equal_in_constant_time,
@@ -32,10 +33,6 @@ impl Binding {
             Some(Self::Key(_)) => "DPoP",
             Some(Self::Certificate(_)) | None => "Bearer",
         }
-    }
-
-    fn is_like(self, other: Self) -> bool {
-        matches!((self, other), (Self::Key(_), Self::Key(_)) | (Self::Certificate(_), Self::Certificate(_)))
     }
 }
 
@@ -88,7 +85,7 @@ pub fn lifetime_s(scopes: Scopes, setting_s: i64) -> i64 {
 pub fn binding(
     client: &Registration,
     caller: &CallerProof,
-    before: Option<Binding>,
+    before: Option<BoundBy>,
 ) -> Result<Option<Binding>, OAuthError> {
     let key = caller.key.map(Binding::Key);
     let certificate = caller.certificate.map(Binding::Certificate);
@@ -109,11 +106,11 @@ pub fn binding(
         Constraint::Free => key,
     };
     match (before, bound) {
-        (Some(before), Some(bound)) if before.is_like(bound) => Ok(Some(bound)),
-        (Some(Binding::Key(_)), _) => {
+        (Some(before), Some(bound)) if before == BoundBy::from(bound) => Ok(Some(bound)),
+        (Some(BoundBy::Key), _) => {
             Err(OAuthError::request("this grant's tokens are bound to a key: send a DPoP proof"))
         }
-        (Some(Binding::Certificate(_)), _) => {
+        (Some(BoundBy::Certificate), _) => {
             Err(OAuthError::request("this grant's tokens are bound to a certificate: use mutual TLS"))
         }
         (None, bound) => Ok(bound),

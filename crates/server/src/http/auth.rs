@@ -9,7 +9,7 @@ use countersign_core::{
     oauth::{
         challenge::Scheme,
         dpop::{self, BadProof, Proof},
-        presented::{self, Bound, Shown, Standing, UserStanding},
+        presented::{self, Shown, Standing, UserStanding},
     },
     refusal::{Code, Refusal},
     secret::{HashedToken, PlainToken, TokenKind},
@@ -17,7 +17,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Binding, Spend, TokenView},
+    access_rows::{Spend, TokenView},
     rows::SessionRow,
 };
 
@@ -212,14 +212,11 @@ fn refusal_of(reason: FailureReason) -> Refusal {
     }
 }
 
-fn standing(view: &TokenView) -> Standing {
+/// What a token hangs on.
+pub fn standing(view: &TokenView) -> Standing {
     Standing {
         environment: view.grant.tenant.environment(),
-        bound: match view.token.binding {
-            None => Bound::Nobody,
-            Some(Binding::Key(thumbprint)) => Bound::Key(thumbprint),
-            Some(Binding::Certificate(sha256)) => Bound::Certificate(sha256),
-        },
+        bound: view.token.binding,
         expires_at: view.token.expires_at,
         is_for_this_api: view.token.audience.is_none(),
         granted_at: view.grant.created_at,

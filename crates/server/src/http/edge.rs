@@ -19,7 +19,11 @@ use super::{
     place::{Place, Places},
     problem::Problem,
 };
-use crate::{app::App, fault::Fault, oauth::Outcome};
+use crate::{
+    app::App,
+    fault::Fault,
+    oauth::{Outcome, with_nonce},
+};
 
 /// Names the request in answers; one that a client sends is ignored (L-2).
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -146,6 +150,9 @@ fn finish(app: &App, correlation: CorrelationId, response: Response) -> Response
         Some(problem) => problem.render(&app.config.server.public_url, correlation, &response),
         None => response,
     };
+    if problem.as_ref().is_some_and(Problem::is_about_a_proof) {
+        response = with_nonce(app, response);
+    }
     secure(&mut response);
     if let Ok(id) = HeaderValue::try_from(correlation.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);

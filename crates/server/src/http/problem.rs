@@ -204,6 +204,11 @@ impl Problem {
         &self.detail
     }
 
+    /// Whether the caller proves its possession of a key, and so needs the next nonce.
+    pub fn is_about_a_proof(&self) -> bool {
+        matches!(self.challenge, Some((Scheme::Dpop, _)))
+    }
+
     /// What `WWW-Authenticate` says: for a request without a credential every scheme, for one with a credential what is
     /// wrong with it (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1).
     fn challenges(&self, public_url: &str) -> Vec<String> {

@@ -2,11 +2,13 @@
 
 use countersign_core::{
     access::Environment,
-    limits,
+    canonical,
     oauth::{
-        client::Constraint,
-        dpop::{BadProof, Proof},
+        authorize,
+        dpop::Proof,
         error::{ErrorCode, OAuthError},
+        terms::Terms,
+        token::{self, Binding},
     },
     scope::Scopes,
     secret::{PlainToken, TokenKind},
@@ -15,7 +17,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{AccessTokenRow, Binding, GrantRow, Spend},
+    access_rows::{AccessTokenRow, GrantRow, Spend},
     batch::Row,
 };
 use serde_json::{Map, Value, json};
@@ -23,9 +25,13 @@ use serde_json::{Map, Value, json};
 use super::{answer::Denied, asked::Asked, client_auth::Client};
 use crate::{
     app::App,
+    clients::Registered,
     fault::Fault,
     security::{self, Circumstances},
 };
+
+/// Clients that are read at once in search of a resource server.
+const CLIENTS_AT_ONCE: usize = 100;
 
 /// What an access token is to be.
 pub struct Wish<'a> {
@@ -47,42 +53,40 @@ pub struct Made {
     pub row: AccessTokenRow,
 }
 
-/// What the tokens of this request are bound to, as the client's registration asks for it; a client that is free and
-/// brings a proof gets bound tokens, too. A request that would get less than the registration says is refused.
-pub fn binding(client: &Client, proof: Option<&Proof>) -> Result<Option<Binding>, OAuthError> {
-    let key = proof.map(|proof| Binding::Key(proof.thumbprint));
-    match client.registration.constraint() {
-        Constraint::Free => Ok(key),
-        Constraint::Dpop => key.map(Some).ok_or_else(|| BadProof::Missing.into()),
-        Constraint::Certificate => {
-            let certificate = client.certificate.as_ref();
-            let bound = certificate.map(|certificate| Binding::Certificate(certificate.sha256));
-            bound.map(Some).ok_or_else(|| {
-                OAuthError::request(
-                    "the tokens of this client are bound to a certificate: show it (mutual TLS)",
-                )
-            })
+/// The terms of a grant.
+pub fn terms(grant: &GrantRow) -> Result<Terms, Fault> {
+    serde_json::from_str(&grant.terms)
+        .map_err(|error| Fault::Task(format!("the terms of {}: {error}", grant.grant)))
+}
+
+/// Terms as they are stored.
+pub fn terms_text(terms: &Terms) -> Result<String, Fault> {
+    let bytes = canonical::to_vec(terms).map_err(|error| Fault::Task(error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| Fault::Task(error.to_string()))
+}
+
+/// The resource server that a token is wanted for: this API, or one of the tenant that is registered (RFC 8707).
+pub async fn audience(app: &App, client: &Client, resource: Option<&str>) -> Result<Option<String>, Denied> {
+    let Some(resource) = resource else { return Ok(None) };
+    let resource = authorize::resource(resource)?;
+    if resource == app.oauth.issuer {
+        return Ok(None);
+    }
+    let mut before = None;
+    loop {
+        let rows = app.store.clients(&client.row.tenant, before, CLIENTS_AT_ONCE).await?;
+        before = rows.last().map(|row| row.client);
+        let is_last = rows.len() < CLIENTS_AT_ONCE;
+        for row in rows.into_iter().filter(|row| row.ended_at.is_none()) {
+            if Registered::read(row)?.registration.resource.as_deref() == Some(resource.as_str()) {
+                return Ok(Some(resource));
+            }
+        }
+        if is_last {
+            let sentence = "no resource server of this name is registered in this environment";
+            return Err(OAuthError::new(ErrorCode::InvalidTarget, sentence).into());
         }
     }
-}
-
-/// The scopes of a request: named, known, and within everything that is over them (RFC 6749 §3.3).
-pub fn scopes(asked: Option<&str>, ceiling: Scopes) -> Result<Scopes, OAuthError> {
-    let wrong = |sentence: String| OAuthError::new(ErrorCode::InvalidScope, sentence);
-    let text =
-        asked.ok_or_else(|| wrong("name the scopes that you need in the parameter scope".to_owned()))?;
-    let scopes = Scopes::parse(text).map_err(|unknown| wrong(format!("no scope is called {unknown}")))?;
-    let beyond = scopes.without(ceiling);
-    if scopes.is_empty() || !beyond.is_empty() {
-        return Err(wrong(format!("these scopes are not open to this client: {beyond}")));
-    }
-    Ok(scopes)
-}
-
-/// How long an access token with these scopes lives, in seconds.
-pub fn life_s(app: &App, scopes: Scopes) -> i64 {
-    let set = i64::from(app.config.oauth.access_token_s);
-    if scopes.has_admin() { set.min(limits::ADMIN_TOKEN_S) } else { set }
 }
 
 /// Makes an access token of the grant's newest generation.
@@ -94,7 +98,9 @@ pub fn make(app: &App, wish: Wish<'_>) -> Made {
     };
     let token = PlainToken::new(kind, &app.draw());
     let now = app.now();
-    let expires_at = now.plus_s(life_s(app, scopes)).min(grant.expires_at);
+    let expires_at = now
+        .plus_s(token::lifetime_s(scopes, i64::from(app.config.oauth.access_token_s)))
+        .min(grant.expires_at);
     let row = AccessTokenRow {
         hash: token.hash(),
         grant: grant.grant,
@@ -140,10 +146,9 @@ fn bound_to(binding: Binding) -> &'static str {
 
 /// The answer of the token endpoint (RFC 6749 §5.1, RFC 9449 §5).
 pub fn answer(made: &Made, now: Time) -> Map<String, Value> {
-    let token_type = if matches!(made.row.binding, Some(Binding::Key(_))) { "DPoP" } else { "Bearer" };
     let mut body = Map::new();
     body.insert("access_token".to_owned(), json!(made.token.expose()));
-    body.insert("token_type".to_owned(), json!(token_type));
+    body.insert("token_type".to_owned(), json!(Binding::token_type(made.row.binding)));
     body.insert("expires_in".to_owned(), json!(made.row.expires_at.since_ms(now) / 1_000));
     body.insert("scope".to_owned(), json!(made.row.scopes));
     body

@@ -3,13 +3,28 @@
 pub mod answer;
 pub mod asked;
 pub mod client_auth;
+pub mod code;
+pub mod id_token;
+pub mod introspect;
 pub mod issue;
+pub mod metadata;
+pub mod par;
+pub mod refresh;
+pub mod revoke;
 pub mod server;
+pub mod signing;
 pub mod token;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware, routing::post};
+use axum::{
+    Router,
+    http::HeaderValue,
+    middleware,
+    response::Response,
+    routing::{get, post},
+};
+use countersign_core::oauth::metadata::path;
 
 pub use answer::{DPOP_NONCE, Outcome};
 pub use asked::{base, dpop_headers};
@@ -17,7 +32,24 @@ pub use server::AuthorizationServer;
 
 use crate::{app::App, http::gate};
 
-/// Its endpoints.
+/// Its endpoints for programs.
 pub fn routes() -> Router<Arc<App>> {
-    Router::new().route(token::PATH, post(token::serve)).route_layer(middleware::from_fn(gate::without_query))
+    Router::new()
+        .route(path::PAR, post(par::serve))
+        .route(path::TOKEN, post(token::serve))
+        .route(path::REVOKE, post(revoke::serve))
+        .route(path::INTROSPECT, post(introspect::serve))
+        .route(path::JWKS, get(metadata::keys))
+        .route(path::SERVER_METADATA, get(metadata::authorization_server))
+        .route(path::OPENID_METADATA, get(metadata::authorization_server))
+        .route(path::RESOURCE_METADATA, get(metadata::protected_resource))
+        .route_layer(middleware::from_fn(gate::without_query))
+}
+
+/// The next nonce for proofs goes along with an answer (RFC 9449 §8.2).
+pub fn with_nonce(app: &App, mut response: Response) -> Response {
+    if let Ok(nonce) = HeaderValue::try_from(app.oauth.nonces.issue(app.now())) {
+        response.headers_mut().insert(DPOP_NONCE, nonce);
+    }
+    response
 }

@@ -12,18 +12,14 @@ use countersign_core::{
         client::Registration,
         jose::{Algorithm, Jwk, JwkSet, Unverified},
         nonce::NonceKey,
+        refresh::RefreshKey,
     },
     time::Time,
 };
 use rustls::server::danger::ClientCertVerifier;
 
-use crate::{
-    app::Records,
-    egress::guard::Guard,
-    fault::Fault,
-    keys::{SigningKey, WrappingKey},
-    tls,
-};
+use super::signing::SigningKeys;
+use crate::{app::Records, egress::guard::Guard, fault::Fault, keys::SigningKey, tls};
 
 /// A JWK set that was fetched is good for so long.
 const JWKS_S: i64 = 300;
@@ -39,9 +35,11 @@ pub struct AuthorizationServer {
     /// Makes and knows the nonces of DPoP proofs.
     pub nonces: NonceKey,
     /// Makes and knows refresh tokens.
-    pub refresh: WrappingKey,
+    pub refresh: RefreshKey,
     /// Judges chains of client certificates, where the operator named CAs.
     pub client_ca: Option<Arc<dyn ClientCertVerifier>>,
+    /// What it signs with.
+    pub keys: SigningKeys,
     /// A key that belongs to nobody.
     pub nobody: Jwk,
     guard: Guard,
@@ -66,8 +64,9 @@ impl AuthorizationServer {
         Ok(Self {
             issuer: config.server.public_url.clone(),
             nonces: NonceKey::new(*records.keys.tokens.derive("dpop-nonces").expose()),
-            refresh: records.keys.tokens.derive("refresh-tokens"),
+            refresh: RefreshKey::new(*records.keys.tokens.derive("refresh-tokens").expose()),
             client_ca,
+            keys: SigningKeys::default(),
             nobody: Jwk { key: public, kid: None, x5c: Vec::new() },
             guard: Guard::new(&config.egress)?,
             fetched: Mutex::default(),

@@ -197,7 +197,8 @@ async fn an_assertion_that_is_not_right_gets_no_token() {
         assert_eq!(answered.error(), expected, "attempt {attempt}");
     }
     let told = kinds(&test, &client.tenant).await;
-    assert_eq!(told.iter().filter(|kind| *kind == "client.failed").count(), 12, "{told:?}");
+    // Those that cannot be read, or name nobody, are no news of this client.
+    assert_eq!(told.iter().filter(|kind| *kind == "client.failed").count(), 10, "{told:?}");
     test.finish().await;
 }
 
