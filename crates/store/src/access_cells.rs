@@ -146,7 +146,8 @@ pub(crate) fn access_token(cells: &impl Cells) -> Result<AccessTokenRow, Fault> 
     })
 }
 
-/// An access token with all that it hangs on. What a grant names and is not there any more has ended.
+/// An access token with all that it hangs on. A session that is not there any more had expired: if somebody had ended
+/// it, the sweep would have ended the grant, too.
 pub(crate) fn token_view(cells: &impl Cells) -> Result<TokenView, Fault> {
     let grant = grant(&cells.part("grants"))?;
     let (user, member) = (cells.part("users"), cells.part("members"));

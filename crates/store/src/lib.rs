@@ -1,5 +1,5 @@
-//! The store: one narrow trait at the height of use cases, a `Batch` that is the transaction as data, and three
-//! implementations that one conformance suite holds to the same behaviour.
+//! The store: one narrow trait at the height of use cases, in two halves, a `Batch` that is the transaction as data, and
+//! three implementations that one conformance suite holds to the same behaviour.
 
 mod access;
 mod access_cells;

@@ -140,6 +140,40 @@ mod tests {
         }
     }
 
+    /// Each look for jobs sweeps: large tables are not read for it, whatever plan is kept.
+    #[tokio::test]
+    async fn sweeping_reads_by_the_end_of_rows() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.readers).await.unwrap();
+        let fill = "INSERT INTO grants SELECT int4send(i), '\\x01', 'live', int4send(i), int4send(i), int4send(i), '', '{}',
+                'aal1', 1, NULL, 1, NULL, 1, 1, i, NULL, 1 FROM generate_series(1, 30000) i;
+            INSERT INTO access_tokens SELECT int4send(i), int4send(i), 1, '', NULL, NULL, NULL, 1, i
+                FROM generate_series(1, 30000) i;
+            INSERT INTO sign_ins SELECT int4send(i), int4send(i), int4send(i), NULL, NULL, 'aal1', 1, '', 1, i, NULL, 1
+                FROM generate_series(1, 30000) i;
+            INSERT INTO spent SELECT int4send(i), i FROM generate_series(1, 30000) i;
+            ANALYZE";
+        client.batch_execute(fill).await.unwrap();
+        for statement in [sql::SWEEP_SPENT, sql::SWEEP_ACCESS_TOKENS, sql::SWEEP_SIGN_INS, sql::SWEEP_GRANTS]
+        {
+            for mode in ["force_generic_plan", "force_custom_plan"] {
+                let prepare =
+                    format!("SET plan_cache_mode = {mode}; PREPARE sweeping (bigint, bigint) AS {statement}");
+                client.batch_execute(&prepare).await.unwrap();
+                let rows = client.simple_query("EXPLAIN EXECUTE sweeping (0, 1000)").await.unwrap();
+                client.batch_execute("DEALLOCATE sweeping").await.unwrap();
+                let lines = rows.iter().filter_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+                    _ => None,
+                });
+                let text = lines.collect::<Vec<_>>().join("\n");
+                assert!(!text.contains("Seq Scan"), "{statement} {mode}\n{text}");
+                assert!(text.contains("_by_end"), "{statement} {mode}\n{text}");
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_schema_of_a_newer_program_is_refused() {
         let url = testing::cluster().unwrap().database().await.unwrap();

@@ -321,34 +321,37 @@ statements! {
     TAKE_SECURITY = "DELETE FROM security_inbox
         WHERE event = ANY($1) AND organization = $2 AND environment = $3";
 
-    SWEEP_SPENT = "DELETE FROM spent WHERE hash IN
-        (SELECT hash FROM spent WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
-         FOR UPDATE SKIP LOCKED)";
-    SWEEP_ACCESS_TOKENS = "DELETE FROM access_tokens WHERE hash IN
-        (SELECT hash FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
-         FOR UPDATE SKIP LOCKED)";
-    SWEEP_AUTHORIZATION_CODES = "DELETE FROM authorization_codes WHERE hash IN
-        (SELECT hash FROM authorization_codes WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
-         FOR UPDATE SKIP LOCKED)";
-    SWEEP_PUSHED_REQUESTS = "DELETE FROM pushed_requests WHERE hash IN
-        (SELECT hash FROM pushed_requests WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
-         FOR UPDATE SKIP LOCKED)";
-    SWEEP_TICKETS = "DELETE FROM tickets WHERE ticket IN
-        (SELECT ticket FROM tickets WHERE expires_at <= $1 ORDER BY expires_at, ticket LIMIT $2
-         FOR UPDATE SKIP LOCKED)";
+    /// Arrays, because a plan for a join that was made while the tables were small would read large ones whole.
+    SWEEP_SPENT = "DELETE FROM spent WHERE hash = ANY(ARRAY(
+        SELECT hash FROM spent WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+        FOR UPDATE SKIP LOCKED))";
+    SWEEP_ACCESS_TOKENS = "DELETE FROM access_tokens WHERE hash = ANY(ARRAY(
+        SELECT hash FROM access_tokens WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+        FOR UPDATE SKIP LOCKED))";
+    SWEEP_AUTHORIZATION_CODES = "DELETE FROM authorization_codes WHERE hash = ANY(ARRAY(
+        SELECT hash FROM authorization_codes WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+        FOR UPDATE SKIP LOCKED))";
+    SWEEP_PUSHED_REQUESTS = "DELETE FROM pushed_requests WHERE hash = ANY(ARRAY(
+        SELECT hash FROM pushed_requests WHERE expires_at <= $1 ORDER BY expires_at, hash LIMIT $2
+        FOR UPDATE SKIP LOCKED))";
+    SWEEP_TICKETS = "DELETE FROM tickets WHERE ticket = ANY(ARRAY(
+        SELECT ticket FROM tickets WHERE expires_at <= $1 ORDER BY expires_at, ticket LIMIT $2
+        FOR UPDATE SKIP LOCKED))";
     /// A session that was ended takes its grants along; one that only expired does not.
     SWEEP_SIGN_INS = "WITH gone AS MATERIALIZED (
             SELECT sign_in, ended_at FROM sign_ins WHERE expires_at <= $1
             ORDER BY expires_at, sign_in LIMIT $2 FOR UPDATE SKIP LOCKED),
         ended AS (
-            UPDATE grants g SET version = version + 1, ended_at = gone.ended_at FROM gone
-            WHERE g.sign_in = gone.sign_in AND gone.ended_at IS NOT NULL AND g.ended_at IS NULL)
-        DELETE FROM sign_ins USING gone WHERE sign_ins.sign_in = gone.sign_in";
+            UPDATE grants g SET version = version + 1,
+                ended_at = (SELECT gone.ended_at FROM gone WHERE gone.sign_in = g.sign_in)
+            WHERE g.ended_at IS NULL
+                AND g.sign_in = ANY(ARRAY(SELECT sign_in FROM gone WHERE ended_at IS NOT NULL)))
+        DELETE FROM sign_ins WHERE sign_in = ANY(ARRAY(SELECT sign_in FROM gone))";
     SWEEP_GRANTS = "WITH gone AS MATERIALIZED (
             SELECT grant_id FROM grants WHERE coalesce(ended_at, expires_at) <= $1
             ORDER BY coalesce(ended_at, expires_at), grant_id LIMIT $2 FOR UPDATE SKIP LOCKED),
-        tokens AS (DELETE FROM access_tokens t USING gone WHERE t.grant_id = gone.grant_id)
-        DELETE FROM grants USING gone WHERE grants.grant_id = gone.grant_id";
+        tokens AS (DELETE FROM access_tokens WHERE grant_id = ANY(ARRAY(SELECT grant_id FROM gone)))
+        DELETE FROM grants WHERE grant_id = ANY(ARRAY(SELECT grant_id FROM gone))";
 
     ADD_CLIENT = "INSERT INTO clients (client, organization, environment, is_fapi, scopes, person,
             registration, secret, created_at, ended_at, version)
