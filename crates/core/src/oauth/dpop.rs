@@ -87,6 +87,9 @@ pub enum BadProof {
     /// Point 12.
     #[error("ath is not the hash of the access token")]
     TokenHash,
+    /// The same point's second half, judged where the token is looked up.
+    #[error("the access token is bound to another key than the one of the proof")]
+    OtherKey,
 }
 
 impl From<BadProof> for OAuthError {

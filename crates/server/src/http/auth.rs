@@ -17,7 +17,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Spend, TokenView},
+    access_rows::{Binding, Spend, TokenView},
     rows::SessionRow,
 };
 
@@ -164,7 +164,8 @@ async fn token(
     };
     if let Err(reason) = presented::judge(&standing(&view), &shown, app.now()) {
         refuse(app, &view, context, reason).await?;
-        return Err(refusal_of(reason).into());
+        let is_by_another_key = shown.key.is_some() && matches!(view.token.binding, Some(Binding::Key(_)));
+        return Err(refusal_of(reason, is_by_another_key).into());
     }
     if let Some(proof) = credential.proof {
         let spends = vec![Spend { hash: proof.jti_hash, expires_at: proof.expires_at }];
@@ -201,8 +202,9 @@ async fn refuse(
     security::tell(app, &view.grant.tenant, &circumstances, body).await
 }
 
-fn refusal_of(reason: FailureReason) -> Refusal {
+fn refusal_of(reason: FailureReason, is_by_another_key: bool) -> Refusal {
     match reason {
+        FailureReason::WrongBinding if is_by_another_key => bad_proof(BadProof::OtherKey),
         FailureReason::WrongBinding => Refusal::new(
             Code::TokenInvalid,
             "this access token is bound: send it as `DPoP` with a proof by its key, or over mutual TLS with its \

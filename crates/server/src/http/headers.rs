@@ -13,6 +13,10 @@ pub struct Page;
 #[derive(Clone, Copy, Debug)]
 pub struct Immutable;
 
+/// Lets the forms of a page lead to one other origin as well: browsers hold redirects after a form to the same rule.
+#[derive(Clone, Debug)]
+pub struct FormsTo(pub String);
+
 /// The policy of pages: nothing inline, no other origin, Trusted Types with one policy for the reader's worker.
 pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; \
     img-src 'self' blob: data:; font-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; \
@@ -38,13 +42,20 @@ const ALWAYS: [(HeaderName, HeaderValue); 7] = [
 /// Sets the headers of an answer.
 pub fn secure(response: &mut Response) {
     let is_page = response.extensions().get::<Page>().is_some();
+    let forms_to = response.extensions().get::<FormsTo>().cloned();
     let is_immutable = response.extensions().get::<Immutable>().is_some();
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
-    let policy = if is_page { PAGE_POLICY } else { API_POLICY };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    let policy = HeaderValue::from_static(if is_page { PAGE_POLICY } else { API_POLICY });
+    let wider = forms_to.filter(|_| is_page).and_then(|FormsTo(origin)| {
+        let is_one_source =
+            origin.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b';' | b',' | b'\''));
+        let policy = PAGE_POLICY.replace("form-action 'self'", &format!("form-action 'self' {origin}"));
+        HeaderValue::try_from(policy).ok().filter(|_| is_one_source)
+    });
+    headers.insert(header::CONTENT_SECURITY_POLICY, wider.unwrap_or(policy));
     let caching = if is_immutable { "public, max-age=31536000, immutable" } else { "no-store" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
 }

@@ -16,13 +16,17 @@ use countersign_core::{
     },
     secret::{PlainToken, TokenKind},
 };
-use countersign_store::{Batch, access_rows::PushedRequestRow, batch::Row};
+use countersign_store::{
+    Batch,
+    access_rows::{ClientRow, PushedRequestRow},
+    batch::Row,
+};
 use serde_json::json;
 
 use super::{
     answer::{Denied, json},
     asked::Asked,
-    client_auth::{Client, authenticate},
+    client_auth::authenticate,
     issue::{self, Written},
     with_nonce,
 };
@@ -47,7 +51,7 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
     let mut request = read.map_err(|refused| refused.error().clone())?;
     request.bind(proof.map(|proof| proof.thumbprint))?;
     let handle = PlainToken::new(TokenKind::PushedRequest, &app.draw());
-    let row = row(app, &client, &handle, &request)?;
+    let row = row(app, &client.row, &handle, &request)?;
     let batch = Batch {
         rows: vec![Row::PushedRequest(row)],
         spends: issue::spends(&client, proof.as_ref()),
@@ -68,15 +72,15 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
 /// An authorization request as it waits for its person.
 pub fn row(
     app: &App,
-    client: &Client,
+    client: &ClientRow,
     handle: &PlainToken,
     request: &AuthorizationRequest,
 ) -> Result<PushedRequestRow, Fault> {
     let text = canonical::to_vec(request).map_err(|error| Fault::Task(error.to_string()))?;
     Ok(PushedRequestRow {
         hash: handle.hash(),
-        tenant: client.row.tenant,
-        client: client.row.client,
+        tenant: client.tenant,
+        client: client.client,
         request: String::from_utf8(text).map_err(|error| Fault::Task(error.to_string()))?,
         browser: None,
         expires_at: app.now().plus_s(limits::PUSHED_REQUEST_S),

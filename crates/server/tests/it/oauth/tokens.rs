@@ -93,7 +93,7 @@ async fn a_stolen_token_is_worth_nothing() {
     for (what, request, code) in [
         ("as a bearer token", get("Bearer"), "token_invalid"),
         ("without a proof", get("DPoP"), "dpop_proof_invalid"),
-        ("of another key", get("DPoP").header("DPoP", thief.proof(&good)), "token_invalid"),
+        ("of another key", get("DPoP").header("DPoP", thief.proof(&good)), "dpop_proof_invalid"),
         (
             "for another token",
             get("DPoP").header("DPoP", client.dpop.proof(&claims("GET", path, Some(&other_token)))),
