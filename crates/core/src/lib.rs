@@ -2,6 +2,7 @@
 //! of its own; whoever calls brings time and dice.
 
 pub mod access;
+pub mod accounts;
 pub mod address;
 pub mod canonical;
 pub mod digest;

@@ -99,6 +99,22 @@ pub const FIRST_OWNER_S: i64 = 15 * 60;
 pub const INVITATION_S: i64 = 72 * 3_600;
 /// Life of a link to reset a password.
 pub const RESET_S: i64 = 15 * 60;
+/// Time between a right password and the second factor.
+pub const SECOND_FACTOR_S: i64 = 10 * 60;
+/// Fewest characters of a password (NIST SP 800-63B-4 §3.1.1.2 asks for 8 beside a second factor, and 15 alone).
+pub const PASSWORD_LEAST_CHARS: usize = 12;
+/// Most characters of a password.
+pub const PASSWORD_CHARS: usize = 128;
+/// Bytes of a form with a passkey's answer and the state of its challenge.
+pub const PASSKEY_FORM_BYTES: usize = 32 * 1024;
+/// Passkeys of one user.
+pub const PASSKEYS: usize = 20;
+/// Devices of one user whose tries strangers cannot use up.
+pub const KNOWN_DEVICES: usize = 12;
+/// How long a device is known after it signed in.
+pub const KNOWN_DEVICE_S: i64 = 180 * 24 * 3_600;
+/// Links to reset one user's password that can be open at the same time.
+pub const RESETS_OPEN: usize = 3;
 /// Life of a challenge of WebAuthn.
 pub const CHALLENGE_S: i64 = 5 * 60;
 /// A signing key of the authorization server is published so long before it signs, so that caches have it.

@@ -175,6 +175,15 @@ codes! {
     LinkExpired = "link_expired", Gone, "The link has expired",
         "Links end after a while, and when a newer one is mailed. Open the newest mail, or have the sender \
          send the link again (`POST /v1/envelopes/{envelope}/resend`).";
+    LinkUsed = "link_used", Gone, "The link was used",
+        "A link of an account works once. If it was you, sign in; if it was not, tell the owner of your organization \
+         and ask for a new one.";
+    SignInNeeded = "sign_in_needed", Unauthenticated, "Somebody must sign in for this",
+        "Sign in at `/signin`. Sessions end after 30 minutes without activity, after 12 hours, and when a password or a \
+         factor changes.";
+    SignInRefused = "sign_in_refused", Forbidden, "The sign-in was refused",
+        "Address, password, code or passkey were not right, or were tried too often; which of them is not told. Wait a \
+         moment, then try again, or reset the password.";
     SessionEnded = "session_ended", Unauthenticated, "The signing session has ended",
         "Sessions end after 30 minutes without activity, after 12 hours, and when a newer link is mailed. Open the \
          link from the newest mail. What was typed in a tab is kept if the link is opened in that tab.";

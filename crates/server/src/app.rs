@@ -25,6 +25,7 @@ use countersign_store::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    accounts::{Accounts, passwords::Cost},
     config::Config,
     egress,
     envelopes::Recent,
@@ -281,6 +282,8 @@ pub struct App {
     pub seal: SealingKey,
     /// The authorization server.
     pub oauth: AuthorizationServer,
+    /// What accounts of people need.
+    pub accounts: Accounts,
     /// The log of all events.
     pub log: Log,
     /// Envelopes that were open a moment ago.
@@ -324,11 +327,21 @@ impl App {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Randomness>,
     ) -> Result<Started, Fault> {
-        let Opened { records, announcements } = Records::open(config, clock, random).await?;
-        Ok(Started { app: Arc::new(Self::serving(records).await?), announcements })
+        Self::open_with(config, clock, random, Cost::STANDARD).await
     }
 
-    async fn serving(records: Records) -> Result<Self, Fault> {
+    /// The same with another cost of a password's hash, for tests that hash thousands.
+    pub async fn open_with(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Randomness>,
+        cost: Cost,
+    ) -> Result<Started, Fault> {
+        let Opened { records, announcements } = Records::open(config, clock, random).await?;
+        Ok(Started { app: Arc::new(Self::serving(records, cost).await?), announcements })
+    }
+
+    async fn serving(records: Records, cost: Cost) -> Result<Self, Fault> {
         let Records { config, store, .. } = &records;
         let making = Making {
             store: &**store,
@@ -348,6 +361,7 @@ impl App {
         Ok(Self {
             seal,
             oauth: AuthorizationServer::open(&records)?,
+            accounts: Accounts::new(&records, cost)?,
             log: Log::new(Arc::clone(store), Arc::clone(&records.random), records.keys.log.clone()),
             recent: Recent::default(),
             fonts: FontBook::new().with_fallback(Arc::new(SystemFonts::list())),

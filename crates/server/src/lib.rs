@@ -1,10 +1,12 @@
 //! The Countersign server: configuration, keys, use cases, HTTP.
 
+pub mod accounts;
 pub mod api;
 pub mod app;
 pub mod clients;
 pub mod command_line;
 pub mod config;
+pub mod console;
 pub mod demo;
 pub mod doctor;
 pub mod documents;

@@ -6,10 +6,12 @@ use clap::{Args, Parser, Subcommand};
 use countersign_core::{
     access::Environment,
     id::ApiKeyId,
+    limits,
     scope::{Scope, Scopes},
     secret::TokenKind,
 };
 use countersign_server::{
+    accounts::tickets,
     api,
     app::{App, Records, Started, SystemClock, SystemRandomness},
     command_line::{
@@ -40,6 +42,15 @@ struct Cli {
 enum Command {
     /// Serve API and pages.
     Serve,
+    /// Begin an organization: print the link, good once and for 15 minutes, with which its first owner makes an account.
+    Init {
+        /// Name of the organization, shown to recipients; it is made if there is none of this name.
+        #[arg(long)]
+        organization: String,
+        /// Address of the owner.
+        #[arg(long)]
+        email: String,
+    },
     /// Organizations.
     #[command(subcommand)]
     Organizations(Organizations),
@@ -182,8 +193,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         return run_server(app).await.map(|()| ExitCode::SUCCESS);
     }
     let opened = match cli.command {
-        // Only this one may begin a data folder, as serving may.
-        Command::Organizations(Organizations::Create { .. }) => Records::open(config, clock, random).await?,
+        // Only these may begin a data folder, as serving may.
+        Command::Init { .. } | Command::Organizations(Organizations::Create { .. }) => {
+            Records::open(config, clock, random).await?
+        }
         _ => Records::open_existing(config, clock, random).await?,
     };
     tell(&opened.announcements);
@@ -204,6 +217,7 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
             print!("{report}");
             Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Init { organization, email } => init(records, &organization, &email).await,
         Command::Organizations(Organizations::Create { name }) => {
             let row = organizations::create(records, &name).await?;
             println!("{}", row.organization);
@@ -230,6 +244,18 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+async fn init(records: &Records, organization: &str, email: &str) -> Result<ExitCode, Failure> {
+    let (row, link) = tickets::first_owner(records, organization, email).await?;
+    eprintln!(
+        "{} waits for its first owner. Open this link within {} minutes in the browser of whoever has that address; it \
+         works once:",
+        row.name,
+        limits::FIRST_OWNER_S / 60
+    );
+    println!("{}", link.expose());
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn show(demo: Demo) -> Result<ExitCode, Failure> {

@@ -204,6 +204,7 @@ pub(crate) fn user(cells: &impl Cells) -> Result<UserRow, Fault> {
         wrapped_key: cells.bytes("wrapped_key")?,
         sealed_profile: cells.bytes("sealed_profile")?,
         sealed_password: cells.optional_bytes("sealed_password")?,
+        failures: cells.text("failures")?,
         valid_from: cells.time("valid_from")?,
         created_at: cells.time("created_at")?,
         ended_at: optional_time(cells, "ended_at")?,

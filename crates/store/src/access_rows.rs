@@ -168,6 +168,8 @@ pub struct UserRow {
     pub sealed_profile: Vec<u8>,
     /// The password as a PHC string of argon2id, encrypted under the user's key.
     pub sealed_password: Option<Vec<u8>>,
+    /// How often somebody tried to come in, as canonical JSON.
+    pub failures: String,
     /// Sessions and grants of before have ended.
     pub valid_from: Time,
     /// When the account was made.

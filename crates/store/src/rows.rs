@@ -5,7 +5,7 @@ use countersign_core::{
     digest::Digest,
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
-        PersonId, RecipientId, SessionId, UserId,
+        PersonId, RecipientId, SessionId, TicketId, UserId,
     },
     scope::Scopes,
     secret::HashedToken,
@@ -327,6 +327,22 @@ pub enum Work {
         envelope: EnvelopeId,
         /// To whom.
         recipient: RecipientId,
+        /// As which mail.
+        mail: MailId,
+    },
+    /// Mail a one-time link of an account.
+    MailTicket {
+        /// Which.
+        ticket: TicketId,
+        /// As which mail.
+        mail: MailId,
+    },
+    /// Mail a user that something about the account changed.
+    MailNotice {
+        /// Whom.
+        user: UserId,
+        /// What: one of the application's notices.
+        notice: String,
         /// As which mail.
         mail: MailId,
     },

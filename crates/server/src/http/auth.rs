@@ -3,9 +3,9 @@
 
 use axum::http::{HeaderMap, header, request::Parts};
 use countersign_core::{
-    access::{Behind, ClientIdentity, Environment, Identity, Principal},
+    access::{Behind, ClientIdentity, Environment, Identity, MemberIdentity, Principal},
     digest::Digest,
-    id::EnvelopeId,
+    id::{EnvelopeId, OrganizationId},
     oauth::{
         challenge::Scheme,
         dpop::{self, BadProof, Proof},
@@ -17,7 +17,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Binding, Spend, TokenView},
+    access_rows::{Binding, SignInRow, Spend, TokenView},
     rows::SessionRow,
 };
 
@@ -26,7 +26,7 @@ use crate::{
     app::App,
     fault::{Failure, Fault},
     keys::Signatures,
-    oauth,
+    oauth, organizations,
     security::{self, Circumstances},
 };
 
@@ -253,6 +253,33 @@ fn principal(view: TokenView) -> Result<Principal, Fault> {
         expires_at: view.token.expires_at,
     });
     Ok(Principal::authenticated(tenant, identity))
+}
+
+/// Who calls in a session on the console, as a member of this organization. A session that a password alone opened is none
+/// here. What the caller is no member of is not found.
+pub async fn member(
+    app: &App,
+    headers: &HeaderMap,
+    organization: OrganizationId,
+    environment: Environment,
+) -> Result<(Principal, SignInRow), Failure> {
+    let signed_in = crate::accounts::session::current(app, headers).await?;
+    let needed = || Refusal::new(Code::SignInNeeded, "sign in to go on");
+    let signed_in = signed_in.ok_or_else(needed)?;
+    let member = signed_in.memberships.iter().find(|member| member.organization == organization);
+    let member = member.ok_or_else(Refusal::not_found)?;
+    let identity = Identity::Member(MemberIdentity {
+        sign_in: signed_in.sign_in(),
+        person: member.person(environment),
+        member: Behind {
+            user: signed_in.user_id(),
+            role: member.role,
+            level: signed_in.level(),
+            authenticated_at: signed_in.authenticated_at(),
+        },
+    });
+    let tenant = organizations::tenant(organization, environment);
+    Ok((Principal::authenticated(tenant, identity), signed_in.row))
 }
 
 /// The cookie of a signer's session. One for each envelope, so that several can be open in one browser; the prefix

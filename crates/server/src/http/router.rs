@@ -20,7 +20,7 @@ use super::{
     place::Places,
     problem::Problem,
 };
-use crate::{api, app::App, oauth, signer};
+use crate::{api, app::App, console, oauth, signer};
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
@@ -37,6 +37,7 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .merge(signer::routes(&app))
         .merge(oauth::routes())
+        .merge(console::routes(&app))
         .merge(open())
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_method)

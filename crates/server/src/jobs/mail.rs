@@ -60,7 +60,7 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             let command = Command::RecordNotified { recipient, mail };
             deliver(app, job, opened, recipient, mail, letter, command).await
         }
-        Work::Seal { .. } | Work::Expire { .. } => {
+        Work::MailTicket { .. } | Work::MailNotice { .. } | Work::Seal { .. } | Work::Expire { .. } => {
             Err(Fault::Missing("a mail in this job".to_owned()).into())
         }
     }

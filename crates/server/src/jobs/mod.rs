@@ -1,6 +1,7 @@
 //! Jobs: leased rows that carry ids only, run again after a crash, and finish in the same commit as what they did.
 //! One dispatcher takes events into the log, claims due jobs and runs them beside each other.
 
+mod account_mail;
 mod expire;
 mod mail;
 mod seal;
@@ -149,6 +150,9 @@ async fn work(app: Arc<App>, job: JobRow) {
             Work::MailLink { .. } | Work::MailCode { .. } | Work::MailEnded { .. } => {
                 Box::pin(mail::run(&app, &job)).await
             }
+            Work::MailTicket { .. } | Work::MailNotice { .. } => {
+                Box::pin(account_mail::run(&app, &job)).await
+            }
             Work::Seal { envelope } => seal::run(&app, &job, *envelope).await,
             Work::Expire { envelope } => expire::run(&app, &job, *envelope).await,
         };
@@ -200,6 +204,8 @@ fn kind(work: &Work) -> &'static str {
         Work::MailLink { .. } => "mail_link",
         Work::MailCode { .. } => "mail_code",
         Work::MailEnded { .. } => "mail_ended",
+        Work::MailTicket { .. } => "mail_ticket",
+        Work::MailNotice { .. } => "mail_notice",
         Work::Seal { .. } => "seal",
         Work::Expire { .. } => "expire",
     }

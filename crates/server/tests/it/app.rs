@@ -21,6 +21,7 @@ use countersign_core::{
     time::Time,
 };
 use countersign_server::{
+    accounts::passwords::Cost,
     app::{App, Clock, Randomness, SystemClock},
     config::{Config, Mail},
     doctor,
@@ -82,11 +83,20 @@ pub(crate) struct Options {
     pub(crate) configure: fn(&mut Config),
     /// The mail server of live environments.
     pub(crate) mail: Option<Mail>,
+    /// Cost of a password's hash: small, where a test is not about it.
+    pub(crate) cost: Cost,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 1, postgres: false, database_url: None, configure: |_| {}, mail: None }
+        Self {
+            seed: 1,
+            postgres: false,
+            database_url: None,
+            configure: |_| {},
+            mail: None,
+            cost: Cost::of(8, 1),
+        }
     }
 }
 
@@ -170,7 +180,7 @@ impl TestApp {
         let dice = Arc::new(TestDice::new(
             options.seed.wrapping_mul(1_000_003) ^ clock.now().unix_ms().cast_unsigned(),
         ));
-        let started = App::open(config, Arc::clone(&clock) as _, dice).await.unwrap();
+        let started = App::open_with(config, Arc::clone(&clock) as _, dice, options.cost).await.unwrap();
         let app = started.app;
         let tls = Tls::open(&app.config, app.now()).unwrap();
         let serving = serve(Arc::clone(&app), Some(&tls)).await.unwrap();

@@ -1,6 +1,8 @@
 //! Tests of the whole server through HTTPS, in one binary.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod api_guide;
 #[cfg(test)]
 mod app;

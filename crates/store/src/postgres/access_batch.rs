@@ -317,6 +317,7 @@ pub(super) fn add_user(row: &UserRow) -> Result<Call, Fault> {
         row.created_at.unix_ms(),
         ms(row.ended_at),
         signed(row.version)?,
+        row.failures.clone(),
     ))
 }
 
@@ -449,6 +450,7 @@ fn change_user(row: &UserRow) -> Result<Call, Fault> {
         row.sealed_password.clone(),
         row.valid_from.unix_ms(),
         ms(row.ended_at),
+        row.failures.clone(),
     ))
 }
 

@@ -283,7 +283,7 @@ statements! {
             version = version + 1
         WHERE hash = $1 AND organization = $2 AND environment = $3 AND client = $4 AND version = $5";
     CHANGE_USER = "UPDATE users SET lookup = $4, wrapped_key = $5, sealed_profile = $6, sealed_password = $7,
-            valid_from = $8, ended_at = $9, version = version + 1
+            valid_from = $8, ended_at = $9, failures = $10, version = version + 1
         WHERE user_id = $1 AND created_at = $2 AND version = $3";
     CHANGE_MEMBER = "UPDATE members SET role = $5, sandbox_person = $6, live_person = $7, ended_at = $8,
             version = version + 1
@@ -375,8 +375,8 @@ statements! {
             browser, expires_at, used_at, version)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
     ADD_USER = "INSERT INTO users (user_id, lookup, wrapped_key, sealed_profile, sealed_password,
-            valid_from, created_at, ended_at, version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+            valid_from, created_at, ended_at, version, failures)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
     ADD_MEMBER = "INSERT INTO members (organization, user_id, role, sandbox_person, live_person,
             created_at, ended_at, version)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";

@@ -191,7 +191,8 @@ fn change_user(connection: &Connection, row: &UserRow) -> Result<usize, Fault> {
         row.sealed_profile,
         row.sealed_password,
         row.valid_from.unix_ms(),
-        ms(row.ended_at)
+        ms(row.ended_at),
+        row.failures
     ];
     execute(connection, sql::CHANGE_USER, values)
 }
@@ -391,7 +392,8 @@ pub(super) fn add_user(connection: &Connection, row: &UserRow) -> Result<usize, 
         row.valid_from.unix_ms(),
         row.created_at.unix_ms(),
         ms(row.ended_at),
-        signed(row.version)?
+        signed(row.version)?,
+        row.failures
     ];
     execute(connection, sql::ADD_USER, values)
 }

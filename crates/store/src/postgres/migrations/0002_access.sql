@@ -86,6 +86,7 @@ CREATE TABLE users (
     wrapped_key     BYTEA NOT NULL,
     sealed_profile  BYTEA NOT NULL,
     sealed_password BYTEA,
+    failures        TEXT NOT NULL,
     valid_from      BIGINT NOT NULL,
     created_at      BIGINT NOT NULL,
     ended_at        BIGINT,

@@ -86,6 +86,7 @@ CREATE TABLE users (
     wrapped_key     BLOB NOT NULL,
     sealed_profile  BLOB NOT NULL,
     sealed_password BLOB,
+    failures        TEXT NOT NULL,
     valid_from      INTEGER NOT NULL,
     created_at      INTEGER NOT NULL,
     ended_at        INTEGER,

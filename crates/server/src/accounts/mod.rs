@@ -1,0 +1,55 @@
+//! Accounts of people: how somebody becomes a user and a member, proves who it is, and what follows from that.
+//! The rules are in `core`; the pages are in `console`.
+
+pub mod changes;
+pub mod circumstances;
+pub mod devices;
+pub mod letters;
+pub mod mails;
+pub mod passkeys;
+pub mod passwords;
+pub mod people;
+pub mod proofs;
+pub mod qr;
+pub mod recovery;
+pub mod reset;
+pub mod sealed;
+pub mod session;
+pub mod sign_in;
+pub mod tickets;
+pub mod totp;
+pub mod tries;
+pub mod welcome;
+
+use countersign_core::refusal::{Code, Refusal};
+
+use crate::{app::Records, fault::Fault};
+
+/// What accounts need besides the records.
+pub struct Accounts {
+    /// Hashes passwords, a few at a time.
+    pub hashing: passwords::Hashing,
+    /// Registers and verifies passkeys, where the server has a name that they can be bound to.
+    pub passkeys: Option<passkeys::Passkeys>,
+}
+
+impl Accounts {
+    /// For these records, with this cost of a hash.
+    pub fn new(records: &Records, cost: passwords::Cost) -> Result<Self, Fault> {
+        let hashing = passwords::Hashing::new(cost, &*records.random)?;
+        Ok(Self { hashing, passkeys: passkeys::Passkeys::new(&records.config.server.public_url)? })
+    }
+}
+
+/// The one refusal of a sign-in, whatever was wrong.
+pub fn refused() -> Refusal {
+    Refusal::new(
+        Code::SignInRefused,
+        "that did not work: something is not right, or it was tried too often; wait a moment and try again",
+    )
+}
+
+/// What the last of several who changed the same thing at once is told.
+pub(crate) fn busy() -> Refusal {
+    Refusal::new(Code::Busy, "too many others are changing this now; try again")
+}

@@ -1,0 +1,179 @@
+//! `/account`: what one comes in with, where one is signed in, and where one is a member.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+use countersign_core::id::SignInId;
+use countersign_store::access_rows::SignInRow;
+use serde::Deserialize;
+
+use super::{Moment, Said, enter, settled, shown, with_cookies};
+use crate::{
+    accounts::{
+        changes::Changing,
+        passkeys,
+        people::{Factors, PASSKEY, RECOVERY_CODE, TOTP},
+        session::{self, SignedIn},
+    },
+    app::App,
+    fault::Fault,
+    signer::{
+        answer::Unshown,
+        assets::Assets,
+        strict::{self, Caller},
+    },
+};
+
+struct PasskeyLine {
+    id: String,
+    label: String,
+    added: Moment,
+    used: Option<Moment>,
+    is_last_way: bool,
+}
+
+struct SessionLine {
+    id: String,
+    device: String,
+    ip: String,
+    methods: String,
+    since: Moment,
+    used: Moment,
+    is_this: bool,
+}
+
+struct OrganizationLine {
+    name: String,
+    role: &'static str,
+    words: &'static str,
+    since: Moment,
+}
+
+#[derive(Template)]
+#[template(path = "console/account.html")]
+struct AccountPage {
+    assets: Assets,
+    name: String,
+    email: String,
+    said: Option<&'static str>,
+    is_fresh: bool,
+    has_passkeys: bool,
+    passkeys: Vec<PasskeyLine>,
+    has_password: bool,
+    codes_since: Option<Moment>,
+    recovery_left: usize,
+    sessions: Vec<SessionLine>,
+    organizations: Vec<OrganizationLine>,
+}
+
+/// `GET /account`
+pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+    let signed_in = match enter(&app, &caller, "/account").await? {
+        Ok(signed_in) => signed_in,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let heard = Said::heard(&caller);
+    let said = heard.as_ref().map(|(words, _)| *words);
+    let page = page(&app, &signed_in, said).await?;
+    Ok(with_cookies(shown(&page)?, heard.map(|(_, cookie)| cookie).into_iter().collect()))
+}
+
+async fn page(app: &App, signed_in: &SignedIn, said: Option<&'static str>) -> Result<AccountPage, Fault> {
+    let user = &signed_in.user;
+    let factors = Factors::of(app, user.id()).await?;
+    let has_password = user.row.sealed_password.is_some();
+    let mut lines = Vec::new();
+    for row in factors.kind(PASSKEY) {
+        lines.push(PasskeyLine {
+            id: row.authenticator.to_string(),
+            label: passkeys::label(user, row)?,
+            added: row.created_at.into(),
+            used: row.used_at.map(Moment::from),
+            is_last_way: factors.kind(PASSKEY).count() == 1 && !(has_password && factors.has(TOTP)),
+        });
+    }
+    let mut sessions = Vec::new();
+    for row in app.store.sign_ins(user.id()).await? {
+        if session::is_open(&row, user, app.now()) {
+            sessions.push(session_line(signed_in, &row)?);
+        }
+    }
+    sessions.sort_by_key(|line| !line.is_this);
+    let mut organizations = Vec::new();
+    for member in &signed_in.memberships {
+        organizations.push(OrganizationLine {
+            name: app.organization(member.organization).await?.name.clone(),
+            role: member.role.text(),
+            words: member.role.words(),
+            since: member.created_at.into(),
+        });
+    }
+    Ok(AccountPage {
+        assets: Assets,
+        name: user.name.disclose().clone(),
+        email: user.email.disclose().clone(),
+        said,
+        is_fresh: signed_in.is_fresh(app.now()),
+        has_passkeys: app.accounts.passkeys.is_some(),
+        passkeys: lines,
+        has_password,
+        codes_since: factors.kind(TOTP).next().map(|row| row.created_at.into()),
+        recovery_left: factors.kind(RECOVERY_CODE).count(),
+        sessions,
+        organizations,
+    })
+}
+
+fn session_line(signed_in: &SignedIn, row: &SignInRow) -> Result<SessionLine, Fault> {
+    let origin = session::origin(&signed_in.user, row)?;
+    let methods: Vec<&str> = origin
+        .methods
+        .iter()
+        .map(|method| match method.as_str() {
+            "passkey" => "passkey",
+            "password" => "password",
+            "totp" => "one-time code",
+            "recovery_code" => "recovery code",
+            _ => "other",
+        })
+        .collect();
+    Ok(SessionLine {
+        id: row.sign_in.to_string(),
+        device: session::device_words(origin.user_agent.as_deref()),
+        ip: origin.ip,
+        methods: methods.join(" and "),
+        since: row.created_at.into(),
+        used: session::used_at(row).into(),
+        is_this: row.sign_in == signed_in.sign_in(),
+    })
+}
+
+/// A session to end; all others without one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndForm {
+    session: Option<SignInId>,
+}
+
+/// `POST /account/sessions/end`
+pub async fn end_sessions(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    strict::Form(form): strict::Form<EndForm>,
+) -> Result<Response, Unshown> {
+    let signed_in = match enter(&app, &caller, "/account").await? {
+        Ok(signed_in) => signed_in,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let changing = Changing { app: &app, caller: &caller, signed_in: &signed_in };
+    // One is ended at once; all of them only by somebody who has just proved who it is.
+    let ended = match form.session {
+        Some(one) => changing.end_sessions(Some(one)).await,
+        None => match signed_in.check_fresh(app.now()) {
+            Ok(()) => changing.end_sessions(None).await,
+            Err(refusal) => Err(refusal.into()),
+        },
+    };
+    settled(ended.map(|()| Vec::new()), "/account", ("/account", Said::SessionsEnded))
+}

@@ -1,0 +1,257 @@
+//! The pages of signing in and of one's own account. They translate; `accounts` decides. No GET changes anything.
+
+pub mod account;
+pub mod again;
+pub mod factors;
+pub mod reset;
+pub mod sign_in;
+pub mod welcome;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, Uri, header},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use countersign_core::{
+    accounts::return_to::ReturnTo,
+    level::Level,
+    refusal::{Code, Refusal},
+    secret::Secret,
+    time::Time,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    accounts::session::{self, SignedIn},
+    app::App,
+    fault::{Failure, Fault},
+    http::problem::Problem,
+    signer::{
+        answer::{self, Unshown},
+        same_site,
+        strict::Caller,
+    },
+};
+
+/// All routes of these pages.
+pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/signin", get(sign_in::show).post(sign_in::password))
+        .route("/signin/passkey/options", post(sign_in::passkey_options))
+        .route("/signin/passkey", post(sign_in::passkey))
+        .route("/signin/code", get(sign_in::show_code).post(sign_in::code))
+        .route("/signin/again", get(again::show).post(again::password))
+        .route("/signin/again/passkey", post(again::passkey))
+        .route("/signout", post(sign_in::sign_out))
+        .route("/welcome", get(welcome::show))
+        .route("/welcome/open", post(welcome::open))
+        .route("/welcome/passkey/options", post(welcome::passkey_options))
+        .route("/welcome/passkey", post(welcome::passkey))
+        .route("/welcome/codes", post(welcome::codes))
+        .route("/welcome/codes/finish", post(welcome::codes_finish))
+        .route("/welcome/join", post(welcome::join))
+        .route("/reset", get(reset::show).post(reset::ask))
+        .route("/reset/password", get(reset::show_password).post(reset::finish))
+        .route("/reset/password/open", post(reset::open))
+        .route("/account", get(account::show))
+        .route("/account/sessions/end", post(account::end_sessions))
+        .route("/account/passkeys/options", post(factors::passkey_options))
+        .route("/account/passkeys", post(factors::add_passkey))
+        .route("/account/passkeys/rename", post(factors::rename_passkey))
+        .route("/account/passkeys/remove", post(factors::remove_passkey))
+        .route("/account/codes", get(factors::show_codes).post(factors::begin_codes))
+        .route("/account/codes/finish", post(factors::finish_codes))
+        .route("/account/password", get(factors::show_password).post(factors::change_password))
+        .route("/account/password/remove", post(factors::remove_password))
+        .route("/account/recovery", get(factors::show_recovery).post(factors::draw_recovery))
+        .route("/account/recovery/keep", post(factors::keep_recovery))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
+}
+
+/// What every request for these pages passes: it began here if it may change something, and only the two pages that one is
+/// sent to take a query.
+async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let checked = same_site::check(&app.config.server.public_url, request.method(), request.headers());
+    let takes_query =
+        request.method().is_safe() && matches!(request.uri().path(), "/signin" | "/signin/again");
+    let checked = checked.and_then(|()| match request.uri().query() {
+        Some(_) if !takes_query => {
+            Err(Refusal::new(Code::UnknownParameter, "this takes no query parameters"))
+        }
+        _ => Ok(()),
+    });
+    match checked {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => Problem::from(refusal).into_response(),
+    }
+}
+
+/// The query of the two pages that one is sent to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Query {
+    return_to: Option<String>,
+    level: Option<String>,
+}
+
+/// Where to go on, and how surely.
+struct Wanted {
+    return_to: ReturnTo,
+    level: Level,
+}
+
+impl Wanted {
+    fn of(uri: &Uri) -> Result<Self, Refusal> {
+        let query = uri.query().unwrap_or_default();
+        let query: Query = serde_urlencoded::from_str(query).map_err(|_| {
+            Refusal::new(Code::UnknownParameter, "this page takes `return_to` and `level`, each once")
+        })?;
+        let level = query.level.as_deref().and_then(Level::parse).unwrap_or(Level::Aal2);
+        Ok(Self { return_to: ReturnTo::read(query.return_to.as_deref()), level })
+    }
+}
+
+/// What scripts are told to open next.
+#[derive(Debug, Serialize)]
+struct NextPage {
+    next: String,
+}
+
+fn with_cookies(mut response: Response, cookies: Vec<HeaderValue>) -> Response {
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The way to another page after a form (303), with cookies.
+fn go(path: &str, cookies: Vec<HeaderValue>) -> Response {
+    with_cookies(answer::go(path), cookies)
+}
+
+/// The next page, for a script, with cookies.
+fn next(path: &str, cookies: Vec<HeaderValue>) -> Response {
+    with_cookies(axum::Json(NextPage { next: path.to_owned() }).into_response(), cookies)
+}
+
+/// The way to sign in, and back.
+fn to_sign_in(return_to: &str) -> Response {
+    answer::go(&format!("/signin?return_to={return_to}"))
+}
+
+/// The way to confirm that it is you, and back.
+fn to_confirm(return_to: &str) -> Response {
+    answer::go(&format!("/signin/again?return_to={return_to}"))
+}
+
+/// A refusal, as a sentence of a page.
+fn spoken(refusal: &Refusal) -> String {
+    let mut letters = refusal.sentence.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{first}{}.", letters.as_str())
+}
+
+/// A page that a form was sent to: again, with what was wrong.
+fn again_with(template: &impl Template, refusal: &Refusal) -> Result<Response, Unshown> {
+    Ok(answer::page(template, crate::http::problem::status_of(refusal.code.kind()))?)
+}
+
+fn shown(template: &impl Template) -> Result<Response, Unshown> {
+    Ok(answer::page(template, StatusCode::OK)?)
+}
+
+/// Somebody signed in, or the way to that.
+async fn enter(app: &App, caller: &Caller, path: &str) -> Result<Result<SignedIn, Response>, Unshown> {
+    let found = session::current(app, &caller.headers).await?;
+    Ok(found.ok_or_else(|| to_sign_in(path)))
+}
+
+/// The same for what a script asks.
+async fn enter_for_script(app: &App, caller: &Caller) -> Result<SignedIn, Failure> {
+    let found = session::current(app, &caller.headers).await?;
+    Ok(found.ok_or_else(|| Refusal::new(Code::SignInNeeded, "your session has ended; sign in again"))?)
+}
+
+/// After a form of an account page: on to `done` with a word about it, or to the page that the refusal asks for.
+fn settled(
+    changed: Result<Vec<HeaderValue>, Failure>,
+    page: &str,
+    done: (&str, Said),
+) -> Result<Response, Unshown> {
+    match changed {
+        Ok(mut cookies) => {
+            cookies.push(done.1.cookie()?);
+            Ok(go(done.0, cookies))
+        }
+        Err(Failure::Refused(refusal)) if refusal.code == Code::StepUpRequired => Ok(to_confirm(page)),
+        Err(Failure::Refused(refusal)) if refusal.code == Code::SignInNeeded => Ok(to_sign_in(page)),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// A word about what was just done, carried to the next page in a cookie that lives for seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    PasskeyAdded,
+    PasskeyRemoved,
+    PasskeyRenamed,
+    CodesSet,
+    PasswordChanged,
+    PasswordRemoved,
+    RecoveryKept,
+    SessionsEnded,
+    Joined,
+}
+
+impl Said {
+    const COOKIE: &'static str = "__Host-cs-said";
+    const ALL: [(Self, &'static str, &'static str); 9] = [
+        (Self::PasskeyAdded, "passkey-added", "The passkey was added. Other sessions have ended."),
+        (Self::PasskeyRemoved, "passkey-removed", "The passkey was removed. Other sessions have ended."),
+        (Self::PasskeyRenamed, "passkey-renamed", "The passkey has its new name."),
+        (Self::CodesSet, "codes-set", "One-time codes are set up. Other sessions have ended."),
+        (Self::PasswordChanged, "password-changed", "The password was changed. Other sessions have ended."),
+        (
+            Self::PasswordRemoved,
+            "password-removed",
+            "Password and one-time codes are off. Other sessions have ended.",
+        ),
+        (Self::RecoveryKept, "recovery-kept", "Your new recovery codes are good from now on."),
+        (Self::SessionsEnded, "sessions-ended", "Done: what you ended is signed out."),
+        (Self::Joined, "joined", "Welcome: you are a member now."),
+    ];
+
+    fn cookie(self) -> Result<HeaderValue, Fault> {
+        let found = Self::ALL.iter().find(|(said, ..)| *said == self);
+        session::set_cookie(Self::COOKIE, found.map_or("", |(_, name, _)| name), 20)
+    }
+
+    /// What to say on this page, and the cookie that forgets it.
+    fn heard(caller: &Caller) -> Option<(&'static str, HeaderValue)> {
+        let name = session::cookie(&caller.headers, Self::COOKIE)?;
+        let words = Self::ALL.iter().find(|(_, known, _)| *known == name).map(|(.., words)| *words)?;
+        Some((words, session::set_cookie(Self::COOKIE, "", 0).ok()?))
+    }
+}
+
+/// A moment, for programs and for people.
+#[derive(Clone, Debug)]
+struct Moment {
+    machine: String,
+    people: String,
+}
+
+impl From<Time> for Moment {
+    fn from(at: Time) -> Self {
+        Self { machine: at.to_string(), people: at.in_utc() }
+    }
+}
+
+/// A typed secret of a form.
+type Typed = Secret<String>;

@@ -1,0 +1,21 @@
+//! Mails a one-time link of an account, or word of a change to one.
+
+use countersign_store::rows::{JobRow, Work};
+
+use super::{Ended, finish};
+use crate::{
+    accounts::mails,
+    app::App,
+    fault::{Failure, Fault},
+};
+
+pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
+    let ready = match &job.work {
+        Work::MailTicket { ticket, mail } => mails::of_ticket(app, job, *ticket, *mail).await?,
+        Work::MailNotice { user, notice, mail } => mails::of_notice(app, job, *user, notice, *mail).await?,
+        _ => return Err(Fault::Missing("an account's mail in this job".to_owned()).into()),
+    };
+    let Some(ready) = ready else { return finish(app, job).await };
+    mails::deliver(app, job, ready).await?;
+    Ok(Ended::Done)
+}

@@ -1,0 +1,14 @@
+//! Accounts of people through HTTPS: becoming a member, signing in, factors, recovery, sessions, lockout (A-10, A-11, G-4).
+
+mod browser;
+mod factors;
+mod lockout;
+mod passkeys;
+mod person;
+mod races;
+mod reset;
+mod sessions;
+mod sign_in;
+mod soft_key;
+mod timing;
+mod welcome;
