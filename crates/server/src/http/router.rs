@@ -36,7 +36,7 @@ pub fn router(app: Arc<App>) -> Router {
     }
     router
         .merge(signer::routes(&app))
-        .merge(oauth::routes())
+        .merge(oauth::routes(&app))
         .merge(console::routes(&app))
         .merge(open())
         .fallback(unknown_route)

@@ -72,9 +72,14 @@ fn shown(error: &OAuthError) -> Refusal {
 }
 
 /// `GET /oauth/authorize`: takes the request in, ties it to this browser, and leads to its page.
-pub async fn begin(State(app): State<Arc<App>>, caller: Caller, request: Request) -> Result<Response, Unshown> {
+pub async fn begin(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Unshown> {
     let query = request.uri().query().unwrap_or_default();
-    let parameters = Parameters::parse(query.as_bytes()).map_err(|error| shown(&error)).map_err(Failure::from)?;
+    let parameters =
+        Parameters::parse(query.as_bytes()).map_err(|error| shown(&error)).map_err(Failure::from)?;
     let reference = Reference::read(&parameters).map_err(|error| shown(&error)).map_err(Failure::from)?;
     let handle = match reference {
         Some(reference) => {
@@ -98,7 +103,8 @@ async fn unpushed(app: &App, parameters: &Parameters) -> Result<Result<PlainToke
     let refuse = |error: &OAuthError| Unshown::from(Failure::from(shown(error)));
     let id = authorize::client_id(parameters).map_err(|error| refuse(&error))?;
     let row = app.store.client(id).await.map_err(Fault::from)?;
-    let row = row.filter(|row| row.ended_at.is_none()).ok_or_else(|| refuse(&OAuthError::unproven_client()))?;
+    let row =
+        row.filter(|row| row.ended_at.is_none()).ok_or_else(|| refuse(&OAuthError::unproven_client()))?;
     let client = Registered::read(row)?;
     let ceiling = client.row.scopes.and(client.row.tenant.environment().ceiling());
     match authorize::read(parameters, id, &client.registration, ceiling, Source::Query) {
@@ -124,7 +130,9 @@ async fn claim(app: &App, headers: &HeaderMap, handle: &PlainToken) -> Result<Re
     let browser = known.unwrap_or_else(|| Digest::of(fresh.expose().as_bytes()));
     let now = app.now();
     let row = app.store.pushed_request(&handle.hash()).await.map_err(Fault::from)?;
-    let row = row.filter(|row| row.used_at.is_none() && row.expires_at > now).ok_or_else(|| Failure::from(over()))?;
+    let row = row
+        .filter(|row| row.used_at.is_none() && row.expires_at > now)
+        .ok_or_else(|| Failure::from(over()))?;
     match row.browser {
         Some(owner) if owner == browser => {}
         Some(_) => return Err(Failure::from(over()).into()),
@@ -175,7 +183,10 @@ async fn find(
 ) -> Result<Option<PushedRequestRow>, Fault> {
     let row = app.store.pushed_request(hash).await?;
     Ok(row.filter(|row| {
-        row.used_at.is_none() && row.expires_at > now && row.browser.is_some() && row.browser.as_ref() == browser
+        row.used_at.is_none()
+            && row.expires_at > now
+            && row.browser.is_some()
+            && row.browser.as_ref() == browser
     }))
 }
 
@@ -249,7 +260,10 @@ fn to_sign_in(page: &str, missing: Missing, is_signed_in: bool) -> Response {
 /// The person as a member of the client's organization.
 fn membership<'a>(waiting: &Waiting, signed_in: &'a SignedIn) -> Option<&'a MemberRow> {
     let organization = waiting.row.tenant.organization();
-    signed_in.memberships.iter().find(|member| member.organization == organization && member.ended_at.is_none())
+    signed_in
+        .memberships
+        .iter()
+        .find(|member| member.organization == organization && member.ended_at.is_none())
 }
 
 async fn page(
@@ -262,7 +276,11 @@ async fn page(
     let organization = app.organization(waiting.row.tenant.organization()).await?;
     let offered = consent::offered(waiting, member);
     let words = |admin: bool| {
-        offered.iter().filter(|scope| scope.is_admin() == admin).map(countersign_core::scope::Scope::words).collect()
+        offered
+            .iter()
+            .filter(|scope| scope.is_admin() == admin)
+            .map(countersign_core::scope::Scope::words)
+            .collect()
     };
     let destination = origin_of(&waiting.request.redirect_uri);
     let page = ConsentPage {
@@ -272,7 +290,7 @@ async fn page(
         is_sandbox: waiting.row.tenant.environment() == Environment::Sandbox,
         is_unproven: waiting.client.registration.is_public(),
         destination: &destination,
-        email: signed_in.user.profile.email.disclose(),
+        email: signed_in.user.email.disclose(),
         role: member.role.text(),
         openid: waiting.request.openid,
         powers: words(false),
@@ -293,7 +311,8 @@ async fn page(
 /// Where a redirect URI leads: its origin, or its scheme where it has no host.
 fn origin_of(uri: &str) -> String {
     let parsed: Option<Uri> = uri.parse().ok();
-    let origin = parsed.as_ref().and_then(|uri| Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?)));
+    let origin =
+        parsed.as_ref().and_then(|uri| Some(format!("{}://{}", uri.scheme_str()?, uri.authority()?)));
     origin.unwrap_or_else(|| uri.split(':').next().map(|scheme| format!("{scheme}:")).unwrap_or_default())
 }
 

@@ -1,5 +1,6 @@
 //! What a person's decision does: a grant with a code, or the news that there is none; and the request is over.
 
+use axum::response::Response;
 use countersign_core::{
     id::GrantId,
     limits,
@@ -20,7 +21,6 @@ use countersign_store::{
     access_rows::{AuthorizationCodeRow, Change, GrantRow, MemberRow, PushedRequestRow},
     batch::Row,
 };
-use axum::response::Response;
 
 use super::{
     authorize::{Waiting, away},
@@ -40,7 +40,12 @@ pub fn offered(waiting: &Waiting, member: &MemberRow) -> Scopes {
     waiting.request.scope.and(waiting.client.row.scopes).and(member.role.ceiling(environment))
 }
 
-fn circumstances(caller: &Caller, waiting: &Waiting, signed_in: &SignedIn, member: &MemberRow) -> Circumstances {
+fn circumstances(
+    caller: &Caller,
+    waiting: &Waiting,
+    signed_in: &SignedIn,
+    member: &MemberRow,
+) -> Circumstances {
     let environment = waiting.row.tenant.environment();
     Circumstances {
         actor: SecurityActor::User { user: signed_in.user_id(), sign_in: Some(signed_in.sign_in()) },
@@ -148,7 +153,10 @@ async fn back_without(
     signed_in: &SignedIn,
     member: &MemberRow,
 ) -> Result<String, Failure> {
-    let error = OAuthError::new(ErrorCode::InvalidScope, "the role of this person allows nothing of what is asked for");
+    let error = OAuthError::new(
+        ErrorCode::InvalidScope,
+        "the role of this person allows nothing of what is asked for",
+    );
     refuse_with(app, caller, waiting, signed_in, member, &error).await
 }
 

@@ -199,6 +199,12 @@ impl TestApp {
         Self { app, clock, client, url, folder, options, serving: Some(serving), keys_sent: Mutex::default() }
     }
 
+    /// Another server on the same database and folder, with the same clock and dice of its own.
+    pub(crate) async fn beside(&self, seed: u64) -> Self {
+        let options = Options { seed, postgres: self.options.postgres, ..Options::default() };
+        Self::run(Arc::clone(&self.folder), Arc::clone(&self.clock), options).await
+    }
+
     /// Stops the server and starts it again on the same data.
     pub(crate) async fn restart(mut self) -> Self {
         self.serving.take().unwrap().stop().await.unwrap();
@@ -318,13 +324,17 @@ impl TestApp {
     }
 }
 
-/// A browser that trusts `ca` (PEM), reaches `sign.test` on the loopback address, and says who it is and whence.
+/// A browser that trusts `ca` (PEM), goes nowhere but to `sign.test`, reaches `sign.test` on the loopback address, and says who it is and whence.
 pub(crate) fn browser(ca: &[u8], user_agent: &str, address: IpAddr) -> reqwest::Client {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     reqwest::Client::builder()
         .tls_certs_only([reqwest::Certificate::from_pem(ca).unwrap()])
         .resolve("sign.test", "127.0.0.1:0".parse().unwrap())
         .local_address(address)
+        .redirect(reqwest::redirect::Policy::custom(|attempt| match attempt.url().host_str() {
+            Some("sign.test") => attempt.follow(),
+            _ => attempt.stop(),
+        }))
         .cookie_store(true)
         .user_agent(user_agent)
         .no_proxy()

@@ -2,5 +2,7 @@
 //! others are in `oauth_judges`.
 
 pub(crate) mod client;
+mod flow;
 pub(crate) mod keys;
+mod races;
 mod tokens;

@@ -4,7 +4,7 @@ mod browser;
 mod factors;
 mod lockout;
 mod passkeys;
-mod person;
+pub(crate) mod person;
 mod races;
 mod reset;
 mod sessions;

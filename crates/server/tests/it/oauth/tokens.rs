@@ -227,10 +227,10 @@ async fn a_request_that_is_not_right_is_told_why() {
         (changed("grant_type", None), (400, "invalid_request")),
         (changed("scope", None), (400, "invalid_scope")),
         (changed("scope", Some("everything")), (400, "invalid_scope")),
-        (changed("client_assertion_type", Some("jwt")), (400, "invalid_request")),
-        (changed("client_assertion_type", None), (400, "invalid_request")),
-        (changed("client_id", Some("cli_00000000000000000000000000")), (400, "invalid_request")),
-        (changed("client_secret", Some("x")), (400, "invalid_request")),
+        (changed("client_assertion_type", Some("jwt")), (401, "invalid_client")),
+        (changed("client_assertion_type", None), (401, "invalid_client")),
+        (changed("client_id", Some("cli_00000000000000000000000000")), (401, "invalid_client")),
+        (changed("client_secret", Some("x")), (401, "invalid_client")),
         (changed("grant_type", Some("authorization_code")), (400, "unauthorized_client")),
         ([client.form(&OWN), vec![pair("scope", "envelopes:read")]].concat(), (400, "invalid_request")),
     ] {
@@ -243,7 +243,7 @@ async fn a_request_that_is_not_right_is_told_why() {
     let twice = client.dpop.proof(&client.proof_claims());
     assert_eq!(ask(&client.form(&OWN), &[("DPoP", &twice)]).await.error(), (400, "invalid_dpop_proof"));
     let without = Answered::of(client.post("/oauth/token", &client.form(&OWN))).await;
-    assert_eq!(without.error(), (400, "invalid_dpop_proof"), "A-5: its tokens are bound, always");
+    assert_eq!(without.error(), (400, "invalid_request"), "A-5: its tokens are bound, always");
     let nonceless =
         proof_claims("POST", &client.url("/oauth/token"), &client.jti(), test.app.now(), None, None);
     let request = client.post("/oauth/token", &client.form(&OWN));
