@@ -36,14 +36,51 @@ pub(crate) fn of_threads_ns(name: &str) -> Result<u64, Failure> {
     Ok(sum_ns)
 }
 
+/// What `stat` in the folder of a process says of it.
+struct Stat {
+    parent: u64,
+    own_ns: u64,
+    of_ended_children_ns: u64,
+}
+
+impl Stat {
+    fn read(folder: &Path) -> Result<Self, Failure> {
+        let text = fs::read_to_string(folder.join("stat"))?;
+        // The name of the program, in parentheses, may hold spaces: fields are counted after it (proc_pid_stat(5)).
+        let (_, rest) = text.rsplit_once(')').ok_or("stat has no name")?;
+        let field = |number: usize| -> Result<u64, Failure> {
+            Ok(rest.split_whitespace().nth(number - 3).ok_or("stat is short")?.parse()?)
+        };
+        // 100 ticks a second on every Linux that is built for us.
+        let sum_ns = |first: usize| Ok::<_, Failure>((field(first)? + field(first + 1)?) * 10_000_000);
+        Ok(Self { parent: field(4)?, own_ns: sum_ns(14)?, of_ended_children_ns: sum_ns(16)? })
+    }
+}
+
 /// Processor time of this process in ns, threads that ended included; exact to 10 ms.
 pub(crate) fn of_this_process_ns() -> Result<u64, Failure> {
-    let text = fs::read_to_string("/proc/self/stat")?;
-    // The name of the program, in parentheses, may hold spaces: fields are counted after it (proc_pid_stat(5)).
-    let (_, rest) = text.rsplit_once(')').ok_or("stat has no name")?;
-    let ticks: u64 = rest.split_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<Result<_, _>>()?;
-    // 100 ticks a second on every Linux that is built for us.
-    Ok(ticks * 10_000_000)
+    Ok(Stat::read(Path::new("/proc/self"))?.own_ns)
+}
+
+/// The same of another process.
+pub(crate) fn of_process_ns(process: u32) -> Result<u64, Failure> {
+    Ok(Stat::read(&Path::new("/proc").join(process.to_string()))?.own_ns)
+}
+
+/// Processor time in ns of a process and its children, each with one thread, as PostgreSQL's are. What ended children
+/// spent is exact to 10 ms.
+pub(crate) fn of_family_ns(process: u32) -> Result<u64, Failure> {
+    let head = Path::new("/proc").join(process.to_string());
+    let mut sum_ns = schedstat_ns(&head)? + Stat::read(&head)?.of_ended_children_ns;
+    for entry in fs::read_dir("/proc")? {
+        let folder = entry?.path();
+        // Not every entry is a process, and one may end between the listing and the look.
+        let Ok(stat) = Stat::read(&folder) else { continue };
+        if stat.parent == u64::from(process) {
+            sum_ns += schedstat_ns(&folder).unwrap_or(0);
+        }
+    }
+    Ok(sum_ns)
 }
 
 /// Mean processor time in ms of one `work` of this thread: the median of seven batches.

@@ -1,6 +1,7 @@
 //! Measures the product and prints one line of JSON for each measurement. `cargo xtask bench` runs it beside the peers
 //! and makes the table.
 
+mod auth;
 mod commits;
 mod cpu;
 mod house;
@@ -26,6 +27,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
+    /// Tokens in a second, by one authorization server over a PostgreSQL of its own.
+    Auth {
+        /// Folder of the peer, beside its `node_modules`; without it, our own server is measured.
+        #[arg(long, value_name = "FOLDER")]
+        peer: Option<PathBuf>,
+        /// How long each row is measured, about.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+    },
     /// Processor time of a seal and of verifications; leaves trail, package and key in a folder.
     Seal {
         /// PDF to seal.
@@ -65,6 +75,7 @@ enum What {
 #[expect(clippy::print_stdout, reason = "a measurement is printed")]
 fn main() -> ExitCode {
     let measured = match Arguments::parse().what {
+        What::Auth { peer, seconds } => auth::measure(peer.as_deref(), seconds),
         What::Seal { pdf, out, count } => seal::measure(&pdf, &out, count),
         What::Lifecycles { pdf, count, callers } => lifecycles::measure(&pdf, count, callers),
         What::Commits { postgres } => commits::measure(postgres.as_deref()),

@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use countersign_core::{
-    limits,
-    scope::{Scope, Scopes},
-};
+use countersign_core::{limits, scope::Scopes};
 use countersign_server::config::Config;
 use serde_json::{Value, json};
 use tokio::runtime;

@@ -39,8 +39,11 @@ enum Task {
     },
     /// Check the rules of the house that no compiler knows: edges between crates, sizes, places of controls.
     Tidy,
-    /// Measure what the README says, from release builds, beside two peers: best on a machine that does nothing else.
+    /// Measure what the README says, from release builds, beside its peers: best on a machine that does nothing else.
     Bench {
+        /// What is measured.
+        #[arg(value_enum, default_value_t)]
+        what: bench::What,
         /// Writes the figures into this file too.
         #[arg(long, value_name = "FILE")]
         json: Option<PathBuf>,
@@ -58,7 +61,7 @@ fn main() -> ExitCode {
         Task::Test { quick: true } => test::quick(root),
         Task::Soak { kills } => soak::run(root, kills),
         Task::Tidy => told(tidy::check(root)),
-        Task::Bench { json, rounds } => told(bench::run(root, rounds, json.as_deref())),
+        Task::Bench { what, json, rounds } => told(bench::run(root, what, rounds, json.as_deref())),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

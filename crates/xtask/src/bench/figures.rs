@@ -1,5 +1,7 @@
 //! The figures: where each comes from, its unit, its aim, and its median over the rounds.
 
+mod auth;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -135,7 +137,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 fn measured(rounds: &[Round]) -> impl Iterator<Item = (&'static Figure, f64)> {
-    FIGURES.iter().filter_map(|figure| {
+    FIGURES.iter().chain(auth::FIGURES.as_flattened()).filter_map(|figure| {
         let values = rounds.iter().filter_map(figure.of).collect();
         Some((figure, median(values)?))
     })
@@ -220,6 +222,20 @@ mod tests {
         assert_eq!((&find("seal_ratio")["value"], &find("seal_ratio")["met"]), (&json!(10.0), &json!(true)));
         assert_eq!(find("pyhanko_cpu_ms")["met"], Value::Null);
         assert_eq!(figures.len(), 4, "what was not measured is left out");
+    }
+
+    #[test]
+    fn ours_and_the_peer_stand_beside_their_ratio() {
+        let mut round = Round::default();
+        round.add("auth", &json!({ "refresh_per_second": 900.0, "refresh_cpu_ms": 0.5 }));
+        round.add("auth_peer", &json!({ "refresh_per_second": 300.0, "refresh_cpu_ms": 2.0 }));
+        let json: Value = serde_json::from_str(&to_json(&[round])).unwrap();
+        let figures = json["figures"].as_array().unwrap();
+        let value = |id: &str| &figures.iter().find(|figure| figure["id"] == id).unwrap()["value"];
+        assert_eq!(value("auth_refresh_per_second_of_peer"), &json!(300.0));
+        assert_eq!(value("auth_refresh_rate_ratio"), &json!(3.0));
+        assert_eq!(value("auth_refresh_cpu_ratio"), &json!(4.0));
+        assert_eq!(figures.len(), 6, "what was not measured is left out");
     }
 
     #[test]

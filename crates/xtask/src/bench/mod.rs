@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -18,8 +19,18 @@ use figures::{Round, table, to_json};
 /// Files that a peer seals in one run.
 const PEER_COUNT: &str = "40";
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// Seals, lifecycles, commits, the log, memory.
+    #[default]
+    Product,
+    /// Tokens in a second, beside oidc-provider over the same PostgreSQL.
+    Auth,
+}
+
 /// Measures `rounds` times, prints the table, and writes it as JSON to `json`.
-pub(crate) fn run(root: &Path, rounds: u32, json: Option<&Path>) -> Result<(), Failure> {
+pub(crate) fn run(root: &Path, what: What, rounds: u32, json: Option<&Path>) -> Result<(), Failure> {
     let peers = Peers::prepare(root)?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let words = "build --release --locked -p countersign -p countersign-bench";
@@ -27,11 +38,16 @@ pub(crate) fn run(root: &Path, rounds: u32, json: Option<&Path>) -> Result<(), F
     let work = target.join("bench");
     fs::create_dir_all(&work).map_err(|error| Failure::of_file(&work, error))?;
     let bench = Bench { root, peers, programs: target.join("release"), work };
-    bench.make_input()?;
+    if what == What::Product {
+        bench.make_input()?;
+    }
     let mut measured = Vec::new();
     for round in 1..=rounds.max(1) {
         println!("Round {round} of {rounds} …");
-        measured.push(bench.round()?);
+        measured.push(match what {
+            What::Product => bench.round()?,
+            What::Auth => bench.auth()?,
+        });
     }
     println!("\n{}", table(&measured));
     if let Some(path) = json {
@@ -82,6 +98,15 @@ impl Bench<'_> {
         round.add("commits", &said(&mut self.own("commits"))?);
         round.add("log", &said(&mut self.own("log"))?);
         round.add("memory", &said(self.own("memory").arg(self.programs.join("countersign")))?);
+        Ok(round)
+    }
+
+    /// Tokens once, ours and the peer's.
+    fn auth(&self) -> Result<Round, Failure> {
+        let mut round = Round::default();
+        let peer = self.peers.folder_beside_modules(&self.root.join("crates/bench/peers/oidc-provider"))?;
+        round.add("auth_peer", &said(self.own("auth").arg("--peer").arg(peer))?);
+        round.add("auth", &said(&mut self.own("auth"))?);
         Ok(round)
     }
 

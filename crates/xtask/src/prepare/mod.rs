@@ -78,6 +78,17 @@ impl Peers {
         fs::copy(script, &copy).map_err(|error| Failure::of_file(script, error))?;
         Ok(copy)
     }
+
+    /// A copy of a folder of ECMAScript modules, likewise.
+    pub(crate) fn folder_beside_modules(&self, folder: &Path) -> Result<PathBuf, Failure> {
+        let copy = self.node_modules.with_file_name(folder.file_name().unwrap_or_default());
+        fs::create_dir_all(&copy).map_err(|error| Failure::of_file(&copy, error))?;
+        for entry in fs::read_dir(folder).map_err(|error| Failure::of_file(folder, error))?.flatten() {
+            fs::copy(entry.path(), copy.join(entry.file_name()))
+                .map_err(|error| Failure::of_file(&entry.path(), error))?;
+        }
+        Ok(copy)
+    }
 }
 
 /// `$XDG_CACHE_HOME/countersign`, or the same under `~/.cache`.

@@ -1,4 +1,4 @@
-//! npm packages for the browser tests and the bench, by the hashes in the lock file.
+//! npm packages for the browser tests, the judges of OAuth and the bench, by the hashes in the lock file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,10 @@ pub(super) fn install(root: &Path, cache: &Path) -> Result<PathBuf, Failure> {
         println!("npm packages: {} is as it must be", modules.display());
         return Ok(modules);
     }
-    println!("npm packages: installing axe-core and @libpdf/core in {}", directory.display());
+    println!(
+        "npm packages: installing axe-core, judges of OAuth and peers of the bench in {}",
+        directory.display()
+    );
     for (file, name) in [(&manifest, "package.json"), (&lock, "package-lock.json")] {
         fs::copy(file, directory.join(name)).map_err(|error| Failure::of_file(file, error))?;
     }

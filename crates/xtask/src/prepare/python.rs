@@ -24,7 +24,7 @@ pub(super) fn install(root: &Path, cache: &Path) -> Result<PathBuf, Failure> {
         return Ok(python);
     }
     println!(
-        "Python environment: installing the judges (pyHanko, aics-tlog and others) in {}",
+        "Python environment: installing the judges (pyHanko, aics-tlog, Authlib and others) in {}",
         environment.display()
     );
     if !usable {

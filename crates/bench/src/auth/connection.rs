@@ -1,0 +1,142 @@
+//! One connection of plain HTTP/1.1 that stays: as little of it as the answers of an authorization server need, so that
+//! the generator's own work does not hide the server's.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::Duration,
+};
+
+use crate::Failure;
+
+/// Longer than any answer takes: a server that says nothing ends the measurement.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Largest answer.
+const ANSWER_BYTES: usize = 64 * 1024;
+
+/// Where requests of one kind go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    /// The whole URL, as a DPoP proof names it.
+    pub(crate) url: String,
+    authority: String,
+    path: String,
+}
+
+impl Endpoint {
+    /// Takes an `http` URL apart.
+    pub(crate) fn parse(url: &str) -> Result<Self, Failure> {
+        let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url} is not plain HTTP"))?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        Ok(Self { url: url.to_owned(), authority: authority.to_owned(), path: format!("/{path}") })
+    }
+
+    /// A request for what is there.
+    pub(crate) fn get(&self) -> Vec<u8> {
+        format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\r\n", self.path, self.authority)
+            .into_bytes()
+    }
+
+    /// A form, with a DPoP proof if there is one.
+    pub(crate) fn post(&self, proof: Option<&str>, form: &str) -> Vec<u8> {
+        let proof = proof.map(|proof| format!("DPoP: {proof}\r\n")).unwrap_or_default();
+        format!(
+            "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n{proof}Content-Length: {}\r\n\r\n{form}",
+            self.path,
+            self.authority,
+            form.len()
+        )
+        .into_bytes()
+    }
+}
+
+/// What a server said.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    /// The nonce that the next proof shall hold (RFC 9449 §8).
+    pub(crate) nonce: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// A connection to one server.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects to the server of this endpoint.
+    pub(crate) fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
+        let stream = TcpStream::connect(&endpoint.authority)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        Ok(Self { stream, buffer: Vec::new() })
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Answer, Failure> {
+        self.stream.write_all(request)?;
+        self.buffer.clear();
+        let mut chunk = [0; 4_096];
+        loop {
+            let count = self.stream.read(&mut chunk)?;
+            if count == 0 || self.buffer.len() > ANSWER_BYTES {
+                return Err("the server closed a connection, or said too much".into());
+            }
+            self.buffer.extend(chunk.iter().take(count));
+            if let Some(answer) = parse(&self.buffer)? {
+                return Ok(answer);
+            }
+        }
+    }
+}
+
+/// The answer that `bytes` are; `None` while more is to come.
+fn parse(bytes: &[u8]) -> Result<Option<Answer>, Failure> {
+    let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+    let (head, body) = bytes.split_at(end + 4);
+    let mut lines = std::str::from_utf8(head)?.lines();
+    let status =
+        lines.next().and_then(|line| line.split(' ').nth(1)).ok_or("the answer has no status")?.parse()?;
+    let (mut nonce, mut length) = (None, None);
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        if name.eq_ignore_ascii_case("dpop-nonce") {
+            nonce = Some(value.to_owned());
+        } else if name.eq_ignore_ascii_case("content-length") {
+            length = Some(value.parse::<usize>()?);
+        }
+    }
+    let length = length.ok_or("the answer does not say its length")?;
+    match body.len().cmp(&length) {
+        std::cmp::Ordering::Less => Ok(None),
+        std::cmp::Ordering::Equal => Ok(Some(Answer { status, nonce, body: body.to_vec() })),
+        std::cmp::Ordering::Greater => Err("the server said more than it was asked".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_complete_when_its_body_is() {
+        let text = b"HTTP/1.1 400 Bad Request\r\nDPoP-Nonce: abc\r\nContent-Length: 2\r\n\r\n{}";
+        for length in 0..text.len() {
+            assert!(parse(&text[..length]).unwrap().is_none(), "{length}");
+        }
+        let answer = parse(text).unwrap().unwrap();
+        assert_eq!(
+            (answer.status, answer.nonce.as_deref(), &answer.body[..]),
+            (400, Some("abc"), &b"{}"[..])
+        );
+        assert!(parse(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{}").is_err());
+    }
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let endpoint = Endpoint::parse("http://127.0.0.1:80/oauth/token").unwrap();
+        assert_eq!((endpoint.authority.as_str(), endpoint.path.as_str()), ("127.0.0.1:80", "/oauth/token"));
+        assert!(Endpoint::parse("https://sign.test/oauth/token").is_err());
+    }
+}
