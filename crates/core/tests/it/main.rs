@@ -13,6 +13,8 @@ mod erasure;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod receipts;

@@ -4,7 +4,7 @@
 use countersign_core::{
     access::{Environment, Operation},
     refusal::Code,
-    scope::{Scope, Scopes},
+    scope::Scopes,
 };
 use countersign_server::{
     api::{ENDPOINTS, OPEN_PATHS},
@@ -137,7 +137,7 @@ async fn every_route_needs_its_own_scope() {
         let ids = ids(&test, &all).await;
         let needed = endpoint.operation.scope();
         let others = Scopes::FOR_KEYS.without(Scopes::of(&[needed]));
-        let without = test.key(organization, Environment::Sandbox, &others).await;
+        let without = test.key(organization, Environment::Sandbox, others).await;
         assert_eq!(
             refusal(request(&test, endpoint, &ids, Some(&without.token), "1")).await,
             (StatusCode::FORBIDDEN, "scope_missing".to_owned()),
