@@ -143,6 +143,14 @@ pub const SESSION_S: i64 = 12 * 3_600;
 pub const CODE_S: i64 = 10 * 60;
 /// Digits of a mailed code.
 pub const CODE_DIGITS: usize = 6;
+/// Fewest characters of an access code.
+pub const ACCESS_CODE_FEWEST_CHARS: usize = 6;
+/// Most characters of an access code.
+pub const ACCESS_CODE_CHARS: usize = 64;
+/// Bytes of the id of a passkey (Web Authentication §4).
+pub const CREDENTIAL_ID_BYTES: usize = 1_023;
+/// Bytes of each part of what a passkey answers: data, client's data, signature.
+pub const PASSKEY_PART_BYTES: usize = 2_048;
 /// Wrong codes after which the factor is locked.
 pub const CODE_TRIES: u32 = 5;
 /// Codes that one session may ask for.

@@ -213,11 +213,14 @@ codes! {
         "Open the link again: the page shows the disclosure and asks for consent before it goes on. If its \
          text has changed meanwhile, it is to be read and agreed to again.";
     FactorMissing = "factor_missing", Forbidden, "The recipient has not been identified in this session",
-        "Ask for the code, and type it where the page asks for it. A code counts in the browser that asked \
-         for it only.";
-    FactorLocked = "factor_locked", Forbidden, "Too many wrong codes",
-        "No code is taken any more with this link. The sender sends a new one (`POST \
+        "Open the page again: it asks for what is missing, a code or a passkey. A mailed code counts in the browser that \
+         asked for it only.";
+    FactorLocked = "factor_locked", Forbidden, "Too many wrong codes, or a passkey that may be a copy",
+        "Neither code nor passkey is taken any more with this link. The sender sends a new one (`POST \
          /v1/envelopes/{envelope}/resend`), and everything can go on.";
+    PasskeyRefused = "passkey_refused", Forbidden, "The passkey's answer is not taken",
+        "`detail` says what was wrong with it. Try again with the passkey that was made for this request. Whoever has \
+         lost it asks the sender for a new envelope.";
     CodeExpired = "code_expired", Gone, "The code has expired",
         "Ask for a new code and type the one of the newest mail.";
     TooMany = "too_many", TooMany, "Too often",

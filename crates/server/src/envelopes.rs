@@ -3,6 +3,7 @@
 
 mod effects;
 mod opened;
+mod passkeys;
 mod recent;
 
 use std::sync::Arc;
@@ -25,8 +26,9 @@ use countersign_store::{
     rows::{EnvelopeRow, FinishedIdempotency, IdempotencyClaim, JobRow, NewJob, OpeningRow, StoredAnswer},
 };
 
-pub use effects::{code_digits, code_mac, job_id, job_of, link_secret};
+pub use effects::{access_code_mac, act_salts, code_digits, code_mac, job_id, job_of, link_secret};
 pub use opened::{Opened, Placed, projection};
+pub use passkeys::OwnPasskeys;
 pub use recent::Recent;
 
 use crate::{
@@ -175,6 +177,7 @@ pub async fn act_on(
             correlation: asking.correlation,
             nonce: app.draw(),
             seal_certificate_sha256: app.seal.certificate_at(dated),
+            passkeys: Arc::new(OwnPasskeys),
         };
         let decided = decide(envelope, &opened.folded, command.clone(), &context);
         let events = decided.inspect_err(|refusal| tell_operator(app, refusal))?;

@@ -3,8 +3,13 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use super::event::{
-    AdoptionMethod, Download, Factor, FieldKind, IpSource, Rect, Role, SealedDocument, ShownDocument,
+use std::sync::Arc;
+
+use super::{
+    event::{
+        AdoptionMethod, Download, Factor, FieldKind, IpSource, Rect, Role, SealedDocument, ShownDocument,
+    },
+    passkey::{Assertion, Registration, VerifyPasskey},
 };
 use crate::{
     access::Environment,
@@ -13,7 +18,8 @@ use crate::{
         ApiKeyId, ClientId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, GrantId, LinkId, MailId,
         OrganizationId, PersonId, RecipientId, SessionId, UserId,
     },
-    secret::Personal,
+    level::Level,
+    secret::{Personal, Secret},
     time::Time,
 };
 
@@ -30,6 +36,8 @@ pub struct Context {
     pub nonce: [u8; 32],
     /// SHA-256 of the certificate that seals at this time; `None` while there is none that is valid.
     pub seal_certificate_sha256: Option<Digest>,
+    /// Verifies signatures of passkeys.
+    pub passkeys: Arc<dyn VerifyPasskey>,
 }
 
 /// Who asks, with personal values not yet veiled.
@@ -141,6 +149,8 @@ pub struct NewRecipient {
     pub email: Personal<String>,
     /// What must identify the person.
     pub factor: Factor,
+    /// The keyed hash of the access code, where that identifies the person.
+    pub access_code: Option<Personal<String>>,
 }
 
 /// A field to be. Documents and recipients are named by their position in the command's lists, from 0.
@@ -187,6 +197,8 @@ pub struct NewEnvelope {
     pub fields: Vec<NewField>,
     /// Life after sending, in seconds.
     pub lifetime_s: i64,
+    /// What everybody who signs or approves must reach.
+    pub assurance: Option<Level>,
 }
 
 /// What a recipient hands in at the end.
@@ -206,6 +218,11 @@ pub struct Submission {
     pub label: Personal<String>,
     /// The session's nonce.
     pub nonce: Digest,
+    /// What the salts of the act's values are drawn from, where a passkey signs it: the same for its challenge and for the
+    /// act. The decision's own dice elsewhere.
+    pub salts: Option<Secret<[u8; 32]>>,
+    /// The passkey's assertion over the act.
+    pub assertion: Option<Assertion>,
 }
 
 /// What can be asked.
@@ -235,6 +252,12 @@ pub enum Command {
     RecordCodeDelivered { recipient: RecipientId, mail: MailId },
     /// A code was typed; whether it was right was found in constant time.
     TryCode { recipient: RecipientId, session: SessionId, code: CodeId, right: bool },
+    /// An access code was typed; whether it was right was found in constant time.
+    TryAccessCode { recipient: RecipientId, session: SessionId, right: bool },
+    /// Register a passkey that was made on a page of this web origin.
+    RegisterPasskey { recipient: RecipientId, session: SessionId, origin: String, registration: Registration },
+    /// Be identified by the registered passkey.
+    UsePasskey { recipient: RecipientId, session: SessionId, assertion: Assertion },
     /// The disclosure is being shown.
     ShowDisclosure { recipient: RecipientId, session: SessionId, version: String, sha256: Digest },
     /// The recipient agrees to the disclosure.

@@ -1,9 +1,10 @@
 //! Every legal transition of an envelope, in one place and pure: what is asked of a state gives events or a refusal.
 
 mod ceremony;
+mod passkeys;
 
 use super::{
-    command::{ActorNow, Command, Context, Dice, NewEnvelope, OriginNow},
+    command::{ActorNow, Command, Context, Dice, NewEnvelope, OriginNow, Submission},
     event::{
         Actor, Body, ConsentText, Document, Event, Factor, Field, Origin, Recipient, Role, SealedDocument,
     },
@@ -46,6 +47,15 @@ pub fn decide(
         Command::TryCode { recipient, session, code, right } => {
             deciding.try_code(recipient, session, code, right)?;
         }
+        Command::TryAccessCode { recipient, session, right } => {
+            deciding.try_access_code(recipient, session, right)?;
+        }
+        Command::RegisterPasskey { recipient, session, origin, registration } => {
+            deciding.register_passkey(recipient, session, &origin, registration)?;
+        }
+        Command::UsePasskey { recipient, session, assertion } => {
+            deciding.use_passkey(recipient, session, assertion)?;
+        }
         Command::ShowDisclosure { recipient, session, version, sha256 } => {
             deciding.show_disclosure(recipient, session, ConsentText { version, sha256 })?;
         }
@@ -68,6 +78,18 @@ pub fn decide(
         Command::RecordExport => deciding.record(Body::Exported)?,
     }
     Ok(deciding.events)
+}
+
+/// What a passkey has to sign for `submission` to be accepted in these circumstances; its assertion is left aside.
+pub fn challenge_of_act(
+    envelope: EnvelopeId,
+    folded: &Folded,
+    recipient: RecipientId,
+    submission: Submission,
+    context: &Context,
+) -> Result<Digest, Refusal> {
+    let mut deciding = Deciding::new(envelope, folded, context);
+    Ok(deciding.compose(recipient, submission)?.act.challenge())
 }
 
 /// A decision in the making: each event is applied at once, so that what follows sees it.
@@ -159,6 +181,7 @@ impl<'a> Deciding<'a> {
                 name: self.veil(recipient.person, recipient.name),
                 email: self.veil(recipient.person, recipient.email),
                 factor: recipient.factor,
+                access_code: recipient.access_code.map(|code| self.veil(recipient.person, code)),
             })
             .collect();
         let fields = new
@@ -191,6 +214,7 @@ impl<'a> Deciding<'a> {
             recipients,
             fields,
             lifetime_s: new.lifetime_s,
+            assurance: new.assurance,
         });
         Ok(())
     }

@@ -3,7 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::veil::Veiled;
+pub use super::factor::Factor;
+use super::{
+    passkey::{Assertion, Passkey, Registration},
+    veil::Veiled,
+};
 use crate::{
     access::Environment,
     digest::Digest,
@@ -11,6 +15,7 @@ use crate::{
         ApiKeyId, ClientId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, GrantId, LinkId, MailId,
         OrganizationId, PersonId, RecipientId, SessionId, UserId,
     },
+    level::Level,
     time::Time,
 };
 
@@ -94,16 +99,6 @@ pub enum IpSource {
     Connection,
     /// A forwarding header of a trusted proxy.
     TrustedProxy,
-}
-
-/// What identifies a recipient.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Factor {
-    /// Having the link, which was mailed to the address.
-    Link,
-    /// A code that was mailed to the address and typed into the same browser.
-    EmailCode,
 }
 
 /// What a recipient is asked to do.
@@ -212,6 +207,9 @@ pub struct Recipient {
     pub email: Veiled,
     /// What must identify the person.
     pub factor: Factor,
+    /// The keyed hash of the access code, where that is what identifies the person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_code: Option<Veiled>,
 }
 
 /// A field to be filled.
@@ -296,6 +294,12 @@ pub struct Act {
     pub label: Veiled,
     /// The session's single-use nonce.
     pub nonce: Digest,
+    /// The mark as it was adopted with this act, where a passkey signs it too: the commitment of `signature.adopted`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<Veiled>,
+    /// The assertion over all of the above, of a recipient whom a passkey identifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Assertion>,
 }
 
 /// A sealed document.
@@ -350,6 +354,9 @@ pub enum Body {
         fields: Vec<Field>,
         /// Life after sending, in seconds.
         lifetime_s: i64,
+        /// What everybody who signs or approves must reach.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assurance: Option<Level>,
     },
     /// The envelope was sent.
     #[serde(rename = "envelope.sent")]
@@ -373,13 +380,31 @@ pub enum Body {
     /// The mail with the code was accepted by the mail server (or put into the sandbox mailbox).
     #[serde(rename = "code.delivered")]
     CodeDelivered { recipient: RecipientId, mail: MailId },
-    /// The right code was typed.
+    /// A passkey was made and registered for this recipient, for this envelope.
+    #[serde(rename = "passkey.registered")]
+    PasskeyRegistered {
+        recipient: RecipientId,
+        session: SessionId,
+        passkey: Passkey,
+        registration: Registration,
+    },
+    /// A passkey's signature counter did not grow, as if it had been copied: the recipient cannot go on until the sender
+    /// sends again, and then registers another one.
+    #[serde(rename = "passkey.cloned")]
+    PasskeyCloned { recipient: RecipientId, session: SessionId, assertion: Assertion },
+    /// The right code was typed, or the registered passkey used.
     #[serde(rename = "factor.passed")]
-    FactorPassed { recipient: RecipientId, session: SessionId, factor: Factor },
+    FactorPassed {
+        recipient: RecipientId,
+        session: SessionId,
+        factor: Factor,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assertion: Option<Assertion>,
+    },
     /// A wrong code was typed.
     #[serde(rename = "factor.failed")]
     FactorFailed { recipient: RecipientId, session: SessionId, factor: Factor, tries_left: u32 },
-    /// Too many wrong codes: the recipient cannot go on until the sender sends again.
+    /// Too many wrong codes, or a passkey that may be a copy: the recipient cannot go on until the sender sends again.
     #[serde(rename = "factor.locked")]
     FactorLocked { recipient: RecipientId, factor: Factor },
     /// The disclosure was shown.
@@ -479,6 +504,7 @@ macro_rules! veiled_of {
                     for recipient in recipients {
                         all.push(&$($mutable)* recipient.name);
                         all.push(&$($mutable)* recipient.email);
+                        all.extend(&$($mutable)* recipient.access_code);
                     }
                 }
                 Body::SignatureAdopted { mark, .. } => all.push(mark),
@@ -496,6 +522,8 @@ macro_rules! veiled_of {
                 | Body::SessionOpened { .. }
                 | Body::CodeIssued { .. }
                 | Body::CodeDelivered { .. }
+                | Body::PasskeyRegistered { .. }
+                | Body::PasskeyCloned { .. }
                 | Body::FactorPassed { .. }
                 | Body::FactorFailed { .. }
                 | Body::FactorLocked { .. }
@@ -544,6 +572,8 @@ impl Body {
             Self::SessionOpened { .. } => "session.opened",
             Self::CodeIssued { .. } => "code.issued",
             Self::CodeDelivered { .. } => "code.delivered",
+            Self::PasskeyRegistered { .. } => "passkey.registered",
+            Self::PasskeyCloned { .. } => "passkey.cloned",
             Self::FactorPassed { .. } => "factor.passed",
             Self::FactorFailed { .. } => "factor.failed",
             Self::FactorLocked { .. } => "factor.locked",

@@ -178,6 +178,7 @@ pub fn check_new_envelope(new: &NewEnvelope) -> Result<(), Refusal> {
         }
     }
     check_recipients(new)?;
+    check_assurance(new)?;
     if new.fields.len() > limits::FIELDS_PER_ENVELOPE {
         let most = limits::FIELDS_PER_ENVELOPE;
         return Err(Refusal::at(Code::Invalid, "/fields", format!("there must be at most {most} fields")));
@@ -194,11 +195,50 @@ fn check_recipients(new: &NewEnvelope) -> Result<(), Refusal> {
             let pointer = format!("/recipients/{index}/order");
             return Err(Refusal::at(Code::Invalid, pointer, "routing orders start at 1"));
         }
+        if recipient.access_code.is_some() != (recipient.factor == Factor::AccessCode) {
+            let pointer = format!("/recipients/{index}/access_code");
+            let sentence =
+                "give an access code to recipients whose factor is `access_code`, and to no others";
+            return Err(Refusal::at(Code::Invalid, pointer, sentence));
+        }
     }
     if new.recipients.iter().any(|recipient| matches!(recipient.role, Role::Signer | Role::Approver)) {
         return Ok(());
     }
     Err(Refusal::at(Code::Invalid, "/recipients", "at least one recipient must be a signer or an approver"))
+}
+
+/// Refuses an envelope in which somebody who signs or approves is identified less surely than it asks for.
+fn check_assurance(new: &NewEnvelope) -> Result<(), Refusal> {
+    let Some(assurance) = new.assurance else { return Ok(()) };
+    for (index, recipient) in new.recipients.iter().enumerate() {
+        let acts = matches!(recipient.role, Role::Signer | Role::Approver);
+        if acts && recipient.factor.level() < Some(assurance) {
+            let sufficient = Factor::ALL.into_iter().filter(|factor| factor.level() >= Some(assurance));
+            let named: Vec<String> = sufficient.map(|factor| format!("`{}`", factor.text())).collect();
+            let pointer = format!("/recipients/{index}/factor");
+            let sentence = format!(
+                "this envelope asks for {} of everybody who signs or approves, which {} reaches",
+                assurance.text(),
+                named.join(" or ")
+            );
+            return Err(Refusal::at(Code::Invalid, pointer, sentence));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what every keyboard does not type the same way, or what is too short or too long for an access code.
+pub fn check_access_code(pointer: &str, text: &str) -> Result<(), Refusal> {
+    let is_typed_alike = text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && text.trim() == text;
+    let is_sized = (limits::ACCESS_CODE_FEWEST_CHARS..=limits::ACCESS_CODE_CHARS).contains(&text.len());
+    if is_typed_alike && is_sized {
+        return Ok(());
+    }
+    let (fewest, most) = (limits::ACCESS_CODE_FEWEST_CHARS, limits::ACCESS_CODE_CHARS);
+    let sentence =
+        format!("an access code has {fewest} to {most} characters of ASCII, and no space at its ends");
+    Err(Refusal::at(Code::Invalid, pointer, sentence))
 }
 
 fn check_new_field(new: &NewEnvelope, index: usize, field: &NewField) -> Result<(), Refusal> {

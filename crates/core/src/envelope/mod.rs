@@ -5,12 +5,14 @@ pub mod command;
 pub mod decide;
 pub mod encode;
 pub mod event;
+pub mod factor;
 pub mod fields;
+pub mod passkey;
 pub mod state;
 pub mod veil;
 
 pub use command::{Command, Context};
-pub use decide::decide;
+pub use decide::{challenge_of_act, decide};
 pub use encode::{Chain, Recorded};
 pub use event::{Body, Event};
 pub use state::State;

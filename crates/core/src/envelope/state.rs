@@ -1,6 +1,7 @@
 //! What an envelope is: the fold of its events. `apply` is total; an event that does not fit leaves the state as it
 //! is, and `decide` never makes such an event.
 
+mod follow;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,12 +13,14 @@ use super::{
     event::{
         Act, Actor, AdoptionMethod, Body, Document, Event, Factor, Field, Recipient, Role, SealedDocument,
     },
+    passkey::{Assertion, Passkey},
     veil::Veiled,
 };
 use crate::{
     access::Environment,
     digest::Digest,
     id::{CodeId, DocumentId, LinkId, MailId, OrganizationId, RecipientId, SessionId},
+    level::Level,
     limits,
     time::Time,
 };
@@ -67,6 +70,8 @@ pub struct Contents {
     pub fields: Vec<Field>,
     /// Life after sending, in seconds.
     pub lifetime_s: i64,
+    /// What everybody who signs or approves must reach.
+    pub assurance: Option<Level>,
 }
 
 /// An envelope that was sent.
@@ -97,6 +102,10 @@ pub struct Progress {
     pub sessions: Vec<Session>,
     /// Wrong codes since the last right one or the last link.
     pub wrong_codes: u32,
+    /// The passkey that it registered last, with its counter as it was used last.
+    pub passkey: Option<Passkey>,
+    /// Whether since the last link a passkey was used that may be a copy.
+    pub was_cloned: bool,
     /// What it read, as far as that is recorded.
     pub record_count: u32,
     /// Events by it and about it after those that all share.
@@ -222,10 +231,10 @@ impl Underway {
 }
 
 impl Progress {
-    /// Whether too many wrong codes were typed since the last link: then none is taken or made, whatever the
-    /// recipient has done before (S-4).
+    /// Whether too many wrong codes were typed since the last link, or a copied passkey used: then none is taken or made,
+    /// whatever the recipient has done before (S-4).
     pub fn is_locked(&self) -> bool {
-        self.wrong_codes >= limits::CODE_TRIES
+        self.wrong_codes >= limits::CODE_TRIES || self.was_cloned
     }
 
     /// Sessions that this link has opened.
@@ -365,6 +374,7 @@ impl State {
             recipients,
             fields,
             lifetime_s,
+            assurance,
         } = &event.body
         else {
             return;
@@ -380,6 +390,7 @@ impl State {
             recipients: recipients.clone(),
             fields: fields.clone(),
             lifetime_s: *lifetime_s,
+            assurance: *assurance,
         });
     }
 
@@ -417,12 +428,22 @@ impl Progress {
             sealed_link: None,
             sessions: Vec::new(),
             wrong_codes: 0,
+            passkey: None,
+            was_cloned: false,
             record_count: 0,
             reserved_count: 0,
             adopted: None,
             act: None,
             acted_at: None,
             copied: None,
+        }
+    }
+
+    /// Keeps the counter of a passkey that was used.
+    fn used(&mut self, assertion: Option<&Assertion>) {
+        let counted = assertion.and_then(Assertion::sign_count);
+        if let Some((passkey, counted)) = self.passkey.as_mut().zip(counted) {
+            passkey.sign_count = counted;
         }
     }
 
@@ -445,141 +466,6 @@ impl Session {
             consent: None,
             opened: Vec::new(),
             shown: BTreeMap::new(),
-        }
-    }
-}
-
-impl Underway {
-    fn apply(&mut self, event: &Event) {
-        self.count(event);
-        match &event.body {
-            Body::LinkIssued { recipient, link, mail, expires_at } => {
-                if let Some(progress) = self.progress_mut(*recipient) {
-                    if progress.link.is_some() {
-                        progress.sealed_link = None;
-                    }
-                    progress.link = Some(IssuedLink { link: *link, mail: *mail, expires_at: *expires_at });
-                    progress.wrong_codes = 0;
-                    if matches!(progress.status, RecipientStatus::FactorLocked | RecipientStatus::Bounced) {
-                        progress.status = RecipientStatus::Pending;
-                    }
-                }
-            }
-            Body::Notified { recipient, .. } => {
-                self.step(*recipient, RecipientStatus::Pending, RecipientStatus::Notified);
-                self.step(*recipient, RecipientStatus::Bounced, RecipientStatus::Notified);
-            }
-            Body::Bounced { recipient, .. } => {
-                self.step(*recipient, RecipientStatus::Pending, RecipientStatus::Bounced);
-                self.step(*recipient, RecipientStatus::Notified, RecipientStatus::Bounced);
-            }
-            Body::SessionOpened { recipient, link, session } => {
-                if let Some(progress) = self.progress_mut(*recipient) {
-                    progress.sessions.push(Session::new(*session, *link));
-                }
-            }
-            Body::FactorLocked { recipient, .. } => {
-                if let Some(progress) =
-                    self.progress_mut(*recipient).filter(|progress| !progress.status.is_done())
-                {
-                    progress.status = RecipientStatus::FactorLocked;
-                }
-            }
-            Body::SignatureAdopted { recipient, method, mark, .. } => {
-                if let Some(progress) = self.progress_mut(*recipient) {
-                    progress.adopted = Some((*method, mark.clone()));
-                }
-            }
-            Body::Signed(act) => self.act(act, RecipientStatus::Signed, event.at),
-            Body::Approved(act) => self.act(act, RecipientStatus::Approved, event.at),
-            Body::Read(act) => self.act(act, RecipientStatus::Read, event.at),
-            Body::Copied { recipient, mail } => {
-                if let Some(progress) = self.progress_mut(*recipient) {
-                    progress.copied = Some(*mail);
-                }
-            }
-            _ => self.apply_to_session(event),
-        }
-    }
-
-    /// Counts an event for the recipient who did it, or whom it is about.
-    fn count(&mut self, event: &Event) {
-        let recipient = match (&event.actor, &event.body) {
-            (Actor::Recipient { recipient, .. }, _)
-            | (
-                _,
-                Body::LinkIssued { recipient, .. }
-                | Body::Notified { recipient, .. }
-                | Body::Bounced { recipient, .. }
-                | Body::CodeDelivered { recipient, .. }
-                | Body::Copied { recipient, .. },
-            ) => *recipient,
-            _ => return,
-        };
-        if let Some(progress) = self.progress_mut(recipient) {
-            progress.record_count += u32::from(event.body.is_record());
-            progress.reserved_count += u32::from(event.seq > limits::EVENTS_IN_COMMON);
-        }
-    }
-
-    fn apply_to_session(&mut self, event: &Event) {
-        match &event.body {
-            Body::CodeIssued { recipient, session, code, expires_at, .. } => {
-                if let Some(open) = self.session_mut(*recipient, *session) {
-                    open.code = Some((*code, *expires_at));
-                    open.code_count += 1;
-                }
-            }
-            Body::FactorPassed { recipient, session, factor } => {
-                if let Some(open) = self.session_mut(*recipient, *session) {
-                    open.factors.push(*factor);
-                    open.code = None;
-                }
-                if let Some(progress) = self.progress_mut(*recipient) {
-                    progress.wrong_codes = 0;
-                }
-            }
-            Body::FactorFailed { recipient, .. } => {
-                if let Some(progress) = self.progress_mut(*recipient) {
-                    progress.wrong_codes += 1;
-                }
-            }
-            Body::DisclosureShown { recipient, session, .. } => {
-                if let Some(open) = self.session_mut(*recipient, *session) {
-                    open.disclosure_shown = true;
-                }
-            }
-            Body::ConsentGiven { recipient, session, text } => {
-                if let Some(open) = self.session_mut(*recipient, *session) {
-                    open.consent = Some(text.clone());
-                }
-            }
-            Body::DocumentOpened { recipient, session, document, sha256 } => {
-                if let Some(open) = self.session_mut(*recipient, *session) {
-                    open.opened.push((*document, *sha256));
-                }
-                self.step(*recipient, RecipientStatus::Pending, RecipientStatus::Viewed);
-                self.step(*recipient, RecipientStatus::Notified, RecipientStatus::Viewed);
-                self.step(*recipient, RecipientStatus::Bounced, RecipientStatus::Viewed);
-            }
-            Body::PagesShown { recipient, session, document, pages, .. } => {
-                if let Some(open) = self.session_mut(*recipient, *session) {
-                    open.shown.entry(*document).or_default().extend(pages);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn step(&mut self, recipient: RecipientId, from: RecipientStatus, to: RecipientStatus) {
-        if let Some(progress) = self.progress_mut(recipient).filter(|progress| progress.status == from) {
-            progress.status = to;
-        }
-    }
-
-    fn act(&mut self, act: &Act, status: RecipientStatus, at: Time) {
-        if let Some(progress) = self.progress_mut(act.recipient) {
-            progress.acted(status, act, at);
         }
     }
 }

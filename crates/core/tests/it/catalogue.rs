@@ -52,11 +52,14 @@ fn e_1_the_catalogue_in_the_docs_is_the_code_s() {
          | type | meaning | value |\n|---|---|---|\n",
     );
     for (name, meaning) in declared() {
-        let event = samples::events().into_iter().find(|event| event.body.type_text() == name).unwrap();
-        let json = serde_json::to_value(&event.body).unwrap();
-        let mut keys: Vec<&String> =
-            json["value"].as_object().into_iter().flatten().map(|(key, _)| key).collect();
-        keys.sort();
+        let samples = samples::events();
+        let of_type = samples.iter().filter(|event| event.body.type_text() == name);
+        let keys: BTreeSet<String> = of_type
+            .flat_map(|event| {
+                let json = serde_json::to_value(&event.body).unwrap();
+                json["value"].as_object().cloned().unwrap_or_default().into_iter().map(|(key, _)| key)
+            })
+            .collect();
         let content = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
         writeln!(text, "| `{name}` | {meaning} | {content} |").unwrap();
     }

@@ -15,6 +15,8 @@ mod golden;
 #[cfg(test)]
 mod oauth_fapi2;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod receipts;

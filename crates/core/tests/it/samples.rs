@@ -9,11 +9,13 @@ use countersign_core::{
             Act, Actor, AdoptionMethod, ConsentText, Document, Download, Factor, Field, FieldKind,
             FieldValue, IpSource, Origin, Recipient, Rect, Role, SealedDocument, ShownDocument,
         },
+        passkey::{Algorithm, Assertion, Bytes, Passkey, Registration},
     },
     id::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, FieldId, LinkId, MailId, OrganizationId,
         PersonId, RecipientId, SessionId,
     },
+    level::Level,
     time::Time,
 };
 
@@ -46,6 +48,8 @@ fn act() -> Act {
         consent: consent(),
         label: veiled("Sign “Lease”"),
         nonce: Digest::of(b"nonce"),
+        mark: None,
+        assertion: None,
     }
 }
 
@@ -83,6 +87,7 @@ fn created() -> Body {
         name: veiled("Zoë"),
         email: veiled("zoe@example.com"),
         factor: if index == 0 { Factor::EmailCode } else { Factor::Link },
+        access_code: None,
     });
     Body::Created {
         environment: Environment::Sandbox,
@@ -100,6 +105,7 @@ fn created() -> Body {
         recipients: recipients.collect(),
         fields: fields.collect(),
         lifetime_s: 2_592_000,
+        assurance: None,
     }
 }
 
@@ -120,7 +126,7 @@ fn bodies() -> Vec<Body> {
         Body::CodeDelivered { recipient, mail },
         Body::FactorFailed { recipient, session, factor, tries_left: 4 },
         Body::FactorLocked { recipient, factor },
-        Body::FactorPassed { recipient, session, factor },
+        Body::FactorPassed { recipient, session, factor, assertion: None },
         Body::DisclosureShown { recipient, session, text: consent() },
         Body::ConsentGiven { recipient, session, text: consent() },
         Body::DocumentOpened { recipient, session, document, sha256 },
@@ -143,7 +149,49 @@ fn bodies() -> Vec<Body> {
         Body::Copied { recipient, mail },
         Body::Downloaded { what: Download::Sealed { document } },
         Body::Exported,
+        high_value(),
+        Body::PasskeyRegistered { recipient, session, passkey: passkey(), registration: registration() },
+        Body::FactorPassed { recipient, session, factor: Factor::Passkey, assertion: Some(assertion()) },
+        Body::PasskeyCloned { recipient, session, assertion: assertion() },
+        Body::Signed(Act { mark: Some(veiled("{}")), assertion: Some(assertion()), ..act() }),
     ]
+}
+
+/// A created envelope that asks for a level, with the factors that came later.
+fn high_value() -> Body {
+    let mut body = created();
+    if let Body::Created { recipients, assurance, .. } = &mut body {
+        *assurance = Some(Level::Aal2Phr);
+        for (recipient, factor) in recipients.iter_mut().zip([Factor::Passkey, Factor::AccessCode]) {
+            recipient.factor = factor;
+            recipient.access_code = (factor == Factor::AccessCode).then(|| veiled("00ff"));
+        }
+    }
+    body
+}
+
+fn passkey() -> Passkey {
+    Passkey {
+        credential: Bytes(vec![0xfb; 20]),
+        algorithm: Algorithm::Es256,
+        public_key: Bytes(vec![0xa5; 77]),
+        sign_count: 7,
+        backup_eligible: true,
+        origin: "https://sign.example.com".to_owned(),
+    }
+}
+
+fn registration() -> Registration {
+    Registration { authenticator_data: Bytes(vec![1; 37]), client_data_json: Bytes(b"{}".to_vec()) }
+}
+
+fn assertion() -> Assertion {
+    Assertion {
+        credential: Bytes(vec![0xfb; 20]),
+        authenticator_data: Bytes(vec![2; 37]),
+        client_data_json: Bytes(b"{}".to_vec()),
+        signature: Bytes(vec![3; 70]),
+    }
 }
 
 /// An event of every type, by actors of every kind.

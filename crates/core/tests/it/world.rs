@@ -1,5 +1,7 @@
 //! An envelope under test, with a clock and dice of its own.
 
+use std::sync::Arc;
+
 use countersign_core::{
     access::Environment,
     digest::Digest,
@@ -9,6 +11,7 @@ use countersign_core::{
         decide,
         event::{AdoptionMethod, Factor, FieldKind, IpSource, Rect, Role, ShownDocument},
         fields::button_label,
+        passkey::{PublicKey, VerifyPasskey},
         state::{Contents, Folded},
     },
     id::{
@@ -22,6 +25,22 @@ use countersign_core::{
 
 pub(crate) const TITLE: &str = "Lease of 12 Rose Street";
 pub(crate) const CONSENT: &str = "I agree to do business electronically.";
+
+/// Stands for a signature: the hash of the key's first coordinate and the message.
+#[derive(Debug)]
+pub(crate) struct Toy;
+
+/// What [`Toy`] takes for a signature.
+pub(crate) fn toy_signature(x: &[u8; 32], message: &[u8]) -> Vec<u8> {
+    Digest::of_parts(&[x, message]).0.to_vec()
+}
+
+impl VerifyPasskey for Toy {
+    fn is_signed(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+        let (PublicKey::Es256 { x, .. } | PublicKey::EdDsa(x)) = key;
+        toy_signature(x, message) == signature
+    }
+}
 
 pub(crate) struct World {
     pub(crate) folded: Folded,
@@ -43,6 +62,7 @@ pub(crate) fn recipient(index: u8, role: Role, order: u16) -> NewRecipient {
         name: personal(&format!("Person {index}")),
         email: personal(&format!("person{index}@example.com")),
         factor: Factor::EmailCode,
+        access_code: None,
     }
 }
 
@@ -78,6 +98,7 @@ pub(crate) fn new_envelope(recipients: Vec<NewRecipient>, fields: Vec<NewField>)
         recipients,
         fields,
         lifetime_s: 3_600,
+        assurance: None,
     }
 }
 
@@ -118,14 +139,20 @@ impl World {
         Digest::of(&self.dice.to_be_bytes()).0
     }
 
-    fn run(&mut self, command: Command, actor: ActorNow) -> Result<Vec<Body>, Refusal> {
-        let context = Context {
+    /// The circumstances of the next command.
+    pub(crate) fn context(&mut self, actor: ActorNow) -> Context {
+        Context {
             now: self.now,
             actor,
             correlation: CorrelationId::from_bytes([3; 16]),
             nonce: self.roll(),
             seal_certificate_sha256: self.can_seal.then(|| Digest::of(b"certificate")),
-        };
+            passkeys: Arc::new(Toy),
+        }
+    }
+
+    fn run(&mut self, command: Command, actor: ActorNow) -> Result<Vec<Body>, Refusal> {
+        let context = self.context(actor);
         let events = decide(Self::envelope(), &self.folded, command, &context)?;
         for event in &events {
             let recorded = self.folded.chain.record(event.clone());
@@ -254,6 +281,8 @@ impl World {
             consent_sha256: Digest::of(CONSENT.as_bytes()),
             label: personal(&button_label(role, TITLE)),
             nonce: Digest(self.roll()),
+            salts: None,
+            assertion: None,
         }
     }
 

@@ -46,6 +46,7 @@
  * @property {string} initials
  * @property {string} email
  * @property {string} consent_sha256
+ * @property {{relying_party: string, credential: string} | null} passkey what signs the act, where a passkey does
  * @property {string} pdfjs address of PDF.js
  * @property {CeremonyDocument[]} documents
  * @property {Field[]} fields in reading order

@@ -10,6 +10,7 @@ import { Pages, pageKey } from "./pages.js";
 import { fillReview } from "./review.js";
 import { watchSeen } from "./seen.js";
 import { Refused, post, timeZone } from "./server.js";
+import { PasskeyFailure, usePasskey } from "./webauthn.js";
 
 const ceremony = readCeremony();
 const { work, keep, forget } = openWork(ceremony);
@@ -139,7 +140,7 @@ async function submit() {
   announce("Sending …");
   try {
     await seen.flush();
-    const answer = await post(`${ceremony.base}/sign`, {
+    const body = {
       session: ceremony.session,
       nonce: ceremony.nonce,
       label: act.textContent,
@@ -152,7 +153,8 @@ async function submit() {
       values: fields.values(),
       adopted: adoption ? work.mark : null,
       time_zone: timeZone(),
-    });
+    };
+    const answer = await post(`${ceremony.base}/sign`, { ...body, ...(await assertion(body)) });
     const { next } = await answer.json();
     forget();
     location.replace(next);
@@ -163,8 +165,25 @@ async function submit() {
   }
 }
 
+/**
+ * The passkey's signature over what is handed in, where the recipient signs with one.
+ * @param {object} body
+ */
+async function assertion(body) {
+  if (!ceremony.passkey) return {};
+  const answer = await post(`${ceremony.base}/sign/challenge`, body);
+  const { challenge } = await answer.json();
+  announce("Waiting for your passkey …");
+  return { assertion: await usePasskey({ ...ceremony.passkey, challenge }) };
+}
+
 /** @param {unknown} error */
 function showFailure(error) {
+  if (error instanceof PasskeyFailure) {
+    element("review-error").textContent = error.message;
+    announce("");
+    return;
+  }
   if (!(error instanceof Refused)) throw error;
   if (error.code === "no_answer") {
     element("review-error").textContent =
@@ -180,7 +199,7 @@ function showFailure(error) {
     goTo(placed);
     return;
   }
-  const stays = ["invalid", "field_missing", "busy", "internal_error", "overloaded", "request_timeout", "seal_unavailable"];
+  const stays = ["invalid", "field_missing", "busy", "internal_error", "overloaded", "request_timeout", "seal_unavailable", "passkey_refused"];
   const whose = error.pointer?.startsWith("/adopted/") ? "Your signature: " : "";
   if (stays.includes(error.code)) element("review-error").textContent = whose + error.message;
   // The ceremony has moved on: the server knows which page is the right one.

@@ -1,6 +1,6 @@
 //! `POST /v1/envelopes`: put documents, recipients and fields together as a draft.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::response::Response;
 use countersign_core::{
@@ -8,24 +8,28 @@ use countersign_core::{
     envelope::{
         Command,
         command::{NewEnvelope, NewField, NewRecipient},
-        fields::check_email,
+        event::Factor,
+        fields::{check_access_code, check_email},
+        passkey::relying_party,
     },
     id::{DocumentId, EnvelopeId},
     limits,
     refusal::{Code, Refusal},
-    secret::Personal,
+    secret::{Personal, Secret},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
     answer,
-    shapes::{EnvelopeBody, FactorBody, KindBody, KindParameters, RectBody, RoleBody, kind_of},
+    shapes::{
+        AssuranceBody, EnvelopeBody, FactorBody, KindBody, KindParameters, RectBody, RoleBody, kind_of,
+    },
 };
 use crate::{
     app::App,
     documents,
-    envelopes::{self, Along, Answering},
+    envelopes::{self, Along, Answering, access_code_mac},
     fault::Failure,
     http::{
         gate::{Call, Endpoint, Method, Takes},
@@ -70,6 +74,9 @@ pub(super) struct NewEnvelopeBody {
     #[serde(default = "default_lifetime_s")]
     #[schema(minimum = 60, maximum = 31_536_000)]
     lifetime_s: i64,
+    /// What everybody who signs or approves must reach; nothing by default.
+    #[serde(default)]
+    assurance: Option<AssuranceBody>,
 }
 
 fn default_lifetime_s() -> i64 {
@@ -103,6 +110,10 @@ pub(super) struct NewRecipientBody {
     /// What must identify the recipient; a mailed code by default.
     #[serde(default)]
     factor: FactorBody,
+    /// The code of the factor `access_code`, of ASCII characters. It is kept as a keyed hash and never given back.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 6, max_length = 64)]
+    access_code: Option<Secret<String>>,
 }
 
 fn first() -> u16 {
@@ -254,24 +265,29 @@ async fn compose(
     }
     for (index, recipient) in body.recipients.iter().enumerate() {
         check_email(&format!("/recipients/{index}/email"), recipient.email.disclose())?;
+        check_factor(app, index, recipient)?;
     }
     let emails: Vec<_> = body.recipients.iter().map(|recipient| &recipient.email).collect();
     let persons = persons::ensure(app, call.tenant(), &emails).await?;
+    let organization = app.organization(call.tenant().organization()).await?;
     let recipients = body
         .recipients
         .into_iter()
         .zip(persons)
-        .map(|(recipient, person)| NewRecipient {
+        .enumerate()
+        .map(|(position, (recipient, person))| NewRecipient {
             person,
             role: recipient.role.into(),
             order: recipient.order,
             name: recipient.name,
             email: recipient.email,
             factor: recipient.factor.into(),
+            access_code: recipient
+                .access_code
+                .map(|code| access_code_mac(&organization, envelope, position, code.expose())),
         })
         .collect();
     let fields = body.fields.into_iter().enumerate().map(|(index, field)| field.into_field(index));
-    let organization = app.organization(call.tenant().organization()).await?;
     Ok(NewEnvelope {
         envelope,
         environment: call.tenant().environment(),
@@ -284,5 +300,22 @@ async fn compose(
         recipients,
         fields: fields.collect::<Result<_, _>>()?,
         lifetime_s: body.lifetime_s,
+        assurance: body.assurance.map(Into::into),
     })
+}
+
+/// Refuses an access code that cannot be one, and passkeys where no browser makes any: they belong to a host with a name
+/// (Web Authentication §5.1.2).
+fn check_factor(app: &App, index: usize, recipient: &NewRecipientBody) -> Result<(), Refusal> {
+    if let Some(code) = &recipient.access_code {
+        check_access_code(&format!("/recipients/{index}/access_code"), code.expose())?;
+    }
+    let host = relying_party(&app.config.server.public_url);
+    let is_address = host.starts_with('[') || host.parse::<IpAddr>().is_ok();
+    if Factor::from(recipient.factor) == Factor::Passkey && is_address {
+        let sentence =
+            "this server is reached under an address, and passkeys need a host name: set server.public_url";
+        return Err(Refusal::at(Code::Invalid, format!("/recipients/{index}/factor"), sentence));
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::response::Response;
-use countersign_core::access::Operation;
+use countersign_core::{access::Operation, digest::Digest, envelope::Body};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -88,9 +88,9 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
             more = true;
             break;
         }
-        let veiled = recorded.event.veiled();
-        let values =
-            veiled.into_iter().filter_map(|veiled| Some((veiled.sha256.to_string(), shown(veiled)?)));
+        let hidden = hidden(&recorded.event.body);
+        let veiled = recorded.event.veiled().into_iter().filter(|veiled| !hidden.contains(&veiled.sha256));
+        let values = veiled.filter_map(|veiled| Some((veiled.sha256.to_string(), shown(veiled)?)));
         events.push(EventBody {
             seq: stored.seq,
             r#type: recorded.event.body.type_text(),
@@ -104,4 +104,11 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
     }
     let next_cursor = events.last().filter(|_| more).map(|last: &EventBody| last.seq.to_string());
     Ok(json(&EventsBody { events, next_cursor }))
+}
+
+/// The commitments whose values are nobody's to read: the hashes of access codes.
+fn hidden(body: &Body) -> Vec<Digest> {
+    let Body::Created { recipients, .. } = body else { return Vec::new() };
+    let codes = recipients.iter().filter_map(|recipient| recipient.access_code.as_ref());
+    codes.map(|code| code.sha256).collect()
 }

@@ -7,6 +7,7 @@ use countersign_core::{
         State, Veiled,
         event::{Factor, FieldKind, Rect, Role},
     },
+    level::Level,
     time::Time,
 };
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,44 @@ pub(crate) enum FactorBody {
     /// A code that is mailed and typed into the same browser.
     #[default]
     EmailCode,
+    /// A code that you tell the recipient by another way than this product; `access_code` belongs to it.
+    AccessCode,
+    /// A passkey, made for this envelope after link and mailed code, which then also signs the act.
+    Passkey,
+}
+
+/// How surely somebody is identified, by the levels of NIST SP 800-63B-4.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) enum AssuranceBody {
+    /// One factor: a mailed code, or an access code.
+    #[serde(rename = "aal1")]
+    Aal1,
+    /// Two factors; of those that recipients have, a passkey.
+    #[serde(rename = "aal2")]
+    Aal2,
+    /// Two factors that cannot be phished: a passkey.
+    #[serde(rename = "aal2-phr")]
+    Aal2Phr,
+}
+
+impl From<AssuranceBody> for Level {
+    fn from(assurance: AssuranceBody) -> Self {
+        match assurance {
+            AssuranceBody::Aal1 => Self::Aal1,
+            AssuranceBody::Aal2 => Self::Aal2,
+            AssuranceBody::Aal2Phr => Self::Aal2Phr,
+        }
+    }
+}
+
+impl From<Level> for AssuranceBody {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Aal1 => Self::Aal1,
+            Level::Aal2 => Self::Aal2,
+            Level::Aal2Phr => Self::Aal2Phr,
+        }
+    }
 }
 
 impl From<FactorBody> for Factor {
@@ -108,6 +147,8 @@ impl From<FactorBody> for Factor {
         match factor {
             FactorBody::Link => Self::Link,
             FactorBody::EmailCode => Self::EmailCode,
+            FactorBody::AccessCode => Self::AccessCode,
+            FactorBody::Passkey => Self::Passkey,
         }
     }
 }
@@ -117,6 +158,8 @@ impl From<Factor> for FactorBody {
         match factor {
             Factor::Link => Self::Link,
             Factor::EmailCode => Self::EmailCode,
+            Factor::AccessCode => Self::AccessCode,
+            Factor::Passkey => Self::Passkey,
         }
     }
 }
@@ -270,6 +313,8 @@ pub(crate) struct EnvelopeBody {
     expires_at: Option<String>,
     /// Why it was declined or voided.
     reason: Option<String>,
+    /// What everybody who signs or approves must reach; null if nothing was asked.
+    assurance: Option<AssuranceBody>,
     /// Documents in order.
     documents: Vec<EnvelopeDocumentBody>,
     /// Recipients as given.
@@ -389,6 +434,7 @@ impl EnvelopeBody {
             sent_at: underway.map(|underway| time(underway.sent_at)),
             expires_at: underway.map(|underway| time(underway.expires_at)),
             reason,
+            assurance: contents.and_then(|contents| contents.assurance).map(Into::into),
             documents: documents(opened),
             recipients: recipients(opened),
             fields: fields(opened),

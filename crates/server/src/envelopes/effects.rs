@@ -6,7 +6,7 @@ use countersign_core::{
     envelope::{Body, Event, State, state::Progress},
     id::{CodeId, EnvelopeId, JobId, LinkId, MailId, PersonId, RecipientId},
     limits,
-    secret::{PlainToken, TokenKind},
+    secret::{Personal, PlainToken, Secret, TokenKind},
 };
 use countersign_store::{
     batch::Row,
@@ -156,6 +156,27 @@ pub fn code_digits(
 /// What a code is stored as: HMAC under a key of the organization, bound to the code's id.
 pub fn code_mac(organization: &Organization, code: CodeId, digits: &str) -> Digest {
     organization.code_key.mac(&[code.as_bytes(), digits.as_bytes()])
+}
+
+/// What an access code is kept as: HMAC under a key of the organization, bound to its place in its envelope, so that
+/// equal codes do not look equal and none can be guessed from what is stored.
+pub fn access_code_mac(
+    organization: &Organization,
+    envelope: EnvelopeId,
+    position: usize,
+    code: &str,
+) -> Personal<String> {
+    let position = u64::try_from(position).unwrap_or(u64::MAX).to_be_bytes();
+    let parts: [&[u8]; 4] =
+        [b"countersign/access-code/v1\0", envelope.as_bytes(), &position, code.as_bytes()];
+    Personal::new(organization.code_key.mac(&parts).to_string())
+}
+
+/// What the salts of an act are drawn from that a passkey signs: the same for the challenge and for the act, and gone
+/// with the person's key.
+pub fn act_salts(opened: &Opened, recipient: RecipientId, nonce: &Digest) -> Result<Secret<[u8; 32]>, Fault> {
+    let key = person_key(opened, recipient)?.derive("act-salts");
+    Ok(Secret::new(key.mac(&[&nonce.0]).0))
 }
 
 /// Random digits, each equally likely: bytes above 249 are drawn again.

@@ -114,11 +114,13 @@ pub async fn claim(
         Identity::Client(client) => *client.client.as_bytes(),
         Identity::Member(_) | Identity::Signer { .. } => return Err(Refusal::not_found().into()),
     };
+    let organization = app.organization(principal.tenant().organization()).await?;
     let claim = IdempotencyClaim {
         tenant: *principal.tenant(),
         caller,
         key,
-        fingerprint,
+        // A body may hold an access code, which must not be guessable from what is stored.
+        fingerprint: organization.code_key.mac(&[b"countersign/request/v1\0", &fingerprint.0]),
         claim: app.draw(),
         now: app.now(),
         expires_at: app.now().plus_s(limits::IDEMPOTENCY_S),

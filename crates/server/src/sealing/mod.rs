@@ -117,10 +117,20 @@ pub fn system(issuer: &str, log_vkey: String, key: &dyn SealKey) -> Result<Syste
     let leaf = key.certificate_chain().first().ok_or(SealFault::SealCertificate)?;
     let factors = [
         (
+            "access_code",
+            "A code that the sender gave when the envelope was made and told the recipient by another way, typed beside \
+             the personal link; how it was told is the sender's word",
+        ),
+        (
             "email_code",
             "A one-time code of six digits, mailed to the recipient's address and typed into the same browser",
         ),
         ("link", "Having the personal link that was mailed to the recipient's address"),
+        (
+            "passkey",
+            "A key pair made for this envelope after the personal link and a mailed code, opened by a finger, a face or a PIN; \
+             it also signs what is acted on (WebAuthn). That it is this person's rests on the mailbox",
+        ),
     ];
     Ok(System {
         software: "Countersign".to_owned(),

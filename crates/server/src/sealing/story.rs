@@ -149,7 +149,7 @@ fn certified(underway: &Underway, recipient: &Recipient, events: &[&Recorded]) -
         return certified;
     };
     let Actor::Recipient { factors, origin, .. } = &recorded.event.actor else { return certified };
-    certified.identified = identified(factors);
+    certified.identified = identified(factors, act);
     certified.consent = consent(act, events);
     let outcome = match recorded.event.body {
         Body::Signed(_) => "Signed",
@@ -175,13 +175,29 @@ fn act_of(recorded: &Recorded, recipient: RecipientId) -> Option<&Act> {
     }
 }
 
-fn identified(factors: &[Factor]) -> String {
-    if factors.contains(&Factor::EmailCode) {
-        "By a personal link sent to this address, and by a one-time code sent to it and typed into the same browser"
-    } else {
-        "By a personal link sent to this address, and by nothing else"
-    }
-    .to_owned()
+/// How a person was identified, no better than it was (E-8).
+fn identified(factors: &[Factor], act: &Act) -> String {
+    let has = |factor| factors.contains(&factor);
+    let signed =
+        if act.assertion.is_some() { " The same passkey signed the hash of what was acted on" } else { "" };
+    let known = match (has(Factor::Passkey), has(Factor::AccessCode), has(Factor::EmailCode)) {
+        (true, _, true) => {
+            "By a personal link sent to this address, a one-time code sent to it, and a passkey made then, which checked a \
+             finger, a face or a PIN."
+        }
+        (true, _, false) => {
+            "By a personal link sent to this address, and by the passkey made in an earlier session after a one-time code \
+             sent to it, which checked a finger, a face or a PIN."
+        }
+        (false, true, _) => {
+            "By a personal link sent to this address, and by an access code that the sender told them by another way"
+        }
+        (false, false, true) => {
+            "By a personal link sent to this address, and by a one-time code sent to it and typed into the same browser"
+        }
+        (false, false, false) => "By a personal link sent to this address, and by nothing else",
+    };
+    format!("{known}{signed}")
 }
 
 fn consent(act: &Act, events: &[&Recorded]) -> String {
@@ -274,9 +290,12 @@ fn brief(name: &str) -> String {
 /// What happened, in words, as the last part of a sentence whose subject is the actor.
 fn action(contents: &Contents, body: &Body) -> String {
     match body {
-        Body::Created { documents, recipients, fields, .. } => {
+        Body::Created { documents, recipients, fields, assurance, .. } => {
             let (documents, recipients, fields) = (documents.len(), recipients.len(), fields.len());
-            format!("created the envelope: documents {documents}, recipients {recipients}, fields {fields}")
+            let asked = assurance.map(|level| format!(", assurance {}", level.text())).unwrap_or_default();
+            format!(
+                "created the envelope: documents {documents}, recipients {recipients}, fields {fields}{asked}"
+            )
         }
         Body::Sent { expires_at } => format!("sent the envelope, to be signed by {}", expires_at.in_utc()),
         Body::LinkIssued { recipient, .. } => {
@@ -289,10 +308,18 @@ fn action(contents: &Contents, body: &Body) -> String {
         Body::SessionOpened { .. } => "opened the personal link and began a session".to_owned(),
         Body::CodeIssued { .. } => "asked for a one-time code".to_owned(),
         Body::CodeDelivered { recipient, .. } => mailed(contents, "one-time code", *recipient),
-        Body::FactorPassed { .. } => "typed the right one-time code".to_owned(),
-        Body::FactorFailed { tries_left, .. } => {
-            format!("typed a wrong one-time code ({tries_left} tries left)")
+        Body::PasskeyRegistered { .. } => "made a passkey for this envelope".to_owned(),
+        Body::PasskeyCloned { .. } => {
+            "used a passkey that may be a copy, since its counter had not grown; it was not taken".to_owned()
         }
+        Body::FactorPassed { factor, .. } => match factor {
+            Factor::Passkey => "used their passkey, which checked a finger, a face or a PIN".to_owned(),
+            other => format!("typed the right {}", code_text(*other)),
+        },
+        Body::FactorFailed { factor, tries_left, .. } => {
+            format!("typed a wrong {} ({tries_left} tries left)", code_text(*factor))
+        }
+        Body::FactorLocked { factor: Factor::Passkey, .. } => "was locked out after that".to_owned(),
         Body::FactorLocked { .. } => "was locked out after too many wrong codes".to_owned(),
         Body::DisclosureShown { text, .. } => format!("was shown the disclosure {}", text.version),
         Body::ConsentGiven { text, .. } => format!("agreed to do business electronically ({})", text.version),
@@ -344,7 +371,13 @@ fn mailed(contents: &Contents, what: &str, recipient: RecipientId) -> String {
 }
 
 fn pressed(verb: &str, act: &Act) -> String {
-    format!("{verb}, by pressing the button {}", shown(&act.label))
+    let with = if act.assertion.is_some() { " and using their passkey" } else { "" };
+    format!("{verb}, by pressing the button {}{with}", shown(&act.label))
+}
+
+/// What a code is called that identifies.
+fn code_text(factor: Factor) -> &'static str {
+    if factor == Factor::AccessCode { "access code" } else { "one-time code" }
 }
 
 /// Pages that one row of the timeline lists.
@@ -364,5 +397,50 @@ fn page_list(pages: &[u32]) -> String {
             };
             format!("pages {}{more}", named.join(", "))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_core::{
+        digest::Digest,
+        envelope::{
+            event::ConsentText,
+            passkey::{Assertion, Bytes},
+        },
+        id::{PersonId, RecipientId, SessionId},
+        secret::Personal,
+    };
+
+    use super::*;
+
+    /// E-8, E-9: the certificate says how a person was identified, and no more than that.
+    #[test]
+    fn each_way_of_being_identified_has_its_own_honest_words() {
+        let assertion = Assertion {
+            credential: Bytes::default(),
+            authenticator_data: Bytes::default(),
+            client_data_json: Bytes::default(),
+            signature: Bytes::default(),
+        };
+        let mut act = Act {
+            recipient: RecipientId::from_bytes([1; 16]),
+            session: SessionId::from_bytes([1; 16]),
+            documents: Vec::new(),
+            values: Vec::new(),
+            consent: ConsentText { version: "1".to_owned(), sha256: Digest::default() },
+            label: Veiled::new(PersonId::from_bytes([1; 16]), [0; 16], Personal::new("Sign".to_owned())),
+            nonce: Digest::default(),
+            mark: None,
+            assertion: None,
+        };
+        assert!(identified(&[Factor::Link], &act).ends_with("and by nothing else"));
+        assert!(identified(&[Factor::Link, Factor::EmailCode], &act).ends_with("into the same browser"));
+        assert!(identified(&[Factor::Link, Factor::AccessCode], &act).contains("told them by another way"));
+        act.assertion = Some(assertion);
+        let first = identified(&[Factor::Link, Factor::EmailCode, Factor::Passkey], &act);
+        assert!(first.contains("a passkey made then") && first.contains("signed the hash"), "{first}");
+        let later = identified(&[Factor::Link, Factor::Passkey], &act);
+        assert!(later.contains("in an earlier session") && !later.contains("made then"), "{later}");
     }
 }

@@ -1,9 +1,13 @@
 //! A recipient in a session: found by the cookie, with the envelope as it is now.
 
+use std::sync::Arc;
+
 use countersign_core::{
     access::Environment,
+    digest::Digest,
     envelope::{
-        Command, Event,
+        Command, Context, Event, challenge_of_act,
+        command::Submission,
         event::{Recipient, Role},
         state::{Contents, Progress, Session},
     },
@@ -22,7 +26,7 @@ use super::{
 };
 use crate::{
     app::App,
-    envelopes::{self, Along, Asking, Opened},
+    envelopes::{self, Along, Asking, Opened, OwnPasskeys},
     fault::{Failure, Fault},
     http::auth,
 };
@@ -92,6 +96,20 @@ impl Ceremony {
         Ok(acted.events)
     }
 
+    /// What a passkey has to sign for `submission` to be accepted now.
+    pub fn challenge_of(&self, app: &App, submission: Submission) -> Result<Digest, Failure> {
+        let context = Context {
+            now: app.now(),
+            actor: self.asking.actor.clone(),
+            correlation: self.asking.correlation,
+            nonce: app.draw(),
+            seal_certificate_sha256: app.seal.certificate_at(app.now()),
+            passkeys: Arc::new(OwnPasskeys),
+        };
+        let (envelope, recipient) = (self.session.envelope, self.session.recipient);
+        Ok(challenge_of_act(envelope, &self.opened.folded, recipient, submission, &context)?)
+    }
+
     /// Address of the ceremony.
     pub fn base(&self) -> String {
         format!("/s/{}", self.session.envelope)
@@ -145,7 +163,7 @@ impl Ceremony {
         };
         let before_act = frame.steps().len().checked_sub(1);
         frame.step = match self.step {
-            Step::Code => Some(0),
+            Step::Code | Step::AccessCode | Step::Passkey => Some(0),
             Step::Consent => before_act.and_then(|count| count.checked_sub(2)),
             Step::Sign => before_act.and_then(|count| count.checked_sub(1)),
             Step::Receipt | Step::Notice(_) => None,

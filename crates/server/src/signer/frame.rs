@@ -46,7 +46,7 @@ impl Frame {
             Role::Approver => "Approve",
             Role::Viewer | Role::Copy => "Confirm",
         };
-        let identify = (self.factor == Factor::EmailCode).then_some("Confirm it is you");
+        let identify = (self.factor != Factor::Link).then_some("Confirm it is you");
         identify.into_iter().chain(["Agree", fill, act]).collect()
     }
 

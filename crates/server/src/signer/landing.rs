@@ -43,7 +43,7 @@ use super::{
 };
 use crate::{
     app::App,
-    envelopes::{self, Along, Asking, Opened},
+    envelopes::{self, Along, Asking, Opened, OwnPasskeys},
     fault::{Failure, Fault},
     http::{
         auth::session_cookie_name,
@@ -141,6 +141,7 @@ pub async fn look(
         correlation: caller.correlation,
         nonce: app.draw(),
         seal_certificate_sha256: app.seal.certificate_at(app.now()),
+        passkeys: Arc::new(OwnPasskeys),
     };
     if let Err(refusal) = decide(envelope, &opened.folded, opening(&link, session), &context) {
         let about = ended(refusal.code, &opened, &link, app.now());
@@ -180,6 +181,7 @@ fn preview(state: &Envelope, underway: &Underway, recipient: &Recipient, link_ex
     };
     let is_done = underway.progress_of(recipient.id).is_some_and(|progress| progress.status.is_done());
     let is_over = is_done || !matches!(state, Envelope::Sent(_));
+    let has_passkey = underway.progress_of(recipient.id).is_some_and(|progress| progress.passkey.is_some());
     let until = underway.expires_at.min(link_expires_at);
     Preview {
         organization: underway.contents.organization_name.clone(),
@@ -189,12 +191,22 @@ fn preview(state: &Envelope, underway: &Underway, recipient: &Recipient, link_ex
         recipient: told(&recipient.name),
         email: masked_email(&told(&recipient.email)),
         until: (!is_over).then(|| until.to_string()),
-        needs: match recipient.factor {
-            Factor::Link => "nothing more than this link",
-            Factor::EmailCode => "a code that we send to this address",
-        },
+        needs: needs(recipient.factor, has_passkey),
         action: if is_over { "Open your receipt" } else { "Continue" },
         sandbox: underway.contents.environment == Environment::Sandbox,
+    }
+}
+
+/// What identifies the recipient, before the session.
+fn needs(factor: Factor, has_passkey: bool) -> &'static str {
+    match (factor, has_passkey) {
+        (Factor::Link, _) => "nothing more than this link",
+        (Factor::EmailCode, _) => "a code that we send to this address",
+        (Factor::AccessCode, _) => "the access code that the sender told you",
+        (Factor::Passkey, false) => {
+            "a code that we send to this address, and a device that unlocks with your finger, face or PIN, for a passkey"
+        }
+        (Factor::Passkey, true) => "the passkey that you made for this request",
     }
 }
 

@@ -1,6 +1,7 @@
 //! The pages that recipients see: from the link in a mail to the receipt. They translate; the envelope's rules decide.
 //! No GET changes anything (E-8).
 
+pub mod access_code;
 pub mod answer;
 pub mod assets;
 pub mod ceremony;
@@ -12,6 +13,7 @@ pub mod frame;
 pub mod landing;
 pub mod mailbox;
 pub mod notice;
+pub mod passkey;
 pub mod receipt;
 pub mod same_site;
 pub mod sign;
@@ -48,9 +50,14 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/s/{envelope}/resume", post(landing::resume))
         .route("/s/{envelope}/code", get(code::show).post(code::take))
         .route("/s/{envelope}/code/send", post(code::send))
+        .route("/s/{envelope}/access-code", get(access_code::show).post(access_code::take))
+        .route("/s/{envelope}/passkey", get(passkey::show))
+        .route("/s/{envelope}/passkey/register", post(passkey::register))
+        .route("/s/{envelope}/passkey/use", post(passkey::identify))
         .route("/s/{envelope}/consent", get(consent::show).post(consent::give))
         .route("/s/{envelope}/consent/shown", post(consent::shown))
         .route("/s/{envelope}/sign", get(sign::show).post(sign::act))
+        .route("/s/{envelope}/sign/challenge", post(sign::challenge))
         .route("/s/{envelope}/documents/{document}", post(sign::document))
         .route("/s/{envelope}/pages", post(sign::pages))
         .route("/s/{envelope}/decline", get(decline::show).post(decline::take))

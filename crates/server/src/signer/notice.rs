@@ -117,8 +117,8 @@ pub const ALL: &[Notice] = &[
         code: "factor_locked",
         tone: "bad",
         sign: "!",
-        heading: "Too many wrong codes",
-        text: "To protect the documents, no more codes are taken for this request.",
+        heading: "This link is locked",
+        text: "To protect the documents, nothing more is taken with it: too many wrong codes were typed, or a passkey was used that may be a copy of yours.",
         advice: "Ask the sender to send the request again. You then start afresh with a new link.",
     },
     Notice {

@@ -120,6 +120,8 @@ fn receipt(ceremony: &Ceremony) -> Result<ReceiptPage, Fault> {
         identified: match recipient.factor {
             Factor::Link => format!("the link mailed to {email}"),
             Factor::EmailCode => format!("a code mailed to {email}"),
+            Factor::AccessCode => format!("the link mailed to {email}, and the access code from the sender"),
+            Factor::Passkey => format!("your passkey, made after a code mailed to {email}"),
         },
         sealed_at,
         documents: copies(ceremony)?,

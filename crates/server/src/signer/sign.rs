@@ -15,8 +15,9 @@ use countersign_core::{
     envelope::{
         Body, Command, Veiled,
         command::{ActorNow, Submission},
-        event::{AdoptionMethod, Field, Role, ShownDocument},
+        event::{AdoptionMethod, Factor, Field, Role, ShownDocument},
         fields,
+        passkey::{Assertion, Bytes},
     },
     id::{DocumentId, EnvelopeId, FieldId, SessionId},
     limits,
@@ -33,12 +34,14 @@ use super::{
     consent,
     filled::ByOthers,
     frame::Frame,
+    passkey::{ForAct, refuse_copy},
     step::Step,
     strict::{self, Caller, Id},
 };
 use crate::{
     app::App,
     documents,
+    envelopes::act_salts,
     fault::{Failure, Fault},
     http::problem::Problem,
     sealing::fits::check_submission,
@@ -52,6 +55,7 @@ struct SignPage {
     frame: Frame,
     ceremony: String,
     label: String,
+    has_passkey: bool,
     consent_version: String,
     signs: bool,
 }
@@ -68,6 +72,7 @@ struct ForScripts<'a> {
     initials: String,
     email: &'a str,
     consent_sha256: Digest,
+    passkey: Option<ForAct<'a>>,
     pdfjs: String,
     documents: Vec<DocumentForScripts<'a>>,
     fields: Vec<&'a Field>,
@@ -98,15 +103,16 @@ pub async fn show(
     let template = SignPage {
         assets: Assets,
         frame: ceremony.frame()?,
-        ceremony: for_scripts(&ceremony)?,
+        ceremony: for_scripts(&app, &ceremony)?,
         label: fields::button_label(recipient.role, &ceremony.title()),
+        has_passkey: recipient.factor == Factor::Passkey,
         consent_version: consent::VERSION.to_owned(),
         signs: recipient.role == Role::Signer,
     };
     Ok(page(&template, StatusCode::OK)?)
 }
 
-fn for_scripts(ceremony: &Ceremony) -> Result<String, Fault> {
+fn for_scripts(app: &App, ceremony: &Ceremony) -> Result<String, Fault> {
     let (contents, recipient) = (ceremony.contents()?, ceremony.recipient()?);
     let underway = ceremony.opened.folded.state.underway();
     let by_others = underway.map(|underway| ByOthers::new(underway, &ceremony.opened.events, recipient.id));
@@ -127,6 +133,7 @@ fn for_scripts(ceremony: &Ceremony) -> Result<String, Fault> {
         initials: fields::initials(name),
         email: told(&recipient.email),
         consent_sha256: consent::sha256(),
+        passkey: ForAct::of(app, ceremony)?,
         pdfjs: Assets.pdfjs(),
         documents: documents.collect(),
         fields: contents.fields_of(recipient.id).collect(),
@@ -217,6 +224,8 @@ pub struct Act {
     values: BTreeMap<FieldId, Personal<String>>,
     adopted: Option<Adopted>,
     time_zone: Option<String>,
+    #[serde(default)]
+    assertion: Option<Assertion>,
 }
 
 /// An adopted signature.
@@ -227,6 +236,20 @@ struct Adopted {
     value: Personal<String>,
 }
 
+/// `POST /s/{envelope}/sign/challenge`: what the recipient's passkey has to sign, for the same body without an assertion.
+/// It changes nothing.
+pub async fn challenge(
+    State(app): State<Arc<App>>,
+    Id(envelope): Id<EnvelopeId>,
+    caller: Caller,
+    strict::Json(act): strict::Json<Act, { limits::BODY_BYTES }>,
+) -> Result<Response, Problem> {
+    let mut ceremony = Ceremony::enter_as(&app, &caller, envelope, act.session).await?;
+    let submission = submission(&app, &mut ceremony, act)?;
+    let challenge = Bytes(ceremony.challenge_of(&app, submission)?.0.to_vec());
+    Ok(Json(serde_json::json!({ "challenge": challenge })).into_response())
+}
+
 /// `POST /s/{envelope}/sign`: signs, approves or confirms, once, however often it is sent.
 pub async fn act(
     State(app): State<Arc<App>>,
@@ -235,20 +258,31 @@ pub async fn act(
     strict::Json(act): strict::Json<Act, { limits::BODY_BYTES }>,
 ) -> Result<Response, Problem> {
     let mut ceremony = Ceremony::enter_as(&app, &caller, envelope, act.session).await?;
-    if act.nonce != ceremony.session.nonce {
-        return Err(Refusal::new(Code::SessionEnded, "this page is of an earlier session; reload it").into());
-    }
+    let submission = submission(&app, &mut ceremony, act)?;
     if ceremony.step == Step::Sign {
         let documents: Vec<_> = ceremony.contents()?.documents.iter().map(|document| document.id).collect();
         for document in documents {
             check_stored(&app, &mut ceremony, document).await?;
         }
     }
+    let (recipient, submission) = (ceremony.session.recipient, Box::new(submission));
+    let events = ceremony.act(&app, Command::Submit { recipient, submission }).await?;
+    refuse_copy(&events)?;
+    Ok(Json(serde_json::json!({ "next": format!("{}/receipt", ceremony.base()) })).into_response())
+}
+
+/// What a page hands in, as the rules take it; what does not fit its place on the page is refused.
+fn submission(app: &App, ceremony: &mut Ceremony, act: Act) -> Result<Submission, Failure> {
+    if act.nonce != ceremony.session.nonce {
+        return Err(Refusal::new(Code::SessionEnded, "this page is of an earlier session; reload it").into());
+    }
     if let ActorNow::Recipient { origin, .. } = &mut ceremony.asking.actor {
         origin.time_zone.clone_from(&act.time_zone);
     }
-    let recipient = ceremony.session.recipient;
-    let submission = Box::new(Submission {
+    let recipient = ceremony.recipient()?;
+    let is_bound = recipient.factor == Factor::Passkey;
+    let salts = is_bound.then(|| act_salts(&ceremony.opened, recipient.id, &act.nonce)).transpose()?;
+    let submission = Submission {
         session: act.session,
         documents: act.documents,
         values: act.values.into_iter().collect(),
@@ -256,13 +290,14 @@ pub async fn act(
         consent_sha256: act.consent_sha256,
         label: act.label,
         nonce: act.nonce,
-    });
+        salts,
+        assertion: act.assertion,
+    };
     if ceremony.step == Step::Sign {
-        let (contents, person) = (ceremony.contents()?, ceremony.recipient()?);
-        check_submission(contents, person, &submission, (envelope, app.now()), &app.fonts)?;
+        let about = (ceremony.session.envelope, app.now());
+        check_submission(ceremony.contents()?, recipient, &submission, about, &app.fonts)?;
     }
-    ceremony.act(&app, Command::Submit { recipient, submission }).await?;
-    Ok(Json(serde_json::json!({ "next": format!("{}/receipt", ceremony.base()) })).into_response())
+    Ok(submission)
 }
 
 /// Hashes the stored bytes again before they are signed; a mismatch is recorded and stops the signing (D-1).

@@ -4,6 +4,7 @@
 use countersign_core::{
     digest::Digest,
     envelope::{
+        event::Factor,
         fields,
         state::{Session, State},
     },
@@ -19,6 +20,10 @@ pub enum Step {
     Notice(Code),
     /// A mailed code is to be typed.
     Code,
+    /// The access code that the sender told is to be typed.
+    AccessCode,
+    /// A passkey is to be made, or used.
+    Passkey,
     /// The disclosure is to be read.
     Consent,
     /// The documents are to be read and acted on.
@@ -33,6 +38,8 @@ impl Step {
         match self {
             Self::Notice(_) | Self::Receipt => "receipt",
             Self::Code => "code",
+            Self::AccessCode => "access-code",
+            Self::Passkey => "passkey",
             Self::Consent => "consent",
             Self::Sign => "sign",
         }
@@ -65,7 +72,13 @@ pub fn step(state: &State, recipient: RecipientId, session: SessionId, consent: 
         return Step::Notice(Code::FactorLocked);
     }
     if !is_identified {
-        return Step::Code;
+        return match person.factor {
+            Factor::AccessCode => Step::AccessCode,
+            Factor::Passkey if progress.passkey.is_some() || open.factors.contains(&Factor::EmailCode) => {
+                Step::Passkey
+            }
+            Factor::Link | Factor::EmailCode | Factor::Passkey => Step::Code,
+        };
     }
     if progress.status.is_done() || !matches!(state, State::Sent(_)) {
         return Step::Receipt;

@@ -4,7 +4,7 @@
 use countersign_core::{
     access::{Environment, Operation},
     refusal::Code,
-    scope::{Scope, Scopes},
+    scope::Scopes,
 };
 use countersign_server::{
     api::{ENDPOINTS, OPEN_PATHS},

@@ -160,11 +160,13 @@ async fn while_the_first_request_is_in_work_the_second_is_told_so() {
     let body = envelope_of(&DocumentId::from_bytes([1; 16]).to_string());
     let bytes = serde_json::to_vec(&body).unwrap();
     let row = test.app.store.api_key(&token_hash(&key)).await.unwrap().unwrap();
+    let plain = countersign_core::digest::Digest::of_parts(&[b"POST ", b"/v1/envelopes", b"\n", &bytes]);
+    let organization = test.app.organization(key.tenant.organization()).await.unwrap();
     let claim = IdempotencyClaim {
         tenant: key.tenant,
         caller: *row.key.as_bytes(),
         key: "k".to_owned(),
-        fingerprint: countersign_core::digest::Digest::of_parts(&[b"POST ", b"/v1/envelopes", b"\n", &bytes]),
+        fingerprint: organization.code_key.mac(&[b"countersign/request/v1\0", &plain.0]),
         claim: [7; 16],
         now: countersign_server::app::Clock::now(&*test.clock),
         expires_at: countersign_server::app::Clock::now(&*test.clock).plus_s(60),

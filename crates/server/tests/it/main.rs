@@ -21,6 +21,8 @@ mod documents_of_the_api;
 #[cfg(test)]
 mod encryption;
 #[cfg(test)]
+mod factors;
+#[cfg(test)]
 mod gate;
 #[cfg(test)]
 mod idempotency;

@@ -5,10 +5,12 @@ use std::{collections::BTreeMap, net::IpAddr};
 use countersign_core::{
     access::Environment,
     envelope::{
-        Body, Veiled,
-        event::{Actor, AdoptionMethod, Factor, IpSource, Role},
+        Body, Event, Veiled,
+        event::{Act, Actor, AdoptionMethod, Factor, IpSource, Role},
+        passkey::Passkey,
     },
     id::{MailId, RecipientId},
+    level::Level,
 };
 
 use crate::line::Followed;
@@ -26,7 +28,7 @@ pub(super) fn of(events: &[Followed]) -> Vec<String> {
         let who =
             |recipient: &RecipientId| names.get(recipient).cloned().unwrap_or_else(|| recipient.to_string());
         match &event.body {
-            Body::Created { organization_name, title, recipients, .. } => {
+            Body::Created { organization_name, title, recipients, assurance, .. } => {
                 for recipient in recipients {
                     let name = format!("{} ({})", shown(&recipient.name), shown(&recipient.email));
                     names.insert(recipient.id, name);
@@ -37,6 +39,7 @@ pub(super) fn of(events: &[Followed]) -> Vec<String> {
                     shown(title),
                     by(&event.actor)
                 ));
+                lines.extend(assurance.map(asked_for));
             }
             Body::Sent { .. } => lines.push(format!("It was sent at {at}, {}.", by(&event.actor))),
             Body::LinkIssued { mail, .. } => {
@@ -53,17 +56,17 @@ pub(super) fn of(events: &[Followed]) -> Vec<String> {
                 };
                 lines.push(format!("{} made their signature by {how}, at {at}.", who(recipient)));
             }
-            Body::Signed(act) => {
-                lines.push(format!("{} signed at {at}, {}.", who(&act.recipient), by(&event.actor)));
+            Body::Signed(act) => lines.push(acted(event, &who(&act.recipient), "signed", act)),
+            Body::Approved(act) => lines.push(acted(event, &who(&act.recipient), "approved", act)),
+            Body::Read(act) => lines.push(acted(event, &who(&act.recipient), "confirmed reading", act)),
+            Body::PasskeyRegistered { recipient, passkey, .. } => {
+                lines.push(made(event, &who(recipient), passkey));
             }
-            Body::Approved(act) => {
-                lines.push(format!("{} approved at {at}, {}.", who(&act.recipient), by(&event.actor)));
-            }
-            Body::Read(act) => {
+            Body::PasskeyCloned { recipient, .. } => {
                 lines.push(format!(
-                    "{} confirmed reading at {at}, {}.",
-                    who(&act.recipient),
-                    by(&event.actor)
+                    "A passkey of {} was used whose counter had not grown, as if it had been copied, at {at}; it was \
+                     not taken.",
+                    who(recipient)
                 ));
             }
             Body::Sealed { .. } => lines.push(format!("The documents were sealed at {at}.")),
@@ -96,6 +99,51 @@ fn taken_by(events: &[Followed]) -> &'static str {
     match events.first().map(|first| &first.recorded.event.body) {
         Some(Body::Created { environment: Environment::Sandbox, .. }) => "The sandbox's mailbox",
         _ => "The mail server",
+    }
+}
+
+/// The level that the sender asked for.
+fn asked_for(assurance: Level) -> String {
+    format!(
+        "The sender asked that everybody who signs or approves be identified at {} at least.",
+        assurance.text()
+    )
+}
+
+/// That somebody acted, how it was identified, and what a passkey adds.
+fn acted(event: &Event, who: &str, verb: &str, act: &Act) -> String {
+    let with = if act.assertion.is_some() {
+        " with their passkey, over the hash of what they acted on,"
+    } else {
+        ""
+    };
+    format!("{who} {verb}{with} at {}, {}.", event.at.in_utc(), by(&event.actor))
+}
+
+/// That somebody made a passkey, and what is known of it.
+fn made(event: &Event, who: &str, passkey: &Passkey) -> String {
+    let kept = if passkey.backup_eligible {
+        "which may be copied to their other devices"
+    } else {
+        "which stays on one device"
+    };
+    let (origin, at) = (quoted(&passkey.origin), event.at.in_utc());
+    format!("{who} made a passkey on {origin}, {kept}, at {at}, {}.", by(&event.actor))
+}
+
+/// How a person was identified, no better than it was.
+fn identified(factors: &[Factor]) -> &'static str {
+    let has = |factor| factors.contains(&factor);
+    match (has(Factor::Passkey), has(Factor::AccessCode), has(Factor::EmailCode)) {
+        (true, _, true) => {
+            "identified by the mailed link, a mailed code and a passkey that checked its owner"
+        }
+        (true, _, false) => {
+            "identified by the mailed link and the passkey of an earlier session, which checked its owner"
+        }
+        (false, true, _) => "identified by the mailed link and an access code from the sender",
+        (false, false, true) => "identified by the mailed link and a mailed code",
+        (false, false, false) => "identified by the mailed link only",
     }
 }
 
@@ -180,12 +228,7 @@ fn by(actor: &Actor) -> String {
             format!("through the client {client}{for_whom} {}", from(&origin.ip, &origin.ip_source))
         }
         Actor::Recipient { factors, origin, .. } => {
-            let known = if factors.contains(&Factor::EmailCode) {
-                "identified by the mailed link and a mailed code"
-            } else {
-                "identified by the mailed link only"
-            };
-            format!("{known}, {}", from(&origin.ip, &origin.ip_source))
+            format!("{}, {}", identified(factors), from(&origin.ip, &origin.ip_source))
         }
     }
 }

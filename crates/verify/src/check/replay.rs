@@ -1,7 +1,10 @@
 //! Deciding everything again: each event must be what `decide` makes of a command in the state before it, apart from
 //! what was random (E-2). Erased values are replaced by ones that the rules accept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use countersign_core::{
     digest::Digest,
@@ -9,8 +12,9 @@ use countersign_core::{
         Body, Command, Context, Event, Opening, Veiled,
         command::{ActorNow, NewEnvelope, NewField, NewRecipient, OriginNow, Submission, UploadedDocument},
         decide,
-        event::{Act, Actor, Field, FieldKind, Origin, Recipient},
+        event::{Act, Actor, Factor, Field, FieldKind, Origin, Recipient},
         fields::{button_label, is_set_by_server},
+        passkey::{PublicKey, VerifyPasskey},
         state::{Folded, State},
     },
     id::PersonId,
@@ -20,7 +24,7 @@ use countersign_core::{
 use serde_json::Value;
 
 use super::Checked;
-use crate::line::Followed;
+use crate::{line::Followed, passkey::PurePasskeys};
 
 /// Decides the whole stream again.
 pub(super) fn check(events: &[Followed]) -> Checked {
@@ -72,9 +76,41 @@ fn decide_again(folded: &Folded, events: &[Event], seal: Digest) -> Result<Vec<E
         correlation: event.correlation,
         nonce: [0; 32],
         seal_certificate_sha256: Some(seal),
+        passkeys: Arc::new(Recorded { expected: expected(events) }),
     };
     let command = command_for(&folded.state, events).ok_or("no command leads to it here")?;
     decide(event.envelope, folded, command, &context).map_err(|refusal| refusal.to_string())
+}
+
+/// Verifies passkeys over what was recorded: salts are drawn anew here, so that an act that is decided again has another
+/// challenge than the recorded one, which is the same otherwise.
+#[derive(Debug)]
+struct Recorded {
+    expected: Option<Digest>,
+}
+
+impl VerifyPasskey for Recorded {
+    fn is_signed(&self, key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+        PurePasskeys.is_signed(key, message, signature)
+    }
+
+    fn expected(&self, made: Digest) -> Digest {
+        self.expected.unwrap_or(made)
+    }
+}
+
+/// The challenge that these events' assertion answers, where no decision makes it again: that of an act, and whatever a
+/// copied passkey was asked for, which led to nothing.
+fn expected(events: &[Event]) -> Option<Digest> {
+    match &events.first()?.body {
+        Body::Signed(act) | Body::Approved(act) | Body::Read(act) => Some(act.challenge()),
+        Body::SignatureAdopted { .. } => match &events.get(1)?.body {
+            Body::Signed(act) => Some(act.challenge()),
+            _ => None,
+        },
+        Body::PasskeyCloned { assertion, .. } => assertion.challenge(),
+        _ => None,
+    }
 }
 
 /// Recipients' acts are done by that recipient in that session, the sender's by a program.
@@ -82,6 +118,8 @@ fn actor_fits(event: &Event) -> Result<(), String> {
     let asked = match &event.body {
         Body::SessionOpened { recipient, session, .. }
         | Body::CodeIssued { recipient, session, .. }
+        | Body::PasskeyRegistered { recipient, session, .. }
+        | Body::PasskeyCloned { recipient, session, .. }
         | Body::FactorPassed { recipient, session, .. }
         | Body::FactorFailed { recipient, session, .. }
         | Body::DisclosureShown { recipient, session, .. }
@@ -145,6 +183,18 @@ fn command_for(state: &State, events: &[Event]) -> Option<Command> {
         Body::SessionOpened { recipient, link, session } => Command::OpenSession { recipient, link, session },
         Body::CodeIssued { recipient, session, code, .. } => Command::IssueCode { recipient, session, code },
         Body::CodeDelivered { recipient, mail } => Command::RecordCodeDelivered { recipient, mail },
+        Body::PasskeyRegistered { recipient, session, passkey, registration } => {
+            Command::RegisterPasskey { recipient, session, origin: passkey.origin, registration }
+        }
+        Body::PasskeyCloned { recipient, session, assertion }
+        | Body::FactorPassed { recipient, session, assertion: Some(assertion), .. } => {
+            Command::UsePasskey { recipient, session, assertion }
+        }
+        Body::FactorPassed { recipient, session, factor: Factor::AccessCode, .. }
+        | Body::FactorFailed { recipient, session, factor: Factor::AccessCode, .. } => {
+            let right = matches!(event.body, Body::FactorPassed { .. });
+            Command::TryAccessCode { recipient, session, right }
+        }
         Body::FactorPassed { recipient, session, .. } | Body::FactorFailed { recipient, session, .. } => {
             let right = matches!(event.body, Body::FactorPassed { .. });
             let (code, _) = state.underway()?.progress_of(recipient)?.session(session)?.code?;
@@ -205,6 +255,8 @@ fn submit(
         consent_sha256: act.consent.sha256,
         label: disclosed(&act.label),
         nonce: act.nonce,
+        salts: None,
+        assertion: act.assertion.clone(),
     };
     Command::Submit { recipient: act.recipient, submission: Box::new(submission) }
 }
@@ -221,6 +273,7 @@ fn new_envelope(event: &Event) -> Option<NewEnvelope> {
         recipients,
         fields,
         lifetime_s,
+        assurance,
     } = &event.body
     else {
         return None;
@@ -243,6 +296,7 @@ fn new_envelope(event: &Event) -> Option<NewEnvelope> {
         name: disclosed(&recipient.name),
         email: disclosed(&recipient.email),
         factor: recipient.factor,
+        access_code: recipient.access_code.as_ref().map(disclosed),
     });
     let placed = fields.iter().map(|field| {
         Some(NewField {
@@ -267,6 +321,7 @@ fn new_envelope(event: &Event) -> Option<NewEnvelope> {
         recipients: asked.collect(),
         fields: placed.collect::<Option<_>>()?,
         lifetime_s: *lifetime_s,
+        assurance: *assurance,
     })
 }
 

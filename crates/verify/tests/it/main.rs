@@ -18,6 +18,8 @@ mod mutations;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod passkeys;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod replayed;

@@ -1,13 +1,18 @@
 //! An envelope from its creation to its package, with fixed keys, dice and clock: two documents, a signer, then an
 //! approver and a viewer, and somebody who gets a copy.
 
-use std::{borrow::Cow, fmt::Write as _, sync::OnceLock};
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    sync::{Arc, OnceLock},
+};
 
+use crate::passkeys::Authenticator;
 use countersign_core::{
     access::Environment,
     digest::Digest,
     envelope::{
-        Command, Context, Event, Recorded,
+        Command, Context, Event, Recorded, challenge_of_act,
         command::{ActorNow, NewEnvelope, NewField, NewRecipient, OriginNow, Submission, UploadedDocument},
         decide,
         event::{
@@ -20,8 +25,9 @@ use countersign_core::{
         ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, LinkId, MailId, OrganizationId, PersonId,
         RecipientId, SessionId,
     },
+    level::Level,
     limits,
-    secret::Personal,
+    secret::{Personal, Secret},
     time::Time,
 };
 use countersign_pdf::{
@@ -32,7 +38,9 @@ use countersign_pdf::{
 use countersign_tlog::{
     Checkpoint, Edge, LogSigner, ProofFile, TileSet, Verifier, inclusion_proof, leaf_hash, sign_checkpoint,
 };
-use countersign_verify::{ConsentFile, LoggedEvent, Package, PackageDocument, Subject, System, Trail};
+use countersign_verify::{
+    ConsentFile, LoggedEvent, Package, PackageDocument, PurePasskeys, Subject, System, Trail,
+};
 
 pub(crate) const TITLE: &str = "Lease of 12 Rose Street";
 pub(crate) const CONSENT: &str = "I agree to do business electronically.\n";
@@ -122,12 +130,13 @@ pub(crate) struct Story {
     pub(crate) events: Vec<Event>,
     now: Time,
     dice: u64,
+    passkey: Option<Authenticator>,
 }
 
 impl Story {
     fn new() -> Self {
         let now = Time::from_unix_ms(1_795_000_000_000);
-        Self { folded: Folded::default(), events: Vec::new(), now, dice: 0 }
+        Self { folded: Folded::default(), events: Vec::new(), now, dice: 0, passkey: None }
     }
 
     /// Goes on after these events, which were recorded in their chain.
@@ -153,19 +162,25 @@ impl Story {
 
     fn run(&mut self, command: Command, actor: ActorNow) {
         self.now = self.now.plus_ms(1_250);
-        let context = Context {
-            now: self.now,
-            actor,
-            correlation: CorrelationId::from_bytes(self.roll_16()),
-            nonce: self.roll(),
-            seal_certificate_sha256: Some(Digest::of(&seal_key().certificate_chain()[0])),
-        };
+        let context = self.context(actor);
         let told = format!("{command:?}");
         let events = decide(envelope(), &self.folded, command, &context).expect(&told);
         for event in events {
             let recorded = self.folded.chain.record(event);
             self.folded.apply(&recorded.event);
             self.events.push(recorded.event);
+        }
+    }
+
+    /// The circumstances of a command.
+    fn context(&mut self, actor: ActorNow) -> Context {
+        Context {
+            now: self.now,
+            actor,
+            correlation: CorrelationId::from_bytes(self.roll_16()),
+            nonce: self.roll(),
+            seal_certificate_sha256: Some(Digest::of(&seal_key().certificate_chain()[0])),
+            passkeys: Arc::new(PurePasskeys),
         }
     }
 
@@ -184,7 +199,7 @@ impl Story {
         self.run(command, ActorNow::ApiKey { key, person, origin: Self::origin("192.0.2.1") });
     }
 
-    fn by(&mut self, recipient: RecipientId, session: SessionId, command: Command) {
+    pub(crate) fn by(&mut self, recipient: RecipientId, session: SessionId, command: Command) {
         self.run(command, ActorNow::Recipient { recipient, session, origin: Self::origin("198.51.100.7") });
     }
 
@@ -219,6 +234,10 @@ impl Story {
         self.by(recipient, session, Command::OpenSession { recipient, link, session });
         self.code(recipient, session, false);
         self.code(recipient, session, true);
+        if let Some(mut passkey) = self.passkey.clone() {
+            self.pass(recipient, session, &mut passkey);
+            self.passkey = Some(passkey);
+        }
         let (version, sha256) = (CONSENT_VERSION.to_owned(), Digest::of(CONSENT.as_bytes()));
         self.by(
             recipient,
@@ -246,7 +265,7 @@ impl Story {
             sha256: document.sha256,
             page_count: document.page_count,
         });
-        let submission = Submission {
+        let mut submission = Submission {
             session,
             documents: shown.collect(),
             values,
@@ -254,7 +273,17 @@ impl Story {
             consent_sha256: sha256,
             label: personal(&button_label(role, TITLE)),
             nonce: Digest(self.roll()),
+            salts: self.passkey.is_some().then(|| Secret::new(self.roll())),
+            assertion: None,
         };
+        if let Some(mut passkey) = self.passkey.clone() {
+            let now = self.now.plus_ms(1_250);
+            let actor = ActorNow::Recipient { recipient, session, origin: Self::origin("198.51.100.7") };
+            let context = Context { now, ..self.context(actor) };
+            let asked = challenge_of_act(envelope(), &self.folded, recipient, submission.clone(), &context);
+            submission.assertion = Some(passkey.assertion(asked.expect("an act")));
+            self.passkey = Some(passkey);
+        }
         self.by(recipient, session, Command::Submit { recipient, submission: Box::new(submission) });
     }
 }
@@ -276,6 +305,7 @@ fn new_envelope(environment: Environment) -> NewEnvelope {
         name: personal(name),
         email: personal(&format!("person{index}@example.com")),
         factor: Factor::EmailCode,
+        access_code: None,
     };
     let field = |recipient_index, kind, y_cpt| NewField {
         document_index: 0,
@@ -313,6 +343,7 @@ fn new_envelope(environment: Environment) -> NewEnvelope {
             field(1, FieldKind::Number { decimals: 2 }, 10_000),
         ],
         lifetime_s: 86_400,
+        assurance: None,
     }
 }
 
@@ -336,6 +367,23 @@ pub(crate) fn until_sealing_in(environment: Environment) -> Vec<Event> {
     story.events
 }
 
+/// The same of an envelope whose recipients are all identified by passkeys, and sign with them.
+pub(crate) fn until_sealing_with(passkey: Authenticator) -> Vec<Event> {
+    let mut new = new_envelope(Environment::Live);
+    for recipient in &mut new.recipients {
+        recipient.factor = Factor::Passkey;
+    }
+    new.assurance = Some(Level::Aal2Phr);
+    let mut story = Story { passkey: Some(passkey), ..Story::new() };
+    story.by_sender(Command::Create(Box::new(new)));
+    story.by_sender(Command::Send);
+    let (signer, approver, viewer) = (story.recipient(0), story.recipient(1), story.recipient(2));
+    story.act(signer, &["two cats", "true", "false"]);
+    story.act(viewer, &[]);
+    story.act(approver, &["1250.00"]);
+    story.events
+}
+
 /// The same of an envelope for as many as there can be, whose sender mailed links until all shared room was used.
 pub(crate) fn until_sealing_when_full() -> Vec<Event> {
     let mut new = new_envelope(Environment::Live);
@@ -346,6 +394,7 @@ pub(crate) fn until_sealing_when_full() -> Vec<Event> {
         name: personal("One of many"),
         email: personal(&format!("one{index}@example.com")),
         factor: Factor::EmailCode,
+        access_code: None,
     });
     new.recipients.extend(more);
     let mut story = Story::new();

@@ -80,7 +80,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("cms", &["countersign-pdf"]),
     ("rustybuzz", &["countersign-pdf"]),
     ("subsetter", &["countersign-pdf"]),
-    ("ed25519-dalek", &["countersign-tlog"]),
+    ("ed25519-dalek", &["countersign-tlog", "countersign-verify"]),
 ];
 
 /// What `cargo metadata` says of our packages.

@@ -7,9 +7,10 @@ use crate::{
     digest::Digest,
     envelope::{
         Veiled,
-        command::{ActorNow, Submission},
-        event::{Act, Body, ConsentText, Factor, FieldValue, Recipient, Role},
+        command::{ActorNow, Dice, Submission},
+        event::{Act, AdoptionMethod, Body, ConsentText, Factor, FieldValue, Recipient, Role},
         fields,
+        passkey::Judged,
         state::{Contents, Progress, Session, State, Underway},
     },
     id::{CodeId, DocumentId, LinkId, MailId, RecipientId, SessionId},
@@ -17,6 +18,14 @@ use crate::{
     refusal::{Code, Refusal},
     secret::Personal,
 };
+
+/// An act before it is recorded.
+pub(super) struct Composed {
+    pub(super) act: Act,
+    adopted: Option<(AdoptionMethod, Veiled)>,
+    role: Role,
+    factor: Factor,
+}
 
 impl Deciding<'_> {
     pub(super) fn open_session(
@@ -61,6 +70,13 @@ impl Deciding<'_> {
         if progress.is_locked() {
             return Err(locked());
         }
+        // A right code forgives wrong ones, and must not forgive those of another factor.
+        let known = underway.contents.recipient(recipient);
+        if known.is_some_and(|known| known.factor == Factor::AccessCode) {
+            let sentence =
+                "no code is mailed to this recipient: type the access code that the sender told you";
+            return Err(Refusal::new(Code::WrongState, sentence));
+        }
         self.check_room(recipient)?;
         if open.code_count >= limits::CODES_PER_SESSION {
             return Err(Refusal::new(
@@ -90,18 +106,29 @@ impl Deciding<'_> {
             return Err(Refusal::new(Code::CodeExpired, "this code is no longer valid; ask for a new one"));
         }
         self.check_room(recipient)?;
-        let wrong_codes = progress.wrong_codes + 1;
-        let factor = Factor::EmailCode;
+        self.judge_code(recipient, session, Factor::EmailCode, right);
+        Ok(())
+    }
+
+    /// Records how a code came out that may be tried; the last wrong one locks.
+    pub(super) fn judge_code(
+        &mut self,
+        recipient: RecipientId,
+        session: SessionId,
+        factor: Factor,
+        right: bool,
+    ) {
         if right {
-            self.push(Body::FactorPassed { recipient, session, factor });
-            return Ok(());
+            self.push(Body::FactorPassed { recipient, session, factor, assertion: None });
+            return;
         }
+        let progress = self.state.underway().and_then(|underway| underway.progress_of(recipient));
+        let wrong_codes = progress.map_or(limits::CODE_TRIES, |progress| progress.wrong_codes + 1);
         let tries_left = limits::CODE_TRIES.saturating_sub(wrong_codes);
         self.push(Body::FactorFailed { recipient, session, factor, tries_left });
         if tries_left == 0 {
             self.push(Body::FactorLocked { recipient, factor });
         }
-        Ok(())
     }
 
     pub(super) fn show_disclosure(
@@ -195,30 +222,60 @@ impl Deciding<'_> {
             let contents = self.state.contents().ok_or_else(Refusal::not_found)?;
             return if repeats(contents, done, &submission) { Ok(()) } else { Err(already_done()) };
         }
+        let assertion = submission.assertion.clone();
+        let Composed { mut act, adopted, role, factor } = self.compose(recipient, submission)?;
+        match (factor, assertion) {
+            (Factor::Passkey, assertion) => {
+                if self.bind(&mut act, assertion)? == Judged::Cloned {
+                    return Ok(());
+                }
+            }
+            (_, None) => {}
+            (_, Some(_)) => {
+                let sentence = "this recipient signs without a passkey; leave the assertion out";
+                return Err(Refusal::at(Code::Invalid, "/assertion", sentence));
+            }
+        }
+        if let Some((method, mark)) = adopted {
+            let session = act.session;
+            self.push(Body::SignatureAdopted { recipient, session, method, mark });
+        }
+        self.push(match role {
+            Role::Signer => Body::Signed(act),
+            Role::Approver => Body::Approved(act),
+            Role::Viewer | Role::Copy => Body::Read(act),
+        });
+        self.go_on()
+    }
+
+    /// The act that a submission comes to, without an assertion. Its values are veiled by the submission's own salts,
+    /// where it has some, so that it comes to the same act again.
+    pub(super) fn compose(
+        &mut self,
+        recipient: RecipientId,
+        submission: Submission,
+    ) -> Result<Composed, Refusal> {
         let (contents, person) = self.check_submission(recipient, &submission)?;
         let time_zone = match &self.context.actor {
             ActorNow::Recipient { origin, .. } => origin.time_zone.as_deref(),
             _ => None,
         };
         let values = fields::complete_values(&contents, &person, &submission, self.now, time_zone)?;
-        let Submission { session, documents, adopted, label, nonce, .. } = submission;
+        let Submission { session, documents, adopted, label, nonce, salts, .. } = submission;
         let consent = self.acting(recipient, session)?.1.consent.clone().ok_or_else(consent_missing)?;
-        if let Some((method, mark)) = adopted {
-            let mark = self.veil(person.person, mark);
-            self.push(Body::SignatureAdopted { recipient, session, method, mark });
-        }
-        let values = values
-            .into_iter()
-            .map(|(field, value)| FieldValue { field, value: self.veil(person.person, value) })
-            .collect();
-        let label = self.veil(person.person, label);
-        let act = Act { recipient, session, documents, values, consent, label, nonce };
-        self.push(match person.role {
-            Role::Signer => Body::Signed(act),
-            Role::Approver => Body::Approved(act),
-            Role::Viewer | Role::Copy => Body::Read(act),
-        });
-        self.go_on()
+        let mut own = salts.as_ref().map(|salts| Dice::new(salts.expose()));
+        let mut veil = |value| {
+            let salt = own.as_mut().map_or_else(|| self.dice.draw(), Dice::draw);
+            Veiled::new(person.person, salt, value)
+        };
+        let adopted = adopted.map(|(method, mark)| (method, veil(mark)));
+        let values =
+            values.into_iter().map(|(field, value)| FieldValue { field, value: veil(value) }).collect();
+        let label = veil(label);
+        let is_bound = person.factor == Factor::Passkey;
+        let mark = adopted.as_ref().filter(|_| is_bound).map(|(_, mark)| mark.clone());
+        let act = Act { recipient, session, documents, values, consent, label, nonce, mark, assertion: None };
+        Ok(Composed { act, adopted, role: person.role, factor: person.factor })
     }
 
     /// Checks what a submission is bound to (E-7): consent, documents as opened and as uploaded, label, mark.
@@ -295,14 +352,23 @@ impl Deciding<'_> {
         }
         let needed = underway.contents.recipient(recipient).map_or(Factor::EmailCode, |one| one.factor);
         if !fields::is_identified(needed, &open.factors) {
-            return Err(Refusal::new(Code::FactorMissing, "type the code that was mailed to you first"));
+            return Err(Refusal::new(Code::FactorMissing, factor_missing(needed)));
         }
         Ok((&underway.contents, open))
     }
 }
 
+/// What a person who is not identified yet has to do.
+fn factor_missing(needed: Factor) -> &'static str {
+    match needed {
+        Factor::Link | Factor::EmailCode => "type the code that was mailed to you first",
+        Factor::AccessCode => "type the access code that the sender told you first",
+        Factor::Passkey => "use your passkey first",
+    }
+}
+
 /// The session of a recipient, which is of its newest link.
-fn in_session(
+pub(super) fn in_session(
     underway: &Underway,
     recipient: RecipientId,
     session: SessionId,
@@ -324,8 +390,11 @@ fn already_done() -> Refusal {
     Refusal::new(Code::AlreadyDone, "this recipient has acted already; nothing was changed")
 }
 
-fn locked() -> Refusal {
-    Refusal::new(Code::FactorLocked, "too many wrong codes; ask the sender to send the envelope again")
+pub(super) fn locked() -> Refusal {
+    Refusal::new(
+        Code::FactorLocked,
+        "this link is locked after wrong tries; ask the sender to send the envelope again",
+    )
 }
 
 fn consent_missing() -> Refusal {

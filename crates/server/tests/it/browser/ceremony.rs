@@ -237,7 +237,7 @@ async fn a_recipient_signs_with_the_keyboard_alone() {
 }
 
 /// Presses Tab until `css` has the focus, which must be visible there.
-async fn tab_to(browser: &Browser, css: &str) {
+pub(crate) async fn tab_to(browser: &Browser, css: &str) {
     for _ in 0..80 {
         let there =
             browser.run(&format!("return document.activeElement === document.querySelector({css:?})")).await;

@@ -177,6 +177,11 @@ impl Browser {
         self.expected.lock().unwrap().extend(told);
     }
 
+    /// A test has the browser warn of this on purpose.
+    pub(crate) fn expect_warning(&self, part: &str) {
+        self.expected.lock().unwrap().push(part.to_owned());
+    }
+
     /// Console errors and warnings that no test expects. The browser forgets them by telling them.
     pub(crate) async fn errors(&self) -> Vec<String> {
         let log = self.driver.browser_log().await.unwrap();

@@ -4,6 +4,7 @@ mod ceremony;
 mod driver;
 mod guards;
 mod once;
+mod passkeys;
 mod scene;
 mod seen;
 mod whole;

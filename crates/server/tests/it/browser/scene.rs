@@ -13,7 +13,7 @@ use super::{
     ceremony::{open_reader, review},
     driver::Browser,
 };
-use crate::app::{Key, TestApp};
+use crate::app::{Key, Options, TestApp};
 
 /// A test app with one envelope that was sent.
 pub(crate) struct Scene {
@@ -129,7 +129,17 @@ impl Scene {
     }
 
     pub(crate) async fn sent_to(recipients: Value, fields: Vec<Value>) -> Self {
-        let test = TestApp::start().await;
+        Self::sent_from(Options::default(), recipients, fields).await
+    }
+
+    /// An envelope of a server with these options.
+    pub(crate) async fn sent_from(options: Options, recipients: Value, fields: Vec<Value>) -> Self {
+        let mut test = TestApp::start_with(options).await;
+        let public_url = &test.app.config.server.public_url;
+        if !public_url.contains("sign.test") {
+            let (_, port) = test.url.rsplit_once(':').unwrap();
+            test.url = format!("https://localhost:{port}");
+        }
         let key = test.sandbox("Harbour Mills").await;
         let (lease_id, plan_id) =
             (test.upload(&key, "lease.pdf", lease(3)).await, test.upload(&key, "plan.pdf", lease(1)).await);
