@@ -1,26 +1,41 @@
-//! A client of the API, as an integrator would write one.
+//! The calls of the API, as an integrator would write them.
 
 use countersign_core::digest::Digest;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 
-use super::DemoFault;
+use super::{DemoFault, client::DpopClient};
 
-/// The API as one key sees it.
+/// The API as one caller sees it.
 pub struct Api {
     http: Client,
     url: String,
-    token: String,
+    credential: Credential,
+}
+
+enum Credential {
+    /// An API key.
+    Key(String),
+    /// A client with access tokens that are bound to its key.
+    Client(Box<DpopClient>),
 }
 
 impl Api {
     /// A client for the service at `url` with an API key.
     pub fn new(http: Client, url: &str, token: &str) -> Self {
-        Self { http, url: url.to_owned(), token: token.to_owned() }
+        Self { http, url: url.to_owned(), credential: Credential::Key(token.to_owned()) }
+    }
+
+    /// A client for the service at `url` with access tokens.
+    pub fn of_client(http: Client, url: &str, client: DpopClient) -> Self {
+        Self { http, url: url.to_owned(), credential: Credential::Client(Box::new(client)) }
     }
 
     async fn bytes(&self, what: &str, request: RequestBuilder) -> Result<Vec<u8>, DemoFault> {
-        let response = request.bearer_auth(&self.token).send().await?;
+        let response = match &self.credential {
+            Credential::Key(token) => request.bearer_auth(token).send().await?,
+            Credential::Client(client) => client.send(&self.http, request).await?,
+        };
         let status = response.status();
         let bytes = response.bytes().await?;
         if status.is_success() {

@@ -3,11 +3,12 @@
 
 pub mod api;
 pub mod ceremony;
+pub mod client;
 
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -15,7 +16,10 @@ use countersign_core::{
     access::Environment,
     digest::Digest,
     envelope::event::Factor,
+    id::OrganizationId,
+    oauth::jose::{Algorithm, Jwk, JwkSet},
     scope::{Scope, Scopes},
+    security::SecurityActor,
 };
 use countersign_verify::{Report, Verdict, Verifier, verify_package, verify_sealed_pdf};
 use serde_json::{Value, json};
@@ -24,15 +28,20 @@ use thiserror::Error;
 use self::{
     api::{Api, id_of, key_of},
     ceremony::{Person, sign},
+    client::DpopClient,
 };
 use crate::{
     app::{App, SystemClock, SystemRandomness},
+    clients,
+    command_line::clients::of_key,
     config::Config,
     egress,
     fault::{Failure, Fault},
     http::accept::serve,
     jobs::Dispatcher,
+    keys::SigningKey,
     organizations,
+    security::Circumstances,
     tls::Tls,
 };
 
@@ -118,8 +127,8 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
     let tls = Tls::open(&app.config, app.now())?;
     let serving = serve(Arc::clone(&app), Some(&tls)).await.map_err(|_| busy_port(&wish))?;
     let dispatcher = Dispatcher::start(Arc::clone(&app));
-    let token = api_key(&app, Scopes::FOR_KEYS).await?;
-    let running = Running { api: Api::new(egress::own_client(&app)?, &url, &token), app, url };
+    let client = register(&app, Scopes::FOR_KEYS).await?;
+    let running = Running { api: Api::of_client(egress::own_client(&app)?, &url, client), app, url };
     let told = story(&running, &wish).await?;
     if wish.once {
         println!("{told}");
@@ -180,12 +189,40 @@ fn busy_port(wish: &Wish) -> DemoFault {
     ))
 }
 
+async fn organization(app: &App) -> Result<OrganizationId, DemoFault> {
+    match organizations::find(app, ORGANIZATION).await {
+        Ok(found) => Ok(found.organization),
+        Err(Failure::Refused(_)) => Ok(organizations::create(app, ORGANIZATION).await?.organization),
+        Err(broken) => Err(broken.into()),
+    }
+}
+
+/// Registers the demo as a client of the FAPI 2.0 profile: its key proves who it is, and its tokens are bound to another.
+async fn register(app: &App, scopes: Scopes) -> Result<DpopClient, DemoFault> {
+    let key = || SigningKey::read(Algorithm::Es256, &SigningKey::generate(Algorithm::Es256)?);
+    let (own, dpop) = (key()?, key()?);
+    let public = own.public().ok_or_else(|| unexpected("a key has no public part"))?;
+    let keys = JwkSet::new(vec![Jwk { key: public, kid: None, x5c: Vec::new() }]);
+    let registration = of_key("Demo".to_owned(), keys, scopes);
+    let tenant = organizations::tenant(organization(app).await?, Environment::Sandbox);
+    let circumstances =
+        Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() };
+    let made = clients::register(app, &tenant, &circumstances, registration, None).await?;
+    Ok(DpopClient {
+        id: made.client.row.client,
+        issuer: app.oauth.issuer.clone(),
+        scope: scopes.to_string(),
+        key: own,
+        dpop,
+        clock: Arc::clone(&app.clock),
+        random: Arc::clone(&app.random),
+        held: Mutex::default(),
+    })
+}
+
+/// A key for the mailbox page, which a person opens in a browser.
 async fn api_key(app: &App, scopes: Scopes) -> Result<String, DemoFault> {
-    let organization = match organizations::find(app, ORGANIZATION).await {
-        Ok(found) => found.organization,
-        Err(Failure::Refused(_)) => organizations::create(app, ORGANIZATION).await?.organization,
-        Err(broken) => return Err(broken.into()),
-    };
+    let organization = organization(app).await?;
     let wish = organizations::ApiKeyWish {
         environment: Environment::Sandbox,
         scopes,

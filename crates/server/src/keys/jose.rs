@@ -87,6 +87,11 @@ impl SigningKey {
         }
     }
 
+    /// Its public part as JSON.
+    pub fn public_jwk(&self) -> Option<serde_json::Value> {
+        Some(Jwk { key: self.public()?, kid: None, x5c: Vec::new() }.to_json())
+    }
+
     /// Signs.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Fault> {
         match self {
