@@ -14,7 +14,8 @@ use ed25519_dalek::Signer as _;
 use p256::ecdsa::{Signature, SigningKey};
 
 use crate::story::{
-    Story, assemble, envelope, keys, log_signer, personal, until_sealing, until_sealing_with,
+    Story, assemble, envelope, keys, log_signer, personal, until_sealing, until_sealing_after_a_copy,
+    until_sealing_with,
 };
 
 const ORIGIN: &str = "https://countersign.example";
@@ -106,11 +107,15 @@ impl Authenticator {
 impl Story {
     /// Makes a passkey and is identified by it, after the mailed code.
     pub(crate) fn pass(&mut self, recipient: RecipientId, session: SessionId, with: &mut Authenticator) {
-        let asked = |purpose| challenge(purpose, envelope(), recipient, session);
-        let registration = with.registration(asked(Purpose::Register));
+        let registration = with.registration(challenge(Purpose::Register, envelope(), recipient, session));
         let origin = ORIGIN.to_owned();
         self.by(recipient, session, Command::RegisterPasskey { recipient, session, origin, registration });
-        let assertion = with.assertion(asked(Purpose::Identify));
+        self.identify(recipient, session, with);
+    }
+
+    /// Uses a passkey to be identified.
+    pub(crate) fn identify(&mut self, recipient: RecipientId, session: SessionId, with: &mut Authenticator) {
+        let assertion = with.assertion(challenge(Purpose::Identify, envelope(), recipient, session));
         self.by(recipient, session, Command::UsePasskey { recipient, session, assertion });
     }
 }
@@ -298,6 +303,29 @@ fn a_registration_and_an_identification_are_decided_again() {
         let first = verify_package(&package, &keys()).first_failure().map(|item| item.check);
         assert_eq!(first, Some(Check::Legal), "change {number}");
     }
+}
+
+/// E-7, S-3: a copied passkey, the lock, another passkey and an access code are a history that the rules allow, told in
+/// words; the copy's answer is judged again too.
+#[test]
+fn a_copied_passkey_and_an_access_code_are_part_of_a_genuine_history() {
+    let mut events = until_sealing_after_a_copy();
+    let report =
+        |events: Vec<Event>| verify_package(&assemble(events, log_signer()).to_bytes().expect("it"), &keys());
+    let genuine = report(events.clone());
+    assert_eq!(genuine.verdict(), Verdict::Genuine, "{}", genuine.to_text());
+    let text = genuine.to_text();
+    for words in
+        ["as if it had been copied", "identified by the mailed link and an access code from the sender"]
+    {
+        assert!(text.contains(words), "{words} in\n{text}");
+    }
+    for event in &mut events {
+        if let Body::PasskeyCloned { assertion, .. } = &mut event.body {
+            assertion.signature.0.pop();
+        }
+    }
+    assert_eq!(report(events).first_failure().map(|item| item.check), Some(Check::Legal));
 }
 
 /// Envelopes without passkeys say what they said.

@@ -225,16 +225,30 @@ impl Story {
         self.by(recipient, session, Command::TryCode { recipient, session, code, right });
     }
 
+    /// A session that the recipient's link opens.
+    fn session(&mut self, recipient: RecipientId) -> SessionId {
+        let session = SessionId::from_bytes(self.roll_16());
+        let link = self.link(recipient);
+        self.by(recipient, session, Command::OpenSession { recipient, link, session });
+        session
+    }
+
     /// A recipient's ceremony to the act.
     fn act(&mut self, recipient: RecipientId, typed: &[&str]) {
         let mail = self.mail(recipient);
         self.run(Command::RecordNotified { recipient, mail }, ActorNow::System);
-        let session = SessionId::from_bytes(self.roll_16());
-        let link = self.link(recipient);
-        self.by(recipient, session, Command::OpenSession { recipient, link, session });
-        self.code(recipient, session, false);
-        self.code(recipient, session, true);
-        if let Some(mut passkey) = self.passkey.clone() {
+        let session = self.session(recipient);
+        let factor = self.folded.state.contents().and_then(|contents| contents.recipient(recipient));
+        let factor = factor.expect("a recipient").factor;
+        for right in [false, true] {
+            if factor == Factor::AccessCode {
+                self.by(recipient, session, Command::TryAccessCode { recipient, session, right });
+            } else {
+                self.code(recipient, session, right);
+            }
+        }
+        let passkey = self.passkey.clone().filter(|_| factor == Factor::Passkey);
+        if let Some(mut passkey) = passkey.clone() {
             self.pass(recipient, session, &mut passkey);
             self.passkey = Some(passkey);
         }
@@ -273,10 +287,10 @@ impl Story {
             consent_sha256: sha256,
             label: personal(&button_label(role, TITLE)),
             nonce: Digest(self.roll()),
-            salts: self.passkey.is_some().then(|| Secret::new(self.roll())),
+            salts: passkey.is_some().then(|| Secret::new(self.roll())),
             assertion: None,
         };
-        if let Some(mut passkey) = self.passkey.clone() {
+        if let Some(mut passkey) = self.passkey.clone().filter(|_| factor == Factor::Passkey) {
             let now = self.now.plus_ms(1_250);
             let actor = ActorNow::Recipient { recipient, session, origin: Self::origin("198.51.100.7") };
             let context = Context { now, ..self.context(actor) };
@@ -378,6 +392,30 @@ pub(crate) fn until_sealing_with(passkey: Authenticator) -> Vec<Event> {
     story.by_sender(Command::Create(Box::new(new)));
     story.by_sender(Command::Send);
     let (signer, approver, viewer) = (story.recipient(0), story.recipient(1), story.recipient(2));
+    story.act(signer, &["two cats", "true", "false"]);
+    story.act(viewer, &[]);
+    story.act(approver, &["1250.00"]);
+    story.events
+}
+
+/// The same of an envelope in which a copied passkey was used and locked the link of the signer, who then made another,
+/// and whose approver typed an access code.
+pub(crate) fn until_sealing_after_a_copy() -> Vec<Event> {
+    let mut new = new_envelope(Environment::Live);
+    new.recipients[0].factor = Factor::Passkey;
+    new.recipients[1].factor = Factor::AccessCode;
+    new.recipients[1].access_code = Some(personal("00ff"));
+    let mut story = Story { passkey: Some(Authenticator::es256()), ..Story::new() };
+    story.by_sender(Command::Create(Box::new(new)));
+    story.by_sender(Command::Send);
+    let (signer, approver, viewer) = (story.recipient(0), story.recipient(1), story.recipient(2));
+    let session = story.session(signer);
+    story.code(signer, session, true);
+    let mut passkey = Authenticator::es256();
+    story.pass(signer, session, &mut passkey);
+    let later = story.session(signer);
+    story.identify(signer, later, &mut Authenticator::es256());
+    story.by_sender(Command::Resend { recipient: None });
     story.act(signer, &["two cats", "true", "false"]);
     story.act(viewer, &[]);
     story.act(approver, &["1250.00"]);
