@@ -1,15 +1,19 @@
 //! Who may do what: one table from operation to scope, one decision, and a [`Tenant`] that only a [`Principal`]
 //! gives and without which the store reads nothing.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    digest::Digest,
     id::{
         ApiKeyId, ClientId, EnvelopeId, GrantId, OrganizationId, PersonId, RecipientId, SessionId, SignInId,
         UserId,
     },
     level::{Level, StepUp},
     limits,
+    oauth::details::{self, Detail},
     refusal::{Code, Refusal},
     role::Role,
     scope::{Scope, Scopes},
@@ -125,6 +129,8 @@ pub struct ClientIdentity {
     pub scopes: Scopes,
     /// What its client may do at this moment.
     pub client_ceiling: Scopes,
+    /// What narrows the scopes (RFC 9396); nothing if it is empty.
+    pub details: Vec<Detail>,
     /// When the token ends.
     pub expires_at: Time,
 }
@@ -279,6 +285,10 @@ pub fn allow(principal: &Principal, operation: Operation, now: Time) -> Result<&
         Identity::Client(client) => client.member,
         Identity::Member(member) => Some(member.member),
     };
+    // What an environment does not have is not there, whoever asks.
+    if !principal.tenant.environment().ceiling().has(operation.scope()) {
+        return Err(Refusal::not_found());
+    }
     if !scopes_of(principal).has(operation.scope()) {
         return Err(Refusal::new(
             Code::ScopeMissing,
@@ -301,6 +311,28 @@ pub fn allow(principal: &Principal, operation: Operation, now: Time) -> Result<&
         ));
     }
     Ok(&principal.tenant)
+}
+
+/// What of the details of a token permits `operation` on `envelope`, so that it can be spent if it is good once. Whatever
+/// they do not permit is not found: it might as well not be there.
+pub fn detail_for(
+    principal: &Principal,
+    operation: Operation,
+    envelope: Option<EnvelopeId>,
+) -> Result<Option<(usize, &Detail)>, Refusal> {
+    let Identity::Client(client) = &principal.identity else { return Ok(None) };
+    if client.details.is_empty() {
+        return Ok(None);
+    }
+    details::permitting(&client.details, operation, envelope).map(Some).ok_or_else(Refusal::not_found)
+}
+
+/// Whether the details of a token permit an envelope of these documents, by their SHA-256.
+pub fn permits_documents(principal: &Principal, operation: Operation, documents: &BTreeSet<Digest>) -> bool {
+    match &principal.identity {
+        Identity::Client(client) => details::permits_documents(&client.details, operation, documents),
+        _ => true,
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::response::Response;
 use countersign_core::{
-    access::Operation,
+    access::{Operation, permits_documents},
     envelope::{
         Command,
         command::{NewEnvelope, NewField, NewRecipient},
@@ -210,6 +210,10 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
     let body: NewEnvelopeBody = call.json()?;
     let envelope = EnvelopeId::new(app.now(), app.draw());
     let new = compose(&app, &call, envelope, body).await?;
+    let documents = new.documents.iter().map(|document| document.sha256).collect();
+    if !permits_documents(&call.principal, Operation::CreateEnvelope, &documents) {
+        return Err(Refusal::not_found().into());
+    }
     check_fields(&new, app.now(), &app.fonts)?;
     let along = Along {
         answering: Some(Answering {

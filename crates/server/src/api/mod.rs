@@ -20,6 +20,7 @@ mod read_evidence;
 mod read_original;
 mod read_sealed;
 mod resend_envelope;
+pub mod scopes_page;
 mod send_envelope;
 mod shapes;
 mod upload_document;

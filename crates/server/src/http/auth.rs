@@ -64,6 +64,13 @@ fn bad_proof(bad: BadProof) -> Refusal {
     Refusal::new(code, bad.to_string())
 }
 
+/// The scheme that a request uses, for what it is told; `Bearer` where it uses none that is known.
+pub fn scheme(headers: &HeaderMap) -> Scheme {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let named = value.split(' ').next().unwrap_or_default();
+    if named.eq_ignore_ascii_case("dpop") { Scheme::Dpop } else { Scheme::Bearer }
+}
+
 /// Reads the credential of a request to the API. A mistyped token and a proof that does not fit are refused before any
 /// look-up.
 pub fn credential(app: &App, parts: &Parts) -> Result<Credential, Refusal> {
@@ -84,7 +91,7 @@ pub fn credential(app: &App, parts: &Parts) -> Result<Credential, Refusal> {
     ];
     let parsed = kinds.iter().find_map(|kind| Some((PlainToken::parse(*kind, text).ok()?, *kind)));
     let (token, kind) =
-        parsed.ok_or_else(|| if text.starts_with("csk_") { unknown() } else { invalid_token() })?;
+        parsed.ok_or_else(|| if text.starts_with("cst_") { invalid_token() } else { unknown() })?;
     if is_key(kind) && scheme == Scheme::Dpop {
         return Err(Refusal::new(
             Code::Unauthenticated,
@@ -250,6 +257,7 @@ fn principal(view: TokenView) -> Result<Principal, Fault> {
         member,
         scopes: view.token.scopes.and(view.grant.scopes),
         client_ceiling: view.client.scopes,
+        details: oauth::issue::terms(&view.grant)?.details,
         expires_at: view.token.expires_at,
     });
     Ok(Principal::authenticated(tenant, identity))

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use countersign_core::{
-    access::{Identity, Operation, Principal, Tenant, allow},
+    access::{Identity, Operation, Principal, Tenant, allow, detail_for},
     digest::Digest,
     id::CorrelationId,
     limits,
@@ -19,7 +19,7 @@ use countersign_core::{
     refusal::{Code, Refusal},
     security::SecurityActor,
 };
-use countersign_store::rows::IdempotencyClaim;
+use countersign_store::{Batch, CommitError, access_rows::Spend, rows::IdempotencyClaim};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -169,6 +169,7 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         return Err(Refusal::new(Code::UnsupportedMediaType, "this takes no body").into());
     }
     let path = path_parameters(&mut parts).await;
+    spend_detail(&app, &principal, operation, path.get("envelope")).await?;
     let held = match endpoint.method {
         Method::Get => None,
         Method::Post => {
@@ -192,6 +193,30 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     answer
 }
 
+/// Keeps a token to what its details permit, and spends what is good once.
+async fn spend_detail(
+    app: &App,
+    principal: &Principal,
+    operation: Operation,
+    envelope: Option<&String>,
+) -> Result<(), Problem> {
+    let envelope = envelope.and_then(|text| text.parse().ok());
+    let Some((index, detail)) = detail_for(principal, operation, envelope)? else { return Ok(()) };
+    let Identity::Client(client) = principal.identity() else { return Ok(()) };
+    if !detail.single_use {
+        return Ok(());
+    }
+    let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
+    let hash = Digest::of_parts(&[b"countersign/detail/v1\0", client.grant.as_bytes(), &index]);
+    let expires_at = app.now().plus_s(limits::GRANT_S);
+    let batch = Batch { spends: vec![Spend { hash, expires_at }], ..Batch::default() };
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(()),
+        Err(CommitError::Spent) => Err(Refusal::not_found().into()),
+        Err(error) => Err(Fault::of_commit(error).into()),
+    }
+}
+
 /// Who calls, if it may do that. Whoever may not is told what is missing in `WWW-Authenticate`, too.
 async fn authorized(
     app: &App,
@@ -200,7 +225,7 @@ async fn authorized(
     operation: Operation,
 ) -> Result<Principal, Problem> {
     let credential = auth::credential(app, parts)
-        .map_err(|refusal| Problem::from(refusal).challenging(Scheme::Bearer, operation))?;
+        .map_err(|refusal| Problem::from(refusal).challenging(auth::scheme(&parts.headers), operation))?;
     let challenged = |problem: Problem| problem.challenging(credential.scheme, operation);
     let principal =
         auth::caller(app, &credential, context).await.map_err(|failure| challenged(failure.into()))?;

@@ -97,7 +97,10 @@ async fn holds(request: &TokenRequest<'_>, grant: &GrantRow) -> Result<bool, Den
     let Some(row) = app.store.user(user).await? else { return Ok(false) };
     let member = app.store.member(grant.tenant.organization(), user).await?;
     let is_member = member.is_some_and(|member| member.ended_at.is_none());
-    Ok(is_member && row.ended_at.is_none() && grant.created_at >= row.valid_from)
+    let sessions = app.store.sign_ins(user).await?;
+    let session_ended =
+        sessions.iter().any(|session| Some(session.sign_in) == grant.sign_in && session.ended_at.is_some());
+    Ok(is_member && !session_ended && row.ended_at.is_none() && grant.created_at >= row.valid_from)
 }
 
 /// The next tokens; `None` if somebody else was first.

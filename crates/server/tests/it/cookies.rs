@@ -75,12 +75,23 @@ fn body(path: &str, visit: &Visit) -> (Value, bool) {
             let document = &visit.document;
             (json!({ "session": session, "document": document, "sha256": digest, "pages": [1] }), false)
         }
-        "/sign" => {
+        "/sign" | "/sign/challenge" => {
             let act = json!({
                 "session": session, "nonce": visit.nonce, "label": "Sign", "consent_sha256": digest, "documents": [],
                 "values": {}, "adopted": null, "time_zone": null,
             });
             (act, false)
+        }
+        "/access-code" => (json!({ "session": session, "access_code": "000000" }), true),
+        "/passkey/register" => {
+            let made = json!({ "authenticator_data": "AAAA", "client_data_json": "AAAA" });
+            (json!({ "session": session, "registration": made }), false)
+        }
+        "/passkey/use" => {
+            let used = json!({
+                "credential": "AAAA", "authenticator_data": "AAAA", "client_data_json": "AAAA", "signature": "AAAA",
+            });
+            (json!({ "session": session, "assertion": used }), false)
         }
         "/code/send" | "/documents/{document}/original" | "/documents/{document}/sealed" | "/certificate" => {
             (json!({ "session": session }), true)

@@ -1,8 +1,8 @@
 //! What the API says about itself: OpenAPI and the table of errors.
 
-use countersign_core::refusal::Code;
+use countersign_core::{access::Operation, refusal::Code, scope::Scopes};
 use countersign_server::{
-    api::{ENDPOINTS, OPEN_PATHS, errors_page, openapi},
+    api::{ENDPOINTS, OPEN_PATHS, errors_page, openapi, scopes_page},
     http::{
         gate::{Method, Takes},
         problem::INTERNAL,
@@ -28,11 +28,12 @@ fn the_openapi_document_describes_exactly_the_routes() {
         let operation = &paths[endpoint.path][method];
         let name = endpoint.operation.text();
         assert_eq!(operation["operationId"], name);
-        assert_eq!(
-            operation["security"],
-            json!([{ "api_key": [endpoint.operation.scope().text()] }]),
-            "{name}"
-        );
+        let scope = endpoint.operation.scope();
+        let mut security = vec![json!({ "oauth2": [scope.text()] })];
+        if Scopes::FOR_KEYS.has(scope) {
+            security.push(json!({ "api_key": [scope.text()] }));
+        }
+        assert_eq!(operation["security"], json!(security), "{name}");
         let body: Vec<&String> = operation["requestBody"]["content"]
             .as_object()
             .into_iter()
@@ -145,5 +146,35 @@ fn the_table_of_errors_is_generated_from_the_codes() {
     if written != text {
         std::fs::write(path, &text).unwrap();
         panic!("docs/errors.md was not what the code says; it is now: commit it");
+    }
+}
+
+/// `docs/scopes.md` is generated from the tables that decide, and every power that has no route yet is known here.
+#[test]
+fn the_table_of_scopes_is_generated_from_the_code() {
+    let waiting: Vec<_> = scopes_page::without_route().into_iter().map(Operation::text).collect();
+    assert_eq!(
+        waiting,
+        [
+            "list_keys",
+            "create_key",
+            "rotate_key",
+            "end_key",
+            "list_members",
+            "invite_member",
+            "change_member",
+            "remove_member",
+            "list_grants",
+            "end_grant",
+            "list_security_events"
+        ],
+        "this list may only shrink"
+    );
+    let text = scopes_page::markdown();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scopes.md");
+    let written = std::fs::read_to_string(path).unwrap_or_default();
+    if written != text {
+        std::fs::write(path, &text).unwrap();
+        panic!("docs/scopes.md was not what the code says; it is now: commit it");
     }
 }

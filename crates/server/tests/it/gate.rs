@@ -15,6 +15,10 @@ use serde_json::{Value, json};
 
 use crate::{
     app::{Key, TestApp, envelope_of, pdf},
+    oauth::{
+        client::{Client, registration},
+        keys::ClientKey,
+    },
     people::{Human, sign, status},
 };
 
@@ -22,12 +26,34 @@ use crate::{
 struct Ids {
     document: String,
     envelope: String,
+    client: String,
 }
 
 async fn ids(test: &TestApp, key: &Key) -> Ids {
     let document = test.upload(key, "lease.pdf", pdf(1)).await;
     let envelope = test.create(key, &envelope_of(&document)).await;
-    Ids { document, envelope }
+    let client = Client::register(test, key.tenant.organization(), "a thing").await.id.to_string();
+    Ids { document, envelope, client }
+}
+
+/// What a request shows of its caller.
+#[derive(Clone, Copy)]
+enum Shown<'a> {
+    Nothing,
+    /// As a bearer token.
+    Bearer(&'a str),
+    /// An access token with a proof of its client's key.
+    Proved(&'a Client<'a>, &'a str),
+}
+
+impl Shown<'_> {
+    fn with(self, test: &TestApp, method: reqwest::Method, path: &str) -> RequestBuilder {
+        match self {
+            Self::Nothing => test.request(method, path),
+            Self::Bearer(token) => test.request(method, path).bearer_auth(token),
+            Self::Proved(client, token) => client.api(method, path, token),
+        }
+    }
 }
 
 /// The same of an envelope that everybody signed: there every route has something to show.
@@ -41,43 +67,28 @@ async fn completed_ids(test: &TestApp, key: &Key) -> Ids {
 }
 
 fn path(endpoint: &Endpoint, ids: &Ids) -> String {
-    endpoint.path.replace("{document}", &ids.document).replace("{envelope}", &ids.envelope)
+    let path = endpoint.path.replace("{document}", &ids.document).replace("{envelope}", &ids.envelope);
+    path.replace("{client}", &ids.client)
 }
 
 /// A request that is right in everything but perhaps its credential.
-fn request(
-    test: &TestApp,
-    endpoint: &Endpoint,
-    ids: &Ids,
-    token: Option<&str>,
-    number: &str,
-) -> RequestBuilder {
+fn request(test: &TestApp, endpoint: &Endpoint, ids: &Ids, shown: Shown<'_>, number: &str) -> RequestBuilder {
     let path = path(endpoint, ids);
-    let mut request = match endpoint.method {
-        Method::Get => test.request(reqwest::Method::GET, &path),
-        Method::Post => test.request(reqwest::Method::POST, &path).header("Idempotency-Key", number),
+    let path = if endpoint.takes == Takes::Pdf { format!("{path}?name=a.pdf") } else { path };
+    let request = match endpoint.method {
+        Method::Get => shown.with(test, reqwest::Method::GET, &path),
+        Method::Post => shown.with(test, reqwest::Method::POST, &path).header("Idempotency-Key", number),
     };
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
     match endpoint.takes {
         Takes::Nothing => request,
-        Takes::Json => {
-            let body = if endpoint.operation == Operation::CreateEnvelope {
-                envelope_of(&ids.document)
-            } else {
-                json!({})
-            };
-            request.json(&body)
-        }
-        Takes::Pdf => {
-            let path = format!("{path}?name=a.pdf");
-            let mut request = test.request(reqwest::Method::POST, &path).header("Idempotency-Key", number);
-            if let Some(token) = token {
-                request = request.bearer_auth(token);
+        Takes::Json => request.json(&match endpoint.operation {
+            Operation::CreateEnvelope => envelope_of(&ids.document),
+            Operation::CreateClient | Operation::ChangeClient => {
+                registration(&ClientKey::new("a thing"), Scopes::ALL)
             }
-            request.header("Content-Type", "application/pdf").body(pdf(1))
-        }
+            _ => json!({}),
+        }),
+        Takes::Pdf => request.header("Content-Type", "application/pdf").body(pdf(1)),
     }
 }
 
@@ -112,46 +123,83 @@ async fn no_route_opens_without_a_credential_or_with_a_wrong_one() {
         countersign_core::secret::TokenKind::SandboxApiKey,
         &[9; 32],
     );
-    let wrong = [None, Some(mistyped.as_str()), Some(unknown.expose()), Some("")];
+    let wrong = [
+        (Shown::Nothing, "unauthenticated"),
+        (Shown::Bearer(&mistyped), "unauthenticated"),
+        (Shown::Bearer(unknown.expose()), "unauthenticated"),
+        (Shown::Bearer("cst_sandbox_0"), "token_invalid"),
+    ];
     for endpoint in ENDPOINTS {
-        for (number, token) in wrong.iter().enumerate() {
-            let request = request(&test, endpoint, &ids, *token, &format!("n{number}"));
-            assert_eq!(
-                refusal(request).await,
-                (StatusCode::UNAUTHORIZED, "unauthenticated".to_owned()),
-                "{} {token:?}",
-                endpoint.operation.text()
-            );
+        for (number, (shown, code)) in wrong.iter().enumerate() {
+            let request = request(&test, endpoint, &ids, *shown, &format!("n{number}"));
+            let name = endpoint.operation.text();
+            assert_eq!(refusal(request).await, (StatusCode::UNAUTHORIZED, (*code).to_owned()), "{name}");
         }
     }
     test.finish_without_worker().await;
 }
 
-/// a key with all scopes but the one that a route needs is refused there, and only the one opens it.
+/// a credential with all scopes but the one that a route needs is refused there, and only the one opens it.
 #[tokio::test]
 async fn every_route_needs_its_own_scope() {
     let test = TestApp::start().await;
     let organization = test.organization("Acme").await;
     let all = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
+    let client = Client::register(&test, organization, "caller").await;
     for endpoint in ENDPOINTS {
         let ids = ids(&test, &all).await;
-        let needed = endpoint.operation.scope();
-        let others = Scopes::FOR_KEYS.without(Scopes::of(&[needed]));
-        let without = test.key(organization, Environment::Sandbox, others).await;
-        assert_eq!(
-            refusal(request(&test, endpoint, &ids, Some(&without.token), "1")).await,
-            (StatusCode::FORBIDDEN, "scope_missing".to_owned()),
-            "{}",
-            endpoint.operation.text()
-        );
-        let only = test.key(organization, Environment::Sandbox, &[needed]).await;
-        let response = request(&test, endpoint, &ids, Some(&only.token), "1").send().await.unwrap();
+        let needed = Scopes::of(&[endpoint.operation.scope()]);
+        let name = endpoint.operation.text();
+        let missing = (StatusCode::FORBIDDEN, "scope_missing".to_owned());
+        let without = client.own_token(&Scopes::ALL.without(needed).to_string()).await;
+        let refused = request(&test, endpoint, &ids, Shown::Proved(&client, &without), "1");
+        assert_eq!(refusal(refused).await, missing, "{name}");
+        let key = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS.without(needed)).await;
+        let refused = request(&test, endpoint, &ids, Shown::Bearer(&key.token), "1");
+        assert_eq!(refusal(refused).await, missing, "{name}");
+        let only = client.own_token(&needed.to_string()).await;
+        let response =
+            request(&test, endpoint, &ids, Shown::Proved(&client, &only), "2").send().await.unwrap();
         let status = response.status();
-        assert!(
-            status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN,
-            "{} {status}",
-            endpoint.operation.text()
-        );
+        assert!(status != StatusCode::UNAUTHORIZED && status != StatusCode::FORBIDDEN, "{name} {status}");
+    }
+    test.finish_without_worker().await;
+}
+
+/// on every route, a token that has ended, was revoked, is shown without its key or with another one, or whose
+/// client has ended, is worth nothing.
+#[tokio::test]
+async fn no_route_opens_with_a_token_that_does_not_hold() {
+    let test = TestApp::start().await;
+    let key = test.sandbox("Acme").await;
+    let ids = ids(&test, &key).await;
+    let organization = key.tenant.organization();
+    let expired = Client::register(&test, organization, "expired").await;
+    let scopes = Scopes::ALL.to_string();
+    let old = expired.own_token(&scopes).await;
+    test.clock.forward_s(301);
+    let client = Client::register(&test, organization, "caller").await;
+    let good = client.own_token(&scopes).await;
+    let revoked = client.own_token(&scopes).await;
+    let form = client.form(&[("token", &revoked)]);
+    assert_eq!(client.post("/oauth/revoke", &form).send().await.unwrap().status(), StatusCode::OK);
+    let ended = Client::register(&test, organization, "ended").await;
+    let orphan = ended.own_token(&scopes).await;
+    let path = format!("/v1/clients/{}/end", ended.id);
+    let end = client.api(reqwest::Method::POST, &path, &good).header("Idempotency-Key", "end");
+    assert_eq!(end.send().await.unwrap().status(), StatusCode::OK);
+    for endpoint in ENDPOINTS {
+        for (what, shown, code) in [
+            ("expired", Shown::Proved(&expired, &old), "token_invalid"),
+            ("revoked", Shown::Proved(&client, &revoked), "token_invalid"),
+            ("of an ended client", Shown::Proved(&ended, &orphan), "token_invalid"),
+            ("without its key", Shown::Bearer(&good), "token_invalid"),
+            ("with another key", Shown::Proved(&expired, &good), "dpop_proof_invalid"),
+        ] {
+            let answered = refusal(request(&test, endpoint, &ids, shown, what)).await;
+            let name = endpoint.operation.text();
+            assert_eq!(answered, (StatusCode::UNAUTHORIZED, code.to_owned()), "{name} {what}");
+        }
     }
     test.finish_without_worker().await;
 }
@@ -160,7 +208,14 @@ async fn every_route_needs_its_own_scope() {
 #[tokio::test]
 async fn every_route_about_a_thing_of_somebody_else_answers_404() {
     // Routes without an id show or change only what is the caller's. This list may only shrink.
-    let exceptions = ["upload_document", "create_envelope", "list_envelopes", "list_mailbox"];
+    let exceptions = [
+        "upload_document",
+        "create_envelope",
+        "list_envelopes",
+        "list_mailbox",
+        "list_clients",
+        "create_client",
+    ];
     let live = |config: &mut countersign_server::config::Config| {
         config.mail.smtp_host = Some("mail.test".to_owned());
         config.mail.from = "sign@sign.test".to_owned();
@@ -169,8 +224,11 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
     let organization = test.organization("Acme").await;
     let own = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
     let ids = completed_ids(&test, &own).await;
+    let caller = Client::register(&test, organization, "owner").await;
+    let token = caller.own_token(&Scopes::ALL.to_string()).await;
     for endpoint in ENDPOINTS {
-        let answered = request(&test, endpoint, &ids, Some(&own.token), "own").send().await.unwrap().status();
+        let shown = Shown::Proved(&caller, &token);
+        let answered = request(&test, endpoint, &ids, shown, "own").send().await.unwrap().status();
         let name = endpoint.operation.text();
         match endpoint.method {
             Method::Get => assert_eq!(answered, StatusCode::OK, "its owner may {name}"),
@@ -179,18 +237,21 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
     }
     let other = test.sandbox("Other").await;
     let live = test.key(organization, Environment::Live, Scopes::FOR_KEYS).await;
-    for stranger in [&other, &live] {
-        for endpoint in ENDPOINTS {
-            if exceptions.contains(&endpoint.operation.text()) {
-                continue;
-            }
-            assert_eq!(
-                refusal(request(&test, endpoint, &ids, Some(&stranger.token), "1")).await,
-                (StatusCode::NOT_FOUND, "not_found".to_owned()),
-                "{}",
-                endpoint.operation.text()
-            );
+    for tenant in [other.tenant, live.tenant] {
+        let key = ClientKey::new("stranger");
+        let scopes = Scopes::ALL.and(tenant.environment().ceiling());
+        let known = registration(&key, scopes);
+        let (organization, environment) = (tenant.organization(), tenant.environment());
+        let stranger = Client::register_with(&test, organization, environment, key, &known).await;
+        let token = stranger.own_token(&scopes.to_string()).await;
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| !exceptions.contains(&endpoint.operation.text())) {
+            let answered =
+                refusal(request(&test, endpoint, &ids, Shown::Proved(&stranger, &token), "1")).await;
+            let name = endpoint.operation.text();
+            assert_eq!(answered, (StatusCode::NOT_FOUND, "not_found".to_owned()), "{name}");
         }
+    }
+    for stranger in [&other, &live] {
         let list = test.get_json(stranger, "/v1/envelopes").await;
         assert_eq!(list, json!({ "envelopes": [], "next_cursor": null }));
         let body = envelope_of(&ids.document);
@@ -212,7 +273,7 @@ async fn an_expired_key_opens_nothing() {
     let ids = ids(&test, &key).await;
     test.clock.forward_s(90 * 24 * 3_600);
     for endpoint in ENDPOINTS {
-        let answered = refusal(request(&test, endpoint, &ids, Some(&key.token), "1")).await;
+        let answered = refusal(request(&test, endpoint, &ids, Shown::Bearer(&key.token), "1")).await;
         assert_eq!(answered, (StatusCode::UNAUTHORIZED, Code::KeyExpired.text().to_owned()));
     }
     test.finish_without_worker().await;
@@ -224,6 +285,9 @@ async fn undeclared_methods_parameters_types_and_fields_are_refused() {
     let test = TestApp::start().await;
     let key = test.sandbox("Acme").await;
     let ids = ids(&test, &key).await;
+    let caller = Client::register(&test, key.tenant.organization(), "caller").await;
+    let token = caller.own_token(&Scopes::ALL.to_string()).await;
+    let shown = Shown::Proved(&caller, &token);
     for endpoint in ENDPOINTS {
         let path = path(endpoint, &ids);
         let allowed: Vec<&str> = ENDPOINTS
@@ -248,14 +312,14 @@ async fn undeclared_methods_parameters_types_and_fields_are_refused() {
             "{path}"
         );
         let odd = |query: &str| {
-            let request = match endpoint.method {
-                Method::Get => test.request(reqwest::Method::GET, &format!("{path}?{query}")),
-                Method::Post => test.request(reqwest::Method::POST, &format!("{path}?{query}")),
+            let method = match endpoint.method {
+                Method::Get => reqwest::Method::GET,
+                Method::Post => reqwest::Method::POST,
             };
-            request.bearer_auth(&key.token)
+            shown.with(&test, method, &format!("{path}?{query}"))
         };
         assert_eq!(refusal(odd("surprise=1")).await.1, "unknown_parameter", "{path}");
-        let picky = request(&test, endpoint, &ids, Some(&key.token), "picky").header("Accept", "text/html");
+        let picky = request(&test, endpoint, &ids, shown, "picky").header("Accept", "text/html");
         assert_eq!(refusal(picky).await, (StatusCode::NOT_ACCEPTABLE, "not_acceptable".to_owned()), "{path}");
         let typed = odd("").header("Content-Type", "text/plain").body("x");
         assert_eq!(refusal(typed).await.1, "unsupported_media_type", "{path}");
@@ -297,7 +361,7 @@ async fn a_cursor_that_no_page_gave_is_refused() {
     let key = test.sandbox("Acme").await;
     let ids = ids(&test, &key).await;
     let lists: Vec<_> = ENDPOINTS.iter().filter(|endpoint| endpoint.query.contains(&"cursor")).collect();
-    assert_eq!(lists.len(), 3);
+    assert_eq!(lists.len(), 4);
     for endpoint in lists {
         let path = path(endpoint, &ids);
         for (name, values) in [

@@ -154,7 +154,7 @@ async fn live_a_life() -> Traces {
     let folder = tempfile::tempdir().unwrap();
     run(folder.path(), &["organizations", "create", "Acme"]);
     let mut arguments = vec!["keys", "create", "--organization", "Acme"];
-    for scope in countersign_core::scope::Scope::ALL {
+    for scope in countersign_core::scope::Scopes::FOR_KEYS.iter() {
         arguments.extend(["--scope", scope.text()]);
     }
     let token = run(folder.path(), &arguments);

@@ -62,14 +62,17 @@ async fn each_proof_sets_another_cookie() {
 
 /// The cookies that an answer sets, as a browser sends them back.
 fn cookies_of(response: &reqwest::Response) -> String {
-    let values = response.headers().get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
-    for value in values.clone() {
+    let values = response.headers().get_all("set-cookie").iter();
+    let values: Vec<&str> = values.map(|value| value.to_str().unwrap()).collect();
+    for value in &values {
         for part in ["Secure", "HttpOnly", "SameSite=Lax", "Path=/"] {
             assert!(value.starts_with("__Host-") && value.contains(part), "{value}");
         }
     }
-    let set =
-        values.filter(|value| !value.contains("Max-Age=0")).map(|value| value.split_once(';').unwrap().0);
+    let set = values
+        .iter()
+        .filter(|value| !value.contains("Max-Age=0"))
+        .map(|value| value.split_once(';').unwrap().0);
     set.collect::<Vec<_>>().join("; ")
 }
 

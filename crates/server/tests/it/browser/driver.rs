@@ -207,7 +207,9 @@ impl Browser {
     async fn axe(&self) -> Vec<String> {
         self.run(&axe_source()).await;
         let script = "const done = arguments[arguments.length - 1];
-            axe.run(document, { resultTypes: ['violations'] }).then((found) => done(found.violations.flatMap(
+            // What still changes its colour has the contrast of neither end.
+            Promise.allSettled(document.getAnimations().map((one) => one.finished))
+            .then(() => axe.run(document, { resultTypes: ['violations'] })).then((found) => done(found.violations.flatMap(
                 (rule) => rule.nodes.map((node) => `${rule.id} ${node.target} ${node.failureSummary}`))));";
         let found = self.driver.execute_async(script, Vec::new()).await.unwrap();
         found.json().as_array().unwrap().iter().map(|one| one.as_str().unwrap().to_owned()).collect()

@@ -47,7 +47,8 @@ impl<'a> Scene<'a> {
     pub(crate) async fn new(test: &'a TestApp, profile: &str) -> Self {
         let (organization, person) = test.owner("Acme", "ada@example.com").await;
         let key = ClientKey::new("robot");
-        let registration = registration(profile, &key, &Scopes::ALL.to_string());
+        let scopes = if profile == "fapi2" { Scopes::ALL } else { Scopes::FOR_KEYS };
+        let registration = registration(profile, &key, &scopes.to_string());
         let client =
             Client::register_with(test, organization, Environment::Sandbox, key, &registration).await;
         Self { client, person, organization }
@@ -292,5 +293,51 @@ async fn a_lost_response_is_no_theft() {
         (400, "invalid_grant"),
         "a theft"
     );
+    test.finish().await;
+}
+
+/// A-7, A-12: a token with authorization details reaches what they name and nothing else, and what is good once is good once.
+#[tokio::test]
+async fn a_token_is_kept_to_its_details() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let key = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
+    let document = test.upload(&key, "a.pdf", crate::app::pdf(1)).await;
+    let named = test.create(&key, &crate::app::envelope_of(&document)).await;
+    let other = test.create(&key, &crate::app::envelope_of(&document)).await;
+    let ask = async |details: Value| {
+        let answered = client
+            .ask(&[
+                ("grant_type", "client_credentials"),
+                ("scope", "envelopes:read envelopes:void"),
+                ("authorization_details", &details.to_string()),
+            ])
+            .await;
+        answered.token()
+    };
+    let read = async |token: &str, envelope: &str| {
+        let path = format!("/v1/envelopes/{envelope}");
+        client.api(reqwest::Method::GET, &path, token).send().await.unwrap().status()
+    };
+    let token = ask(json!([{ "type": "envelope", "actions": ["read"], "envelopes": [named] }])).await;
+    assert_eq!(read(&token, &named).await, StatusCode::OK);
+    assert_eq!(read(&token, &other).await, StatusCode::NOT_FOUND);
+    let void = client.api(reqwest::Method::POST, &format!("/v1/envelopes/{named}/void"), &token);
+    let void = void.header("Idempotency-Key", "void").json(&json!({}));
+    assert_eq!(void.send().await.unwrap().status(), StatusCode::NOT_FOUND, "another action");
+    let once =
+        ask(json!([{ "type": "envelope", "actions": ["read"], "envelopes": [named], "single_use": true }]))
+            .await;
+    assert_eq!(read(&once, &named).await, StatusCode::OK);
+    assert_eq!(read(&once, &named).await, StatusCode::NOT_FOUND, "G-7: it was good once");
+    let beyond = client
+        .ask(&[
+            ("grant_type", "client_credentials"),
+            ("scope", "envelopes:read"),
+            ("authorization_details", r#"[{"type":"envelope","actions":["void"]}]"#),
+        ])
+        .await;
+    assert_eq!(beyond.error(), (400, "invalid_authorization_details"));
     test.finish().await;
 }
