@@ -172,9 +172,13 @@ impl Person {
     /// Signs in with password and code.
     pub(crate) async fn sign_in(&self, test: &TestApp) {
         let step = self.password(test, PASSWORD).await;
-        assert_eq!(step.url().path(), "/signin/code", "{}", step.text().await.unwrap());
+        let path = step.url().path().to_owned();
+        let text = step.text().await.unwrap();
+        assert_eq!(path, "/signin/code", "{text}");
         let page = self.type_code(test, &self.code(test)).await;
-        assert_eq!(page.url().path(), "/account", "{}", page.text().await.unwrap());
+        let path = page.url().path().to_owned();
+        let text = page.text().await.unwrap();
+        assert_eq!(path, "/account", "{text}");
     }
 
     /// Proves again who it is, with password and code.
@@ -182,7 +186,9 @@ impl Person {
         let code = self.code(test);
         let form = [("password", PASSWORD), ("code", code.as_str()), ("return_to", "/account")];
         let page = self.form(test, "/signin/again", &form).await;
-        assert_eq!(page.url().path(), "/account", "{}", page.text().await.unwrap());
+        let path = page.url().path().to_owned();
+        let text = page.text().await.unwrap();
+        assert_eq!(path, "/account", "{text}");
     }
 
     /// Makes recovery codes and keeps them.

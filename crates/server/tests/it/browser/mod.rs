@@ -1,7 +1,7 @@
 //! The signing pages in a real browser: mouse, keyboard, 320 px, no policy violation, no console error, axe clean.
 
 mod ceremony;
-mod driver;
+pub(crate) mod driver;
 mod guards;
 mod once;
 mod scene;
