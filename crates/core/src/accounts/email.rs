@@ -31,7 +31,7 @@ mod tests {
 
     #[test]
     fn an_address_has_two_sides_and_no_spaces() {
-        let read = |text| super::read(text).map(|email| compared(&email)).ok();
+        let read = |text| read(text).map(|email| compared(&email)).ok();
         assert_eq!(read(" Ada@Example.com "), Some("ada@example.com".to_owned()));
         for wrong in
             ["", "ada", "@example.com", "ada@", "a@b@c", "a da@example.com", "a@b\r\nBcc: c", "<a@b>"]

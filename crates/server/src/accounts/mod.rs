@@ -21,7 +21,11 @@ pub mod totp;
 pub mod tries;
 pub mod welcome;
 
-use countersign_core::refusal::{Code, Refusal};
+use countersign_core::{
+    id::UserId,
+    refusal::{Code, Refusal},
+    secret::Personal,
+};
 
 use crate::{app::Records, fault::Fault};
 
@@ -31,13 +35,20 @@ pub struct Accounts {
     pub hashing: passwords::Hashing,
     /// Registers and verifies passkeys, where the server has a name that they can be bound to.
     pub passkeys: Option<passkeys::Passkeys>,
+    /// Stands in where an address is nobody's, so that its refusal is as much work. It is in no database.
+    pub nobody: people::User,
 }
 
 impl Accounts {
     /// For these records, with this cost of a hash.
     pub fn new(records: &Records, cost: passwords::Cost) -> Result<Self, Fault> {
-        let hashing = passwords::Hashing::new(cost, &*records.random)?;
-        Ok(Self { hashing, passkeys: passkeys::Passkeys::new(&records.config.server.public_url)? })
+        let id = UserId::new(records.now(), records.draw());
+        let (name, address) =
+            (Personal::new("Nobody".to_owned()), Personal::new("nobody@invalid".to_owned()));
+        let mut nobody = people::new(records, id, name, address)?;
+        passwords::put(records, &mut nobody, &passwords::of_nobody(records, cost)?)?;
+        let passkeys = passkeys::Passkeys::new(&records.config.server.public_url)?;
+        Ok(Self { hashing: passwords::Hashing::new(cost), passkeys, nobody })
     }
 }
 

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::people::User;
 use crate::{
-    app::{Randomness, Records, draw},
+    app::{Records, draw},
     fault::{Failure, Fault},
     http::limits::overloaded,
     keys::Binding,
@@ -56,20 +56,16 @@ pub struct Hashing {
     cost: Cost,
     turns: Arc<Semaphore>,
     queue: Arc<Semaphore>,
-    /// The hash of a password that nobody knows: verified where there is none to verify.
-    nobody: Arc<str>,
 }
 
 impl Hashing {
     /// With this cost.
-    pub fn new(cost: Cost, random: &dyn Randomness) -> Result<Self, Fault> {
-        let nobody = hash(cost, &draw::<32>(random), &draw(random))?;
-        Ok(Self {
+    pub fn new(cost: Cost) -> Self {
+        Self {
             cost,
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             queue: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
-            nobody: nobody.into(),
-        })
+        }
     }
 
     async fn run<T: Send + 'static>(
@@ -92,29 +88,25 @@ impl Hashing {
         self.run(move || hash(cost, password.expose().as_bytes(), &salt).map(Zeroizing::new)).await
     }
 
-    /// Whether a normalized password is the one of `stored`. Without one a hash is made all the same, and is wrong.
+    /// Whether a normalized password is the one of this hash.
     pub async fn verify(
         &self,
         password: &Secret<String>,
-        stored: Option<Zeroizing<String>>,
+        stored: Zeroizing<String>,
     ) -> Result<bool, Failure> {
-        let (password, nobody) = (password.clone(), Arc::clone(&self.nobody));
+        let password = password.clone();
         self.run(move || {
-            let is_somebody = stored.is_some();
-            let text = stored.as_ref().map_or(&*nobody, |stored| stored.as_str());
-            let parsed = PasswordHash::new(text).map_err(broken)?;
+            let parsed = PasswordHash::new(&stored).map_err(broken)?;
             // The parameters are those of the stored hash.
-            let is_right = Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok();
-            Ok(is_right && is_somebody)
+            Ok(Argon2::default().verify_password(password.expose().as_bytes(), &parsed).is_ok())
         })
         .await
     }
+}
 
-    /// Whether a stored hash costs less than one that is made now.
-    pub fn is_outdated(&self, stored: &str) -> bool {
-        let now = format!("m={},t={},p=1", self.cost.memory_kib, self.cost.passes);
-        !stored.contains(&now)
-    }
+/// The hash of a password that nobody knows: verified where there is none to verify.
+pub(super) fn of_nobody(app: &Records, cost: Cost) -> Result<String, Fault> {
+    hash(cost, &draw::<32>(&*app.random), &app.draw())
 }
 
 fn hash(cost: Cost, password: &[u8], salt: &[u8; 16]) -> Result<String, Fault> {
@@ -154,15 +146,12 @@ pub fn stored(user: &User) -> Result<Option<Zeroizing<String>>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::SystemRandomness;
 
-    /// argon2id with 46 MiB and one pass; what cost less is made anew.
+    /// argon2id with 46 MiB and one pass.
     #[test]
     fn a_hash_costs_what_it_should() {
-        let hashing = Hashing::new(Cost::STANDARD, &SystemRandomness).unwrap();
-        assert!(hashing.nobody.starts_with("$argon2id$v=19$m=47104,t=1,p=1$"), "{}", hashing.nobody);
-        assert!(!hashing.is_outdated(&hashing.nobody));
-        assert!(hashing.is_outdated(&hash(Cost::of(8, 1), b"x", &[1; 16]).unwrap()));
+        let made = hash(Cost::STANDARD, b"x", &[1; 16]).unwrap();
+        assert!(made.starts_with("$argon2id$v=19$m=47104,t=1,p=1$"), "{made}");
     }
 
     /// what is guessed by rules is refused, a few words in a row are not.

@@ -132,6 +132,7 @@ pub(crate) fn user(number: u64, lookup: u64, salt: u64) -> UserRow {
         wrapped_key: vec![1; 40],
         sealed_profile: bytes(salt).to_vec(),
         sealed_password: salt.is_multiple_of(2).then(|| bytes(salt).to_vec()),
+        failures: format!("{{\"salt\":{salt}}}"),
         valid_from: at(salt),
         created_at: at(number),
         ended_at: salt.is_multiple_of(5).then(|| at(salt)),

@@ -66,6 +66,11 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("lettre", SERVER),
     ("askama", SERVER),
     ("utoipa", SERVER),
+    // Passwords, passkeys and one-time codes: one place proves who somebody is.
+    ("argon2", SERVER),
+    ("totp-rs", SERVER),
+    ("webauthn-rs", SERVER),
+    ("zxcvbn", SERVER),
     // Keys that can seal, and randomness.
     ("aws-lc", SERVER),
     ("cryptoki", SERVER),

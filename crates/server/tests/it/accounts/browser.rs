@@ -57,8 +57,8 @@ async fn check(browser: &Browser, page: &str) {
         browser.resize(width_px, height_px).await;
         for (is_dark, scheme) in [(true, "dark"), (false, "light")] {
             browser.dark(is_dark).await;
-            picture(browser, &format!("{page}-{size}-{scheme}")).await;
             browser.check(&format!("{page} {size} {scheme}")).await;
+            picture(browser, &format!("{page}-{size}-{scheme}")).await;
         }
     }
 }

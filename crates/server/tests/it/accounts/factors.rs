@@ -37,6 +37,7 @@ async fn another_password_ends_all_other_sessions() {
     assert_eq!(count(&events, |body| matches!(body, SecurityBody::PasswordChanged { .. })), 1);
     let subject = test.letters(&key, ADA).await[0].header("Subject").to_owned();
     assert!(subject.contains("Your password was changed"), "{subject}");
+    test.work().await;
     test.finish().await;
 }
 
@@ -72,6 +73,7 @@ async fn another_app_takes_the_place_of_the_one_before() {
         count(&events, |body| matches!(body, SecurityBody::FactorRemoved { factor, .. } if is_totp(factor))),
         1
     );
+    test.work().await;
     test.finish().await;
 }
 
@@ -108,6 +110,7 @@ async fn recovery_codes_are_good_once_and_replaced_as_a_set() {
     let second = ada.recovery_codes(&test).await;
     assert!(!tries(first[2].clone()).await, "the set of before is worth nothing");
     assert!(tries(second[0].clone()).await);
+    test.work().await;
     test.finish().await;
 }
 
@@ -121,6 +124,7 @@ async fn the_last_way_in_stays() {
     assert!(ada.is_in(&test).await);
     let stranger = Person::new(&test, ADA);
     assert_eq!(stranger.form(&test, "/account/password/remove", &[]).await.url().path(), "/signin");
+    test.work().await;
     test.finish().await;
 }
 
@@ -152,5 +156,6 @@ async fn the_database_has_no_plain_text_of_an_account() {
         assert!(!found, "{plain}");
     }
     assert!(stored.windows(13).any(|window| window == b"Harbour Mills"), "the search finds what is there");
+    test.work().await;
     test.finish().await;
 }

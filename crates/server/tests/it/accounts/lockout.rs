@@ -28,6 +28,7 @@ async fn strangers_cannot_lock_the_owner_out_of_a_known_device() {
     assert!((10..=30).contains(&failed), "what was not verified is not told one by one: {failed}");
     // The owner came in: all begin anew.
     unknown_device.sign_in(&test).await;
+    test.work().await;
     test.finish().await;
 }
 
@@ -45,6 +46,7 @@ async fn a_day_of_guessing_verifies_thirty_passwords() {
     let events = test.security(organization).await;
     let failed = count(&events, |body| matches!(body, SecurityBody::SignInFailed { .. }));
     assert_eq!(failed, 30);
+    test.work().await;
     test.finish().await;
 }
 
@@ -64,6 +66,7 @@ async fn codes_are_counted_too() {
     test.clock.forward_s(30);
     let right = super::person::code_at(&ada.secret, test.app.now());
     assert_eq!(thief.type_code(&test, &right).await.url().path(), "/account");
+    test.work().await;
     test.finish().await;
 }
 
@@ -80,5 +83,6 @@ async fn a_device_is_known_to_its_own_account_alone() {
     // Bob's browser knows Bob; for Ada it is a stranger's.
     let as_ada = Person { email: ADA.to_owned(), secret: ada.secret.clone(), http: bob.http.clone() };
     assert_eq!(as_ada.password(&test, PASSWORD).await.status(), StatusCode::FORBIDDEN);
+    test.work().await;
     test.finish().await;
 }

@@ -71,6 +71,7 @@ async fn a_passkey_makes_an_account_and_opens_it() {
         count(&events, |body| matches!(body, SecurityBody::SteppedUp { level, .. } if *level == phr)),
         1
     );
+    test.work().await;
     test.finish().await;
 }
 
@@ -95,6 +96,7 @@ async fn a_passkey_verifies_its_user_and_its_origin() {
     assert_eq!(sign_in(&test, &browser, &mut stranger).await.0, StatusCode::FORBIDDEN);
     assert!(!browser.is_in(&test).await);
     assert_eq!(sign_in(&test, &browser, &mut key).await.0, StatusCode::OK);
+    test.work().await;
     test.finish().await;
 }
 
@@ -128,6 +130,7 @@ async fn a_challenge_is_good_once_and_in_its_time() {
     let registration = ada.ask(&test, "/account/passkeys/options", &json!({})).await;
     let mixed = json!({ "options": asked["options"], "state": registration["state"] });
     assert_eq!(thief.post(&test, "/signin/passkey", &key.answer(&mixed)).await.0, StatusCode::GONE);
+    test.work().await;
     test.finish().await;
 }
 
@@ -149,6 +152,7 @@ async fn a_copied_passkey_is_refused_and_ended() {
     assert!(subject.contains("copied"), "{subject}");
     key.counter += 10;
     assert_eq!(sign_in(&test, &thief, &mut key).await.0, StatusCode::FORBIDDEN, "it is not taken any more");
+    test.work().await;
     test.finish().await;
 }
 
@@ -191,6 +195,7 @@ async fn passkeys_are_added_named_and_removed() {
     let (_, bob) = test.owner("Copper Works", "bob@example.com").await;
     let stolen = bob.form(&test, "/account/passkeys/rename", &[("passkey", &id), ("label", "Mine")]).await;
     assert_eq!(stolen.status(), StatusCode::NOT_FOUND);
+    test.work().await;
     test.finish().await;
 }
 
@@ -211,5 +216,6 @@ async fn a_passkey_beside_a_password() {
     assert_eq!(off.status(), StatusCode::OK);
     assert!(off.text().await.unwrap().contains("Off: you sign in with a passkey alone"));
     assert_eq!(ada.elsewhere(&test).password(&test, PASSWORD).await.status(), StatusCode::FORBIDDEN);
+    test.work().await;
     test.finish().await;
 }

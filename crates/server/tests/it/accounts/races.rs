@@ -95,7 +95,7 @@ async fn of_two_who_use_a_link_at_once_one_gets_an_account() {
     let test = Arc::new(TestApp::start().await);
     let (_, link) = test.init("Harbour Mills", ADA).await;
     let secret = super::person::secret_of(&link);
-    let mut tasks = Vec::new();
+    let mut ready = Vec::new();
     for _ in 0..4 {
         let person = Person::new(&test, ADA);
         let begun =
@@ -103,15 +103,21 @@ async fn of_two_who_use_a_link_at_once_one_gets_an_account() {
         let codes = person.ask(&test, "/welcome/codes", &begun).await;
         let code = code_at(codes["text"].as_str().unwrap(), test.app.now());
         let finish = serde_json::json!({ "secret": secret, "state": codes["state"], "code": code });
-        let test = Arc::clone(&test);
-        tasks.push(tokio::spawn(async move {
-            person.post(&test, "/welcome/codes/finish", &finish).await.0.is_success()
-        }));
+        ready.push((person, finish));
     }
+    let tasks: Vec<_> = ready
+        .into_iter()
+        .map(|(person, finish)| {
+            let test = Arc::clone(&test);
+            let path = "/welcome/codes/finish";
+            tokio::spawn(async move { person.post(&test, path, &finish).await.0.is_success() })
+        })
+        .collect();
     let mut winners = 0;
     for task in tasks {
         winners += usize::from(task.await.unwrap());
     }
     assert_eq!(winners, 1);
+    test.work().await;
     Arc::into_inner(test).unwrap().finish().await;
 }

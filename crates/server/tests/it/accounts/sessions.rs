@@ -28,6 +28,7 @@ async fn a_session_ends_when_idle_and_after_twelve_hours() {
     }
     test.clock.forward_s(step_s);
     assert!(!ada.is_in(&test).await, "twelve hours are over, however much was done");
+    test.work().await;
     test.finish().await;
 }
 
@@ -57,6 +58,7 @@ async fn each_proof_sets_another_cookie() {
     assert!(is_in(second).await);
     assert!(!is_in(first).await, "the cookie of before opens nothing");
     assert!(!is_in(half_way).await);
+    test.work().await;
     test.finish().await;
 }
 
@@ -101,6 +103,7 @@ async fn sessions_are_listed_and_can_be_ended() {
     assert!(!ada.is_in(&test).await);
     let kinds = test.security_kinds(organization).await;
     assert_eq!(kinds.iter().filter(|kind| *kind == "user.signed_out").count(), 3);
+    test.work().await;
     test.finish().await;
 }
 
@@ -117,6 +120,7 @@ async fn nobody_ends_the_session_of_another() {
     let answer = ada.form(&test, "/account/sessions/end", &[("session", &session)]).await;
     assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     assert!(other.is_in(&test).await);
+    test.work().await;
     test.finish().await;
 }
 
@@ -145,5 +149,6 @@ async fn a_dangerous_act_asks_for_a_fresh_proof() {
     assert_eq!(ada.lands_on(&test, "/account/recovery").await, "/account/recovery");
     let kinds = test.security_kinds(organization).await;
     assert_eq!(kinds.iter().filter(|kind| *kind == "user.stepped_up").count(), 1, "{kinds:?}");
+    test.work().await;
     test.finish().await;
 }

@@ -19,6 +19,7 @@ async fn a_password_and_a_code_open_a_session() {
     assert!(elsewhere.is_in(&test).await);
     let kinds = test.security_kinds(organization).await;
     assert_eq!(kinds.iter().filter(|kind| *kind == "user.signed_in").count(), 2);
+    test.work().await;
     test.finish().await;
 }
 
@@ -38,6 +39,7 @@ async fn a_password_alone_opens_nothing() {
     let late = elsewhere.type_code(&test, &code_at(&ada.secret, test.app.now())).await;
     assert_eq!(late.url().path(), "/signin");
     assert!(!elsewhere.is_in(&test).await);
+    test.work().await;
     test.finish().await;
 }
 
@@ -69,6 +71,7 @@ async fn a_code_is_good_once_and_in_its_time() {
     let now = test.app.now();
     assert!(tries(code_at(&ada.secret, now.plus_s(30))).await, "a clock that is ahead");
     assert!(!tries(code_at(&ada.secret, now)).await, "older than the last");
+    test.work().await;
     test.finish().await;
 }
 
@@ -98,6 +101,7 @@ async fn unknown_wrong_and_locked_are_one_answer() {
         assert_eq!(ask(ADA, OTHER_PASSWORD).await, unknown);
     }
     assert_eq!(ask(ADA, PASSWORD).await, unknown, "locked, and the password is right");
+    test.work().await;
     test.finish().await;
 }
 
@@ -123,6 +127,7 @@ async fn signing_in_leads_to_pages_of_this_server_alone() {
     }
     let strict = ada.get(&test, "/signin?return_to=/account&surprise=1").await;
     assert_eq!(strict.status(), StatusCode::BAD_REQUEST);
+    test.work().await;
     test.finish().await;
 }
 
@@ -146,6 +151,7 @@ async fn another_sites_forms_do_nothing() {
         }
     }
     assert!(ada.is_in(&test).await);
+    test.work().await;
     test.finish().await;
 }
 
@@ -177,5 +183,6 @@ async fn a_password_without_a_second_factor_opens_the_page_to_add_one_alone() {
     let code = ada.code(&test);
     let done = ada.form(&test, "/account/codes/finish", &[("state", &state), ("code", &code)]).await;
     assert_eq!(done.url().path(), "/account");
+    test.work().await;
     test.finish().await;
 }

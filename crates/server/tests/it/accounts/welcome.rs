@@ -54,6 +54,7 @@ async fn the_first_owner_makes_an_account_with_a_password_and_codes() {
     assert!(page.contains("Harbour Mills") && page.contains("owner") && page.contains(ADA), "{page}");
     let kinds = test.security_kinds(organization).await;
     assert_eq!(kinds, ["member.invited", "member.joined", "factor.added", "user.signed_in"]);
+    test.work().await;
     test.finish().await;
 }
 
@@ -77,6 +78,7 @@ async fn a_link_is_not_used_up_by_those_who_look() {
     ada.welcome(&test, &link).await;
     let (status, answer) = scanner.post(&test, "/welcome/open", &json!({ "secret": secret })).await;
     assert_eq!((status, &answer["code"]), (StatusCode::GONE, &json!("link_used")));
+    test.work().await;
     test.finish().await;
 }
 
@@ -109,6 +111,7 @@ async fn the_first_owners_link_ends_with_its_time_and_with_an_owner() {
         }
         assert!(!bob.is_in(&test).await);
     }
+    test.work().await;
     test.finish().await;
 }
 
@@ -142,6 +145,7 @@ async fn there_is_no_account_before_all_of_it_is_right() {
     assert_eq!(ada.post(&test, "/welcome/codes/finish", &forged).await.0, StatusCode::GONE);
     assert_eq!(ada.password(&test, PASSWORD).await.status(), StatusCode::FORBIDDEN);
     assert!(!ada.is_in(&test).await);
+    test.work().await;
     test.finish().await;
 }
 
@@ -167,6 +171,7 @@ async fn an_invitation_makes_a_member_of_its_address_once() {
     test.clock.forward_s(Purpose::Invitation.lifetime_s());
     let (status, answer) = again.post(&test, "/welcome/open", &json!({ "secret": secret_of(&late) })).await;
     assert_eq!((status, &answer["code"]), (StatusCode::GONE, &json!("link_expired")));
+    test.work().await;
     test.finish().await;
 }
 
@@ -199,5 +204,31 @@ async fn who_has_an_account_joins_by_signing_in() {
         "{page}"
     );
     assert_eq!(bob.post(&test, "/welcome/join", &key_of_link).await.0, StatusCode::GONE);
+    test.work().await;
+    test.finish().await;
+}
+
+/// `countersign init` prints the link while the server runs, and refuses in words where there is an owner.
+#[tokio::test]
+async fn the_command_line_prints_the_link_of_the_first_owner() {
+    let test = TestApp::start().await;
+    let init = || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_countersign"))
+            .args(["init", "--organization", "Harbour Mills", "--email", ADA])
+            .env("COUNTERSIGN_SERVER__DATA_DIR", test.folder.path().join("data"))
+            .env("COUNTERSIGN_SERVER__PUBLIC_URL", "https://sign.test")
+            .output()
+            .unwrap()
+    };
+    let said = init();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let link = String::from_utf8(said.stdout).unwrap();
+    let mut ada = Person::new(&test, ADA);
+    ada.welcome(&test, link.trim()).await;
+    let refused = init();
+    assert!(!refused.status.success() && refused.stdout.is_empty());
+    let sentence = String::from_utf8(refused.stderr).unwrap();
+    assert!(sentence.contains("Harbour Mills has members already"), "{sentence}");
+    test.work().await;
     test.finish().await;
 }
