@@ -67,11 +67,12 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 /// The IPv4 address within a mapped (RFC 4291 §2.5.5.2) or NAT64 (RFC 6052 §2.1) address. Other forms that carry one
 /// (6to4, Teredo, compatible, local NAT64) are never public here, whatever they carry.
 fn carried_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let is_mapped = [a, b, c, d, e, f] == [0, 0, 0, 0, 0, 0xffff];
-    let is_nat64 = [a, b, c, d, e, f] == [0x64, 0xff9b, 0, 0, 0, 0];
-    let [high, low] = [g, h].map(u16::to_be_bytes);
-    (is_mapped || is_nat64).then(|| Ipv4Addr::from([high, low].concat().try_into().unwrap_or([0_u8; 4])))
+    let bits = address.to_bits();
+    let before = |first: Ipv6Addr| bits >> 32 == first.to_bits() >> 32;
+    let is_mapped = before(Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0));
+    let is_nat64 = before(Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0));
+    let [_, _, _, _, _, _, _, _, _, _, _, _, carried @ ..] = address.octets();
+    (is_mapped || is_nat64).then(|| Ipv4Addr::from(carried))
 }
 
 #[cfg(test)]

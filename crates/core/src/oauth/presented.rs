@@ -24,6 +24,7 @@ pub struct Shown {
 
 /// The token and all that it hangs on.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one of the things that a token hangs on")]
 pub struct Standing {
     /// The environment of its tenant.
     pub environment: Environment,

@@ -276,7 +276,7 @@ mod tests {
             (true, false, keyed, with_certificate, None),
             (true, false, keyed, Some(Binding::Key(other)), Some(with_key)),
         ] {
-            let found = binding(&client("standard", dpop, mtls), &caller, before);
+            let found = binding(&client("standard", dpop, mtls), &caller, before.map(BoundBy::from));
             assert_eq!(found.as_ref().ok().copied(), expected, "{dpop} {mtls} {caller:?} {before:?}");
             assert!(found.is_ok() || found.unwrap_err().code == ErrorCode::InvalidRequest);
         }

@@ -13,13 +13,14 @@ use countersign_core::{
         assertion,
         authorize::{self, AuthorizationRequest, Source},
         client::Registration,
-        dpop::{self, BoundToken, Request},
+        dpop::{self, BadProof, Request},
         error::OAuthError,
         form::Parameters,
         jose::{Algorithm, Jwk, JwkSet, PublicKey, VerifySignature},
         nonce::NonceKey,
         refresh::{self, GrantNow, Use},
-        token::{self, Binding, CallerProof, CodeNow, CodeTerms, Redeemer, Redemption},
+        terms::BoundBy,
+        token::{self, CallerProof, CodeNow, CodeTerms, Redeemer, Redemption},
     },
     time::Time,
 };
@@ -245,9 +246,12 @@ fn judge_dpop(case: &Value) -> String {
     let proof = signed(case, header, claims, &key);
     let count = case.get("headers").and_then(Value::as_u64).unwrap_or(1);
     let headers: Vec<&str> = (0..count).map(|_| proof.as_str()).collect();
-    let token = Some(BoundToken { text: TOKEN, bound_to: own().jkt() });
-    let request = Request { method: "GET", url: &format!("{URL}?limit=1"), token };
-    outcome(dpop::check(&headers, &request, Some(&nonces), now(), &Verify).map_err(OAuthError::from))
+    let request = Request { method: "GET", url: &format!("{URL}?limit=1"), token: Some(TOKEN) };
+    let checked = dpop::check(&headers, &request, Some(&nonces), now(), &Verify);
+    // What `presented` judges once the token was looked up.
+    let bound = checked
+        .and_then(|proof| if proof.thumbprint == own().jkt() { Ok(proof) } else { Err(BadProof::OtherKey) });
+    outcome(bound.map_err(OAuthError::from))
 }
 
 fn registration() -> Registration {
@@ -331,7 +335,7 @@ fn later(case: &Value) -> Time {
 }
 
 fn judge_binding(case: &Value) -> String {
-    let before = case.get("before").map(|_| Binding::Key(own().jkt()));
+    let before = case.get("before").map(|_| BoundBy::Key);
     outcome(token::binding(&registration(), &caller(case, "proved"), before))
 }
 

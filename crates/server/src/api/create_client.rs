@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{access::Operation, oauth::client::Registration};
+use countersign_core::{access::Operation, oauth::client::Registration, secret::PlainToken};
 
 use super::{
     answer,
@@ -53,6 +53,6 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
     };
     let made =
         clients::register(&app, call.tenant(), &call.circumstances(), registration, Some(&keep)).await?;
-    let secret = made.secret.as_ref().map(|secret| secret.expose());
+    let secret = made.secret.as_ref().map(PlainToken::expose);
     Ok(json_answer(201, location(&made.client), &ClientBody::of(&made.client, secret)))
 }

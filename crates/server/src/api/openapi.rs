@@ -96,7 +96,7 @@ impl Modify for Credentials {
             .build();
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("api_key", SecurityScheme::Http(scheme));
-        let scopes = Scopes::from_iter(Scope::ALL.iter().map(|scope| (scope.text(), scope.words())));
+        let scopes: Scopes = Scope::ALL.iter().map(|scope| (scope.text(), scope.words())).collect();
         let flow = Flow::ClientCredentials(ClientCredentials::new("/oauth/token", scopes));
         components.add_security_scheme("oauth2", SecurityScheme::OAuth2(OAuth2::new([flow])));
     }

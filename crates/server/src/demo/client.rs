@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{digest::Digest, id::ClientId, oauth::assertion::ASSERTION_TYPE, time::Time};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::DemoFault;
 use crate::{
@@ -79,15 +79,20 @@ impl DpopClient {
     /// RFC 9449 §4.2.
     fn proof(&self, method: &str, url: &str, token: Option<&str>) -> Result<String, DemoFault> {
         let public = self.dpop.public_jwk().ok_or_else(|| super::unexpected("a key has no public part"))?;
-        let mut claims = json!({ "htm": method, "htu": url, "jti": self.jti(), "iat": self.now_s() });
+        let mut claims = Map::new();
+        claims.insert("htm".to_owned(), json!(method));
+        claims.insert("htu".to_owned(), json!(url));
+        claims.insert("jti".to_owned(), json!(self.jti()));
+        claims.insert("iat".to_owned(), json!(self.now_s()));
         if let Some(nonce) = &self.held().nonce {
-            claims["nonce"] = json!(nonce);
+            claims.insert("nonce".to_owned(), json!(nonce));
         }
         if let Some(token) = token {
-            claims["ath"] = json!(URL_SAFE_NO_PAD.encode(Digest::of(token.as_bytes()).0));
+            let hash = URL_SAFE_NO_PAD.encode(Digest::of(token.as_bytes()).0);
+            claims.insert("ath".to_owned(), json!(hash));
         }
         let header = json!({ "alg": "ES256", "typ": "dpop+jwt", "jwk": public });
-        signed(&self.dpop, &header, &claims)
+        signed(&self.dpop, &header, &Value::Object(claims))
     }
 
     /// Keeps the nonce of an answer; whether the request is to be sent again with it (RFC 9449 §8).

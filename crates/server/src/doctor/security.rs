@@ -28,13 +28,11 @@ pub(super) async fn examine(
             let hash = Digest::of(&stored.bytes);
             let follows = expected.is_none_or(|expected| expected == hash) && stored.hash == hash;
             let placed = serde_json::from_slice::<Placed>(&stored.bytes).ok();
-            match placed.filter(|placed| follows && placed.seq == stored.seq) {
-                Some(placed) => expected = Some(placed.previous),
-                None => {
-                    report.wrong(format!("{name}: event {} does not follow, or was changed", stored.seq));
-                    expected = None;
-                }
+            let placed = placed.filter(|placed| follows && placed.seq == stored.seq);
+            if placed.is_none() {
+                report.wrong(format!("{name}: event {} does not follow, or was changed", stored.seq));
             }
+            expected = placed.map(|placed| placed.previous);
             let Some(index) = stored.log_index else { continue };
             if seen.leaves.insert(index, leaf_hash(&leaf(&stored.leaf_id, &hash))).is_some() {
                 report.wrong(format!("{name}: event {} shares log index {index} with another", stored.seq));

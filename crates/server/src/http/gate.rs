@@ -15,7 +15,6 @@ use countersign_core::{
     digest::Digest,
     id::CorrelationId,
     limits,
-    oauth::challenge::Scheme,
     refusal::{Code, Refusal},
     security::SecurityActor,
 };

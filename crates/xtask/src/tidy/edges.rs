@@ -76,11 +76,6 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("cryptoki", SERVER),
     ("rand", &[]),
     ("getrandom", &[]),
-    // Passwords, passkeys and one-time codes: one place proves who somebody is.
-    ("argon2", SERVER),
-    ("totp-rs", SERVER),
-    ("webauthn-rs", SERVER),
-    ("zxcvbn", SERVER),
     // Databases.
     ("rusqlite", STORE),
     ("deadpool", STORE),
