@@ -224,7 +224,7 @@ mod tests {
         let start = Time::from_unix_ms(0);
         failures.came_in(None, own(), start);
         verified(&mut failures, None, DAY_S);
-        let now = Time::from_unix_ms(1_000_000).plus_s(DAY_S);
+        let now = Time::from_unix_ms(1_000_000).plus_s(DAY_S - 1);
         assert_eq!(failures.count(None, Kind::Password, now), Verdict::Locked);
         let forged = Digest::of(b"made up");
         assert_eq!(failures.count(Some(&forged), Kind::Password, now), Verdict::Locked);

@@ -126,7 +126,7 @@ impl Changing<'_> {
         &self,
         edit: impl Fn(&mut User, &Factors) -> Result<Edit, Failure> + Send + Sync,
     ) -> Result<Vec<HeaderValue>, Failure> {
-        let Self { app, caller, signed_in } = self;
+        let Self { app, signed_in, .. } = self;
         signed_in.check_fresh(app.now())?;
         for _ in 0..limits::CONFLICT_TRIES {
             let mut user = people::by_id(app, signed_in.user_id()).await?.ok_or_else(super::refused)?;
@@ -145,7 +145,6 @@ impl Changing<'_> {
                 Err(error) => return Err(Fault::of_commit(error).into()),
             }
         }
-        let _ = caller;
         Err(busy().into())
     }
 

@@ -111,14 +111,12 @@ async fn check_password(
     let is_the_one = app.accounts.hashing.verify(&normal, stored).await?;
     let is_right = is_the_one && has_password && password::has_possible_length(&normal);
     let counted_user = counted.as_ref().map(User::id);
-    match counted.filter(|_| is_right) {
-        Some(user) => Ok(HalfWay { user: user.id(), valid_from: user.row.valid_from }),
-        None => {
-            let (method, reason) = (Kind::Password.text(), FailureReason::WrongCredential);
-            tries::failed(app, caller, counted_user, method, reason).await?;
-            Err(refused().into())
-        }
+    if let Some(user) = counted.filter(|_| is_right) {
+        return Ok(HalfWay { user: user.id(), valid_from: user.row.valid_from });
     }
+    let (method, reason) = (Kind::Password.text(), FailureReason::WrongCredential);
+    tries::failed(app, caller, counted_user, method, reason).await?;
+    Err(refused().into())
 }
 
 /// The cookie of somebody half way.

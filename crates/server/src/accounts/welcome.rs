@@ -256,25 +256,22 @@ async fn membership(
     if before.as_ref().is_some_and(|member| member.ended_at.is_none()) {
         return Err(Refusal::new(Code::Invalid, "you are a member already").into());
     }
-    let member = match before {
-        Some(before) => {
-            let again = MemberRow { role, ended_at: None, version: before.version + 1, ..before };
-            batch.changes.push(Change::Member(again.clone()));
-            again
-        }
-        None => {
-            let member = MemberRow {
-                organization,
-                user: user.id(),
-                role,
-                persons: (*sandbox, *live),
-                created_at: app.now(),
-                ended_at: None,
-                version: 1,
-            };
-            batch.rows.push(Row::Member(member.clone()));
-            member
-        }
+    let member = if let Some(before) = before {
+        let again = MemberRow { role, ended_at: None, version: before.version + 1, ..before };
+        batch.changes.push(Change::Member(again.clone()));
+        again
+    } else {
+        let member = MemberRow {
+            organization,
+            user: user.id(),
+            role,
+            persons: (*sandbox, *live),
+            created_at: app.now(),
+            ended_at: None,
+            version: 1,
+        };
+        batch.rows.push(Row::Member(member.clone()));
+        member
     };
     Ok(member)
 }

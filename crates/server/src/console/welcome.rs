@@ -15,6 +15,7 @@ use webauthn_rs::prelude::RegisterPublicKeyCredential;
 use super::{Said, Typed, next, shown};
 use crate::{
     accounts::{
+        people::User,
         qr, session,
         tickets::{self, Opened},
         welcome,
@@ -76,7 +77,7 @@ pub async fn open(
     let organization = opened.organization.as_ref().ok_or_else(Refusal::not_found)?;
     let role = opened.row.role.ok_or_else(Refusal::not_found)?;
     let signed_in = session::current(&app, &caller.headers).await?;
-    let user = opened.user.as_ref().map(|user| user.id());
+    let user = opened.user.as_ref().map(User::id);
     let preview = Preview {
         organization: organization.name.clone(),
         role: role.text(),
