@@ -16,6 +16,8 @@ use countersign_core::{
     limits,
     oauth::{
         authorize::{self, AuthorizationRequest, REQUEST_URI_PREFIX, Reference, Refused, Source},
+        client::GrantType,
+        details::Detail,
         error::{ErrorCode, OAuthError},
         form::Parameters,
         metadata::path,
@@ -23,6 +25,7 @@ use countersign_core::{
         stepup::{self, Asked, Missing},
     },
     refusal::{Code, Refusal},
+    scope::Scope,
     secret::{HashedToken, PlainToken, TokenKind},
     time::Time,
 };
@@ -192,6 +195,7 @@ async fn find(
 
 #[derive(Template)]
 #[template(path = "oauth/consent.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a sentence of the page that stands there or not")]
 struct ConsentPage<'a> {
     assets: Assets,
     client: &'a str,
@@ -275,13 +279,8 @@ async fn page(
 ) -> Result<Response, Unshown> {
     let organization = app.organization(waiting.row.tenant.organization()).await?;
     let offered = consent::offered(waiting, member);
-    let words = |admin: bool| {
-        offered
-            .iter()
-            .filter(|scope| scope.is_admin() == admin)
-            .map(countersign_core::scope::Scope::words)
-            .collect()
-    };
+    let words =
+        |admin: bool| offered.iter().filter(|scope| scope.is_admin() == admin).map(Scope::words).collect();
     let destination = origin_of(&waiting.request.redirect_uri);
     let page = ConsentPage {
         assets: Assets,
@@ -295,12 +294,9 @@ async fn page(
         openid: waiting.request.openid,
         powers: words(false),
         admin_powers: words(true),
-        withheld: waiting.request.scope.without(offered).iter().map(|scope| scope.words()).collect(),
-        details: waiting.request.authorization_details.iter().map(|detail| detail.words()).collect(),
-        has_refresh: waiting
-            .client
-            .registration
-            .may_use(countersign_core::oauth::client::GrantType::RefreshToken),
+        withheld: waiting.request.scope.without(offered).iter().map(Scope::words).collect(),
+        details: waiting.request.authorization_details.iter().map(Detail::words).collect(),
+        has_refresh: waiting.client.registration.may_use(GrantType::RefreshToken),
         action: page_of(handle),
     };
     let mut response = answer::page(&page, StatusCode::OK)?;

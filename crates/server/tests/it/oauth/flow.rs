@@ -55,7 +55,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The parameters of a good request.
-    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+    pub(crate) fn parameters() -> Vec<(String, String)> {
         let challenge = challenge(VERIFIER);
         [
             ("response_type", "code"),
@@ -96,7 +96,7 @@ impl<'a> Scene<'a> {
 
     /// A code for a good request.
     pub(crate) async fn code(&self) -> String {
-        let pushed = self.push(&self.parameters()).await;
+        let pushed = self.push(&Self::parameters()).await;
         assert_eq!(pushed.status, StatusCode::CREATED, "{}", pushed.body);
         let page = self.bring(pushed.body["request_uri"].as_str().unwrap()).await;
         let back = self.decide(&page, "agree").await;
@@ -144,7 +144,7 @@ fn member<'v>(answered: &'v Answered, name: &str) -> &'v str {
 async fn a_person_agrees_and_the_client_gets_tokens() {
     let test = TestApp::start().await;
     let scene = Scene::new(&test, "fapi2").await;
-    let pushed = scene.push(&scene.parameters()).await;
+    let pushed = scene.push(&Scene::parameters()).await;
     assert_eq!(pushed.body["expires_in"], 90);
     let page = scene.bring(member(&pushed, "request_uri")).await;
     let shown = scene.person.get(&test, &page).await;
@@ -178,7 +178,7 @@ async fn a_person_agrees_and_the_client_gets_tokens() {
 async fn a_request_belongs_to_one_browser_and_is_decided_once() {
     let test = TestApp::start().await;
     let scene = Scene::new(&test, "fapi2").await;
-    let pushed = scene.push(&scene.parameters()).await;
+    let pushed = scene.push(&Scene::parameters()).await;
     let request_uri = member(&pushed, "request_uri").to_owned();
     let page = scene.bring(&request_uri).await;
     assert_eq!(scene.bring(&request_uri).await, page, "a reload");
@@ -191,7 +191,7 @@ async fn a_request_belongs_to_one_browser_and_is_decided_once() {
     let again = scene.person.form(&test, &page, &[("decision", "agree")]).await;
     assert_eq!(again.status(), StatusCode::NOT_FOUND);
     // Nobody comes in time.
-    let late = scene.push(&scene.parameters()).await;
+    let late = scene.push(&Scene::parameters()).await;
     test.clock.forward_s(90);
     let path = format!(
         "/oauth/authorize?client_id={}&request_uri={}",

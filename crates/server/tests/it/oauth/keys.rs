@@ -36,14 +36,6 @@ impl ClientKey {
         json!({ "kty": "EC", "crv": "P-256", "x": base64url(point.x().unwrap()), "y": base64url(point.y().unwrap()) })
     }
 
-    /// RFC 7638.
-    pub(crate) fn thumbprint(&self) -> String {
-        let bare = self.bare();
-        let (x, y) = (bare["x"].as_str().unwrap(), bare["y"].as_str().unwrap());
-        let canonical = format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#);
-        base64url(&Digest::of(canonical.as_bytes()).0)
-    }
-
     /// Any header over any claims, rightly signed.
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| base64url(value.to_string().as_bytes());

@@ -27,11 +27,11 @@ async fn servers(postgres: bool) -> Vec<TestApp> {
     vec![one, other]
 }
 
+/// A request: method, path, form and headers.
+type Sent = (reqwest::Method, String, Vec<(String, String)>, Vec<(&'static str, String)>);
+
 /// Sends the same requests to all servers in turn, all at once; how many won.
-async fn winners(
-    servers: &[TestApp],
-    requests: Vec<(reqwest::Method, String, Vec<(String, String)>, Vec<(&'static str, String)>)>,
-) -> usize {
+async fn winners(servers: &[TestApp], requests: Vec<Sent>) -> usize {
     let mut sent = JoinSet::new();
     for (number, (method, path, form, headers)) in requests.into_iter().enumerate() {
         let server = &servers[number % servers.len()];
@@ -184,7 +184,7 @@ async fn of_one_pushed_request_one_decision_wins() {
     let test = TestApp::start().await;
     let scene = Arc::new(Scene::new(&test, "standard").await);
     for _ in 0..ROUNDS {
-        let pushed = scene.push(&scene.parameters()).await;
+        let pushed = scene.push(&Scene::parameters()).await;
         let page = scene.bring(pushed.body["request_uri"].as_str().unwrap()).await;
         let clicks = (0..AT_ONCE).map(|_| scene.person.form(&test, &page, &[("decision", "agree")]));
         let answers = futures_util::future::join_all(clicks).await;
