@@ -81,6 +81,8 @@ pub(crate) struct Options {
     /// Its database, if it is not a new one of the cluster of all tests.
     pub(crate) database_url: Option<String>,
     pub(crate) configure: fn(&mut Config),
+    /// Whether its public URL has its port in it, for clients that are not told where `sign.test` is.
+    pub(crate) has_own_port: bool,
     /// The mail server of live environments.
     pub(crate) mail: Option<Mail>,
     /// Cost of a password's hash: small, where a test is not about it.
@@ -94,6 +96,7 @@ impl Default for Options {
             postgres: false,
             database_url: None,
             configure: |_| {},
+            has_own_port: false,
             mail: None,
             cost: Cost::of(8, 1),
         }
@@ -167,6 +170,12 @@ impl TestApp {
         config.server.data_dir = folder.path().join("data");
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.public_url = "https://sign.test".to_owned();
+        if options.has_own_port {
+            // Free a moment ago; nobody else asks for a port of this number.
+            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            config.server.listen.set_port(port);
+            config.server.public_url = format!("https://sign.test:{port}");
+        }
         if options.postgres {
             config.server.database_url_file =
                 Some(database_url_file(folder.path(), options.database_url.clone()).await);

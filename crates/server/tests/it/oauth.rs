@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 mod flow;
+mod judges;
 pub(crate) mod keys;
 mod races;
 mod tokens;

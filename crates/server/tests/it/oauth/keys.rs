@@ -36,6 +36,13 @@ impl ClientKey {
         json!({ "kty": "EC", "crv": "P-256", "x": base64url(point.x().unwrap()), "y": base64url(point.y().unwrap()) })
     }
 
+    /// All of it as a JWK, for a client that somebody else wrote.
+    pub(crate) fn private(&self, kid: &str) -> Value {
+        let mut private = self.public(kid);
+        private["d"] = json!(base64url(&self.0.to_bytes()));
+        private
+    }
+
     /// Any header over any claims, rightly signed.
     pub(crate) fn sign(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| base64url(value.to_string().as_bytes());
