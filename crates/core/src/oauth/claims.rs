@@ -50,9 +50,11 @@ impl Claims {
         self.maybe("authorization_details", written)
     }
 
-    /// The whole.
+    /// The whole, its members in one order, whatever features `serde_json` is built with.
     pub(super) fn into_value(self) -> Value {
-        Value::Object(self.0)
+        let mut value = Value::Object(self.0);
+        value.sort_all_objects();
+        value
     }
 }
 

@@ -109,8 +109,8 @@ mod tests {
                 'aal1', 1, NULL, 1, NULL, 1, 1, 2, NULL, 1 FROM generate_series(1, 3000) i;
             INSERT INTO access_tokens SELECT int4send(i), int4send(i), 1, '', NULL, NULL, NULL, 1, 2
                 FROM generate_series(1, 3000) i;
-            INSERT INTO users SELECT int4send(i), int4send(i), '', '', NULL, 1, 1, NULL, 1
-                FROM generate_series(1, 3000) i;
+            INSERT INTO users (user_id, lookup, wrapped_key, sealed_profile, failures, valid_from, created_at, version)
+                SELECT int4send(i), int4send(i), '', '', '{}', 1, 1, 1 FROM generate_series(1, 3000) i;
             INSERT INTO members SELECT '\\x01', int4send(i), 'owner', '', '', 1, NULL, 1
                 FROM generate_series(1, 3000) i;
             INSERT INTO sign_ins SELECT int4send(i), int4send(i), int4send(i), NULL, NULL, 'aal1', 1, '', 1, 2, NULL, 1
