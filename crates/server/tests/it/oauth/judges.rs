@@ -56,7 +56,7 @@ fn command(test: &TestApp, judge: &str) -> Command {
         let modules = place("CS_TEST_NODE_MODULES", "node/node_modules");
         std::os::unix::fs::symlink(modules, copy.join("node_modules")).unwrap();
     }
-    let is_node = judge.ends_with(".mjs");
+    let is_node = Path::new(judge).extension().is_some_and(|extension| extension == "mjs");
     let program = if is_node { PathBuf::from("node") } else { place("CS_TEST_PYTHON", "venv/bin/python") };
     let mut command = Command::new(program);
     command.arg(copy.join(judge)).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
