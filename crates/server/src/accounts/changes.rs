@@ -172,7 +172,7 @@ impl Changing<'_> {
         for body in &events {
             circumstances::record(app, memberships, actor, caller, body, &mut batch).await?;
         }
-        mails::notify(app, &user, memberships, edit.notice, caller, &mut batch)?;
+        mails::notify(app, user.id(), memberships, edit.notice, caller.correlation, &mut batch);
         Ok((vec![begun.cookie, device_cookie], batch))
     }
 
@@ -353,7 +353,7 @@ pub async fn passkey_was_cloned(
         Batch { spends: vec![spend], changes: vec![Change::Authenticator(ended)], ..Batch::default() };
     let body = SecurityBody::FactorCloned { user: user.id(), authenticator: row.authenticator };
     circumstances::record(app, &memberships, SecurityActor::Unknown, caller, &body, &mut batch).await?;
-    mails::notify(app, user, &memberships, Notice::PasskeyCloned, caller, &mut batch)?;
+    mails::notify(app, user.id(), &memberships, Notice::PasskeyCloned, caller.correlation, &mut batch);
     match app.store.commit(batch).await {
         // Of two answers at once the other was first: either way this one is refused.
         Ok(_) | Err(CommitError::Outdated | CommitError::Spent) => Ok(()),

@@ -34,10 +34,12 @@ pub enum Notice {
     RecoveryCodeUsed,
     /// The last recovery code was used.
     LastRecoveryCodeUsed,
+    /// A refresh token came again after its time: what hung on it has ended.
+    AccessStolen,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str, &'static str); 10] = [
+    const ALL: [(Self, &'static str, &'static str, &'static str); 11] = [
         (
             Self::PasswordChanged,
             "password_changed",
@@ -92,6 +94,13 @@ impl Notice {
             "last_recovery_code_used",
             "Your last recovery code was used",
             "The last recovery code of your account was used. Make new ones on your account page.",
+        ),
+        (
+            Self::AccessStolen,
+            "access_stolen",
+            "Access that you gave was ended",
+            "A token of an application that acts for you was used twice, as happens when it was stolen. Its access has \
+             ended, and so has the session in which you gave it.",
         ),
     ];
 

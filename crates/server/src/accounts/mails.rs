@@ -18,31 +18,28 @@ use lettre::message::Mailbox;
 
 use super::{
     letters::{self, Notice},
-    people::{self, User},
-    tickets,
+    people, tickets,
 };
 use crate::{
     api::list_mailbox::mail_binding,
     app::{App, Records},
     fault::{Failure, Fault},
     mail::{Addressed, Letter, MailFault, smtp::SmtpFault, write},
-    signer::strict::Caller,
 };
 
 /// Adds a mail that tells a user of a change. Who is a member nowhere has no mailbox to be told in.
 pub fn notify(
     app: &Records,
-    user: &User,
+    user: UserId,
     memberships: &[MemberRow],
     notice: Notice,
-    caller: &Caller,
+    correlation: CorrelationId,
     batch: &mut Batch,
-) -> Result<(), Fault> {
-    let Some(member) = memberships.first() else { return Ok(()) };
+) {
+    let Some(member) = memberships.first() else { return };
     let mail = MailId::new(app.now(), app.draw());
-    let work = Work::MailNotice { user: user.id(), notice: notice.text().to_owned(), mail };
-    batch.jobs.push(job(app, people::tenant_of(member, Environment::Sandbox), work, caller.correlation));
-    Ok(())
+    let work = Work::MailNotice { user, notice: notice.text().to_owned(), mail };
+    batch.jobs.push(job(app, people::tenant_of(member, Environment::Sandbox), work, correlation));
 }
 
 /// Adds a mail with a one-time link, in the name of this organization.

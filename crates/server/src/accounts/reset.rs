@@ -107,7 +107,7 @@ async fn commit(
         for body in &events {
             circumstances::record(app, &memberships, actor, caller, body, &mut batch).await?;
         }
-        mails::notify(app, &user, &memberships, Notice::PasswordReset, caller, &mut batch)?;
+        mails::notify(app, user.id(), &memberships, Notice::PasswordReset, caller.correlation, &mut batch);
         match app.store.commit(batch).await {
             Ok(_) => {
                 let cookies = vec![begun.cookie, device_cookie];

@@ -246,7 +246,14 @@ async fn entry(
         };
         circumstances::record(app, &memberships, actor, caller, &body, &mut batch).await?;
         let left = factors.kind(people::RECOVERY_CODE).count().saturating_sub(1);
-        mails::notify(app, &user, &memberships, Notice::recovery_code_used(left), caller, &mut batch)?;
+        mails::notify(
+            app,
+            user.id(),
+            &memberships,
+            Notice::recovery_code_used(left),
+            caller.correlation,
+            &mut batch,
+        );
     }
     let mut cookies = vec![begun.cookie];
     if proven.level >= Level::Aal2 {

@@ -24,7 +24,10 @@ use super::{
     issue::{self, Made, Wish, Written},
     token::TokenRequest,
 };
-use crate::security;
+use crate::{
+    accounts::{letters::Notice, mails},
+    security,
+};
 
 fn refused() -> OAuthError {
     OAuthError::new(
@@ -182,6 +185,11 @@ async fn end_reused(request: &TokenRequest<'_>, grant: &GrantRow, generation: u6
     security::record(app, &tenant, &circumstances, reused, &mut batch).await?;
     let over = SecurityBody::GrantEnded { grant: id, client: owner, reason: EndReason::RefreshReused };
     security::record(app, &tenant, &circumstances, over, &mut batch).await?;
+    if let Some(user) = grant.user {
+        let member: Vec<_> = app.store.member(tenant.organization(), user).await?.into_iter().collect();
+        let correlation = asked.context.correlation;
+        mails::notify(app, user, &member, Notice::AccessStolen, correlation, &mut batch);
+    }
     if let (Some(user), Some(sign_in)) = (grant.user, grant.sign_in) {
         let sessions = app.store.sign_ins(user).await?;
         if let Some(session) =

@@ -266,6 +266,10 @@ async fn a_stolen_refresh_token_ends_everything_that_hangs_on_its_grant() {
     for kind in ["token.refresh_reused", "grant.ended", "user.signed_out"] {
         assert!(told.iter().any(|one| one == kind), "{kind} in {told:?}");
     }
+    let key = test.mailbox_key(scene.organization).await;
+    let letters = test.letters(&key, "ada@example.com").await;
+    let subject = letters.first().unwrap().header("Subject").to_owned();
+    assert!(subject.contains("Access that you gave was ended"), "{subject}");
     test.finish().await;
 }
 
@@ -293,6 +297,8 @@ async fn a_lost_response_is_no_theft() {
         (400, "invalid_grant"),
         "a theft"
     );
+    // The mail about the theft.
+    test.work().await;
     test.finish().await;
 }
 

@@ -1,8 +1,6 @@
 //! Many at once with one thing that is good once (G-7): on SQLite, and on two servers over one PostgreSQL. Of twenty exactly
 //! one wins, twenty times over, and no token is left that hangs on nothing.
 
-use std::sync::Arc;
-
 use countersign_core::{access::Environment, scope::Scopes};
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
@@ -179,20 +177,32 @@ async fn on_two_servers_of_one_refresh_token_one_use_wins() {
 }
 
 /// A-7, G-7: one pushed request, decided by twenty clicks at once: one grant.
-#[tokio::test(flavor = "multi_thread")]
-async fn of_one_pushed_request_one_decision_wins() {
-    let test = TestApp::start().await;
-    let scene = Arc::new(Scene::new(&test, "standard").await);
+async fn of_one_pushed_request_one_decision_wins(postgres: bool) {
+    let servers = servers(postgres).await;
+    let test = &servers[0];
+    let scene = Scene::new(test, "standard").await;
     for _ in 0..ROUNDS {
         let pushed = scene.push(&Scene::parameters()).await;
         let page = scene.bring(pushed.body["request_uri"].as_str().unwrap()).await;
-        let clicks = (0..AT_ONCE).map(|_| scene.person.form(&test, &page, &[("decision", "agree")]));
+        let clicks = (0..AT_ONCE).map(|number| {
+            scene.person.form(&servers[number % servers.len()], &page, &[("decision", "agree")])
+        });
         let answers = futures_util::future::join_all(clicks).await;
         let won = answers.iter().filter(|answer| answer.status() == StatusCode::SEE_OTHER).count();
         assert_eq!(won, 1);
     }
     let grants = test.app.store.grants(&scene.client.tenant, None, None, None, 1_000).await.unwrap();
     assert_eq!(grants.len(), ROUNDS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite_of_one_pushed_request_one_decision_wins() {
+    of_one_pushed_request_one_decision_wins(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_two_servers_of_one_pushed_request_one_decision_wins() {
+    of_one_pushed_request_one_decision_wins(true).await;
 }
 
 /// a client of `client_secret_basic` is for sandboxes, and its secret is its own.
