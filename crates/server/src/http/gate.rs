@@ -13,7 +13,7 @@ use axum::{
 use countersign_core::{
     access::{Identity, Operation, Principal, Tenant, allow, detail_for},
     digest::Digest,
-    id::CorrelationId,
+    id::{CorrelationId, EnvelopeId},
     limits,
     refusal::{Code, Refusal},
     security::SecurityActor,
@@ -168,7 +168,8 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         return Err(Refusal::new(Code::UnsupportedMediaType, "this takes no body").into());
     }
     let path = path_parameters(&mut parts).await;
-    spend_detail(&app, &principal, operation, path.get("envelope")).await?;
+    let envelope = path.get("envelope").and_then(|text| text.parse().ok());
+    detail_for(&principal, operation, envelope)?;
     let held = match endpoint.method {
         Method::Get => None,
         Method::Post => {
@@ -180,6 +181,8 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
             }
         }
     };
+    // Not before the claim: the same request coming again gets its answer, and spends nothing more.
+    spend_detail(&app, &principal, operation, envelope).await?;
     let claim = held.as_ref().and_then(Held::claim).cloned();
     let call = Call { principal, context, body, claim, path, query };
     let answer = (endpoint.run)(Arc::clone(&app), call).await;
@@ -192,14 +195,13 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     answer
 }
 
-/// Keeps a token to what its details permit, and spends what is good once.
+/// Spends what of a token's details is good once.
 async fn spend_detail(
     app: &App,
     principal: &Principal,
     operation: Operation,
-    envelope: Option<&String>,
+    envelope: Option<EnvelopeId>,
 ) -> Result<(), Problem> {
-    let envelope = envelope.and_then(|text| text.parse().ok());
     let Some((index, detail)) = detail_for(principal, operation, envelope)? else { return Ok(()) };
     let Identity::Client(client) = principal.identity() else { return Ok(()) };
     if !detail.single_use {

@@ -15,7 +15,7 @@ use countersign_core::{
     level::Level,
     limits,
     oauth::{
-        authorize::{self, AuthorizationRequest, REQUEST_URI_PREFIX, Reference, Refused, Source},
+        authorize::{self, AuthorizationRequest, Reference, Refused, Source},
         client::GrantType,
         details::Detail,
         error::{ErrorCode, OAuthError},
@@ -354,9 +354,4 @@ pub fn away(to: &str) -> Response {
         response.headers_mut().insert(header::LOCATION, to);
     }
     response
-}
-
-/// The prefix of the `request_uri` of a handle.
-pub fn request_uri(handle: &PlainToken) -> String {
-    format!("{REQUEST_URI_PREFIX}{}", handle.expose())
 }

@@ -46,7 +46,8 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
     let asked = Asked::read(request, path::INTROSPECT).await?;
     let text = asked.parameters.require("token")?.to_owned();
     let client = authenticate(app, &asked).await?;
-    let may_ask = client.row.scopes.has(Scope::TokensIntrospect) || client.registration.resource.is_some();
+    let may_ask_about_all = client.row.scopes.has(Scope::TokensIntrospect);
+    let may_ask = may_ask_about_all || client.registration.resource.is_some();
     if !may_ask || !client.registration.token_endpoint_auth_method.has_key() {
         let sentence = "introspection is for resource servers: clients with tokens:introspect or a resource";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, sentence).into());
@@ -56,7 +57,11 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         Some(token) => app.store.access_token(&token.hash()).await?,
         None => None,
     };
-    let view = view.filter(|view| view.grant.tenant == client.row.tenant && is_good(view, app));
+    let is_its_to_know = |view: &TokenView| {
+        let is_its_own = view.token.audience.is_some() && view.token.audience == client.registration.resource;
+        view.grant.tenant == client.row.tenant && (may_ask_about_all || is_its_own)
+    };
+    let view = view.filter(|view| is_its_to_know(view) && is_good(view, app));
     let answer = match &view {
         Some(view) => described(app, &client, view)?,
         None => introspection::inactive(),

@@ -1,7 +1,7 @@
 //! The making of access tokens: what is stored, what is told to the organization, and what the client gets.
 
 use countersign_core::{
-    access::Environment,
+    access::{Environment, Tenant},
     canonical,
     oauth::{
         authorize,
@@ -66,7 +66,7 @@ pub fn terms_text(terms: &Terms) -> Result<String, Fault> {
 }
 
 /// The resource server that a token is wanted for: this API, or one of the tenant that is registered (RFC 8707).
-pub async fn audience(app: &App, client: &Client, resource: Option<&str>) -> Result<Option<String>, Denied> {
+pub async fn audience(app: &App, tenant: &Tenant, resource: Option<&str>) -> Result<Option<String>, Denied> {
     let Some(resource) = resource else { return Ok(None) };
     let resource = authorize::resource(resource)?;
     if resource == app.oauth.issuer {
@@ -74,7 +74,7 @@ pub async fn audience(app: &App, client: &Client, resource: Option<&str>) -> Res
     }
     let mut before = None;
     loop {
-        let rows = app.store.clients(&client.row.tenant, before, CLIENTS_AT_ONCE).await?;
+        let rows = app.store.clients(tenant, before, CLIENTS_AT_ONCE).await?;
         before = rows.last().map(|row| row.client);
         let is_last = rows.len() < CLIENTS_AT_ONCE;
         for row in rows.into_iter().filter(|row| row.ended_at.is_none()) {
