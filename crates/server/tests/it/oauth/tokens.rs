@@ -286,3 +286,32 @@ async fn scopes_are_held_below_every_ceiling_at_issue_and_at_use() {
     assert_eq!(client.ask(&OWN).await.error(), (401, "invalid_client"));
     test.finish().await;
 }
+
+/// a resource server that has no more than its `resource` learns of the tokens that are for it, and of no others.
+#[tokio::test]
+async fn a_resource_learns_only_of_its_own_tokens() {
+    const RESOURCE: &str = "https://archive.example/";
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let key = ClientKey::new("resource server");
+    let archive = json!({
+        "client_name": "Archive",
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": { "keys": [key.public("1")] },
+        "grant_types": ["client_credentials"],
+        "scope": "envelopes:status",
+        "resource": RESOURCE,
+    });
+    let archive = Client::register_with(&test, organization, Environment::Sandbox, key, &archive).await;
+    let client = Client::register(&test, organization, "one").await;
+    let of_the_api = client.own_token("envelopes:status").await;
+    let [grant, scope] = OWN;
+    let of_the_archive = client.ask(&[grant, scope, ("resource", RESOURCE)]).await.token();
+    for (token, is_its_own) in [(of_the_api, false), (of_the_archive, true)] {
+        let form = archive.form(&[("token", &token)]);
+        let answered = Answered::of(archive.post("/oauth/introspect", &form)).await;
+        assert_eq!(answered.body["active"], is_its_own, "{}", answered.body);
+        assert_eq!(answered.body.get("client_id").is_some(), is_its_own, "{}", answered.body);
+    }
+    test.finish().await;
+}
