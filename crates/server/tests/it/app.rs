@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use countersign_core::{
@@ -37,17 +38,27 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 /// A clock that stands still until a test moves it. It starts at the machine's time, because TLS certificates are
 /// checked against that.
-pub(crate) struct TestClock(AtomicI64);
+pub(crate) struct TestClock {
+    ms: AtomicI64,
+    /// Since when it goes along with the machine's, if it does.
+    going_since: Option<Instant>,
+}
 
 impl TestClock {
+    fn new(goes: bool) -> Self {
+        let ms = AtomicI64::new(SystemClock.now().unix_ms());
+        Self { ms, going_since: goes.then(Instant::now) }
+    }
+
     pub(crate) fn forward_s(&self, seconds: i64) {
-        self.0.fetch_add(seconds * 1_000, Ordering::SeqCst);
+        self.ms.fetch_add(seconds * 1_000, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Time {
-        Time::from_unix_ms(self.0.load(Ordering::SeqCst))
+        let gone = self.going_since.map_or(0, |since| i64::try_from(since.elapsed().as_millis()).unwrap());
+        Time::from_unix_ms(self.ms.load(Ordering::SeqCst) + gone)
     }
 }
 
@@ -83,6 +94,8 @@ pub(crate) struct Options {
     pub(crate) configure: fn(&mut Config),
     /// Whether its public URL has its port in it, for clients that are not told where `sign.test` is.
     pub(crate) has_own_port: bool,
+    /// Whether its clock goes, for clients that sign with the time of the machine.
+    pub(crate) clock_goes: bool,
     /// The mail server of live environments.
     pub(crate) mail: Option<Mail>,
     /// Cost of a password's hash: small, where a test is not about it.
@@ -97,6 +110,7 @@ impl Default for Options {
             database_url: None,
             configure: |_| {},
             has_own_port: false,
+            clock_goes: false,
             mail: None,
             cost: Cost::of(8, 1),
         }
@@ -160,7 +174,7 @@ impl TestApp {
 
     pub(crate) async fn start_with(options: Options) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        let clock = Arc::new(TestClock(AtomicI64::new(SystemClock.now().unix_ms())));
+        let clock = Arc::new(TestClock::new(options.clock_goes));
         Self::run(folder, clock, options).await
     }
 

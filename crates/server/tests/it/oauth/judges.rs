@@ -27,7 +27,7 @@ use crate::app::{Options, TestApp};
 
 /// A server whose URL has its port in it, as strangers need it.
 async fn server() -> TestApp {
-    TestApp::start_with(Options { has_own_port: true, ..Options::default() }).await
+    TestApp::start_with(Options { has_own_port: true, clock_goes: true, ..Options::default() }).await
 }
 
 fn folder() -> PathBuf {
