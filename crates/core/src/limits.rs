@@ -1,5 +1,7 @@
 //! Every bound of the product in one place; `server/http/limits.rs` enforces those of HTTP.
 
+use std::num::NonZeroU32;
+
 /// Documents in one envelope.
 pub const DOCUMENTS_PER_ENVELOPE: usize = 10;
 /// Recipients in one envelope.
@@ -58,6 +60,8 @@ pub const API_KEY_OVERLAP_S: i64 = 7 * 24 * 3_600;
 pub const API_KEY_NETWORKS: usize = 32;
 /// Life of an access token unless the operator sets another.
 pub const ACCESS_TOKEN_S: i64 = 10 * 60;
+/// How many tokens one resource server may ask about in a minute unless the operator sets another number.
+pub const INTROSPECTIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5_999);
 /// Longest life of an access token that the operator can set.
 pub const ACCESS_TOKEN_LONGEST_S: i64 = 60 * 60;
 /// Life of an access token with an admin scope; a shorter setting holds for it too.

@@ -5,6 +5,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs,
     net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -120,6 +121,8 @@ pub struct OAuth {
     pub mtls_url: Option<String>,
     /// PEM of the CAs whose certificates clients may show (`tls_client_auth`). Self-signed ones need none.
     pub client_ca_file: Option<PathBuf>,
+    /// How many tokens one resource server may ask about in a minute (RFC 7662), on each server.
+    pub introspections_per_minute: NonZeroU32,
 }
 
 impl Default for OAuth {
@@ -129,6 +132,7 @@ impl Default for OAuth {
             mtls_listen: None,
             mtls_url: None,
             client_ca_file: None,
+            introspections_per_minute: limits::INTROSPECTIONS_PER_MINUTE,
         }
     }
 }

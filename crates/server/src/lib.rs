@@ -22,6 +22,7 @@ pub mod logs;
 pub mod mail;
 pub mod oauth;
 pub mod organizations;
+pub mod pace;
 pub mod persons;
 pub mod sealing;
 pub mod security;

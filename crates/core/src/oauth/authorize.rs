@@ -202,6 +202,13 @@ pub fn read(
     }
 }
 
+/// The one answer where a client is not known and where it has no such redirect URI: what a stranger learns is the same.
+pub fn unknown_destination() -> OAuthError {
+    OAuthError::request(
+        "no client with this client_id has this redirect_uri registered: it is compared character by character",
+    )
+}
+
 /// The redirect URI, if it is this client's.
 fn destination<'a>(
     parameters: &'a Parameters,
@@ -215,7 +222,7 @@ fn destination<'a>(
     if redirect::is_registered(uri, &registration.redirect_uris) {
         Ok(uri)
     } else {
-        Err(OAuthError::request("redirect_uri is not registered for this client, character by character"))
+        Err(unknown_destination())
     }
 }
 

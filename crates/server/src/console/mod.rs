@@ -3,6 +3,7 @@
 pub mod account;
 pub mod again;
 pub mod factors;
+pub mod notice;
 pub mod reset;
 pub mod sign_in;
 pub mod welcome;

@@ -22,6 +22,8 @@ pub const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 pub enum Denied {
     /// The caller's doing.
     Error(OAuthError),
+    /// The caller's doing: too many, and in how many seconds the next one may come (RFC 6585 §4).
+    TooMany(u64),
     /// Ours.
     Broken(Fault),
 }
@@ -62,6 +64,7 @@ impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         let error = match self {
             Self::Error(error) => error,
+            Self::TooMany(after_s) => return too_many(after_s),
             Self::Broken(fault) => {
                 // Logged there, once.
                 let problem = Problem::from(fault);
@@ -78,16 +81,29 @@ impl IntoResponse for Denied {
             }
         };
         let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let mut response = (status, Json(error.body())).into_response();
-        response.extensions_mut().insert(Outcome(error.code.text()));
+        let mut response = told(status, &error);
         let headers = response.headers_mut();
-        unkept(headers);
         if status == StatusCode::UNAUTHORIZED {
             // Of the ways in which clients prove themselves, only this one is a scheme of HTTP (RFC 6749 §5.2).
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"oauth\""));
         }
         response
     }
+}
+
+fn told(status: StatusCode, error: &OAuthError) -> Response {
+    let mut response = (status, Json(error.body())).into_response();
+    response.extensions_mut().insert(Outcome(error.code.text()));
+    unkept(response.headers_mut());
+    response
+}
+
+fn too_many(after_s: u64) -> Response {
+    let sentence = format!("too many requests of this client in a minute: try again in {after_s} seconds");
+    let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, sentence);
+    let mut response = told(StatusCode::TOO_MANY_REQUESTS, &error);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
+    response
 }
 
 fn unkept(headers: &mut axum::http::HeaderMap) {

@@ -41,10 +41,11 @@ use crate::{
     accounts::session::{self, SignedIn},
     app::App,
     clients::Registered,
+    console::notice::NotShown,
     fault::{Failure, Fault},
     http::headers::FormsTo,
     signer::{
-        answer::{self, Unshown},
+        answer,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -66,12 +67,15 @@ pub struct Waiting {
 fn over() -> Refusal {
     Refusal::new(
         Code::NotFound,
-        "this request is over, was decided, or began in another browser: go back to the application and begin again",
+        "This request is over, was decided, or began in another browser. Go back to the application and begin again.",
     )
 }
 
 fn shown(error: &OAuthError) -> Refusal {
-    Refusal::new(Code::Invalid, format!("the application sent you here wrongly: {}", error.description))
+    Refusal::new(
+        Code::Invalid,
+        format!("The application that sent you here asked wrongly: {}.", error.description),
+    )
 }
 
 /// `GET /oauth/authorize`: takes the request in, ties it to this browser, and leads to its page.
@@ -79,7 +83,7 @@ pub async fn begin(
     State(app): State<Arc<App>>,
     caller: Caller,
     request: Request,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let query = request.uri().query().unwrap_or_default();
     let parameters =
         Parameters::parse(query.as_bytes()).map_err(|error| shown(&error)).map_err(Failure::from)?;
@@ -102,12 +106,13 @@ pub async fn begin(
 }
 
 /// A request that comes in the query: kept as if it had been pushed, or sent back with what is wrong.
-async fn unpushed(app: &App, parameters: &Parameters) -> Result<Result<PlainToken, Response>, Unshown> {
-    let refuse = |error: &OAuthError| Unshown::from(Failure::from(shown(error)));
+async fn unpushed(app: &App, parameters: &Parameters) -> Result<Result<PlainToken, Response>, NotShown> {
+    let refuse = |error: &OAuthError| NotShown::from(Failure::from(shown(error)));
     let id = authorize::client_id(parameters).map_err(|error| refuse(&error))?;
+    parameters.require("redirect_uri").map_err(|error| refuse(&error))?;
     let row = app.store.client(id).await.map_err(Fault::from)?;
-    let row =
-        row.filter(|row| row.ended_at.is_none()).ok_or_else(|| refuse(&OAuthError::unproven_client()))?;
+    let row = row.filter(|row| row.ended_at.is_none());
+    let row = row.ok_or_else(|| refuse(&authorize::unknown_destination()))?;
     let client = Registered::read(row)?;
     let ceiling = client.row.scopes.and(client.row.tenant.environment().ceiling());
     match authorize::read(parameters, id, &client.registration, ceiling, Source::Query) {
@@ -127,7 +132,7 @@ async fn unpushed(app: &App, parameters: &Parameters) -> Result<Result<PlainToke
 }
 
 /// Ties a request to this browser; a reload by the same browser changes nothing.
-async fn claim(app: &App, headers: &HeaderMap, handle: &PlainToken) -> Result<Response, Unshown> {
+async fn claim(app: &App, headers: &HeaderMap, handle: &PlainToken) -> Result<Response, NotShown> {
     let known = session::cookie(headers, COOKIE).map(|value| Digest::of(value.as_bytes()));
     let fresh = PlainToken::new(TokenKind::Ticket, &app.draw());
     let browser = known.unwrap_or_else(|| Digest::of(fresh.expose().as_bytes()));
@@ -219,7 +224,7 @@ pub async fn show(
     State(app): State<Arc<App>>,
     Path(handle): Path<String>,
     caller: Caller,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let (handle, waiting) = waiting(&app, &caller.headers, &handle).await?;
     let signed_in = session::current(&app, &caller.headers).await?;
     if let Err(missing) = judge(&app, &waiting, signed_in.as_ref()) {
@@ -234,8 +239,8 @@ pub async fn show(
         return Ok(consent::turn_away(&app, &waiting, &error).await?);
     }
     let Some(member) = membership(&waiting, &signed_in) else {
-        let sentence = "you are signed in as somebody who is no member of this organization: sign out, and begin again \
-                        as somebody who is";
+        let sentence = "You are signed in as somebody who is no member of this organization. Sign out, and begin again \
+                        as somebody who is.";
         return Err(Failure::from(Refusal::new(Code::NotFound, sentence)).into());
     };
     page(&app, &handle, &waiting, &signed_in, member).await
@@ -276,7 +281,7 @@ async fn page(
     waiting: &Waiting,
     signed_in: &SignedIn,
     member: &MemberRow,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let organization = app.organization(waiting.row.tenant.organization()).await?;
     let offered = consent::offered(waiting, member);
     let words =
@@ -332,7 +337,7 @@ pub async fn decide(
     Path(handle): Path<String>,
     caller: Caller,
     strict::Form(form): strict::Form<DecisionForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let (handle, waiting) = waiting(&app, &caller.headers, &handle).await?;
     let signed_in = session::current(&app, &caller.headers).await?;
     if let Err(missing) = judge(&app, &waiting, signed_in.as_ref()) {

@@ -52,6 +52,7 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         let sentence = "introspection is for resource servers: clients with tokens:introspect or a resource";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, sentence).into());
     }
+    app.oauth.introspections.admit(&client.row.client).map_err(Denied::TooMany)?;
     let token = access_token(&text);
     let view = match &token {
         Some(token) => app.store.access_token(&token.hash()).await?,

@@ -19,7 +19,7 @@ use countersign_core::{
 use rustls::server::danger::ClientCertVerifier;
 
 use super::signing::SigningKeys;
-use crate::{app::Records, egress::guard::Guard, fault::Fault, keys::SigningKey, tls};
+use crate::{app::Records, egress::guard::Guard, fault::Fault, keys::SigningKey, pace::Pace, tls};
 
 /// A JWK set that was fetched is good for so long.
 const JWKS_S: i64 = 300;
@@ -42,6 +42,8 @@ pub struct AuthorizationServer {
     pub keys: SigningKeys,
     /// A key that belongs to nobody.
     pub nobody: Jwk,
+    /// How fast a resource server may ask what tokens are worth.
+    pub introspections: Pace<ClientId>,
     guard: Guard,
     fetched: Mutex<HashMap<ClientId, Fetched>>,
 }
@@ -68,6 +70,7 @@ impl AuthorizationServer {
             client_ca,
             keys: SigningKeys::default(),
             nobody: Jwk { key: public, kid: None, x5c: Vec::new() },
+            introspections: Pace::per_minute(config.oauth.introspections_per_minute),
             guard: Guard::new(&config.egress)?,
             fetched: Mutex::default(),
         })

@@ -11,7 +11,6 @@ use std::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
-    time::Instant,
 };
 
 use countersign_core::{
@@ -41,13 +40,13 @@ use tracing_subscriber::layer::SubscriberExt as _;
 pub(crate) struct TestClock {
     ms: AtomicI64,
     /// Since when it goes along with the machine's, if it does.
-    going_since: Option<Instant>,
+    going_since: Option<Time>,
 }
 
 impl TestClock {
     fn new(goes: bool) -> Self {
-        let ms = AtomicI64::new(SystemClock.now().unix_ms());
-        Self { ms, going_since: goes.then(Instant::now) }
+        let now = SystemClock.now();
+        Self { ms: AtomicI64::new(now.unix_ms()), going_since: goes.then_some(now) }
     }
 
     pub(crate) fn forward_s(&self, seconds: i64) {
@@ -57,8 +56,8 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Time {
-        let gone = self.going_since.map_or(0, |since| i64::try_from(since.elapsed().as_millis()).unwrap());
-        Time::from_unix_ms(self.ms.load(Ordering::SeqCst) + gone)
+        let gone_ms = self.going_since.map_or(0, |since| SystemClock.now().since_ms(since));
+        Time::from_unix_ms(self.ms.load(Ordering::SeqCst) + gone_ms)
     }
 }
 

@@ -6,4 +6,5 @@ mod flow;
 mod judges;
 pub(crate) mod keys;
 mod races;
+mod strangers;
 mod tokens;

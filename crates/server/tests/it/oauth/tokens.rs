@@ -1,6 +1,9 @@
 //! Tokens for a client itself: how it proves who it is, what its tokens are bound to, and what they are worth.
 
+use std::num::NonZeroU32;
+
 use countersign_core::{access::Environment, limits, scope::Scopes};
+use countersign_server::config::Config;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -8,7 +11,7 @@ use super::{
     client::{Answered, Client, kinds, registration, security_events},
     keys::{ClientKey, assertion_claims, proof_claims},
 };
-use crate::app::TestApp;
+use crate::app::{Options, TestApp};
 
 const OWN: [(&str, &str); 2] = [("grant_type", "client_credentials"), ("scope", "envelopes:status")];
 
@@ -313,5 +316,47 @@ async fn a_resource_learns_only_of_its_own_tokens() {
         assert_eq!(answered.body["active"], is_its_own, "{}", answered.body);
         assert_eq!(answered.body.get("client_id").is_some(), is_its_own, "{}", answered.body);
     }
+    test.finish().await;
+}
+
+/// who asks about too many tokens in a minute is told when to come again; its own work and other resource servers go on.
+#[tokio::test]
+async fn a_resource_server_asks_at_a_pace() {
+    let configure: fn(&mut Config) =
+        |config| config.oauth.introspections_per_minute = NonZeroU32::new(3).unwrap();
+    let test = TestApp::start_with(Options { configure, ..Options::default() }).await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let token = client.own_token("envelopes:status").await;
+    let mut askers = Vec::new();
+    for name in ["fast", "other"] {
+        let key = ClientKey::new(name);
+        let registration = json!({
+            "client_name": name,
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": { "keys": [key.public("1")] },
+            "grant_types": ["client_credentials"],
+            "scope": "tokens:introspect envelopes:status",
+        });
+        askers
+            .push(Client::register_with(&test, organization, Environment::Sandbox, key, &registration).await);
+    }
+    let [fast, other] = askers.try_into().ok().unwrap();
+    let ask = async |asker: &Client<'_>| {
+        let form = asker.form(&[("token", &token)]);
+        Answered::of(asker.post("/oauth/introspect", &form)).await
+    };
+    for asked in 1..=4 {
+        let answered = ask(&fast).await;
+        if asked < 4 {
+            assert_eq!(answered.body["active"], true, "{asked}");
+            continue;
+        }
+        assert_eq!(answered.error(), (429, "temporarily_unavailable"));
+        let wait: u64 = answered.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=20).contains(&wait), "{wait}");
+    }
+    fast.ask(&OWN).await.token();
+    assert_eq!(ask(&other).await.body["active"], true);
     test.finish().await;
 }
