@@ -237,6 +237,9 @@ operations! {
     InviteMember = "invite_member" => AdminMembers;
     ChangeMember = "change_member" => AdminMembers;
     RemoveMember = "remove_member" => AdminMembers;
+    ListInvitations = "list_invitations" => MembersRead;
+    ResendInvitation = "resend_invitation" => AdminMembers;
+    CancelInvitation = "cancel_invitation" => AdminMembers;
     ListGrants = "list_grants" => GrantsRead;
     EndGrant = "end_grant" => AdminGrants;
     ListSecurityEvents = "list_security_events" => SecurityRead;

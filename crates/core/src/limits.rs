@@ -101,6 +101,8 @@ pub const SIGN_IN_S: i64 = 12 * 3_600;
 pub const FIRST_OWNER_S: i64 = 15 * 60;
 /// Life of an invitation.
 pub const INVITATION_S: i64 = 72 * 3_600;
+/// Invitations of one organization that can be open at the same time.
+pub const INVITATIONS_OPEN: usize = 200;
 /// Life of a link to reset a password.
 pub const RESET_S: i64 = 15 * 60;
 /// Time between a right password and the second factor.

@@ -237,6 +237,9 @@ pub enum SecurityBody {
     /// Somebody was invited.
     #[serde(rename = "member.invited")]
     MemberInvited { ticket: TicketId, role: Role },
+    /// An invitation was taken back, or replaced by another.
+    #[serde(rename = "member.invitation_cancelled")]
+    InvitationCancelled { ticket: TicketId },
     /// Somebody became a member.
     #[serde(rename = "member.joined")]
     MemberJoined { user: UserId, role: Role },

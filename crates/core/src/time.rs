@@ -96,6 +96,14 @@ impl Time {
     }
 }
 
+impl Time {
+    /// Reads any moment of RFC 3339, in any offset: what people and programs type. What is stored is read by [`FromStr`].
+    pub fn of_rfc3339(text: &str) -> Result<Self, NotATime> {
+        let at: Timestamp = text.parse().map_err(|_| NotATime)?;
+        Ok(Self::from_unix_ms(at.as_millisecond()))
+    }
+}
+
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.3}", self.timestamp())

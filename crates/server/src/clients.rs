@@ -42,8 +42,8 @@ pub struct NewClient {
     pub secret: Option<PlainToken>,
 }
 
-/// What a commit keeps for the same request coming again: made of the client as it is stored, without its secret.
-pub type Keep<'a> = &'a (dyn Fn(&Registered) -> Result<FinishedIdempotency, Fault> + Send + Sync);
+/// What a commit keeps for the same request coming again: made of what is stored, a client without its secret.
+pub type Keep<'a, T = Registered> = &'a (dyn Fn(&T) -> Result<FinishedIdempotency, Fault> + Send + Sync);
 
 impl Registered {
     /// Reads a row.

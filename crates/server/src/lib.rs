@@ -14,6 +14,7 @@ pub mod egress;
 pub mod envelopes;
 pub mod evidence;
 pub mod fault;
+pub mod grants;
 pub mod http;
 pub mod jobs;
 pub mod keys;

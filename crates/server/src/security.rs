@@ -1,8 +1,10 @@
 //! Security events: what happened to credentials, people and powers, written in the same commit as the change itself and
 //! told to the log (L-4). Addresses and agents in them are veiled like those of envelopes.
 
+pub mod reading;
+
 use countersign_core::{
-    access::Tenant,
+    access::{Identity, Principal, Tenant},
     canonical,
     envelope::{Opening, Veiled, command::OriginNow, event::Origin},
     id::{CorrelationId, PersonId, SecurityEventId},
@@ -28,6 +30,29 @@ pub struct Circumstances {
     pub origin: Option<(PersonId, OriginNow)>,
     /// The request or job.
     pub correlation: CorrelationId,
+}
+
+impl Circumstances {
+    /// Those of a request whose caller is known.
+    pub fn of(principal: &Principal, origin: &OriginNow, correlation: CorrelationId) -> Self {
+        let actor = match principal.identity() {
+            Identity::ApiKey { key, .. } => SecurityActor::ApiKey { key: *key },
+            Identity::Client(client) => {
+                SecurityActor::Client { client: client.client, user: client.member.map(|member| member.user) }
+            }
+            Identity::Member(member) => {
+                SecurityActor::User { user: member.member.user, sign_in: Some(member.sign_in) }
+            }
+            Identity::Signer { .. } => SecurityActor::Unknown,
+        };
+        let origin = principal.sender().map(|person| (person, origin.clone()));
+        Self { actor, origin, correlation }
+    }
+
+    /// The same for an event of another tenant, whose keys the address cannot go under: the correlation leads to it.
+    pub fn elsewhere(&self) -> Self {
+        Self { origin: None, ..self.clone() }
+    }
 }
 
 /// Adds an event to what is about to be committed.

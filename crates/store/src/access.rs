@@ -101,6 +101,9 @@ pub trait AccessStore: Send + Sync {
     /// The one-time link with this secret.
     async fn ticket(&self, secret: &HashedToken) -> Result<Option<TicketRow>, Fault>;
 
+    /// The one-time links of an organization that are to make members, used or not, by id.
+    async fn tickets(&self, organization: OrganizationId) -> Result<Vec<TicketRow>, Fault>;
+
     /// A one-time link by id, for the job that mails it.
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault>;
 

@@ -3,6 +3,7 @@
 
 pub mod email;
 pub mod lockout;
+pub mod members;
 pub mod password;
 pub mod recovery;
 pub mod return_to;

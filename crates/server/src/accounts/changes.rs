@@ -30,6 +30,8 @@ use super::{
 use crate::{
     app::{App, Records},
     fault::{Failure, Fault},
+    grants,
+    security::Circumstances,
     signer::strict::Caller,
 };
 
@@ -334,9 +336,36 @@ async fn end_one(app: &App, caller: &Caller, signed_in: &SignedIn, row: &SignInR
     }
 }
 
-/// Signs out.
+/// Signs out: the session is over, as if its time were. What was granted in it to go on (with refresh tokens) does, as the
+/// person was told when agreeing; what was granted for the time of the session ends with it. Ending a session from the list
+/// is another thing: whoever does that suspects it, and all that was granted in it ends.
 pub async fn sign_out(app: &App, caller: &Caller, signed_in: &SignedIn) -> Result<(), Failure> {
-    end_one(app, caller, signed_in, &signed_in.row).await
+    let (row, now) = (&signed_in.row, app.now());
+    let actor = circumstances::in_person(row.user, Some(row.sign_in));
+    for _ in 0..limits::CONFLICT_TRIES {
+        let over = SignInRow { expires_at: now, version: row.version + 1, ..row.clone() };
+        let mut batch = Batch { changes: vec![Change::SignIn(over)], ..Batch::default() };
+        let body =
+            SecurityBody::SignedOut { user: row.user, sign_in: row.sign_in, reason: EndReason::Revoked };
+        circumstances::record(app, &signed_in.memberships, actor, caller, &body, &mut batch).await?;
+        for member in &signed_in.memberships {
+            for grant in grants::open_of(app, member.organization, row.user).await? {
+                if grant.sign_in != Some(row.sign_in) || grant.generation > 0 {
+                    continue;
+                }
+                let person = member.person(grant.tenant.environment());
+                let origin = Some((person, caller.origin.clone()));
+                let circumstances = Circumstances { actor, origin, correlation: caller.correlation };
+                grants::add_end(app, &circumstances, &grant, EndReason::Revoked, &mut batch).await?;
+            }
+        }
+        match app.store.commit(batch).await {
+            Ok(_) => return Ok(()),
+            Err(CommitError::Outdated) => {}
+            Err(error) => return Err(Fault::of_commit(error).into()),
+        }
+    }
+    Err(busy().into())
 }
 
 /// Ends a passkey whose counter did not grow.

@@ -4,8 +4,10 @@
 pub mod changes;
 pub mod circumstances;
 pub mod devices;
+pub mod invitations;
 pub mod letters;
 pub mod mails;
+pub mod members;
 pub mod passkeys;
 pub mod passwords;
 pub mod people;

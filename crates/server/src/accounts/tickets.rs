@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use countersign_core::{
-    access::{Environment, Tenant},
+    access::Environment,
     accounts::{
         email,
         ticket::{self, Purpose},
@@ -66,21 +66,24 @@ fn binding(ticket: TicketId) -> Binding {
 }
 
 /// A link that was made.
-struct Made {
-    row: TicketRow,
+pub(super) struct Made {
+    /// Its row.
+    pub(super) row: TicketRow,
     secret: PlainToken,
 }
 
-struct Wish<'a> {
-    purpose: Purpose,
-    organization: Option<OrganizationId>,
-    user: Option<UserId>,
-    role: Option<Role>,
-    email: &'a Personal<String>,
-    key: &'a WrappingKey,
+/// What a link is to be.
+pub(super) struct Wish<'a> {
+    pub(super) purpose: Purpose,
+    pub(super) organization: Option<OrganizationId>,
+    pub(super) user: Option<UserId>,
+    pub(super) role: Option<Role>,
+    pub(super) email: &'a Personal<String>,
+    pub(super) key: &'a WrappingKey,
 }
 
-fn make(app: &Records, wish: &Wish<'_>) -> Result<Made, Fault> {
+/// Makes a link.
+pub(super) fn make(app: &Records, wish: &Wish<'_>) -> Result<Made, Fault> {
     let secret = PlainToken::new(TokenKind::Ticket, &app.draw());
     let ticket = TicketId::new(app.now(), app.draw());
     let text = SealedText { email: wish.email.disclose().clone(), secret: secret.expose().to_owned() };
@@ -160,6 +163,11 @@ pub fn used(app: &Records, row: &TicketRow) -> Change {
     Change::Ticket(TicketRow { used_at: Some(app.now()), version: row.version + 1, ..row.clone() })
 }
 
+/// The change that ends a link before its time.
+pub fn taken_back(app: &Records, row: &TicketRow) -> Change {
+    Change::Ticket(TicketRow { expires_at: app.now(), version: row.version + 1, ..row.clone() })
+}
+
 /// Whether an organization has an owner.
 pub async fn has_owner(app: &Records, organization: OrganizationId) -> Result<bool, Fault> {
     let members = app.store.members(organization).await?;
@@ -210,44 +218,6 @@ pub async fn first_owner(
     let url =
         format!("{}{}#{}", app.config.server.public_url, path(Purpose::FirstOwner), made.secret.expose());
     Ok((row, Secret::new(url)))
-}
-
-/// Invites somebody to an organization, by mail. Whether the caller may give this role is decided before. `tenant` is the
-/// caller's; members belong to both environments.
-pub async fn invite(
-    app: &Records,
-    circumstances: &Circumstances,
-    tenant: &Tenant,
-    address: &Personal<String>,
-    role: Role,
-) -> Result<TicketId, Failure> {
-    let address = email::read(address.disclose())?;
-    let organization = app.organization(tenant.organization()).await?;
-    if let Some(user) = people::by_address(app, &address).await? {
-        let member = app.store.member(organization.id, user.id()).await?;
-        if member.is_some_and(|member| member.ended_at.is_none()) {
-            return Err(Refusal::at(Code::Invalid, "/email", "this person is a member already").into());
-        }
-    }
-    let made = make(
-        app,
-        &Wish {
-            purpose: Purpose::Invitation,
-            organization: Some(organization.id),
-            user: None,
-            role: Some(role),
-            email: &address,
-            key: &organization.key,
-        },
-    )?;
-    let ticket = made.row.ticket;
-    let mut batch = Batch { rows: vec![Row::Ticket(made.row)], ..Batch::default() };
-    let body = SecurityBody::MemberInvited { ticket, role };
-    security::record(app, tenant, circumstances, body, &mut batch).await?;
-    let mailbox = organizations::tenant(tenant.organization(), Environment::Sandbox);
-    mails::send_ticket(app, mailbox, ticket, circumstances.correlation, &mut batch);
-    app.store.commit(batch).await.map_err(Fault::of_commit)?;
-    Ok(ticket)
 }
 
 /// Rows of the commit of a link to reset: spent place, link, event, address and agent, job.

@@ -16,7 +16,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{AuthenticatorRow, Change, MemberRow, Spend},
+    access_rows::{AuthenticatorRow, Change, GrantRow, MemberRow, Spend},
     batch::Row,
 };
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ use super::{
 use crate::{
     app::App,
     fault::{Failure, Fault},
-    organizations, persons,
+    grants, organizations, persons,
     signer::strict::Caller,
 };
 
@@ -257,6 +257,11 @@ async fn membership(
         return Err(Refusal::new(Code::Invalid, "you are a member already").into());
     }
     let member = if let Some(before) = before {
+        // What was granted at the very moment of the removal does not come back with the member.
+        for grant in grants::open_of(app, organization, user.id()).await? {
+            let version = grant.version + 1;
+            batch.changes.push(Change::Grant(GrantRow { ended_at: Some(app.now()), version, ..grant }));
+        }
         let again = MemberRow { role, ended_at: None, version: before.version + 1, ..before };
         batch.changes.push(Change::Member(again.clone()));
         again

@@ -1,16 +1,25 @@
 //! The API under `/v1`: one endpoint per file, all in one table that the router, the docs and the tests read.
 
+mod cancel_invitation;
 mod change_client;
+mod change_member;
 mod client_shapes;
 mod create_client;
 mod create_envelope;
 mod end_client;
+mod end_grant;
 pub mod errors_page;
 pub mod health;
+mod invite_member;
 mod list_clients;
 mod list_envelopes;
 mod list_events;
+mod list_grants;
+mod list_invitations;
 pub mod list_mailbox;
+mod list_members;
+mod list_security_events;
+mod member_shapes;
 pub mod openapi;
 mod read_certificate;
 mod read_client;
@@ -19,7 +28,9 @@ mod read_envelope;
 mod read_evidence;
 mod read_original;
 mod read_sealed;
+mod remove_member;
 mod resend_envelope;
+mod resend_invitation;
 pub mod scopes_page;
 mod send_envelope;
 mod shapes;
@@ -65,6 +76,16 @@ pub const ENDPOINTS: &[Endpoint] = &[
     read_client::ENDPOINT,
     change_client::ENDPOINT,
     end_client::ENDPOINT,
+    list_members::ENDPOINT,
+    change_member::ENDPOINT,
+    remove_member::ENDPOINT,
+    list_invitations::ENDPOINT,
+    invite_member::ENDPOINT,
+    resend_invitation::ENDPOINT,
+    cancel_invitation::ENDPOINT,
+    list_grants::ENDPOINT,
+    end_grant::ENDPOINT,
+    list_security_events::ENDPOINT,
 ];
 
 /// Paths that need no credential: the exceptions to authentication.

@@ -13,9 +13,11 @@ use utoipa::{
 };
 
 use super::{
-    change_client, create_client, create_envelope, end_client, list_clients, list_envelopes, list_events,
-    list_mailbox, read_certificate, read_client, read_document, read_envelope, read_evidence, read_original,
-    read_sealed, resend_envelope, send_envelope, upload_document, void_envelope,
+    cancel_invitation, change_client, change_member, create_client, create_envelope, end_client, end_grant,
+    invite_member, list_clients, list_envelopes, list_events, list_grants, list_invitations, list_mailbox,
+    list_members, list_security_events, read_certificate, read_client, read_document, read_envelope,
+    read_evidence, read_original, read_sealed, remove_member, resend_envelope, resend_invitation,
+    send_envelope, upload_document, void_envelope,
 };
 
 #[derive(OpenApi)]
@@ -44,6 +46,16 @@ use super::{
         read_client::read,
         change_client::change,
         end_client::end,
+        list_members::list,
+        change_member::run,
+        remove_member::run,
+        list_invitations::list,
+        invite_member::run,
+        resend_invitation::run,
+        cancel_invitation::run,
+        list_grants::list,
+        end_grant::run,
+        list_security_events::list,
     ),
     modifiers(&Credentials),
 )]

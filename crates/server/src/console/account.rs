@@ -4,20 +4,29 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::{extract::State, response::Response};
-use countersign_core::id::SignInId;
+use countersign_core::{
+    access::Environment,
+    id::{OrganizationId, SignInId},
+    role::Role,
+};
 use countersign_store::access_rows::SignInRow;
 use serde::Deserialize;
 
-use super::{Moment, Said, enter, settled, shown, with_cookies};
+use super::{
+    Moment, Said,
+    desk::{Astray, Desk, Place, settle},
+    enter, settled, shown, to_sign_in, with_cookies,
+};
 use crate::{
     accounts::{
         changes::Changing,
-        passkeys,
+        members, passkeys,
         people::{Factors, PASSKEY, RECOVERY_CODE, TOTP},
         session::{self, SignedIn},
     },
     app::App,
     fault::Fault,
+    http::auth,
     signer::{
         answer::Unshown,
         assets::Assets,
@@ -44,6 +53,9 @@ struct SessionLine {
 }
 
 struct OrganizationLine {
+    id: String,
+    page: String,
+    may_leave: bool,
     name: String,
     role: &'static str,
     words: &'static str,
@@ -102,7 +114,12 @@ async fn page(app: &App, signed_in: &SignedIn, said: Option<&'static str>) -> Re
     sessions.sort_by_key(|line| !line.is_this);
     let mut organizations = Vec::new();
     for member in &signed_in.memberships {
+        let place = Place { organization: member.organization, environment: Environment::Live };
         organizations.push(OrganizationLine {
+            id: member.organization.to_string(),
+            page: place.page(""),
+            // Owners leave on their page among the members, which says what is in the way.
+            may_leave: member.role != Role::Owner,
             name: app.organization(member.organization).await?.name.clone(),
             role: member.role.text(),
             words: member.role.words(),
@@ -176,4 +193,31 @@ pub async fn end_sessions(
         },
     };
     settled(ended.map(|()| Vec::new()), "/account", ("/account", Said::SessionsEnded))
+}
+
+/// Which organization.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeaveForm {
+    organization: OrganizationId,
+}
+
+/// `POST /account/organizations/leave`: whoever has just proved who it is leaves an organization, whatever the role.
+pub async fn leave(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    strict::Form(form): strict::Form<LeaveForm>,
+) -> Result<Response, Astray> {
+    let Some(signed_in) = session::current(&app, &caller.headers).await? else {
+        return Ok(to_sign_in("/account"));
+    };
+    let principal = auth::member(&signed_in, form.organization, Environment::Live)?;
+    let left = match signed_in.check_fresh(app.now()) {
+        Ok(()) => {
+            let circumstances = Desk::circumstances(&principal, &caller);
+            members::remove(&app, &principal, &circumstances, signed_in.user_id(), None).await
+        }
+        Err(refusal) => Err(refusal.into()),
+    };
+    settle(left, "/account", ("/account", Said::Left))
 }

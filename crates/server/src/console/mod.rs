@@ -1,10 +1,16 @@
-//! The pages of signing in and of one's own account. They translate; `accounts` decides. No GET changes anything.
+//! The pages of signing in, of one's own account, and of the organizations that one is a member of. They translate; `accounts` decides. No GET changes anything.
 
 pub mod account;
 pub mod again;
+pub mod applications;
+pub mod clients;
+mod desk;
 pub mod factors;
+pub mod home;
+pub mod members;
 pub mod notice;
 pub mod reset;
+pub mod security;
 pub mod sign_in;
 pub mod welcome;
 
@@ -26,7 +32,7 @@ use countersign_core::{
     secret::Secret,
     time::Time,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     accounts::session::{self, SignedIn},
@@ -72,15 +78,40 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/account/password/remove", post(factors::remove_password))
         .route("/account/recovery", get(factors::show_recovery).post(factors::draw_recovery))
         .route("/account/recovery/keep", post(factors::keep_recovery))
+        .route("/account/organizations/leave", post(account::leave))
+        .route("/account/applications", get(applications::own))
+        .route("/account/applications/end", post(applications::end_own))
+        .route("/console", get(home::organizations))
+        .nest("/console/{organization}/{environment}", desk_routes())
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
+}
+
+/// The pages of an environment of an organization.
+fn desk_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(home::show))
+        .route("/members", get(members::show))
+        .route("/members/invite", post(members::invite))
+        .route("/members/invitations/resend", post(members::resend))
+        .route("/members/invitations/cancel", post(members::cancel))
+        .route("/members/{member}", get(members::show_one))
+        .route("/members/{member}/role", post(members::change))
+        .route("/members/{member}/remove", post(members::remove))
+        .route("/clients", get(clients::show))
+        .route("/clients/new", get(clients::show_new).post(clients::register))
+        .route("/clients/{client}", get(clients::show_one))
+        .route("/clients/{client}/end", post(clients::end))
+        .route("/applications", get(applications::show))
+        .route("/applications/end", post(applications::end))
+        .route("/security", get(security::show))
+        .route("/security/export", get(security::export))
 }
 
 /// What every request for these pages passes: it began here if it may change something, and only the two pages that one is
 /// sent to take a query.
 async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let checked = same_site::check(&app.config.server.public_url, request.method(), request.headers());
-    let takes_query =
-        request.method().is_safe() && matches!(request.uri().path(), "/signin" | "/signin/again");
+    let takes_query = request.method().is_safe() && takes_query(request.uri().path());
     let checked = checked.and_then(|()| match request.uri().query() {
         Some(_) if !takes_query => {
             Err(Refusal::new(Code::UnknownParameter, "this takes no query parameters"))
@@ -91,6 +122,26 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         Ok(()) => next.run(request).await,
         Err(refusal) => Problem::from(refusal).into_response(),
     }
+}
+
+/// The pages that one is sent to, and those that show a part of something long. Each reads its query strictly.
+fn takes_query(path: &str) -> bool {
+    let is_list = ["/clients", "/security", "/security/export"].iter().any(|end| path.ends_with(end));
+    matches!(path, "/signin" | "/signin/again") || (path.starts_with("/console/") && is_list)
+}
+
+/// The query of a page, each parameter once and none that is unknown.
+fn read_query<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refusal> {
+    let query = uri.query().unwrap_or_default();
+    serde_urlencoded::from_str(query)
+        .map_err(|_| Refusal::new(Code::UnknownParameter, "this page does not take this query"))
+}
+
+/// The query of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Paged {
+    before: Option<String>,
 }
 
 /// The query of the two pages that one is sent to.
@@ -155,7 +206,8 @@ fn to_confirm(return_to: &str) -> Response {
 fn spoken(refusal: &Refusal) -> String {
     let mut letters = refusal.sentence.chars();
     let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    format!("{first}{}.", letters.as_str())
+    let end = if letters.as_str().ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
 }
 
 /// A page that a form was sent to: again, with what was wrong.
@@ -208,11 +260,19 @@ enum Said {
     RecoveryKept,
     SessionsEnded,
     Joined,
+    Invited,
+    InvitationCancelled,
+    RoleChanged,
+    MemberRemoved,
+    Left,
+    ClientRegistered,
+    ClientEnded,
+    ApplicationEnded,
 }
 
 impl Said {
     const COOKIE: &'static str = "__Host-cs-said";
-    const ALL: [(Self, &'static str, &'static str); 9] = [
+    const ALL: [(Self, &'static str, &'static str); 17] = [
         (Self::PasskeyAdded, "passkey-added", "The passkey was added. Other sessions have ended."),
         (Self::PasskeyRemoved, "passkey-removed", "The passkey was removed. Other sessions have ended."),
         (Self::PasskeyRenamed, "passkey-renamed", "The passkey has its new name."),
@@ -226,6 +286,18 @@ impl Said {
         (Self::RecoveryKept, "recovery-kept", "Your new recovery codes are good from now on."),
         (Self::SessionsEnded, "sessions-ended", "Done: what you ended is signed out."),
         (Self::Joined, "joined", "Welcome: you are a member now."),
+        (Self::Invited, "invited", "The invitation is on its way. Its link works for three days."),
+        (
+            Self::InvitationCancelled,
+            "invitation-cancelled",
+            "The invitation was taken back: its link is dead.",
+        ),
+        (Self::RoleChanged, "role-changed", "The role was changed. It holds from the next request on."),
+        (Self::MemberRemoved, "member-removed", "The member was removed, with all access that it gave."),
+        (Self::Left, "left", "You have left the organization."),
+        (Self::ClientRegistered, "client-registered", "The client is registered. Its id is below."),
+        (Self::ClientEnded, "client-ended", "The client was ended, with all its access."),
+        (Self::ApplicationEnded, "application-ended", "The application has no access any more."),
     ];
 
     fn cookie(self) -> Result<HeaderValue, Fault> {

@@ -6,8 +6,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use countersign_core::refusal::Kind;
+use countersign_core::refusal::{Code, Kind, Refusal};
 
+use super::spoken;
 use crate::{
     fault::{Failure, Fault},
     http::problem::{Problem, status_of},
@@ -24,6 +25,8 @@ struct NoticePage<'a> {
     code: &'a str,
     heading: &'a str,
     sentence: &'a str,
+    /// Whether there are ways on to show.
+    leads_on: bool,
 }
 
 fn heading(kind: Kind) -> &'static str {
@@ -37,8 +40,22 @@ fn heading(kind: Kind) -> &'static str {
     }
 }
 
-fn told(status: StatusCode, code: &str, heading: &str, sentence: &str) -> NotShown {
-    let template = NoticePage { assets: Assets, code, heading, sentence };
+/// What a refusal says on a page: those about credentials speak to programs.
+fn sentence(refusal: &Refusal) -> (String, bool) {
+    let known = match refusal.code {
+        Code::ScopeMissing => {
+            "Your role does not allow this. Ask an owner or an admin of the organization if you need it."
+        }
+        Code::NotFound if *refusal == Refusal::not_found() => {
+            "There is no such page, it has ended, or it is not yours to see."
+        }
+        _ => return (spoken(refusal), false),
+    };
+    (known.to_owned(), true)
+}
+
+fn told(status: StatusCode, code: &str, heading: &str, (sentence, leads_on): (&str, bool)) -> NotShown {
+    let template = NoticePage { assets: Assets, code, heading, sentence, leads_on };
     NotShown(Box::new(page(&template, status).unwrap_or_else(|_| status.into_response())))
 }
 
@@ -52,19 +69,26 @@ impl From<Failure> for NotShown {
     fn from(failure: Failure) -> Self {
         if let Failure::Refused(refusal) = &failure {
             let kind = refusal.code.kind();
-            return told(status_of(kind), refusal.code.text(), heading(kind), &refusal.sentence);
+            let (sentence, leads_on) = sentence(refusal);
+            return told(status_of(kind), refusal.code.text(), heading(kind), (&sentence, leads_on));
         }
         // Logged there, once.
         let problem = Problem::from(failure);
         let (status, code) = (problem.status(), problem.code());
         let sentence = "Nothing was changed by this. Please try again in a moment; if it stays like this, tell whoever runs \
                         this server.";
-        told(status, code, "Something went wrong on our side", sentence)
+        told(status, code, "Something went wrong on our side", (sentence, true))
     }
 }
 
 impl From<Fault> for NotShown {
     fn from(fault: Fault) -> Self {
         Failure::from(fault).into()
+    }
+}
+
+impl From<Refusal> for NotShown {
+    fn from(refusal: Refusal) -> Self {
+        Failure::from(refusal).into()
     }
 }

@@ -6,6 +6,7 @@ use countersign_core::{
     access::{Behind, ClientIdentity, Environment, Identity, MemberIdentity, Principal},
     digest::Digest,
     id::{EnvelopeId, OrganizationId},
+    level::Level,
     oauth::{
         challenge::Scheme,
         dpop::{self, BadProof, Proof},
@@ -17,12 +18,13 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Binding, SignInRow, Spend, TokenView},
+    access_rows::{Binding, MemberRow, Spend, TokenView},
     rows::SessionRow,
 };
 
 use super::{client_certificate::PeerCertificates, edge::RequestContext};
 use crate::{
+    accounts::session::SignedIn,
     app::App,
     fault::{Failure, Fault},
     keys::Signatures,
@@ -263,19 +265,18 @@ fn principal(view: TokenView) -> Result<Principal, Fault> {
     Ok(Principal::authenticated(tenant, identity))
 }
 
-/// Who calls in a session on the console, as a member of this organization. A session that a password alone opened is none
-/// here. What the caller is no member of is not found.
-pub async fn member(
-    app: &App,
-    headers: &HeaderMap,
+/// Who calls in a session on the console that two factors opened, as a member of this organization. What the caller is no
+/// member of is not found.
+pub fn member(
+    signed_in: &SignedIn,
     organization: OrganizationId,
     environment: Environment,
-) -> Result<(Principal, SignInRow), Failure> {
-    let signed_in = crate::accounts::session::current(app, headers).await?;
-    let needed = || Refusal::new(Code::SignInNeeded, "sign in to go on");
-    let signed_in = signed_in.ok_or_else(needed)?;
-    let member = signed_in.memberships.iter().find(|member| member.organization == organization);
-    let member = member.ok_or_else(Refusal::not_found)?;
+) -> Result<Principal, Refusal> {
+    let is_here = |member: &&MemberRow| member.organization == organization && member.ended_at.is_none();
+    let member = signed_in.memberships.iter().find(is_here).ok_or_else(Refusal::not_found)?;
+    if signed_in.level() < Level::Aal2 {
+        return Err(Refusal::not_found());
+    }
     let identity = Identity::Member(MemberIdentity {
         sign_in: signed_in.sign_in(),
         person: member.person(environment),
@@ -286,8 +287,7 @@ pub async fn member(
             authenticated_at: signed_in.authenticated_at(),
         },
     });
-    let tenant = organizations::tenant(organization, environment);
-    Ok((Principal::authenticated(tenant, identity), signed_in.row))
+    Ok(Principal::authenticated(organizations::tenant(organization, environment), identity))
 }
 
 /// The cookie of a signer's session. One for each envelope, so that several can be open in one browser; the prefix

@@ -16,7 +16,6 @@ use countersign_core::{
     id::{CorrelationId, EnvelopeId},
     limits,
     refusal::{Code, Refusal},
-    security::SecurityActor,
 };
 use countersign_store::{Batch, CommitError, access_rows::Spend, rows::IdempotencyClaim};
 use serde::de::DeserializeOwned;
@@ -107,19 +106,7 @@ impl Call {
 
     /// The caller, for the organization's security events.
     pub fn circumstances(&self) -> Circumstances {
-        let actor = match self.principal.identity() {
-            Identity::ApiKey { key, .. } => SecurityActor::ApiKey { key: *key },
-            Identity::Client(client) => {
-                SecurityActor::Client { client: client.client, user: client.member.map(|member| member.user) }
-            }
-            Identity::Member(member) => {
-                SecurityActor::User { user: member.member.user, sign_in: Some(member.sign_in) }
-            }
-            Identity::Signer { .. } => SecurityActor::Unknown,
-        };
-        let person = self.principal.sender();
-        let origin = person.map(|person| (person, self.context.origin.clone()));
-        Circumstances { actor, origin, correlation: self.context.correlation }
+        Circumstances::of(&self.principal, &self.context.origin, self.context.correlation)
     }
 
     /// The request.

@@ -13,6 +13,8 @@ mod browser;
 #[cfg(test)]
 mod configuration;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod cookies;
 #[cfg(test)]
 mod crash;

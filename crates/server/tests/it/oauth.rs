@@ -2,7 +2,7 @@
 //! others are in `oauth_judges`.
 
 pub(crate) mod client;
-mod flow;
+pub(crate) mod flow;
 mod judges;
 pub(crate) mod keys;
 mod races;

@@ -139,6 +139,12 @@ impl AccessStore for Memory {
         Ok(self.state().access.tickets.values().find(|row| row.secret == *secret).cloned())
     }
 
+    async fn tickets(&self, organization: OrganizationId) -> Result<Vec<TicketRow>, Fault> {
+        let state = self.state();
+        let its = |row: &&TicketRow| row.organization == Some(organization);
+        Ok(state.access.tickets.values().filter(its).cloned().collect())
+    }
+
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault> {
         Ok(self.state().access.tickets.get(&ticket).cloned())
     }

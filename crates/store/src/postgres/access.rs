@@ -153,6 +153,11 @@ impl AccessStore for Postgres {
         self.first("tickets", call, |row| access_cells::ticket(row)).await
     }
 
+    async fn tickets(&self, organization: OrganizationId) -> Result<Vec<TicketRow>, Fault> {
+        let call = call!(sql::TICKETS, organization.as_bytes().to_vec());
+        self.rows("tickets", call, |row| access_cells::ticket(row)).await
+    }
+
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault> {
         let call = call!(sql::TICKET_BY_ID, ticket.as_bytes().to_vec());
         self.first("tickets", call, |row| access_cells::ticket(row)).await

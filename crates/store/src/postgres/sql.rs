@@ -243,6 +243,7 @@ statements! {
     TOUCH_SIGN_IN = "UPDATE sign_ins SET expires_at = $3
         WHERE sign_in = $1 AND expires_at > $2 AND ended_at IS NULL";
     TICKET = "SELECT * FROM tickets WHERE secret = $1";
+    TICKETS = "SELECT * FROM tickets WHERE organization = $1 ORDER BY ticket";
     TICKET_BY_ID = "SELECT * FROM tickets WHERE ticket = $1";
     API_KEY_BY_ID = "SELECT * FROM api_keys WHERE api_key = $1";
     TOUCH_KEY = "UPDATE api_keys SET used_at = $2, used_origin = $3

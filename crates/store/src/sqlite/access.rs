@@ -194,6 +194,10 @@ impl AccessStore for Sqlite {
         self.one("tickets", sql::TICKET, *secret.as_bytes(), |row| access_cells::ticket(row)).await
     }
 
+    async fn tickets(&self, organization: OrganizationId) -> Result<Vec<TicketRow>, Fault> {
+        self.all("tickets", sql::TICKETS, *organization.as_bytes(), |row| access_cells::ticket(row)).await
+    }
+
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault> {
         self.one("tickets", sql::TICKET_BY_ID, *ticket.as_bytes(), |row| access_cells::ticket(row)).await
     }

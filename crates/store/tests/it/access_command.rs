@@ -183,6 +183,7 @@ pub(crate) async fn people(store: &dyn Store, of: u64, number: u64) -> String {
         told(store.sign_in(&rows::token("console cookie", number)).await),
         all(store.sign_ins(user).await),
         told(store.ticket(&rows::token("ticket", number)).await),
+        all(store.tickets(organization).await),
         told(store.ticket_by_id(people::ticket_id(number)).await),
         told(store.api_key_by_id(rows::api_key_id(number)).await),
     ]

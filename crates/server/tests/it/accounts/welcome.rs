@@ -9,7 +9,11 @@ use countersign_core::{
     secret::Personal,
     security::SecurityActor,
 };
-use countersign_server::{accounts::tickets, fault::Failure, security::Circumstances};
+use countersign_server::{
+    accounts::{invitations, tickets},
+    fault::Failure,
+    security::Circumstances,
+};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -27,7 +31,7 @@ async fn invite(test: &TestApp, organization: countersign_core::id::Organization
         correlation: CorrelationId::new(test.app.now(), [1; 10]),
     };
     let email = Personal::new(email.to_owned());
-    tickets::invite(&test.app, &circumstances, &tenant, &email, role).await.unwrap();
+    invitations::send(&test.app, &circumstances, &tenant, &email, role, None).await.unwrap();
 }
 
 /// The link in the newest mail to an address.

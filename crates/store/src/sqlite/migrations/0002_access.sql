@@ -152,6 +152,7 @@ CREATE TABLE tickets (
     version      INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX tickets_by_end ON tickets (expires_at);
+CREATE INDEX tickets_by_organization ON tickets (organization, ticket) WHERE organization IS NOT NULL;
 
 -- What is good once and was used: proofs, assertions, challenges, codes.
 CREATE TABLE spent (
