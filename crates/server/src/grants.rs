@@ -1,7 +1,7 @@
 //! Grants: what clients were allowed, seen and ended by the person who allowed it or by an admin. The end acts on the next
 //! request, because a token is looked up together with its grant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use countersign_core::{
     access::{Environment, Tenant},
@@ -73,18 +73,22 @@ pub async fn that_hold(app: &Records, rows: Vec<GrantRow>) -> Result<Vec<Given>,
     for row in rows.into_iter().filter(|row| is_open(row, app.now())) {
         if let Some(user) = row.user {
             let of = (row.tenant.organization(), user);
-            if !users.contains_key(&of) {
-                users.insert(of, Standing::read(app, of).await?);
-            }
-            if !users.get(&of).and_then(Option::as_ref).is_some_and(|standing| standing.bears(&row)) {
+            let standing = match users.entry(of) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(Standing::read(app, of).await?),
+            };
+            if !standing.as_ref().is_some_and(|standing| standing.bears(&row)) {
                 continue;
             }
         }
-        if !clients.contains_key(&row.client) {
-            let client = app.store.client(row.client).await?.filter(|client| client.ended_at.is_none());
-            clients.insert(row.client, client.map(Registered::read).transpose()?);
-        }
-        if let Some(client) = clients.get(&row.client).cloned().flatten() {
+        let client = match clients.entry(row.client) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let client = app.store.client(row.client).await?.filter(|client| client.ended_at.is_none());
+                new.insert(client.map(Registered::read).transpose()?)
+            }
+        };
+        if let Some(client) = client.clone() {
             given.push(Given { row, client });
         }
     }

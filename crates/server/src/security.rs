@@ -50,6 +50,7 @@ impl Circumstances {
     }
 
     /// The same for an event of another tenant, whose keys the address cannot go under: the correlation leads to it.
+    #[must_use]
     pub fn elsewhere(&self) -> Self {
         Self { origin: None, ..self.clone() }
     }

@@ -23,6 +23,11 @@ for (const element of document.querySelectorAll("time[datetime]")) {
   showTime(/** @type {HTMLTimeElement} */ (element), element.getAttribute("datetime") ?? "");
 }
 
+// Where the navigation is a strip, the page that is open is seen in it.
+const here = document.querySelector(".nav [aria-current]");
+const strip = here?.closest(".nav");
+if (here && strip) strip.scrollLeft = here.getBoundingClientRect().left - strip.getBoundingClientRect().left - 48;
+
 for (const form of document.querySelectorAll("form[data-once]")) {
   let sent = false;
   form.addEventListener("submit", (event) => {

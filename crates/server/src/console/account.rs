@@ -14,8 +14,10 @@ use serde::Deserialize;
 
 use super::{
     Moment, Said,
-    desk::{Astray, Desk, Place, settle},
-    enter, settled, shown, to_sign_in, with_cookies,
+    desk::{Desk, Place, settle},
+    enter,
+    notice::NotShown,
+    settled, shown, to_sign_in, with_cookies,
 };
 use crate::{
     accounts::{
@@ -28,7 +30,6 @@ use crate::{
     fault::Fault,
     http::auth,
     signer::{
-        answer::Unshown,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -80,7 +81,7 @@ struct AccountPage {
 }
 
 /// `GET /account`
-pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn show(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -178,7 +179,7 @@ pub async fn end_sessions(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<EndForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -207,7 +208,7 @@ pub async fn leave(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<LeaveForm>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
         return Ok(to_sign_in("/account"));
     };

@@ -8,7 +8,8 @@ use countersign_core::{accounts::return_to::ReturnTo, level::Level, limits};
 use serde::Deserialize;
 
 use super::{
-    Typed, Wanted, again_with, enter_for_script, go, next, shown, sign_in::PasskeyForm, spoken, to_sign_in,
+    Typed, Wanted, again_with, enter_for_script, go, next, notice::NotShown, shown, sign_in::PasskeyForm,
+    spoken, to_sign_in,
 };
 use crate::{
     accounts::{
@@ -22,7 +23,6 @@ use crate::{
     fault::Failure,
     http::problem::Problem,
     signer::{
-        answer::Unshown,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -45,7 +45,7 @@ async fn page(
     signed_in: &SignedIn,
     return_to: &ReturnTo,
     level: Level,
-) -> Result<AgainPage, Unshown> {
+) -> Result<AgainPage, NotShown> {
     let factors = Factors::of(app, signed_in.user_id()).await?;
     let needs_passkey = level == Level::Aal2Phr;
     Ok(AgainPage {
@@ -60,7 +60,7 @@ async fn page(
 }
 
 /// `GET /signin/again`
-pub async fn show(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Unshown> {
+pub async fn show(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, NotShown> {
     let wanted = Wanted::of(&uri).map_err(Failure::from)?;
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
         return Ok(to_sign_in(wanted.return_to.path()));
@@ -82,7 +82,7 @@ pub async fn password(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<AgainForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let return_to = ReturnTo::read(form.return_to.as_deref());
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
         return Ok(to_sign_in(return_to.path()));

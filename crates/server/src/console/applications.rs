@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::{
     Moment, Said,
-    desk::{self, Astray, Desk, Frame, Place, Tab, settle},
+    desk::{self, Desk, Frame, Place, Tab, settle},
+    notice::NotShown,
     to_sign_in, with_cookies,
 };
 use crate::{
@@ -30,8 +31,8 @@ use crate::{
 pub struct Line {
     grant: String,
     name: String,
-    /// For whom, or where.
-    whose: String,
+    /// `for` somebody, or `in` an organization.
+    whose: (&'static str, String),
     is_sandbox: bool,
     powers: Vec<&'static str>,
     admin_powers: Vec<&'static str>,
@@ -42,7 +43,7 @@ pub struct Line {
 }
 
 impl Line {
-    fn of(given: &Given, whose: String) -> Self {
+    fn of(given: &Given, whose: (&'static str, String)) -> Self {
         let row = &given.row;
         let words = |is_admin: bool| {
             row.scopes.iter().filter(|scope| scope.is_admin() == is_admin).map(Scope::words).collect()
@@ -73,7 +74,7 @@ struct ApplicationsPage {
 }
 
 /// `GET /console/{organization}/{environment}/applications`
-pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> Result<Response, Astray> {
+pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &place.page("/applications")).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -84,7 +85,7 @@ pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> 
         let mut open = grants::open_of(&app, place.organization, member.row.user).await?;
         open.retain(|row| row.tenant == tenant);
         for given in grants::that_hold(&app, open).await? {
-            lines.push(Line::of(&given, member.user.name.disclose().clone()));
+            lines.push(Line::of(&given, ("for", member.user.name.disclose().clone())));
         }
     }
     let page = ApplicationsPage {
@@ -109,7 +110,7 @@ pub async fn end(
     caller: Caller,
     place: Place,
     strict::Form(form): strict::Form<EndForm>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let page = place.page("/applications");
     let desk = match desk::enter(&app, &caller, place, &page).await? {
         Ok(desk) => desk,
@@ -137,7 +138,7 @@ struct OwnPage {
 const OWN: &str = "/account/applications";
 
 /// `GET /account/applications`: what one allowed oneself, in all organizations.
-pub async fn own(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Astray> {
+pub async fn own(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
         return Ok(to_sign_in(OWN));
     };
@@ -146,7 +147,7 @@ pub async fn own(State(app): State<Arc<App>>, caller: Caller) -> Result<Response
         let organization = app.organization(member.organization).await?.name.clone();
         let open = grants::open_of(&app, member.organization, member.user).await?;
         let given = grants::that_hold(&app, open).await?;
-        lines.extend(given.iter().map(|given| Line::of(given, organization.clone())));
+        lines.extend(given.iter().map(|given| Line::of(given, ("in", organization.clone()))));
     }
     let heard = Said::heard(&caller);
     let page = OwnPage {
@@ -164,7 +165,7 @@ pub async fn end_own(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<EndForm>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
         return Ok(to_sign_in(OWN));
     };

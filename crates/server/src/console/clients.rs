@@ -17,9 +17,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Moment, Said,
-    desk::{self, Astray, Desk, Frame, Place, Tab, again, settle},
+    desk::{self, Desk, Frame, Place, Tab, again, settle},
     go,
     members::Nothing,
+    notice::NotShown,
     spoken, to_confirm,
 };
 use crate::{
@@ -65,7 +66,7 @@ pub async fn show(
     caller: Caller,
     place: Place,
     uri: axum::http::Uri,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &place.page("/clients")).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -128,7 +129,7 @@ struct NewClientPage {
     error: Option<String>,
 }
 
-async fn new_page(app: &App, caller: &Caller, desk: &Desk, typed: Typed) -> Result<NewClientPage, Astray> {
+async fn new_page(app: &App, caller: &Caller, desk: &Desk, typed: Typed) -> Result<NewClientPage, NotShown> {
     let most = desk.place.environment.ceiling();
     let choices = |is_admin: bool| {
         let asked = most.iter().filter(move |scope| scope.is_admin() == is_admin);
@@ -146,7 +147,11 @@ async fn new_page(app: &App, caller: &Caller, desk: &Desk, typed: Typed) -> Resu
 }
 
 /// `GET /console/{organization}/{environment}/clients/new`: for somebody who has just proved who it is.
-pub async fn show_new(State(app): State<Arc<App>>, caller: Caller, place: Place) -> Result<Response, Astray> {
+pub async fn show_new(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    place: Place,
+) -> Result<Response, NotShown> {
     let here = place.page("/clients/new");
     let desk = match desk::enter(&app, &caller, place, &here).await? {
         Ok(desk) => desk,
@@ -240,7 +245,7 @@ pub async fn register(
     caller: Caller,
     place: Place,
     strict::Form(pairs): strict::Form<Vec<(String, String)>, FORM_BYTES>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let here = place.page("/clients/new");
     let desk = match desk::enter(&app, &caller, place, &here).await? {
         Ok(desk) => desk,
@@ -248,8 +253,7 @@ pub async fn register(
     };
     let typed = Typed::read(pairs)?;
     let made = match (desk.allow(&app, Operation::CreateClient), typed.registration()) {
-        (Err(refusal), _) => Err(refusal.into()),
-        (Ok(_), Err(refusal)) => Err(refusal.into()),
+        (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal.into()),
         (Ok(tenant), Ok(registration)) => {
             let circumstances = Desk::circumstances(&desk.principal, &caller);
             clients::register(&app, tenant, &circumstances, registration, None).await
@@ -308,7 +312,7 @@ pub async fn show_one(
     caller: Caller,
     place: Place,
     Id(client): Id<ClientId>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &page_of(place, client)).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -346,7 +350,7 @@ pub async fn end(
     place: Place,
     Id(client): Id<ClientId>,
     strict::Form(_): strict::Form<Nothing>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let here = page_of(place, client);
     let desk = match desk::enter(&app, &caller, place, &here).await? {
         Ok(desk) => desk,

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::{HeaderValue, StatusCode, request::Parts},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use countersign_core::{
     access::{Environment, Operation, Principal, Tenant, allow, scopes_of},
@@ -17,17 +17,14 @@ use countersign_core::{
     scope::Scope,
 };
 
-use super::{Said, go, spoken, to_confirm, to_sign_in, with_cookies};
+use super::{Said, go, notice::NotShown, to_confirm, to_sign_in, with_cookies};
 use crate::{
     accounts::session::{self, SignedIn},
     app::{App, Organization},
     fault::{Failure, Fault},
-    http::{
-        auth,
-        problem::{Problem, status_of},
-    },
+    http::{auth, problem::status_of},
     security::Circumstances,
-    signer::{answer, assets::Assets, strict::Caller},
+    signer::{answer, strict::Caller},
 };
 
 /// An environment of an organization, as an address names it.
@@ -40,9 +37,9 @@ pub struct Place {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Place {
-    type Rejection = Astray;
+    type Rejection = NotShown;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Astray> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, NotShown> {
         let parameters = RawPathParams::from_request_parts(parts, state).await.ok();
         let text = |name: &str| {
             let found = parameters.as_ref()?.iter().find(|(found, _)| *found == name)?;
@@ -82,7 +79,7 @@ pub(super) async fn enter(
     caller: &Caller,
     place: Place,
     page: &str,
-) -> Result<Result<Desk, Response>, Astray> {
+) -> Result<Result<Desk, Response>, NotShown> {
     let Some(signed_in) = session::current(app, &caller.headers).await? else {
         return Ok(Err(to_sign_in(page)));
     };
@@ -255,86 +252,26 @@ impl Frame {
     }
 
     /// Shows a page in this frame; what was said is forgotten.
-    pub(super) fn show(&self, page: &impl Template) -> Result<Response, Astray> {
+    pub(super) fn show(&self, page: &impl Template) -> Result<Response, NotShown> {
         let shown = answer::page(page, StatusCode::OK)?;
         Ok(with_cookies(shown, self.heard.iter().map(|(_, cookie)| cookie.clone()).collect()))
     }
 }
 
 /// A page that a form was sent to, again, with what was wrong.
-pub(super) fn again(page: &impl Template, refusal: &Refusal) -> Result<Response, Astray> {
+pub(super) fn again(page: &impl Template, refusal: &Refusal) -> Result<Response, NotShown> {
     Ok(answer::page(page, status_of(refusal.code.kind()))?)
 }
 
 /// After a form: on to `done` with a word about it, or to the page that proves who it is and back to `page`.
-pub(super) fn settle<T>(done: Result<T, Failure>, page: &str, on: (&str, Said)) -> Result<Response, Astray> {
+pub(super) fn settle<T>(
+    done: Result<T, Failure>,
+    page: &str,
+    on: (&str, Said),
+) -> Result<Response, NotShown> {
     match done {
         Ok(_) => Ok(go(on.0, vec![on.1.cookie()?])),
         Err(Failure::Refused(refusal)) if refusal.code == Code::StepUpRequired => Ok(to_confirm(page)),
         Err(other) => Err(other.into()),
     }
-}
-
-#[derive(Template)]
-#[template(path = "console/notice.html")]
-struct NoticePage {
-    assets: Assets,
-    tone: &'static str,
-    sign: &'static str,
-    heading: &'static str,
-    text: String,
-}
-
-/// The end of a request for a page of the console that was refused, or that broke.
-pub struct Astray(Box<Response>);
-
-impl IntoResponse for Astray {
-    fn into_response(self) -> Response {
-        *self.0
-    }
-}
-
-impl From<Refusal> for Astray {
-    fn from(refusal: Refusal) -> Self {
-        Failure::from(refusal).into()
-    }
-}
-
-impl From<Fault> for Astray {
-    fn from(fault: Fault) -> Self {
-        Failure::from(fault).into()
-    }
-}
-
-impl From<Failure> for Astray {
-    fn from(failure: Failure) -> Self {
-        let (heading, text) = match &failure {
-            Failure::Refused(refusal) => words(refusal),
-            _ => (
-                "Something went wrong on our side",
-                "Nothing was changed by this. Try again in a moment.".to_owned(),
-            ),
-        };
-        let (tone, sign) = if matches!(failure, Failure::Refused(_)) { ("bad", "?") } else { ("wait", "!") };
-        // Making the problem logs what broke, once.
-        let status = Problem::from(failure).status();
-        let page = NoticePage { assets: Assets, tone, sign, heading, text };
-        Self(Box::new(answer::page(&page, status).unwrap_or_else(|_| status.into_response())))
-    }
-}
-
-fn words(refusal: &Refusal) -> (&'static str, String) {
-    let heading = match refusal.code {
-        Code::NotFound => {
-            let text = "There is no such page, it has ended, or it is not yours to see.";
-            return ("There is nothing here", text.to_owned());
-        }
-        Code::ScopeMissing => {
-            let text = "Ask an owner or an admin of the organization if you need it.";
-            return ("Your role does not allow this", text.to_owned());
-        }
-        Code::Busy => "Somebody else was a moment earlier",
-        _ => "That did not work",
-    };
-    (heading, spoken(refusal))
 }

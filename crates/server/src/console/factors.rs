@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::RegisterPublicKeyCredential;
 
 use super::{
-    Said, Typed, again_with, enter, enter_for_script, go, next, settled, shown, spoken, to_confirm,
-    to_sign_in,
+    Said, Typed, again_with, enter, enter_for_script, go, next, notice::NotShown, settled, shown, spoken,
+    to_confirm, to_sign_in,
 };
 use crate::{
     accounts::{
@@ -28,7 +28,6 @@ use crate::{
     fault::{Failure, Fault},
     http::problem::Problem,
     signer::{
-        answer::Unshown,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -78,7 +77,7 @@ pub async fn rename_passkey(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<RenameForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -100,7 +99,7 @@ pub async fn remove_passkey(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<RemoveForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -111,7 +110,7 @@ pub async fn remove_passkey(
 }
 
 /// Somebody in a session of any level, for the page that adds the missing factor.
-async fn enter_at_any_level(app: &App, caller: &Caller) -> Result<Result<SignedIn, Response>, Unshown> {
+async fn enter_at_any_level(app: &App, caller: &Caller) -> Result<Result<SignedIn, Response>, NotShown> {
     let found = session::of_any_level(app, &caller.headers).await?;
     Ok(found.ok_or_else(|| to_sign_in("/account/codes")))
 }
@@ -170,7 +169,7 @@ fn to_scan(app: &App, signed_in: &SignedIn, set_up: &SettingUp) -> Result<ToScan
 }
 
 /// `GET /account/codes`
-pub async fn show_codes(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn show_codes(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let signed_in = match enter_at_any_level(&app, &caller).await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -193,7 +192,7 @@ pub async fn begin_codes(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<BeginForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter_at_any_level(&app, &caller).await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -242,7 +241,7 @@ pub async fn finish_codes(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<FinishForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter_at_any_level(&app, &caller).await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -278,7 +277,7 @@ impl PasswordPage {
 }
 
 /// `GET /account/password`
-pub async fn show_password(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn show_password(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account/password").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -304,7 +303,7 @@ pub async fn change_password(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<PasswordForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account/password").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -320,7 +319,7 @@ pub async fn change_password(
 }
 
 /// `POST /account/password/remove`
-pub async fn remove_password(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn remove_password(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -349,7 +348,7 @@ struct RecoveryPage {
 }
 
 /// `GET /account/recovery`
-pub async fn show_recovery(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn show_recovery(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account/recovery").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -363,7 +362,7 @@ pub async fn show_recovery(State(app): State<Arc<App>>, caller: Caller) -> Resul
 }
 
 /// `POST /account/recovery`: shows a new set, which is kept only when its owner says that it was written down.
-pub async fn draw_recovery(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn draw_recovery(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account/recovery").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -392,7 +391,7 @@ pub async fn keep_recovery(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<KeepForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account/recovery").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),

@@ -7,8 +7,10 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use countersign_core::access::Environment;
 
 use super::{
-    desk::{self, Astray, Frame, Place, Tab},
-    go, to_sign_in,
+    desk::{self, Frame, Place, Tab},
+    go,
+    notice::NotShown,
+    to_sign_in,
 };
 use crate::{
     accounts::session,
@@ -33,7 +35,7 @@ struct OrganizationsPage {
 }
 
 /// `GET /console`: who is a member of one organization goes there.
-pub async fn organizations(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Astray> {
+pub async fn organizations(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
         return Ok(to_sign_in("/console"));
     };
@@ -73,7 +75,7 @@ struct HomePage {
 }
 
 /// `GET /console/{organization}/{environment}`
-pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> Result<Response, Astray> {
+pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &place.page("")).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -96,10 +98,10 @@ pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> 
 
 fn about(label: &str) -> &'static str {
     match label {
-        "Members" => "Who belongs to the organization, and as what. Invite, change roles, remove.",
+        "Members" => "Who belongs to the organization, and as what.",
         "Clients" => "Programs that may ask for access, with their keys and the most they may do.",
         "API keys" => "Keys of simple scripts: what each may do, and when it ends.",
-        "Connected applications" => "What people allowed programs to do in their name. End it at once.",
+        "Connected applications" => "What people allowed programs to do in their name.",
         "Security events" => "Every sign-in, change of power and token, chained and logged.",
         _ => "",
     }

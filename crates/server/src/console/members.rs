@@ -17,8 +17,10 @@ use serde::Deserialize;
 
 use super::{
     Moment, Said,
-    desk::{self, Astray, Desk, Frame, Place, Tab, again, settle},
-    go, spoken, to_confirm,
+    desk::{self, Desk, Frame, Place, Tab, again, settle},
+    go,
+    notice::NotShown,
+    spoken, to_confirm,
 };
 use crate::{
     accounts::{
@@ -39,7 +41,6 @@ struct MemberLine {
     name: String,
     email: String,
     role: &'static str,
-    words: &'static str,
     since: Moment,
     is_you: bool,
 }
@@ -83,7 +84,7 @@ fn as_in_live(desk: &Desk) -> Result<Principal, Refusal> {
     auth::member(&desk.signed_in, desk.place.organization, countersign_core::access::Environment::Live)
 }
 
-async fn page(app: &App, caller: &Caller, desk: &Desk, chosen: Role) -> Result<MembersPage, Astray> {
+async fn page(app: &App, caller: &Caller, desk: &Desk, chosen: Role) -> Result<MembersPage, NotShown> {
     let principal = as_in_live(desk)?;
     let may_change = desk.may(Operation::ChangeMember);
     let mut members: Vec<MemberLine> = members::all(app, desk.place.organization)
@@ -94,7 +95,6 @@ async fn page(app: &App, caller: &Caller, desk: &Desk, chosen: Role) -> Result<M
             name: member.user.name.disclose().clone(),
             email: member.user.email.disclose().clone(),
             role: member.row.role.text(),
-            words: member.row.role.words(),
             since: member.row.created_at.into(),
             is_you: member.row.user == desk.signed_in.user_id(),
         })
@@ -122,7 +122,7 @@ async fn page(app: &App, caller: &Caller, desk: &Desk, chosen: Role) -> Result<M
 }
 
 /// `GET /console/{organization}/{environment}/members`
-pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> Result<Response, Astray> {
+pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &place.page("/members")).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -146,7 +146,7 @@ pub async fn invite(
     caller: Caller,
     place: Place,
     strict::Form(form): strict::Form<InviteForm>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let here = place.page("/members");
     let desk = match desk::enter(&app, &caller, place, &here).await? {
         Ok(desk) => desk,
@@ -182,7 +182,7 @@ pub async fn resend(
     caller: Caller,
     place: Place,
     strict::Form(form): strict::Form<InvitationForm>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let here = place.page("/members");
     let desk = match desk::enter(&app, &caller, place, &here).await? {
         Ok(desk) => desk,
@@ -204,7 +204,7 @@ pub async fn cancel(
     caller: Caller,
     place: Place,
     strict::Form(form): strict::Form<InvitationForm>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let here = place.page("/members");
     let desk = match desk::enter(&app, &caller, place, &here).await? {
         Ok(desk) => desk,
@@ -242,7 +242,12 @@ fn page_of(place: Place, member: UserId) -> String {
     place.page(&format!("/members/{member}"))
 }
 
-async fn member_page(app: &App, caller: &Caller, desk: &Desk, member: &Member) -> Result<MemberPage, Astray> {
+async fn member_page(
+    app: &App,
+    caller: &Caller,
+    desk: &Desk,
+    member: &Member,
+) -> Result<MemberPage, NotShown> {
     let principal = as_in_live(desk)?;
     let role = member.row.role;
     Ok(MemberPage {
@@ -267,7 +272,7 @@ pub async fn show_one(
     caller: Caller,
     place: Place,
     Id(member): Id<UserId>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &page_of(place, member)).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -295,7 +300,7 @@ pub async fn change(
     place: Place,
     Id(member): Id<UserId>,
     strict::Form(form): strict::Form<RoleForm>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &page_of(place, member)).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -317,7 +322,7 @@ pub async fn remove(
     place: Place,
     Id(member): Id<UserId>,
     strict::Form(_): strict::Form<Nothing>,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &page_of(place, member)).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -347,7 +352,7 @@ async fn after(
     member: UserId,
     done: Result<Member, Failure>,
     said: Said,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     match done {
         Err(Failure::Refused(refusal)) if refusal.code == Code::Invalid => {
             let member = members::find(app, desk.place.organization, member).await?;

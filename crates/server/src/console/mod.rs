@@ -34,16 +34,14 @@ use countersign_core::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use notice::NotShown;
+
 use crate::{
     accounts::session::{self, SignedIn},
     app::App,
     fault::{Failure, Fault},
     http::problem::Problem,
-    signer::{
-        answer::{self, Unshown},
-        same_site,
-        strict::Caller,
-    },
+    signer::{answer, same_site, strict::Caller},
 };
 
 /// All routes of these pages.
@@ -211,16 +209,16 @@ fn spoken(refusal: &Refusal) -> String {
 }
 
 /// A page that a form was sent to: again, with what was wrong.
-fn again_with(template: &impl Template, refusal: &Refusal) -> Result<Response, Unshown> {
+fn again_with(template: &impl Template, refusal: &Refusal) -> Result<Response, NotShown> {
     Ok(answer::page(template, crate::http::problem::status_of(refusal.code.kind()))?)
 }
 
-fn shown(template: &impl Template) -> Result<Response, Unshown> {
+fn shown(template: &impl Template) -> Result<Response, NotShown> {
     Ok(answer::page(template, StatusCode::OK)?)
 }
 
 /// Somebody signed in, or the way to that.
-async fn enter(app: &App, caller: &Caller, path: &str) -> Result<Result<SignedIn, Response>, Unshown> {
+async fn enter(app: &App, caller: &Caller, path: &str) -> Result<Result<SignedIn, Response>, NotShown> {
     let found = session::current(app, &caller.headers).await?;
     Ok(found.ok_or_else(|| to_sign_in(path)))
 }
@@ -236,7 +234,7 @@ fn settled(
     changed: Result<Vec<HeaderValue>, Failure>,
     page: &str,
     done: (&str, Said),
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     match changed {
         Ok(mut cookies) => {
             cookies.push(done.1.cookie()?);

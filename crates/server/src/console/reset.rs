@@ -11,7 +11,7 @@ use countersign_core::{accounts::ticket::Purpose, limits, refusal::Refusal, secr
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::PublicKeyCredential;
 
-use super::{Said, Typed, next, shown};
+use super::{Said, Typed, next, notice::NotShown, shown};
 use crate::{
     accounts::{
         changes::passkeys_of,
@@ -24,7 +24,6 @@ use crate::{
     fault::Failure,
     http::problem::Problem,
     signer::{
-        answer::Unshown,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -38,7 +37,7 @@ struct ResetPage {
 }
 
 /// `GET /reset`
-pub async fn show() -> Result<Response, Unshown> {
+pub async fn show() -> Result<Response, NotShown> {
     shown(&ResetPage { assets: Assets, is_sent: false })
 }
 
@@ -54,7 +53,7 @@ pub async fn ask(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<AddressForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     tickets::ask_reset(&app, &caller, &form.email).await?;
     shown(&ResetPage { assets: Assets, is_sent: true })
 }
@@ -66,7 +65,7 @@ struct PasswordPage {
 }
 
 /// `GET /reset/password`
-pub async fn show_password() -> Result<Response, Unshown> {
+pub async fn show_password() -> Result<Response, NotShown> {
     shown(&PasswordPage { assets: Assets })
 }
 

@@ -20,7 +20,8 @@ use serde_json::Value;
 
 use super::{
     Moment,
-    desk::{self, Astray, Desk, Frame, Place, Tab},
+    desk::{self, Desk, Frame, Place, Tab},
+    notice::NotShown,
     read_query,
 };
 use crate::{
@@ -93,7 +94,7 @@ impl Query {
             [("kind", &self.kind), ("actor", &self.actor), ("from", &self.from), ("until", &self.until)]
         {
             if let Some(value) = some(value.as_deref()) {
-                address.push_str(&format!("&{name}={value}"));
+                address.extend(["&", name, "=", &value]);
             }
         }
         address
@@ -204,7 +205,7 @@ fn line(names: &Names, read: Read) -> EventLine {
     let body = serde_json::to_value(&event.body).unwrap_or_default();
     let fields = body.get("value").and_then(Value::as_object).into_iter().flatten();
     let fields = fields.map(|(name, value)| {
-        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let text = plain(value);
         let shown = match names.of(&text) {
             name if name == text => text,
             name => format!("{name} ({text})"),
@@ -224,6 +225,15 @@ fn line(names: &Names, read: Read) -> EventLine {
         sha256: read.stored.hash.to_string(),
         log_index: read.stored.log_index,
         kind,
+    }
+}
+
+/// A value as people write it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
     }
 }
 
@@ -247,6 +257,7 @@ fn words(kind: &str) -> &'static str {
         "access.refused" => "A token or key was refused",
         "key.created" => "An API key was created",
         "key.rotated" => "An API key was rotated",
+        "key.changed" => "An API key was changed",
         "key.ended" => "An API key was ended",
         "key.used" => "An API key was used from a new place",
         "key.warned" => "The end of an API key was announced",
@@ -276,7 +287,7 @@ pub async fn show(
     caller: Caller,
     place: Place,
     uri: Uri,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &place.page("/security")).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
@@ -351,7 +362,7 @@ pub async fn export(
     caller: Caller,
     place: Place,
     uri: Uri,
-) -> Result<Response, Astray> {
+) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &place.page("/security")).await? {
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),

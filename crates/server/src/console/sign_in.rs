@@ -17,7 +17,7 @@ use countersign_core::{
 use serde::Deserialize;
 use webauthn_rs::prelude::PublicKeyCredential;
 
-use super::{Typed, Wanted, again_with, go, next, shown, spoken};
+use super::{Typed, Wanted, again_with, go, next, notice::NotShown, shown, spoken};
 use crate::{
     accounts::{
         changes::{self, passkeys_of},
@@ -30,7 +30,6 @@ use crate::{
     fault::Failure,
     http::problem::Problem,
     signer::{
-        answer::Unshown,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -59,7 +58,7 @@ impl SignInPage {
 }
 
 /// `GET /signin`
-pub async fn show(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, Unshown> {
+pub async fn show(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Result<Response, NotShown> {
     let wanted = Wanted::of(&uri).map_err(Failure::from)?;
     if session::current(&app, &caller.headers).await?.is_some() {
         return Ok(go(wanted.return_to.path(), Vec::new()));
@@ -81,7 +80,7 @@ pub async fn password(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<PasswordForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let return_to = ReturnTo::read(form.return_to.as_deref());
     let half_way = match sign_in::password(&app, &caller, &form.email, &form.password).await {
         Ok(half_way) => half_way,
@@ -120,7 +119,7 @@ struct CodePage {
     error: Option<String>,
 }
 
-async fn code_page(app: &App, caller: &Caller, half_way: &HalfWay) -> Result<CodePage, Unshown> {
+async fn code_page(app: &App, caller: &Caller, half_way: &HalfWay) -> Result<CodePage, NotShown> {
     let factors = Factors::of(app, half_way.user).await?;
     Ok(CodePage {
         assets: Assets,
@@ -133,7 +132,7 @@ async fn code_page(app: &App, caller: &Caller, half_way: &HalfWay) -> Result<Cod
 }
 
 /// `GET /signin/code`
-pub async fn show_code(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn show_code(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     let Some((half_way, _)) = sign_in::half_way(&app, &caller).await? else {
         return Ok(go("/signin", Vec::new()));
     };
@@ -152,7 +151,7 @@ pub async fn code(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<CodeForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let Some((half_way, _)) = sign_in::half_way(&app, &caller).await? else {
         return Ok(go("/signin", Vec::new()));
     };
@@ -195,7 +194,7 @@ pub async fn passkey(
 }
 
 /// `POST /signout`
-pub async fn sign_out(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, Unshown> {
+pub async fn sign_out(State(app): State<Arc<App>>, caller: Caller) -> Result<Response, NotShown> {
     if let Some(signed_in) = session::of_any_level(&app, &caller.headers).await? {
         match changes::sign_out(&app, &caller, &signed_in).await {
             Ok(()) => {}

@@ -12,7 +12,7 @@ use countersign_core::{accounts::ticket::Purpose, limits, refusal::Refusal, secr
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::RegisterPublicKeyCredential;
 
-use super::{Said, Typed, next, shown};
+use super::{Said, Typed, next, notice::NotShown, shown};
 use crate::{
     accounts::{
         people::User,
@@ -24,7 +24,6 @@ use crate::{
     fault::{Failure, Fault},
     http::problem::Problem,
     signer::{
-        answer::Unshown,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -39,7 +38,7 @@ struct WelcomePage {
 }
 
 /// `GET /welcome`
-pub async fn show() -> Result<Response, Unshown> {
+pub async fn show() -> Result<Response, NotShown> {
     shown(&WelcomePage { assets: Assets })
 }
 

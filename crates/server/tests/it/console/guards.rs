@@ -32,6 +32,20 @@ const FORMS: &[&str] = &[
     "/applications/end",
 ];
 
+/// G-8: the lists above are the router's: a page that is not in them is not tested, and fails here.
+#[test]
+fn every_page_of_the_console_is_in_these_lists() {
+    let source = include_str!("../../../src/console/mod.rs");
+    let (_, routes) = source.split_once("fn desk_routes()").unwrap();
+    let (routes, _) = routes.split_once("\n}\n").unwrap();
+    for route in routes.split(".route(\"").skip(1) {
+        let (path, methods) = route.split_once('"').unwrap();
+        let path = if path == "/" { "" } else { path };
+        assert_eq!(methods.contains("get("), PAGES.iter().any(|(page, _)| *page == path), "{path}");
+        assert_eq!(methods.contains("post("), FORMS.contains(&path), "{path}");
+    }
+}
+
 struct Ids {
     member: String,
     client: String,
