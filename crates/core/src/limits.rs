@@ -64,6 +64,9 @@ pub const ACCESS_TOKEN_S: i64 = 10 * 60;
 pub const INTROSPECTIONS_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5_999);
 /// Longest life of an access token that the operator can set.
 pub const ACCESS_TOKEN_LONGEST_S: i64 = 60 * 60;
+/// Life of an access token that a resource server verifies by itself, and that nobody can take back until then (RFC 9068);
+/// a shorter setting holds for it too.
+pub const JWT_ACCESS_TOKEN_S: i64 = 5 * 60;
 /// Life of an access token with an admin scope; a shorter setting holds for it too.
 pub const ADMIN_TOKEN_S: i64 = 5 * 60;
 /// Life of an authorization code.
@@ -129,6 +132,8 @@ pub const SIGNING_KEY_PUBLISHED_S: i64 = 24 * 3_600;
 pub const SIGNING_KEY_ACTIVE_S: i64 = 30 * 24 * 3_600;
 /// A signing key that no longer signs is published for so long, so that what it signed is verified to its end.
 pub const SIGNING_KEY_GRACE_S: i64 = 24 * 3_600;
+/// How long anybody may keep the public keys: far shorter than a key is published before it signs.
+pub const JWKS_KEPT_S: i64 = 15 * 60;
 /// Characters of a token request's or an authorization request's parameter.
 pub const PARAMETER_CHARS: usize = 8 * 1_024;
 /// Bytes of a form of the authorization server.

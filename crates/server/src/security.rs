@@ -4,22 +4,31 @@
 pub mod reading;
 
 use countersign_core::{
-    access::{Identity, Principal, Tenant},
+    access::{Environment, Identity, Principal, Tenant},
     canonical,
+    digest::Digest,
     envelope::{Opening, Veiled, command::OriginNow, event::Origin},
-    id::{CorrelationId, PersonId, SecurityEventId},
+    id::{CorrelationId, OrganizationId, PersonId, SecurityEventId},
     limits,
     secret::Personal,
     security::{SecurityActor, SecurityBody, SecurityEvent},
 };
 use countersign_store::{
     Batch,
-    access_rows::SecurityRow,
+    access_rows::{SecurityRow, Spend},
     batch::Row,
     rows::{OpeningRow, security_stream},
 };
 
-use crate::{app::Records, fault::Fault, keys::WrappingKey, persons::opening_binding};
+use crate::{
+    app::{App, Records},
+    fault::Fault,
+    keys::WrappingKey,
+    persons::opening_binding,
+};
+
+/// Rows of the event of something that failed: the event, the address and the agent.
+const ROWS_OF_AN_EVENT: usize = 3;
 
 /// Who did it, from where, and because of which request or job.
 #[derive(Clone, Debug)]
@@ -103,6 +112,48 @@ pub async fn tell(
 ) -> Result<(), Fault> {
     let mut batch = Batch::default();
     record(app, tenant, circumstances, body, &mut batch).await?;
+    app.store.commit(batch).await.map(drop).map_err(Fault::of_commit)
+}
+
+/// The work of [`tell`] where there is nobody to tell, so that it takes as long: the event's encoding, its veiled
+/// address and agent, its line in the log, and a commit of as many rows, which mean nothing and are swept soon.
+pub async fn tell_nobody(
+    app: &App,
+    origin: &OriginNow,
+    correlation: CorrelationId,
+    body: SecurityBody,
+) -> Result<(), Fault> {
+    let nobody = &app.accounts.nobody;
+    let person = PersonId::from_bytes(*nobody.row.user.as_bytes());
+    for value in [Some(&origin.ip), origin.user_agent.as_ref()].into_iter().flatten() {
+        let veiled = Veiled::new(person, app.draw(), value.clone());
+        let plain = veiled.opening.as_ref().map(Opening::to_bytes).unwrap_or_default();
+        nobody.key.seal(&*app.random, &opening_binding(person, &veiled.sha256), &plain)?;
+    }
+    let event = SecurityEvent {
+        id: SecurityEventId::new(app.now(), app.draw()),
+        organization: OrganizationId::from_bytes(*nobody.row.user.as_bytes()),
+        environment: Environment::Live,
+        at: app.now(),
+        actor: SecurityActor::Unknown,
+        origin: None,
+        correlation,
+        body,
+    };
+    canonical::to_vec(&event).map_err(|error| Fault::Task(format!("a security event: {error}")))?;
+    tracing::info!(
+        event_type = event.body.kind(),
+        event_result = "told_to_nobody",
+        security_event = %event.id,
+        correlation_id = %event.correlation
+    );
+    pass_time(app, ROWS_OF_AN_EVENT).await
+}
+
+/// Commits so many rows that mean nothing and are swept soon.
+pub async fn pass_time(app: &Records, row_count: usize) -> Result<(), Fault> {
+    let nothing = |_| Spend { hash: Digest(app.draw()), expires_at: app.now() };
+    let batch = Batch { spends: (0..row_count).map(nothing).collect(), ..Batch::default() };
     app.store.commit(batch).await.map(drop).map_err(Fault::of_commit)
 }
 

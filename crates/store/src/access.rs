@@ -66,6 +66,9 @@ pub trait AccessStore: Send + Sync {
     /// Whether something that is good once was used. What ended is forgotten some time after its end.
     async fn is_spent(&self, hash: Digest) -> Result<bool, Fault>;
 
+    /// Forgets that something was spent, for whoever spent it and then did nothing: it is good again.
+    async fn give_back(&self, hash: Digest) -> Result<(), Fault>;
+
     // People
 
     /// A user.

@@ -9,7 +9,7 @@ use crate::{
     limits,
     oauth::{
         error::{ErrorCode, OAuthError},
-        jose::{JwkSet, Unverified, VerifySignature},
+        jose::{JwkSet, Unverified, VerifySignature, decoy},
         json::{Members, NotStrict},
     },
     time::Time,
@@ -70,9 +70,11 @@ pub fn check(
         return Err(wrong("jti has 8 to 256 bytes"));
     }
     let expires_s = life(&claims, now)?;
-    let key =
-        keys.choose(header.kid.as_deref(), header.algorithm).map_err(|_| OAuthError::unproven_client())?;
-    if !token.is_signed_by(key, verifier) {
+    // A key is looked at in any case: how long it takes tells nobody whether there is one.
+    let decoy = decoy(header.algorithm);
+    let chosen = keys.choose(header.kid.as_deref(), header.algorithm);
+    let is_signed = token.is_signed_by(chosen.unwrap_or(&decoy), verifier);
+    if chosen.is_err() || !is_signed {
         return Err(OAuthError::unproven_client());
     }
     let jti_hash = Digest::of_parts(&[DOMAIN, client.as_bytes(), jti.as_bytes()]);
@@ -236,7 +238,12 @@ mod tests {
         let token = text(&json!({ "alg": "EdDSA", "kid": "a" }), &claims());
         let now = Time::from_unix_ms(NOW_S * 1_000);
         let wrong_signature = check(&token, client(), &keys, ISSUER, now, &Repeats).unwrap_err();
-        for error in [unknown_key, other_algorithm, wrong_signature] {
+        // The key that stands in is known to all: what it signed is believed from nobody.
+        let (header, signature) = (json!({ "alg": "EdDSA", "kid": "b" }), base64url(&[0x58; 64]));
+        let of_the_decoy = text(&header, &claims());
+        let of_the_decoy = format!("{}.{signature}", of_the_decoy.rsplit_once('.').unwrap().0);
+        let of_the_decoy = check(&of_the_decoy, client(), &keys, ISSUER, now, &Repeats).unwrap_err();
+        for error in [unknown_key, other_algorithm, wrong_signature, of_the_decoy] {
             assert_eq!(error, OAuthError::unproven_client());
         }
         let stranger = with(claims(), "sub", json!("nobody"));

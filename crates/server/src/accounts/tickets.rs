@@ -28,7 +28,6 @@ use serde::{Deserialize, Serialize};
 use super::{
     circumstances, mails,
     people::{self, User},
-    tries,
 };
 use crate::{
     app::{Organization, Records},
@@ -227,10 +226,12 @@ const ROWS_OF_A_RESET: usize = 6;
 pub async fn ask_reset(app: &Records, caller: &Caller, address: &str) -> Result<(), Failure> {
     let address = email::read(address).unwrap_or_else(|_| Personal::new(address.to_owned()));
     let Some(user) = people::by_address(app, &address).await? else {
-        return tries::pass_time(app, ROWS_OF_A_RESET).await;
+        return Ok(security::pass_time(app, ROWS_OF_A_RESET).await?);
     };
     let memberships = people::memberships(app, user.id()).await?;
-    let Some(member) = memberships.first() else { return tries::pass_time(app, ROWS_OF_A_RESET).await };
+    let Some(member) = memberships.first() else {
+        return Ok(security::pass_time(app, ROWS_OF_A_RESET).await?);
+    };
     // A few links for each user in the time that one lives: nobody's mailbox is filled with them.
     let slot = app.now().unix_ms() / 1_000 / limits::RESET_S;
     let places = u8::try_from(limits::RESETS_OPEN).unwrap_or(u8::MAX);

@@ -40,6 +40,9 @@ pub(super) struct RegistrationBody {
     require_pushed_authorization_requests: Option<bool>,
     /// The resource server that it stands for, as an https URL: it may ask about tokens with this audience.
     resource: Option<String>,
+    /// What access tokens for that resource look like: `opaque`, the default, to be introspected; or `jwt` (RFC 9068), bound and
+    /// short-lived, to be verified by the resource server itself.
+    resource_token_format: Option<String>,
 }
 
 /// A client as it is shown.

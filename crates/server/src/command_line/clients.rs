@@ -8,7 +8,7 @@ use countersign_core::{
     access::Environment,
     id::ClientId,
     oauth::{
-        client::{GrantType, Method, Profile, Registration},
+        client::{GrantType, Method, Profile, Registration, TokenFormat},
         jose::{Jwk, JwkSet, PublicKey},
     },
     refusal::{Code, Refusal},
@@ -182,6 +182,7 @@ pub fn of_key(name: String, keys: JwkSet, scope: Scopes) -> Registration {
         tls_client_certificate_bound_access_tokens: false,
         require_pushed_authorization_requests: false,
         resource: None,
+        resource_token_format: TokenFormat::Opaque,
     }
 }
 

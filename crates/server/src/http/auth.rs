@@ -10,6 +10,7 @@ use countersign_core::{
     oauth::{
         challenge::Scheme,
         dpop::{self, BadProof, Proof},
+        jwt_access,
         presented::{self, Shown, Standing, UserStanding},
     },
     refusal::{Code, Refusal},
@@ -92,8 +93,7 @@ pub fn credential(app: &App, parts: &Parts) -> Result<Credential, Refusal> {
         TokenKind::LiveAccessToken,
     ];
     let parsed = kinds.iter().find_map(|kind| Some((PlainToken::parse(*kind, text).ok()?, *kind)));
-    let (token, kind) =
-        parsed.ok_or_else(|| if text.starts_with("cst_") { invalid_token() } else { unknown() })?;
+    let (token, kind) = parsed.ok_or_else(|| if is_of_us(text) { invalid_token() } else { unknown() })?;
     if is_key(kind) && scheme == Scheme::Dpop {
         return Err(Refusal::new(
             Code::Unauthenticated,
@@ -112,6 +112,11 @@ pub fn credential(app: &App, parts: &Parts) -> Result<Credential, Refusal> {
         proof,
         certificate: certificates.and_then(PeerCertificates::sha256),
     })
+}
+
+/// Whether a text looks like an access token: mistyped, or signed for another resource server, which this API never takes.
+fn is_of_us(text: &str) -> bool {
+    text.starts_with("cst_") || jwt_access::looks_like_one(text)
 }
 
 fn is_key(kind: TokenKind) -> bool {

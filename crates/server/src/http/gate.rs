@@ -169,10 +169,15 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         }
     };
     // Not before the claim: the same request coming again gets its answer, and spends nothing more.
-    spend_detail(&app, &principal, operation, envelope).await?;
+    let spent = spend_detail(&app, &principal, operation, envelope).await?;
     let claim = held.as_ref().and_then(Held::claim).cloned();
     let call = Call { principal, context, body, claim, path, query };
     let answer = (endpoint.run)(Arc::clone(&app), call).await;
+    if let (Err(problem), Some(hash)) = (&answer, spent)
+        && problem.status().is_client_error()
+    {
+        give_back(&app, hash).await;
+    }
     if let Some(mut held) = held {
         match answer {
             Ok(_) => held.keep(),
@@ -182,24 +187,32 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     answer
 }
 
-/// Spends what of a token's details is good once.
+/// What is refused did nothing: the detail is good for another request. Of several at once still one is done, because each
+/// spends before it begins. After a fault of ours, and if the caller goes away, nobody knows: it stays spent.
+async fn give_back(app: &App, hash: Digest) {
+    if let Err(fault) = app.store.give_back(hash).await {
+        tracing::warn!(event_type = "single_use", event_result = "failed", "a detail stays spent: {fault}");
+    }
+}
+
+/// Spends what of a token's details is good once; what was spent.
 async fn spend_detail(
     app: &App,
     principal: &Principal,
     operation: Operation,
     envelope: Option<EnvelopeId>,
-) -> Result<(), Problem> {
-    let Some((index, detail)) = detail_for(principal, operation, envelope)? else { return Ok(()) };
-    let Identity::Client(client) = principal.identity() else { return Ok(()) };
+) -> Result<Option<Digest>, Problem> {
+    let Some((index, detail)) = detail_for(principal, operation, envelope)? else { return Ok(None) };
+    let Identity::Client(client) = principal.identity() else { return Ok(None) };
     if !detail.single_use {
-        return Ok(());
+        return Ok(None);
     }
     let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
     let hash = Digest::of_parts(&[b"countersign/detail/v1\0", client.grant.as_bytes(), &index]);
     let expires_at = app.now().plus_s(limits::GRANT_S);
     let batch = Batch { spends: vec![Spend { hash, expires_at }], ..Batch::default() };
     match app.store.commit(batch).await {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(Some(hash)),
         Err(CommitError::Spent) => Err(Refusal::not_found().into()),
         Err(error) => Err(Fault::of_commit(error).into()),
     }

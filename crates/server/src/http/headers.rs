@@ -17,6 +17,10 @@ pub struct Immutable;
 #[derive(Clone, Debug)]
 pub struct FormsTo(pub String);
 
+/// Marks an answer that everybody may keep for so many seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct KeptFor(pub i64);
+
 /// The policy of pages: nothing inline, no other origin, Trusted Types with one policy for the reader's worker.
 pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; \
     img-src 'self' blob: data:; font-src 'self'; style-src 'self'; base-uri 'none'; form-action 'self'; \
@@ -44,6 +48,7 @@ pub fn secure(response: &mut Response) {
     let is_page = response.extensions().get::<Page>().is_some();
     let forms_to = response.extensions().get::<FormsTo>().cloned();
     let is_immutable = response.extensions().get::<Immutable>().is_some();
+    let kept = response.extensions().get::<KeptFor>().copied();
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, value);
@@ -56,6 +61,11 @@ pub fn secure(response: &mut Response) {
         HeaderValue::try_from(policy).ok().filter(|_| is_one_source)
     });
     headers.insert(header::CONTENT_SECURITY_POLICY, wider.unwrap_or(policy));
-    let caching = if is_immutable { "public, max-age=31536000, immutable" } else { "no-store" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    let caching = match (is_immutable, kept) {
+        (true, _) => HeaderValue::from_static("public, max-age=31536000, immutable"),
+        (false, Some(KeptFor(seconds))) => HeaderValue::try_from(format!("public, max-age={seconds}"))
+            .unwrap_or(HeaderValue::from_static("no-store")),
+        (false, None) => HeaderValue::from_static("no-store"),
+    };
+    headers.insert(header::CACHE_CONTROL, caching);
 }

@@ -66,11 +66,7 @@ impl Client {
 pub async fn authenticate(app: &App, asked: &Asked) -> Result<Client, Denied> {
     let credential = Credential::read(&asked.parameters, asked.authorization()?)?;
     let id = credential.client();
-    let row = app.store.client(id).await?;
-    let Some(row) = row.filter(|row| row.ended_at.is_none()) else {
-        spend_the_same_time(app, &credential);
-        return Err(OAuthError::unproven_client().into());
-    };
+    let Some(row) = app.store.client(id).await? else { return Err(unknown(app, asked, &credential).await) };
     let registration: Registration = serde_json::from_str(&row.registration)
         .map_err(|error| Fault::Task(format!("the registration of {id}: {error}")))?;
     let certificate = asked
@@ -78,22 +74,23 @@ pub async fn authenticate(app: &App, asked: &Asked) -> Result<Client, Denied> {
         .as_ref()
         .and_then(|certificates| certificates.judge(app.oauth.client_ca.as_deref(), app.now()));
     let mut client = Client { row, registration, certificate, spends: Vec::new() };
-    match prove(app, &mut client, &credential).await {
-        Ok(()) => Ok(client),
-        Err(Denied::Error(error)) => {
-            let body = SecurityBody::ClientFailed { client: id, reason: FailureReason::WrongCredential };
-            let circumstances =
-                Circumstances { actor: SecurityActor::Unknown, ..client.circumstances(asked) };
-            security::tell(app, &client.row.tenant, &circumstances, body).await?;
-            Err(error.into())
-        }
-        Err(broken) => Err(broken),
-    }
+    let (error, reason) = match prove(app, &mut client, &credential).await {
+        Ok(()) if client.row.ended_at.is_none() => return Ok(client),
+        Ok(()) => (OAuthError::unproven_client(), FailureReason::Ended),
+        Err(Denied::Error(error)) => (error, FailureReason::WrongCredential),
+        Err(broken) => return Err(broken),
+    };
+    let body = SecurityBody::ClientFailed { client: id, reason };
+    let circumstances = Circumstances { actor: SecurityActor::Unknown, ..client.circumstances(asked) };
+    security::tell(app, &client.row.tenant, &circumstances, body).await?;
+    Err(error.into())
 }
 
 async fn prove(app: &App, client: &mut Client, credential: &Credential) -> Result<(), Denied> {
     let unproven = || Denied::from(OAuthError::unproven_client());
-    credential.check_method(client.registration.token_endpoint_auth_method)?;
+    if let Err(error) = credential.check_method(client.registration.token_endpoint_auth_method) {
+        return Err(without_keys(app, credential).unwrap_or(error).into());
+    }
     match (client.registration.token_endpoint_auth_method, credential) {
         (Method::PrivateKeyJwt, Credential::Assertion { text, .. }) => {
             let (id, issuer) = (client.row.client, app.oauth.issuer.as_str());
@@ -123,11 +120,21 @@ async fn prove(app: &App, client: &mut Client, credential: &Credential) -> Resul
     }
 }
 
-/// What an unknown client costs is what a wrong key costs, so that time does not tell them apart.
-fn spend_the_same_time(app: &App, credential: &Credential) {
-    if let Credential::Assertion { client, text } = credential {
-        let keys = JwkSet::new(vec![app.oauth.nobody.clone()]);
-        let judged = assertion::check(text, *client, &keys, &app.oauth.issuer, app.now(), &Signatures);
-        debug_assert!(judged.is_err(), "nobody has this key");
+/// The refusal of an assertion where there are no keys for it: in the same words, after the same work.
+fn without_keys(app: &App, credential: &Credential) -> Option<OAuthError> {
+    let Credential::Assertion { client, text } = credential else { return None };
+    let none = JwkSet::default();
+    assertion::check(text, *client, &none, &app.oauth.issuer, app.now(), &Signatures).err()
+}
+
+/// The refusal of a client that is not there: nothing in it, and not its time, tells that from a wrong key.
+async fn unknown(app: &App, asked: &Asked, credential: &Credential) -> Denied {
+    let error = without_keys(app, credential).unwrap_or_else(OAuthError::unproven_client);
+    let client = credential.client();
+    let body = SecurityBody::ClientFailed { client, reason: FailureReason::WrongCredential };
+    let (origin, correlation) = (&asked.context.origin, asked.context.correlation);
+    match security::tell_nobody(app, origin, correlation, body).await {
+        Ok(()) => error.into(),
+        Err(fault) => fault.into(),
     }
 }

@@ -53,9 +53,9 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, sentence).into());
     }
     app.oauth.introspections.admit(&client.row.client).map_err(Denied::TooMany)?;
-    let token = access_token(&text);
-    let view = match &token {
-        Some(token) => app.store.access_token(&token.hash()).await?,
+    let hash = access_token(&text);
+    let view = match &hash {
+        Some(hash) => app.store.access_token(hash).await?,
         None => None,
     };
     let is_its_to_know = |view: &TokenView| {
@@ -68,8 +68,8 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         None => introspection::inactive(),
     };
     let mut batch = Batch { spends: client.spends.clone(), ..Batch::default() };
-    if let Some(token) = &token {
-        let (token, active) = (Fingerprint::of(&token.hash()), view.is_some());
+    if let Some(hash) = &hash {
+        let (token, active) = (Fingerprint::of(hash), view.is_some());
         let body = SecurityBody::TokenIntrospected { client: client.row.client, token, active };
         let circumstances = client.circumstances(&asked);
         security::record(app, &client.row.tenant, &circumstances, body, &mut batch).await?;

@@ -2,16 +2,18 @@
 
 use countersign_core::{
     access::{Environment, Tenant},
-    canonical,
+    canonical, limits,
     oauth::{
         authorize,
+        client::TokenFormat,
         dpop::Proof,
         error::{ErrorCode, OAuthError},
+        jwt_access,
         terms::Terms,
         token::{self, Binding},
     },
     scope::Scopes,
-    secret::{PlainToken, TokenKind},
+    secret::{HashedToken, PlainToken, Secret, TokenKind},
     security::{Fingerprint, SecurityBody},
     time::Time,
 };
@@ -40,15 +42,23 @@ pub struct Wish<'a> {
     /// The scopes.
     pub scopes: Scopes,
     /// For which resource server; this API if there is none.
-    pub audience: Option<String>,
+    pub audience: Option<Audience>,
     /// What it is bound to.
     pub binding: Option<Binding>,
+}
+
+/// A resource server that is registered.
+pub struct Audience {
+    /// Its name.
+    pub resource: String,
+    /// What tokens for it look like.
+    pub format: TokenFormat,
 }
 
 /// An access token in the making.
 pub struct Made {
     /// The token.
-    pub token: PlainToken,
+    pub token: Secret<String>,
     /// What is stored of it.
     pub row: AccessTokenRow,
 }
@@ -66,7 +76,11 @@ pub fn terms_text(terms: &Terms) -> Result<String, Fault> {
 }
 
 /// The resource server that a token is wanted for: this API, or one of the tenant that is registered (RFC 8707).
-pub async fn audience(app: &App, tenant: &Tenant, resource: Option<&str>) -> Result<Option<String>, Denied> {
+pub async fn audience(
+    app: &App,
+    tenant: &Tenant,
+    resource: Option<&str>,
+) -> Result<Option<Audience>, Denied> {
     let Some(resource) = resource else { return Ok(None) };
     let resource = authorize::resource(resource)?;
     if resource == app.oauth.issuer {
@@ -78,8 +92,9 @@ pub async fn audience(app: &App, tenant: &Tenant, resource: Option<&str>) -> Res
         before = rows.last().map(|row| row.client);
         let is_last = rows.len() < CLIENTS_AT_ONCE;
         for row in rows.into_iter().filter(|row| row.ended_at.is_none()) {
-            if Registered::read(row)?.registration.resource.as_deref() == Some(resource.as_str()) {
-                return Ok(Some(resource));
+            let registration = Registered::read(row)?.registration;
+            if registration.resource.as_deref() == Some(resource.as_str()) {
+                return Ok(Some(Audience { resource, format: registration.resource_token_format }));
             }
         }
         if is_last {
@@ -90,28 +105,61 @@ pub async fn audience(app: &App, tenant: &Tenant, resource: Option<&str>) -> Res
 }
 
 /// Makes an access token of the grant's newest generation.
-pub fn make(app: &App, wish: Wish<'_>) -> Made {
+pub async fn make(app: &App, wish: Wish<'_>) -> Result<Made, Denied> {
     let Wish { grant, scopes, audience, binding } = wish;
+    let is_jwt = audience.as_ref().is_some_and(|audience| audience.format == TokenFormat::Jwt);
+    let now = app.now();
+    let life_s = token::lifetime_s(scopes, i64::from(app.config.oauth.access_token_s));
+    let life_s = if is_jwt { life_s.min(limits::JWT_ACCESS_TOKEN_S) } else { life_s };
+    let mut row = AccessTokenRow {
+        hash: HashedToken::from_bytes([0; 32]),
+        grant: grant.grant,
+        generation: grant.generation,
+        scopes,
+        audience: audience.map(|audience| audience.resource),
+        binding,
+        created_at: now,
+        expires_at: now.plus_s(life_s).min(grant.expires_at),
+    };
+    if is_jwt {
+        let token = signed(app, grant, &row).await?;
+        row.hash = jwt_access::hash(token.expose());
+        return Ok(Made { token, row });
+    }
     let kind = match grant.tenant.environment() {
         Environment::Sandbox => TokenKind::SandboxAccessToken,
         Environment::Live => TokenKind::LiveAccessToken,
     };
     let token = PlainToken::new(kind, &app.draw());
-    let now = app.now();
-    let expires_at = now
-        .plus_s(token::lifetime_s(scopes, i64::from(app.config.oauth.access_token_s)))
-        .min(grant.expires_at);
-    let row = AccessTokenRow {
-        hash: token.hash(),
-        grant: grant.grant,
-        generation: grant.generation,
-        scopes,
-        audience,
-        binding,
-        created_at: now,
-        expires_at,
+    row.hash = token.hash();
+    Ok(Made { token: Secret::new(token.expose().to_owned()), row })
+}
+
+/// A token that its audience verifies by itself (RFC 9068). Nobody takes such a token back before its end, so that it is
+/// worth nothing without its key.
+async fn signed(app: &App, grant: &GrantRow, row: &AccessTokenRow) -> Result<Secret<String>, Denied> {
+    let Some(audience) = row.audience.as_deref() else {
+        return Err(Fault::Missing("the audience of a signed token".to_owned()).into());
     };
-    Made { token, row }
+    if row.binding.is_none() {
+        let sentence = "tokens for this resource are always bound: send a DPoP proof (RFC 9449 section 5), or use mutual TLS";
+        return Err(OAuthError::request(sentence).into());
+    }
+    let terms = terms(grant)?;
+    let claims = jwt_access::claims(&jwt_access::AccessToken {
+        issuer: &app.oauth.issuer,
+        audience,
+        client: grant.client,
+        user: grant.user,
+        jti: &hex::encode(app.draw::<16>()),
+        scopes: row.scopes,
+        details: &terms.details,
+        binding: row.binding,
+        authenticated: grant.authenticated,
+        issued_at: row.created_at,
+        expires_at: row.expires_at,
+    });
+    Ok(Secret::new(app.oauth.keys.sign(app, jwt_access::TYPE, &claims).await?))
 }
 
 /// Puts the token and the news of it into what is about to be committed.

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use super::{answer::Denied, signing::SIGNS_WITH};
-use crate::app::App;
+use crate::{app::App, http::headers::KeptFor};
 use axum::{
     Json,
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use countersign_core::oauth::{
-    jose::Algorithm,
-    metadata::{self, Server},
+use countersign_core::{
+    limits,
+    oauth::{
+        jose::Algorithm,
+        metadata::{self, Server},
+    },
 };
 
 fn server(app: &App) -> Server<'_> {
@@ -37,7 +40,11 @@ pub async fn protected_resource(State(app): State<Arc<App>>) -> Response {
 /// The public keys of the authorization server.
 pub async fn keys(State(app): State<Arc<App>>) -> Response {
     match app.oauth.keys.published(&app).await {
-        Ok(keys) => Json(keys).into_response(),
+        Ok(keys) => {
+            let mut response = Json(keys).into_response();
+            response.extensions_mut().insert(KeptFor(limits::JWKS_KEPT_S));
+            response
+        }
         Err(fault) => Denied::from(fault).into_response(),
     }
 }

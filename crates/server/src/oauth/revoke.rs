@@ -10,8 +10,8 @@ use axum::{
 };
 use countersign_core::{
     limits,
-    oauth::{client::Registration, metadata::path},
-    secret::{PlainToken, TokenKind},
+    oauth::{client::Registration, jwt_access, metadata::path},
+    secret::{HashedToken, PlainToken, TokenKind},
     security::{EndReason, Fingerprint, SecurityBody},
 };
 use countersign_store::{
@@ -51,10 +51,13 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
     Err(busy())
 }
 
-/// An access token of this server, of either environment.
-pub fn access_token(text: &str) -> Option<PlainToken> {
+/// What the database keeps of an access token of this server, of either environment and format.
+pub fn access_token(text: &str) -> Option<HashedToken> {
+    if jwt_access::looks_like_one(text) {
+        return Some(jwt_access::hash(text));
+    }
     let kinds = [TokenKind::SandboxAccessToken, TokenKind::LiveAccessToken];
-    kinds.into_iter().find_map(|kind| PlainToken::parse(kind, text).ok())
+    kinds.into_iter().find_map(|kind| PlainToken::parse(kind, text).ok()).map(|token| token.hash())
 }
 
 /// Revokes; `false` if somebody else changed the grant meanwhile.
@@ -76,8 +79,7 @@ async fn revoke(app: &App, asked: &Asked, client: &Client, text: &str) -> Result
             let over = SecurityBody::GrantEnded { grant: id, client: owner, reason: EndReason::Revoked };
             security::record(app, &grant.tenant, &circumstances, over, &mut batch).await?;
         }
-    } else if let Some(token) = access_token(text) {
-        let hash = token.hash();
+    } else if let Some(hash) = access_token(text) {
         let view = app.store.access_token(&hash).await?;
         if let Some(view) = view.filter(|view| view.grant.client == client.row.client) {
             batch.changes.push(Change::EndToken(hash));

@@ -10,7 +10,7 @@ use countersign_core::{
     limits,
     oauth::{
         client::Registration,
-        jose::{Algorithm, Jwk, JwkSet, Unverified},
+        jose::{JwkSet, Unverified},
         nonce::NonceKey,
         refresh::RefreshKey,
     },
@@ -19,7 +19,7 @@ use countersign_core::{
 use rustls::server::danger::ClientCertVerifier;
 
 use super::signing::SigningKeys;
-use crate::{app::Records, egress::guard::Guard, fault::Fault, keys::SigningKey, pace::Pace, tls};
+use crate::{app::Records, egress::guard::Guard, fault::Fault, pace::Pace, tls};
 
 /// A JWK set that was fetched is good for so long.
 const JWKS_S: i64 = 300;
@@ -40,8 +40,6 @@ pub struct AuthorizationServer {
     pub client_ca: Option<Arc<dyn ClientCertVerifier>>,
     /// What it signs with.
     pub keys: SigningKeys,
-    /// A key that belongs to nobody.
-    pub nobody: Jwk,
     /// How fast a resource server may ask what tokens are worth.
     pub introspections: Pace<ClientId>,
     guard: Guard,
@@ -60,16 +58,12 @@ impl AuthorizationServer {
     pub fn open(records: &Records) -> Result<Self, Fault> {
         let config = &records.config;
         let client_ca = config.oauth.client_ca_file.as_deref().map(tls::client_ca).transpose()?;
-        let pkcs8 = SigningKey::generate(Algorithm::Es256)?;
-        let public = SigningKey::read(Algorithm::Es256, &pkcs8)?.public();
-        let public = public.ok_or_else(|| Fault::Key("a new key has no public part".to_owned()))?;
         Ok(Self {
             issuer: config.server.public_url.clone(),
             nonces: NonceKey::new(*records.keys.tokens.derive("dpop-nonces").expose()),
             refresh: RefreshKey::new(*records.keys.tokens.derive("refresh-tokens").expose()),
             client_ca,
             keys: SigningKeys::default(),
-            nobody: Jwk { key: public, kid: None, x5c: Vec::new() },
             introspections: Pace::per_minute(config.oauth.introspections_per_minute),
             guard: Guard::new(&config.egress)?,
             fetched: Mutex::default(),

@@ -92,7 +92,7 @@ async fn client_credentials(request: &TokenRequest<'_>) -> Result<Value, Denied>
     let binding = token::binding(&client.registration, &client.proof(proof), None)?;
     let audience = issue::audience(app, &client.row.tenant, parameters.get("resource")).await?;
     let grant = own_grant(app, client, scopes, Terms::of_client(asked_details))?;
-    let made = issue::make(app, Wish { grant: &grant, scopes, audience, binding });
+    let made = issue::make(app, Wish { grant: &grant, scopes, audience, binding }).await?;
     let mut batch = Batch { spends: issue::spends(client, proof), ..Batch::default() };
     batch.rows.push(Row::Grant(grant.clone()));
     let circumstances = client.circumstances(asked);

@@ -7,7 +7,7 @@
 )]
 
 pub(crate) mod load;
-mod service;
+pub(crate) mod service;
 mod verdict;
 
 use std::{

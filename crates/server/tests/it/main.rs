@@ -37,6 +37,8 @@ mod keys;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod lifetimes;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod log;
@@ -59,6 +61,8 @@ mod people;
 #[cfg(test)]
 mod privacy;
 #[cfg(test)]
+mod processes;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod races;
@@ -72,6 +76,8 @@ mod sealing;
 mod start;
 #[cfg(test)]
 mod states;
+#[cfg(test)]
+mod timing;
 #[cfg(test)]
 #[expect(dead_code, reason = "the tests of the rules, where it is from, use all of it")]
 #[path = "../../../core/tests/it/world.rs"]

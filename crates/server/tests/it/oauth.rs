@@ -1,10 +1,15 @@
 //! The authorization server, through HTTPS, with clients of our own: what is right and everything that is wrong. Clients of
 //! others are in `oauth_judges`.
 
+mod audiences;
 pub(crate) mod client;
+mod fapi2;
 pub(crate) mod flow;
 mod judges;
 pub(crate) mod keys;
 mod races;
+mod rotation;
+mod single_use;
 mod strangers;
+mod timing;
 mod tokens;

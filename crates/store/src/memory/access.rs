@@ -80,6 +80,11 @@ impl AccessStore for Memory {
         Ok(self.state().access.spent.contains_key(&hash))
     }
 
+    async fn give_back(&self, hash: Digest) -> Result<(), Fault> {
+        self.state().access.spent.remove(&hash);
+        Ok(())
+    }
+
     async fn user(&self, user: UserId) -> Result<Option<UserRow>, Fault> {
         Ok(self.state().access.users.get(&user).cloned())
     }

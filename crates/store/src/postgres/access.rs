@@ -97,6 +97,11 @@ impl AccessStore for Postgres {
         Ok(self.first("spent", call!(sql::IS_SPENT, hash.0.to_vec()), |_| Ok(())).await?.is_some())
     }
 
+    async fn give_back(&self, hash: Digest) -> Result<(), Fault> {
+        let call = call!(sql::GIVE_BACK, hash.0.to_vec());
+        connection::repeat(&self.readers, &call, execute).await.map(drop)
+    }
+
     async fn user(&self, user: UserId) -> Result<Option<UserRow>, Fault> {
         let call = call!(sql::USER, user.as_bytes().to_vec());
         self.first("users", call, |row| access_cells::user(row)).await

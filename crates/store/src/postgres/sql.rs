@@ -230,6 +230,7 @@ statements! {
         FROM authorization_codes a JOIN grants g ON g.grant_id = a.grant_id WHERE a.hash = $1";
     PUSHED_REQUEST = "SELECT * FROM pushed_requests WHERE hash = $1";
     IS_SPENT = "SELECT hash FROM spent WHERE hash = $1";
+    GIVE_BACK = "DELETE FROM spent WHERE hash = $1";
     USER = "SELECT * FROM users WHERE user_id = $1";
     USER_BY_LOOKUP = "SELECT * FROM users WHERE lookup = $1";
     MEMBERS = "SELECT * FROM members WHERE organization = $1 ORDER BY user_id";

@@ -134,6 +134,11 @@ impl AccessStore for Sqlite {
         Ok(self.one("spent", sql::IS_SPENT, hash.0, |_| Ok(())).await?.is_some())
     }
 
+    async fn give_back(&self, hash: Digest) -> Result<(), Fault> {
+        let delete = move |connection: &Connection| execute(connection, sql::GIVE_BACK, [hash.0]).map(drop);
+        self.writer.write(delete).await
+    }
+
     async fn user(&self, user: UserId) -> Result<Option<UserRow>, Fault> {
         self.one("users", sql::USER, *user.as_bytes(), |row| access_cells::user(row)).await
     }

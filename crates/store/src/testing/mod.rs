@@ -107,6 +107,17 @@ impl Cluster {
     }
 }
 
+/// The first column of what a statement selects, bytes in each row: for what the store has no read for.
+pub async fn first_column(url: &str, statement: &str) -> Result<Vec<Vec<u8>>, String> {
+    let said = |error: tokio_postgres::Error| error.to_string();
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.map_err(said)?;
+    let driver = tokio::spawn(connection);
+    let rows = client.query(statement, &[]).await.map_err(said)?;
+    drop(client);
+    driver.await.map_err(|error| error.to_string())?.map_err(said)?;
+    rows.iter().map(|row| row.try_get(0).map_err(said)).collect()
+}
+
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());

@@ -343,6 +343,23 @@ async fn security_events_get_their_places_in_the_stream_of_their_tenant() {
     }
 }
 
+/// G-7: what was given back is good again, once.
+#[tokio::test]
+async fn what_is_given_back_is_good_again() {
+    let (_folder, stores) = stores().await;
+    for store in stores {
+        let spend = || Batch { spends: vec![people::spend(1, 1)], ..Batch::default() };
+        let hash = rows::digest("spend", 1);
+        store.give_back(hash).await.unwrap();
+        store.commit(spend()).await.unwrap();
+        assert!(store.commit(spend()).await.is_err());
+        store.give_back(hash).await.unwrap();
+        assert!(!store.is_spent(hash).await.unwrap());
+        store.commit(spend()).await.unwrap();
+        assert!(store.commit(spend()).await.is_err());
+    }
+}
+
 /// What ended goes, in its time: spends at once, tokens and sessions after a day, grants after a month.
 #[tokio::test]
 async fn what_ended_is_swept_in_its_time() {

@@ -1,6 +1,6 @@
 //! Whether a registration may be: what a method needs, what a profile asks for, and where people may be sent.
 
-use super::{Constraint, GrantType, Method, Registration};
+use super::{Constraint, GrantType, Method, Registration, TokenFormat};
 use crate::{
     access::Environment,
     limits,
@@ -229,7 +229,14 @@ fn check_redirects(client: &Registration, environment: Environment) -> Result<()
 
 /// A resource server proves with a key who it is.
 fn check_resource(client: &Registration) -> Result<(), Refusal> {
-    let Some(resource) = &client.resource else { return Ok(()) };
+    let Some(resource) = &client.resource else {
+        let sentence = "this says what tokens for a resource look like: name the resource";
+        return ensure(
+            client.resource_token_format == TokenFormat::Opaque,
+            "/resource_token_format",
+            sentence,
+        );
+    };
     let fits = Uri::parse(resource).is_ok_and(|uri| {
         uri.is("https") && uri.authority.is_some() && uri.fragment.is_none() && uri.query.is_none()
     });

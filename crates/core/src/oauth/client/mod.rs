@@ -111,6 +111,23 @@ impl Profile {
     }
 }
 
+/// What access tokens for a resource server look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenFormat {
+    /// Opaque: the resource server asks about each (RFC 7662).
+    #[default]
+    Opaque,
+    /// Signed, so that the resource server judges them by itself (RFC 9068).
+    Jwt,
+}
+
+impl TokenFormat {
+    fn is_opaque(&self) -> bool {
+        *self == Self::Opaque
+    }
+}
+
 /// What the tokens of a client are bound to (RFC 9449 §5.2, RFC 8705 §3.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Constraint {
@@ -164,6 +181,9 @@ pub struct Registration {
     /// The resource that it stands for: it may ask about tokens with this audience.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// What access tokens for that resource look like.
+    #[serde(default, skip_serializing_if = "TokenFormat::is_opaque")]
+    pub resource_token_format: TokenFormat,
 }
 
 /// A client certificate that a connection proved.

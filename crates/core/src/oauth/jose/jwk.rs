@@ -16,6 +16,17 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 /// The one exponent that we take: 65537.
 const RSA_EXPONENT: [u8; 3] = [1, 0, 1];
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=4_096;
+/// The point that P-256 begins with (SEC 2 §2.4.2).
+const P256_GENERATOR: ([u8; 32], [u8; 32]) = (
+    [
+        0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77,
+        0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+    ],
+    [
+        0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b,
+        0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+    ],
+);
 /// Certificates in one `x5c`.
 const CERTIFICATES: usize = 5;
 
@@ -50,6 +61,25 @@ pub struct Jwk {
     pub kid: Option<String>,
     /// Its certificate and those above it, in DER (RFC 7517 §4.7).
     pub x5c: Vec<Vec<u8>>,
+}
+
+/// A key that stands in where there is none: whoever verifies with it takes as long as with the right one, and believes
+/// nothing that it says. Its private part is known to all: a generator, or a modulus that is no product of two primes.
+pub fn decoy(algorithm: Algorithm) -> Jwk {
+    let key = match algorithm {
+        Algorithm::Es256 => PublicKey::P256 { x: P256_GENERATOR.0, y: P256_GENERATOR.1 },
+        Algorithm::EdDsa => {
+            let mut x = [0x66; 32];
+            x[0] = 0x58;
+            PublicKey::Ed25519 { x }
+        }
+        Algorithm::Ps256 => {
+            let bytes = RSA_BITS.start() / 8;
+            let n = (1..=bytes).map(|place| if place == 1 { 0x80 } else { u8::from(place == bytes) });
+            PublicKey::Rsa { n: n.collect() }
+        }
+    };
+    Jwk { key, kid: None, x5c: Vec::new() }
 }
 
 /// What a key of a set is: one that we can use, one for others, or a fault.

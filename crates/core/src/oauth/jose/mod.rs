@@ -13,7 +13,7 @@ use crate::oauth::json::NotStrict;
 mod jwk;
 mod jws;
 
-pub use jwk::{Jwk, JwkSet, NoKey, PublicKey};
+pub use jwk::{Jwk, JwkSet, NoKey, PublicKey, decoy};
 pub use jws::{Header, SigningInput, Unverified, compact};
 
 /// A signature algorithm: one for each kind of key, so that a token never chooses how its key is used (RFC 8725 §3.1).

@@ -6,10 +6,15 @@ use countersign_core::{
     access::{Environment, Tenant},
     id::OrganizationId,
     scope::{Scope, Scopes},
+    secret::Personal,
     security::{SecurityBody, SecurityEvent, Tail},
     time::Time,
 };
-use countersign_server::accounts::tickets;
+use countersign_server::accounts::{people, tickets};
+use countersign_store::{
+    Batch,
+    access_rows::{Change, UserRow},
+};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -65,6 +70,15 @@ impl TestApp {
         let mut person = Person::new(self, email);
         person.welcome(self, &link).await;
         (id, person)
+    }
+
+    /// Sets the counters of an account, as so many wrong tries would have.
+    pub(crate) async fn set_failures(&self, email: &str, failures: &str) {
+        let address = Personal::new(email.to_owned());
+        let user = people::by_address(&self.app, &address).await.unwrap().unwrap();
+        let row = UserRow { failures: failures.to_owned(), ..user.next() };
+        let batch = Batch { changes: vec![Change::User(row)], ..Batch::default() };
+        self.app.store.commit(batch).await.unwrap();
     }
 
     /// A key that reads the mailbox of an organization's sandbox.

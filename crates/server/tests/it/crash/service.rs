@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     future::Future,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -25,6 +25,23 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(
             return found;
         }
         assert!(begun.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Waits until a server listens that logs to this file from this byte on; its port.
+pub(crate) async fn listening(log: &Path, from: usize, server: &mut Child) -> u16 {
+    let begun = Instant::now();
+    loop {
+        let said = fs::read(log).unwrap();
+        let said = String::from_utf8_lossy(&said[from..]).into_owned();
+        let listening = said.split_once("Listening on 127.0.0.1:").map(|(_, rest)| rest);
+        if let Some((port, _)) = listening.and_then(|rest| rest.split_once(' ')) {
+            break port.parse().unwrap();
+        }
+        let ended = server.try_wait().unwrap();
+        let in_time = begun.elapsed() < Duration::from_mins(1);
+        assert!(ended.is_none() && in_time, "the server does not start ({ended:?}): {said}");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
@@ -124,19 +141,7 @@ impl Service {
     pub(crate) async fn start(&mut self) {
         let before = fs::read(self.log()).unwrap_or_default().len();
         self.begin();
-        let begun = Instant::now();
-        let port = loop {
-            let said = fs::read(self.log()).unwrap();
-            let said = String::from_utf8_lossy(&said[before..]).into_owned();
-            let listening = said.split_once("Listening on 127.0.0.1:").map(|(_, rest)| rest);
-            if let Some((port, _)) = listening.and_then(|rest| rest.split_once(' ')) {
-                break port.parse().unwrap();
-            }
-            let ended = self.running.as_mut().unwrap().try_wait().unwrap();
-            let in_time = begun.elapsed() < Duration::from_mins(1);
-            assert!(ended.is_none() && in_time, "the server does not start ({ended:?}): {said}");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        };
+        let port = listening(&self.log(), before, self.running.as_mut().unwrap()).await;
         self.port = port;
         self.front.lead_to(port);
     }

@@ -26,7 +26,7 @@ use super::{
 use crate::app::{Options, TestApp};
 
 /// A server whose URL has its port in it, as strangers need it.
-async fn server() -> TestApp {
+pub(super) async fn server() -> TestApp {
     TestApp::start_with(Options { has_own_port: true, clock_goes: true, ..Options::default() }).await
 }
 
@@ -65,7 +65,7 @@ fn command(test: &TestApp, judge: &str) -> Command {
 }
 
 /// What every judge is told.
-fn input(client: &Client<'_>, more: Value) -> Value {
+pub(super) fn input(client: &Client<'_>, more: Value) -> Value {
     let test = client.test;
     let port = Url::parse(&test.url).unwrap().port().unwrap();
     let mut input = json!({
@@ -87,7 +87,12 @@ fn input(client: &Client<'_>, more: Value) -> Value {
 
 /// Runs a judge; the person of the scene visits what it opens, signs in again where that is asked, and agrees. What it found,
 /// or its complaint.
-async fn run(judge: &str, input: &Value, scene: Option<&Scene<'_>>, test: &TestApp) -> Result<Value, String> {
+pub(super) async fn run(
+    judge: &str,
+    input: &Value,
+    scene: Option<&Scene<'_>>,
+    test: &TestApp,
+) -> Result<Value, String> {
     let mut child = command(test, judge).arg(input.to_string()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut answers = child.stdin.take().unwrap();
@@ -134,7 +139,7 @@ async fn resource_server<'a>(test: &'a TestApp, scene: &Scene<'_>) -> Client<'a>
     Client::register_with(test, scene.organization, Environment::Sandbox, key, &registration).await
 }
 
-fn steps(found: &Value) -> Vec<&str> {
+pub(super) fn steps(found: &Value) -> Vec<&str> {
     found["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect()
 }
 

@@ -2,7 +2,12 @@
 
 use std::num::NonZeroU32;
 
-use countersign_core::{access::Environment, limits, scope::Scopes};
+use countersign_core::{
+    access::Environment,
+    limits,
+    scope::Scopes,
+    secret::{PlainToken, TokenKind},
+};
 use countersign_server::config::Config;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -358,5 +363,31 @@ async fn a_resource_server_asks_at_a_pace() {
     }
     fast.ask(&OWN).await.token();
     assert_eq!(ask(&other).await.body["active"], true);
+    test.finish().await;
+}
+
+/// a client of `client_secret_basic` is for sandboxes, and its secret is its own.
+#[tokio::test]
+async fn a_secret_is_for_a_sandbox_and_shown_once() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let key = ClientKey::new("none");
+    let mut with_secret = registration(&key, Scopes::parse("envelopes:status").unwrap());
+    with_secret["profile"] = "standard".into();
+    with_secret["token_endpoint_auth_method"] = "client_secret_basic".into();
+    with_secret.as_object_mut().unwrap().remove("jwks");
+    let client = Client::register_with(&test, organization, Environment::Sandbox, key, &with_secret).await;
+    let ask = async |secret: &str| {
+        let form = [("grant_type", "client_credentials"), ("scope", "envelopes:status")];
+        let request = test.request(Method::POST, "/oauth/token").form(&form);
+        let proof = client.dpop.proof(&client.proof_claims());
+        Answered::of(request.basic_auth(client.id, Some(secret)).header("DPoP", proof)).await
+    };
+    let secret = client.secret.clone().unwrap();
+    assert!(secret.starts_with("csx_sandbox_"));
+    assert_eq!(ask(&secret).await.status, StatusCode::OK);
+    let other = PlainToken::new(TokenKind::ClientSecret, &[9; 32]);
+    assert_eq!(ask(other.expose()).await.error(), (401, "invalid_client"));
+    assert_eq!(ask("x").await.error(), (401, "invalid_client"));
     test.finish().await;
 }

@@ -1,0 +1,95 @@
+//! What of a token's details is good once (RFC 9396): spent by the one request that is done, and by no other.
+
+use countersign_core::{access::Environment, scope::Scopes};
+use futures_util::future::join_all;
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use super::client::{Answered, Client};
+use crate::app::{TestApp, envelope_of, pdf};
+
+/// A client whose token may void one envelope, once.
+struct Scene<'a> {
+    client: Client<'a>,
+    token: String,
+    path: String,
+}
+
+impl<'a> Scene<'a> {
+    async fn new(test: &'a TestApp) -> Self {
+        let organization = test.organization("Acme").await;
+        let client = Client::register(test, organization, "one").await;
+        let key = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
+        let document = test.upload(&key, "a.pdf", pdf(1)).await;
+        let envelope = test.create(&key, &envelope_of(&document)).await;
+        let details =
+            json!([{ "type": "envelope", "actions": ["void"], "envelopes": [envelope], "single_use": true }]);
+        let answered = client
+            .ask(&[
+                ("grant_type", "client_credentials"),
+                ("scope", "envelopes:void"),
+                ("authorization_details", &details.to_string()),
+            ])
+            .await;
+        Self { token: answered.token(), client, path: format!("/v1/envelopes/{envelope}/void") }
+    }
+
+    fn request(&self, key: &str, body: &Value) -> RequestBuilder {
+        self.client.api(Method::POST, &self.path, &self.token).header("Idempotency-Key", key).json(body)
+    }
+
+    async fn void(&self, key: &str, body: &Value) -> Answered {
+        Answered::of(self.request(key, body)).await
+    }
+}
+
+/// A-7, G-6, G-7: the same request again gets the answer that is stored; another one finds the detail spent.
+#[tokio::test]
+async fn a_repeated_request_gets_its_answer_and_another_one_finds_the_detail_spent() {
+    let test = TestApp::start().await;
+    let scene = Scene::new(&test).await;
+    let good = json!({ "reason": "signed on paper" });
+    let first = scene.void("one", &good).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.body);
+    let again = scene.void("one", &good).await;
+    assert_eq!((again.status, &again.body), (StatusCode::OK, &first.body));
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(scene.void("two", &good).await.status, StatusCode::NOT_FOUND);
+    test.work().await;
+    test.finish().await;
+}
+
+/// a request that is refused did nothing, and spends nothing.
+#[tokio::test]
+async fn a_request_that_is_refused_spends_nothing() {
+    let test = TestApp::start().await;
+    let scene = Scene::new(&test).await;
+    for (number, wrong) in [json!({ "reason": 5 }), json!({ "because": "x" }), json!([])].iter().enumerate() {
+        let refused = scene.void(&format!("wrong-{number}"), wrong).await;
+        assert!(refused.status.is_client_error(), "{}", refused.body);
+        assert_ne!(refused.status, StatusCode::NOT_FOUND, "{}", refused.body);
+    }
+    let good = json!({ "reason": "signed on paper" });
+    assert_eq!(scene.void("right", &good).await.status, StatusCode::OK);
+    assert_eq!(scene.void("next", &good).await.status, StatusCode::NOT_FOUND);
+    test.work().await;
+    test.finish().await;
+}
+
+/// A-7, G-7: of many at once, wrong ones among them, one is done at most; what nobody used is still good.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_at_once_one_is_done() {
+    let test = TestApp::start().await;
+    let scene = Scene::new(&test).await;
+    let (good, wrong) = (json!({ "reason": "signed on paper" }), json!({ "reason": 5 }));
+    let requests = (0..20).map(|number| {
+        let body = if number % 2 == 0 { &good } else { &wrong };
+        Answered::of(scene.request(&format!("at-once-{number}"), body))
+    });
+    let answers = join_all(requests).await;
+    let done = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
+    let after = usize::from(scene.void("after", &good).await.status == StatusCode::OK);
+    assert_eq!(done + after, 1);
+    test.work().await;
+    test.finish().await;
+}
