@@ -36,7 +36,7 @@ use countersign_store::{
 };
 use serde::Deserialize;
 
-use super::{answer::Denied, consent, issue, par};
+use super::{consent, issue, par};
 use crate::{
     accounts::session::{self, SignedIn},
     app::App,
@@ -117,14 +117,10 @@ async fn unpushed(app: &App, parameters: &Parameters) -> Result<Result<PlainToke
     let ceiling = client.row.scopes.and(client.row.tenant.environment().ceiling());
     match authorize::read(parameters, id, &client.registration, ceiling, Source::Query) {
         Ok(request) => {
-            match issue::audience(app, &client.row.tenant, request.resource.as_deref()).await {
-                Ok(_) => {}
-                Err(Denied::Error(error)) => {
-                    let state = request.state.as_deref();
-                    let to = redirect::failure(&request.redirect_uri, &error, state, &app.oauth.issuer);
-                    return Ok(Err(away(&to)));
-                }
-                Err(Denied::Broken(fault)) => return Err(fault.into()),
+            if let Err(error) = issue::audience(app, &client.row.tenant, request.resource.as_deref()).await? {
+                let state = request.state.as_deref();
+                let to = redirect::failure(&request.redirect_uri, &error, state, &app.oauth.issuer);
+                return Ok(Err(away(&to)));
             }
             let handle = PlainToken::new(TokenKind::PushedRequest, &app.draw());
             let row = par::row(app, &client.row, &handle, &request)?;

@@ -96,7 +96,7 @@ async fn grant_tokens(
         version: grant.version + 1,
         ..grant
     };
-    let audience = issue::audience(app, &begun.tenant, terms.resource.as_deref()).await?;
+    let audience = issue::audience(app, &begun.tenant, terms.resource.as_deref()).await??;
     let made = issue::make(app, Wish { grant: &begun, scopes: begun.scopes, audience, binding }).await?;
     let used = AuthorizationCodeRow { used_at: Some(now), version: row.version + 1, ..row };
     let mut batch = Batch {

@@ -80,12 +80,13 @@ pub async fn audience(
     app: &App,
     tenant: &Tenant,
     resource: Option<&str>,
-) -> Result<Option<Audience>, Denied> {
-    let Some(resource) = resource else { return Ok(None) };
-    let resource = authorize::resource(resource)?;
-    if resource == app.oauth.issuer {
-        return Ok(None);
-    }
+) -> Result<Result<Option<Audience>, OAuthError>, Fault> {
+    let Some(resource) = resource else { return Ok(Ok(None)) };
+    let resource = match authorize::resource(resource) {
+        Ok(resource) if resource == app.oauth.issuer => return Ok(Ok(None)),
+        Ok(resource) => resource,
+        Err(error) => return Ok(Err(error)),
+    };
     let mut before = None;
     loop {
         let rows = app.store.clients(tenant, before, CLIENTS_AT_ONCE).await?;
@@ -94,12 +95,12 @@ pub async fn audience(
         for row in rows.into_iter().filter(|row| row.ended_at.is_none()) {
             let registration = Registered::read(row)?.registration;
             if registration.resource.as_deref() == Some(resource.as_str()) {
-                return Ok(Some(Audience { resource, format: registration.resource_token_format }));
+                return Ok(Ok(Some(Audience { resource, format: registration.resource_token_format })));
             }
         }
         if is_last {
             let sentence = "no resource server of this name is registered in this environment";
-            return Err(OAuthError::new(ErrorCode::InvalidTarget, sentence).into());
+            return Ok(Err(OAuthError::new(ErrorCode::InvalidTarget, sentence)));
         }
     }
 }

@@ -50,7 +50,7 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         authorize::read(&asked.parameters, client.row.client, &client.registration, ceiling, Source::Pushed);
     let mut request = read.map_err(|refused| refused.error().clone())?;
     request.bind(proof.map(|proof| proof.thumbprint))?;
-    issue::audience(app, &client.row.tenant, request.resource.as_deref()).await?;
+    issue::audience(app, &client.row.tenant, request.resource.as_deref()).await??;
     let handle = PlainToken::new(TokenKind::PushedRequest, &app.draw());
     let row = row(app, &client.row, &handle, &request)?;
     let batch = Batch {

@@ -132,7 +132,7 @@ async fn next(
         version: grant.version + 1,
         ..grant.clone()
     };
-    let audience = issue::audience(app, &row.tenant, terms.resource.as_deref()).await?;
+    let audience = issue::audience(app, &row.tenant, terms.resource.as_deref()).await??;
     let made = issue::make(app, Wish { grant: &row, scopes, audience, binding }).await?;
     let mut batch = Batch {
         spends: issue::spends(client, proof),

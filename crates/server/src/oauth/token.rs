@@ -90,7 +90,7 @@ async fn client_credentials(request: &TokenRequest<'_>) -> Result<Value, Denied>
     let asked_details = asked_details.unwrap_or_default();
     details::check_scopes(&asked_details, scopes)?;
     let binding = token::binding(&client.registration, &client.proof(proof), None)?;
-    let audience = issue::audience(app, &client.row.tenant, parameters.get("resource")).await?;
+    let audience = issue::audience(app, &client.row.tenant, parameters.get("resource")).await??;
     let grant = own_grant(app, client, scopes, Terms::of_client(asked_details))?;
     let made = issue::make(app, Wish { grant: &grant, scopes, audience, binding }).await?;
     let mut batch = Batch { spends: issue::spends(client, proof), ..Batch::default() };

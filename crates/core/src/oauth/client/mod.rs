@@ -123,6 +123,7 @@ pub enum TokenFormat {
 }
 
 impl TokenFormat {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it in this way")]
     fn is_opaque(&self) -> bool {
         *self == Self::Opaque
     }

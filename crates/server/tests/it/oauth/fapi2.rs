@@ -37,16 +37,23 @@ fn with(mut step: Value, members: &Value) -> Value {
     step
 }
 
+/// A request that is pushed, agreed to and redeemed.
+fn way() -> [Value; 3] {
+    [
+        json!({ "do": "push", "status": 201 }),
+        json!({ "do": "authorize", "status": 303, "location": { "code": "$present", "iss": "$issuer" } }),
+        json!({ "do": "token", "status": 200 }),
+    ]
+}
+
+fn refused(status: u16, error: &str) -> Value {
+    json!({ "status": status, "error": error })
+}
+
 /// A pure case as the steps in which its subject is met over HTTP.
 fn steps_of(case: &Value) -> Vec<Value> {
     let expect = case["expect"].as_str().unwrap();
-    let refused = |status: u16, error: &str| json!({ "status": status, "error": error });
-    let push = json!({ "do": "push", "status": 201 });
-    let agree =
-        json!({ "do": "authorize", "status": 303, "location": { "code": "$present", "iss": "$issuer" } });
-    let token = json!({ "do": "token", "status": 200 });
-    let wait = json!({ "do": "wait", "seconds": case.get("later_s").unwrap_or(&json!(0)) });
-    let way = [push.clone(), agree.clone(), token.clone()];
+    let [_, agree, token] = way();
     match case["judge"].as_str().unwrap() {
         "assertion" => {
             let answer = if expect == "ok" { json!({ "status": 201 }) } else { refused(401, expect) };
@@ -83,6 +90,17 @@ fn steps_of(case: &Value) -> Vec<Value> {
             let token = with(token, &json!({ "id_token": { "nonce": sent("nonce", "n") } }));
             vec![with(push, &json!({ "status": 201 })), agree, token]
         }
+        "redeem" | "binding" | "refresh" => steps_with_tokens(case, expect),
+        unknown => panic!("nothing is judged by {unknown}"),
+    }
+}
+
+/// The same for what happens at the token endpoint.
+fn steps_with_tokens(case: &Value, expect: &str) -> Vec<Value> {
+    let way = way();
+    let [push, agree, token] = way.clone();
+    let wait = json!({ "do": "wait", "seconds": case.get("later_s").unwrap_or(&json!(0)) });
+    match case["judge"].as_str().unwrap() {
         "redeem" => {
             let push =
                 with(push, &json!({ "proof": if case.get("bound").is_some() { "own" } else { "none" } }));
@@ -104,7 +122,7 @@ fn steps_of(case: &Value) -> Vec<Value> {
             let before = if verb == "refresh" { &way[..] } else { &way[..2] };
             [before, &[with(json!({ "do": verb, "proof": proof }), &answer)]].concat()
         }
-        "refresh" => {
+        _ => {
             let is_other = case.get("client").is_some();
             let is_authenticated = case.get("authenticated").is_none();
             let refresh =
@@ -116,7 +134,6 @@ fn steps_of(case: &Value) -> Vec<Value> {
             };
             [&way[..], &[wait, with(refresh, &answer)]].concat()
         }
-        unknown => panic!("nothing is judged by {unknown}"),
     }
 }
 
