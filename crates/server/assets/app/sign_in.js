@@ -14,14 +14,23 @@ const error = document.getElementById("passkey-error");
 const isAgain = place?.dataset.again !== undefined;
 const path = isAgain ? "/signin/again/passkey" : "/signin/passkey";
 let waiting = new AbortController();
+/** Whether an answer is on its way: two answers of one passkey at once would look like those of a copy. */
+let isSending = false;
 
 const ask = async () => (await post("/signin/passkey/options", {})).json();
 
 /** @param {object} answer */
 async function finish(answer) {
-  const sent = await post(path, { ...answer, return_to: place?.dataset.returnTo });
-  const { next } = await sent.json();
-  location.assign(next);
+  if (isSending) return;
+  isSending = true;
+  try {
+    const sent = await post(path, { ...answer, return_to: place?.dataset.returnTo });
+    const { next } = await sent.json();
+    location.assign(next);
+  } catch (problem) {
+    isSending = false;
+    throw problem;
+  }
 }
 
 /** @param {unknown} problem */
@@ -31,7 +40,7 @@ function tell(problem) {
 }
 
 async function pressed() {
-  if (!button || button.getAttribute("aria-disabled")) return;
+  if (!button || button.getAttribute("aria-disabled") || isSending) return;
   button.setAttribute("aria-disabled", "true");
   if (error) error.textContent = "";
   waiting.abort();
