@@ -209,5 +209,9 @@ async fn end(records: &Records, client: ClientId) -> Result<(), Failure> {
     let row = row.ok_or_else(|| {
         Refusal::new(Code::NotFound, "there is no such client (`countersign clients list` shows all)")
     })?;
+    if let Some(at) = row.ended_at {
+        let sentence = format!("this client is over already: it has ended at {at}");
+        return Err(Refusal::new(Code::NotFound, sentence).into());
+    }
     clients::end(records, &row.tenant, &operator(records), client, None).await.map(drop)
 }

@@ -55,6 +55,8 @@ mod oauth;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod operator_clients;
+#[cfg(test)]
 mod pages;
 #[cfg(test)]
 mod people;

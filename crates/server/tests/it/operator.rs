@@ -22,12 +22,12 @@ use crate::app::{TestApp, TestDice, envelope_of, pdf};
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-fn run(folder: &Path, words: &[&str]) -> Output {
+pub(crate) fn run(folder: &Path, words: &[&str]) -> Output {
     run_with(folder, &[], words)
 }
 
 /// The same with more of the configuration.
-fn run_with(folder: &Path, configuration: &[(&str, &str)], words: &[&str]) -> Output {
+pub(crate) fn run_with(folder: &Path, configuration: &[(&str, &str)], words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_countersign"))
         .env("COUNTERSIGN_SERVER__DATA_DIR", folder.join("data"))
         .env("COUNTERSIGN_SERVER__LISTEN", "127.0.0.1:0")
@@ -38,11 +38,11 @@ fn run_with(folder: &Path, configuration: &[(&str, &str)], words: &[&str]) -> Ou
         .unwrap()
 }
 
-fn printed(done: &Output) -> String {
+pub(crate) fn printed(done: &Output) -> String {
     String::from_utf8(done.stdout.clone()).unwrap()
 }
 
-fn said(done: &Output) -> String {
+pub(crate) fn said(done: &Output) -> String {
     String::from_utf8(done.stderr.clone()).unwrap()
 }
 

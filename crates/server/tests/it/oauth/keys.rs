@@ -21,6 +21,12 @@ impl ClientKey {
         Self(SigningKey::from_slice(&Digest::of(seed.as_bytes()).0).unwrap())
     }
 
+    /// The key that a private JWK holds.
+    pub(crate) fn of_private(jwk: &Value) -> Self {
+        let secret = URL_SAFE_NO_PAD.decode(jwk["d"].as_str().unwrap()).unwrap();
+        Self(SigningKey::from_slice(&secret).unwrap())
+    }
+
     /// Its public part, with a `kid`.
     pub(crate) fn public(&self, kid: &str) -> Value {
         let mut public = self.bare();
