@@ -352,6 +352,15 @@ impl Config {
         Ok(self.public_authority()?.host().trim_matches(['[', ']']).to_owned())
     }
 
+    /// The hosts that its certificate is for: the public one, and where it asks for certificates.
+    pub fn hosts(&self) -> Result<Vec<String>, Fault> {
+        let mut hosts = vec![self.public_host()?];
+        let mutual: Option<Uri> = self.oauth.mtls_url.as_deref().and_then(|url| url.parse().ok());
+        hosts
+            .extend(mutual.as_ref().and_then(Uri::host).map(|host| host.trim_matches(['[', ']']).to_owned()));
+        Ok(hosts)
+    }
+
     fn public_authority(&self) -> Result<Authority, Fault> {
         let uri: Uri = self.server.public_url.parse().map_err(|_| {
             Fault::Unsafe(format!("server.public_url `{}` is not a URL", self.server.public_url))
@@ -433,7 +442,8 @@ impl Config {
         let is_base = |url: &String| {
             let uri: Option<Uri> = url.parse().ok();
             let authority = uri.as_ref().and_then(Uri::authority).map(Authority::as_str);
-            authority.is_some() && url.strip_prefix("https://") == authority
+            authority.is_some_and(|authority| !authority.contains('@'))
+                && url.strip_prefix("https://") == authority
         };
         if oauth.mtls_url.as_ref().is_some_and(|url| !is_base(url)) {
             return refuse("oauth.mtls_url is https://, a host and perhaps a port, and nothing else");

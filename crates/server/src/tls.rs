@@ -168,9 +168,10 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
     }
     let issuer = Issuer::new(ca_params(now), ca_key);
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    let host = config.public_host()?;
-    if !names.contains(&host) {
-        names.push(host);
+    for host in config.hosts()? {
+        if !names.contains(&host) {
+            names.push(host);
+        }
     }
     let mut params = CertificateParams::new(names).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, "Countersign development server");

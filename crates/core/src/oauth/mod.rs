@@ -24,6 +24,7 @@ pub mod presented;
 pub mod redirect;
 pub mod refresh;
 pub mod stepup;
+pub mod subject;
 pub mod terms;
 pub mod token;
 pub mod uri;

@@ -3,13 +3,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use countersign_core::{digest::Digest, time::Time};
-use der::Decode as _;
+use countersign_core::{digest::Digest, oauth::subject::Subject, time::Time};
+use der::{
+    Decode as _, Tag, Tagged as _,
+    asn1::{Any, Ia5StringRef, PrintableStringRef, Utf8StringRef},
+};
 use rustls::server::danger::ClientCertVerifier;
 use rustls_pki_types::{CertificateDer, UnixTime};
 use x509_cert::{
     Certificate,
     ext::pkix::{SubjectAltName, name::GeneralName},
+    name::Name,
 };
 
 /// What a connection over mutual TLS showed: the caller's certificate first, or nothing. Its key was proved in the
@@ -22,8 +26,8 @@ pub struct PeerCertificates(Arc<[CertificateDer<'static>]>);
 pub struct Judged {
     /// SHA-256 of its DER: what tokens are bound to (RFC 8705 §3.1).
     pub sha256: Digest,
-    /// Its subject (RFC 4514).
-    pub subject: String,
+    /// Its subject, if all of it is text.
+    pub subject: Option<Subject>,
     /// Its alternative DNS names.
     pub dns_names: Vec<String>,
     /// Whether it leads to one of the operator's CAs and is valid now.
@@ -54,12 +58,33 @@ impl PeerCertificates {
             ..=validity.not_after.to_unix_duration().as_secs();
         Some(Judged {
             sha256: Digest::of(own),
-            subject: certificate.tbs_certificate().subject().to_string(),
+            subject: subject(certificate.tbs_certificate().subject()),
             dns_names: dns_names(&certificate),
             is_trusted: ca.is_some_and(|ca| ca.verify_client_cert(own, others, at).is_ok()),
             is_current: valid.contains(&seconds),
         })
     }
+}
+
+/// A name as core compares it: the most particular part first (RFC 4514 §2.1).
+fn subject(name: &Name) -> Option<Subject> {
+    let mut parts = Vec::new();
+    for part in name.iter_rdn() {
+        let attributes = part.iter().map(|one| Some((one.oid.to_string(), text(&one.value)?)));
+        parts.push(attributes.collect::<Option<Vec<_>>>()?);
+    }
+    parts.reverse();
+    Some(Subject::of(parts))
+}
+
+fn text(value: &Any) -> Option<String> {
+    let text = match value.tag() {
+        Tag::Utf8String => value.decode_as::<Utf8StringRef<'_>>().ok()?.as_str(),
+        Tag::PrintableString => value.decode_as::<PrintableStringRef<'_>>().ok()?.as_str(),
+        Tag::Ia5String => value.decode_as::<Ia5StringRef<'_>>().ok()?.as_str(),
+        _ => return None,
+    };
+    Some(text.to_owned())
 }
 
 fn dns_names(certificate: &Certificate) -> Vec<String> {

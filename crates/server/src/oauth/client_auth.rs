@@ -9,7 +9,7 @@ use countersign_core::{
         credential::Credential,
         dpop::Proof,
         error::OAuthError,
-        jose::JwkSet,
+        jose::{Header, JwkSet, Unverified},
         token::CallerProof,
     },
     security::{FailureReason, SecurityActor, SecurityBody},
@@ -94,18 +94,24 @@ async fn prove(app: &App, client: &mut Client, credential: &Credential) -> Resul
     match (client.registration.token_endpoint_auth_method, credential) {
         (Method::PrivateKeyJwt, Credential::Assertion { text, .. }) => {
             let (id, issuer) = (client.row.client, app.oauth.issuer.as_str());
-            let keys =
-                app.oauth.keys_of(app.now(), client.row.client, &client.registration, Some(text)).await;
+            let named = Unverified::parse(text).ok().map(|token| token.header().clone());
+            let wanted = |keys: &JwkSet| {
+                let key = |header: &Header| keys.choose(header.kid.as_deref(), header.algorithm).is_ok();
+                named.as_ref().is_none_or(key)
+            };
+            let keys = app.oauth.client_keys.of(app.now(), id, &client.registration, wanted).await;
             let assertion = assertion::check(text, id, &keys, issuer, app.now(), &Signatures)?;
             client.spends.push(Spend { hash: assertion.jti_hash, expires_at: assertion.expires_at });
             Ok(())
         }
         (Method::TlsClientAuth | Method::SelfSignedTlsClientAuth, Credential::Name { .. }) => {
-            let keys = app.oauth.keys_of(app.now(), client.row.client, &client.registration, None).await;
             let judged = client.certificate.as_ref().ok_or_else(unproven)?;
+            let (id, sha256) = (client.row.client, Some(judged.sha256));
+            let wanted = |keys: &JwkSet| keys.keys().iter().any(|key| key.certificate() == sha256);
+            let keys = app.oauth.client_keys.of(app.now(), id, &client.registration, wanted).await;
             let certificate = Certificate {
                 thumbprint: judged.sha256,
-                subject_dn: &judged.subject,
+                subject: judged.subject.as_ref(),
                 dns_names: &judged.dns_names,
                 is_trusted: judged.is_trusted,
             };

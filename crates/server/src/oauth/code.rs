@@ -116,7 +116,7 @@ async fn grant_tokens(
         body.insert("authorization_details".to_owned(), json!(terms.details));
     }
     if terms.openid {
-        body.insert("id_token".to_owned(), json!(id_token::make(app, &begun, &terms).await?));
+        body.insert("id_token".to_owned(), json!(id_token::make(app, &begun, &terms, &made.token).await?));
     }
     match issue::commit(app, client, asked, batch).await? {
         Written::Yes => Ok(Some(Value::Object(body))),

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod asked;
 pub mod authorize;
 pub mod client_auth;
+pub mod client_keys;
 pub mod code;
 pub mod consent;
 pub mod id_token;

@@ -2,11 +2,14 @@
 //! others are in `oauth_judges`.
 
 mod audiences;
+mod certificates;
 pub(crate) mod client;
 mod fapi2;
 pub(crate) mod flow;
 mod judges;
+mod jwks_uri;
 pub(crate) mod keys;
+mod mutual_tls;
 mod races;
 mod rotation;
 mod single_use;

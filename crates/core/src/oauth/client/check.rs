@@ -4,7 +4,7 @@ use super::{Constraint, GrantType, Method, Registration, TokenFormat};
 use crate::{
     access::Environment,
     limits,
-    oauth::{jose::JwkSet, redirect, uri::Uri},
+    oauth::{jose::JwkSet, redirect, subject::Subject, uri::Uri},
     refusal::{Code, Refusal},
     scope::{Scope, Scopes},
 };
@@ -90,12 +90,9 @@ fn check_keys(client: &Registration) -> Result<(), Refusal> {
     }
     match (subject, dns) {
         (Some(subject), None) => {
-            let fits = subject.contains('=') && subject.chars().count() <= SUBJECT_CHARS;
-            ensure(
-                fits,
-                "/tls_client_auth_subject_dn",
-                "a subject is written like CN=name,O=organization (RFC 4514)",
-            )
+            let at = "/tls_client_auth_subject_dn";
+            ensure(subject.chars().count() <= SUBJECT_CHARS, at, "a subject has 1,000 characters at most")?;
+            Subject::parse(subject).map(drop).map_err(|wrong| refuse(at, wrong.to_string()))
         }
         (None, Some(name)) => ensure(
             is_dns_name(name),
@@ -428,6 +425,16 @@ mod tests {
             ),
             (with(mutual(), &[("tls_client_auth_san_dns", Value::Null)]), "/tls_client_auth_subject_dn"),
             (with(mutual(), &[("tls_client_auth_subject_dn", json!("CN=a"))]), "/tls_client_auth_subject_dn"),
+            (
+                with(
+                    mutual(),
+                    &[
+                        ("tls_client_auth_san_dns", Value::Null),
+                        ("tls_client_auth_subject_dn", json!("CN = a")),
+                    ],
+                ),
+                "/tls_client_auth_subject_dn",
+            ),
             (with(mutual(), &[("resource", json!("http://archive.test"))]), "/resource"),
             (with(public(), &[("resource", json!("https://archive.test"))]), "/token_endpoint_auth_method"),
             (with(fapi(), &[("client_name", json!(" Ledger"))]), "/client_name"),
@@ -459,9 +466,10 @@ mod tests {
     fn a_certificate_is_matched_as_registered() {
         let client = Registration::parse(mutual().to_string().as_bytes()).unwrap();
         let names = ["archive.test".to_owned()];
+        let subject = Subject::parse("CN=archive+OU=a,O=Acme").unwrap();
         let mut shown = Certificate {
             thumbprint: Digest::of(b"der"),
-            subject_dn: "CN=archive",
+            subject: Some(&subject),
             dns_names: &names,
             is_trusted: true,
         };
@@ -472,6 +480,16 @@ mod tests {
         shown.is_trusted = true;
         shown.dns_names = &[];
         assert!(!client.is_certificate_of(&shown, &none));
+
+        let mut named = client.clone();
+        named.tls_client_auth_san_dns = None;
+        for (written, is_its) in [("OU=a+cn=archive,2.5.4.10=Acme", true), ("CN=archive+OU=a,O=acme", false)]
+        {
+            named.tls_client_auth_subject_dn = Some(written.to_owned());
+            assert_eq!(named.is_certificate_of(&shown, &none), is_its, "{written}");
+        }
+        shown.subject = None;
+        assert!(!named.is_certificate_of(&shown, &none));
 
         let mut key = fapi()["jwks"]["keys"][0].clone();
         key["x5c"] = json!(["ZGVy"]);

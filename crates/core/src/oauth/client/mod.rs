@@ -7,6 +7,7 @@ use crate::{
     oauth::{
         jose::JwkSet,
         json::{self, NotStrict},
+        subject::Subject,
     },
     refusal::{Code, Refusal},
     scope::Scopes,
@@ -192,8 +193,8 @@ pub struct Registration {
 pub struct Certificate<'a> {
     /// SHA-256 of its DER.
     pub thumbprint: Digest,
-    /// Its subject, written like the registered ones.
-    pub subject_dn: &'a str,
+    /// Its subject, if all of it is text.
+    pub subject: Option<&'a Subject>,
     /// Its DNS names.
     pub dns_names: &'a [String],
     /// Whether it leads to an authority that the operator trusts, and is valid now.
@@ -257,7 +258,9 @@ impl Registration {
                 let has = |name: &str| certificate.dns_names.iter().any(|dns| dns.eq_ignore_ascii_case(name));
                 certificate.is_trusted
                     && match (subject, dns) {
-                        (Some(subject), None) => subject == certificate.subject_dn,
+                        (Some(subject), None) => {
+                            Subject::parse(subject).is_ok_and(|wanted| certificate.subject == Some(&wanted))
+                        }
                         (None, Some(name)) => has(name),
                         _ => false,
                     }

@@ -45,12 +45,16 @@ pub(crate) struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     pub(crate) async fn new(test: &'a TestApp, profile: &str) -> Self {
-        let (organization, person) = test.owner("Acme", "ada@example.com").await;
         let key = ClientKey::new("robot");
         let scopes = if profile == "fapi2" { Scopes::ALL } else { Scopes::FOR_KEYS };
         let registration = registration(profile, &key, &scopes.to_string());
-        let client =
-            Client::register_with(test, organization, Environment::Sandbox, key, &registration).await;
+        Self::with(test, key, &registration).await
+    }
+
+    /// The same with a client of another kind.
+    pub(crate) async fn with(test: &'a TestApp, key: ClientKey, registration: &Value) -> Self {
+        let (organization, person) = test.owner("Acme", "ada@example.com").await;
+        let client = Client::register_with(test, organization, Environment::Sandbox, key, registration).await;
         Self { client, person, organization }
     }
 

@@ -25,6 +25,10 @@ use super::{
 };
 use crate::app::{Options, TestApp};
 
+mod codes;
+mod mutual;
+mod relying_party;
+
 /// A server whose URL has its port in it, as strangers need it.
 pub(super) async fn server() -> TestApp {
     TestApp::start_with(Options { has_own_port: true, clock_goes: true, ..Options::default() }).await
@@ -46,9 +50,13 @@ fn place(variable: &str, within: &str) -> PathBuf {
 
 /// A copy of the judges where Node finds their packages, and the program that runs one.
 fn command(test: &TestApp, judge: &str) -> Command {
-    let copy = test.folder.path().join("judges");
+    judge_in(test.folder.path(), judge)
+}
+
+fn judge_in(copy: &Path, judge: &str) -> Command {
+    let copy = copy.join("judges");
     if !copy.exists() {
-        std::fs::create_dir(&copy).unwrap();
+        std::fs::create_dir_all(&copy).unwrap();
         for file in std::fs::read_dir(folder()).unwrap() {
             let file = file.unwrap();
             std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
@@ -117,8 +125,7 @@ async fn visit(scene: &Scene<'_>, url: &Url) -> Url {
     let path = format!("{}?{}", url.path(), url.query().unwrap());
     let mut page = scene.person.lands_on(test, &path).await;
     if page == "/signin/again" {
-        // The next step of the one-time codes.
-        test.clock.forward_s(30);
+        // For the next one-time code time goes on by 30 s: half of what the judge's own clock may be behind.
         scene.person.confirm(test).await;
         page = scene.person.lands_on(test, &path).await;
     }
@@ -234,4 +241,16 @@ async fn authlib_acts_for_itself() {
     let more = json!({ "steps": wanted, "dpop": false });
     let found = run("authlib_judge.py", &input(&client, more), None, &test).await;
     assert_eq!(steps(&found.unwrap()), wanted);
+}
+
+/// The judges themselves: a server of others finds favour with each of them, and none when it is broken in a way that the judge
+/// looks at.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_judges_see_what_is_broken() {
+    let copy = tempfile::tempdir().unwrap();
+    let mut command = judge_in(copy.path(), "stand_in.mjs");
+    let done = command.arg(place("CS_TEST_PYTHON", "venv/bin/python")).output().await.unwrap();
+    let (said, complaint) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && said.ends_with("Every judge judges.\n"), "{said}\n{complaint}");
+    assert!(said.lines().filter(|line| line.starts_with("right: ")).count() > 50, "{said}");
 }

@@ -22,8 +22,14 @@ from joserfc.jwk import ECKey, KeySet
 
 from judge import INPUT, judge, metadata, must, open_page, prepare
 
-# Of itself, the library makes assertions that live for an hour.
-SHORT = {"exp": int(time.time()) + 60}
+
+class Assertion(PrivateKeyJWT):
+    """Of itself, the library makes assertions that live for an hour. In claims that it is given it keeps its `jti`, so that
+    each assertion gets claims of its own."""
+
+    def sign(self, auth, token_endpoint):
+        self.claims = {"exp": int(time.time()) + 60}
+        return super().sign(auth, token_endpoint)
 
 
 def session_of(described):
@@ -40,7 +46,7 @@ def session_of(described):
         code_challenge_method="S256",
     )
     header = {"alg": "ES256", "kid": described.get("jwk", {}).get("kid")}
-    session.register_client_auth_method(PrivateKeyJWT(INPUT["issuer"], claims=SHORT, headers=header, alg="ES256"))
+    session.register_client_auth_method(Assertion(INPUT["issuer"], headers=header, alg="ES256"))
     return prepare(session, described)
 
 

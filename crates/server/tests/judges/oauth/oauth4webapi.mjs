@@ -2,21 +2,25 @@
 //   algorithm     "oauth2" (RFC 8414, the default) or "oidc": where the metadata are
 //   redirect_uri, scope                of the authorization
 //   parameters    more parameters of the authorization request, as `authorization_details` or `acr_values`
-//   resource      URL that wants a DPoP-bound token of that scope
+//   dpop          whether tokens are bound by DPoP (default true); otherwise by the client's certificate
+//   resource      URL that wants a bound token of that scope
 //   step_up       { url, acr_values }: a URL that refuses the first token for its authentication (RFC 9470)
 //   rotates       whether refresh tokens rotate (default true)
 //   introspection  { response }: members that the answers must have
 //
 // Steps: authorize · resource · refresh · reuse · introspect · introspect_jwt · revoke · step_up · client_credentials
+import { X509Certificate, createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import * as oauth from "oauth4webapi";
 import { fetchFor, input, judge, must, open, signingKey } from "./judge.mjs";
 
 const IS_OIDC = input.algorithm === "oidc";
+const IS_DPOP = input.dpop ?? true;
 const fetches = { client: fetchFor(input.client), resourceServer: fetchFor(input.resource_server) };
 
 /** The library's client and its way to authenticate. */
 async function party(described) {
-  const client = { client_id: described.id };
+  const client = { client_id: described.id, use_mtls_endpoint_aliases: described.certificate !== undefined };
   const methods = {
     none: () => oauth.None(),
     private_key_jwt: async () => oauth.PrivateKeyJwt(await signingKey(described.jwk)),
@@ -35,8 +39,20 @@ const discovered = await oauth
 
 const { client, auth } = await party(input.client);
 const dpopKey = await oauth.generateKeyPair("ES256");
-const DPoP = oauth.DPoP(client, dpopKey);
-const options = { DPoP, [oauth.customFetch]: fetches.client };
+const options = { ...(IS_DPOP ? { DPoP: oauth.DPoP(client, dpopKey) } : {}), [oauth.customFetch]: fetches.client };
+
+function checkType({ token_type: type }) {
+  const wanted = IS_DPOP ? "dpop" : "bearer";
+  must(type === wanted, `the token is of the type ${type}, not ${wanted}`);
+}
+
+/** What the token must be bound to, as introspection says it (RFC 9449 §6, RFC 8705 §3.2). */
+async function confirmation() {
+  const hash = (bytes) => createHash("sha256").update(bytes).digest("base64url");
+  if (!IS_DPOP) return { "x5t#S256": hash(new X509Certificate(readFileSync(input.client.certificate)).raw) };
+  const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", dpopKey.publicKey);
+  return { jkt: hash(JSON.stringify({ crv, kty, x, y })) };
+}
 
 let nonceRetries = 0;
 /** Does `ask` once more if the server wants its nonce in the proof (RFC 9449 §8, §9). The second time it must do. */
@@ -102,7 +118,7 @@ async function authorization(more = {}) {
     );
   state.tokens = await withNonce(redeem);
   state.spent = [];
-  must(state.tokens.token_type === "dpop", `the token is of the type ${state.tokens.token_type}`);
+  checkType(state.tokens);
   return { pushed_expires_in: pushed.expires_in, expires_in: state.tokens.expires_in, scope: state.tokens.scope };
 }
 
@@ -130,6 +146,7 @@ async function rotate() {
   const { refresh_token: before, access_token: accessBefore } = state.tokens;
   const tokens = await withNonce(() => refresh(before));
   must(tokens.access_token !== accessBefore, "the access token is the same");
+  checkType(tokens);
   const isNew = tokens.refresh_token !== undefined && tokens.refresh_token !== before;
   must(isNew === (input.rotates ?? true), isNew ? "the refresh token rotates" : "the refresh token does not rotate");
   if (isNew) state.spent.push(before);
@@ -154,9 +171,8 @@ async function introspection(token, isSigned) {
 async function introspected(isSigned) {
   const said = await introspection(state.tokens.access_token, isSigned);
   must(said.active === true, "the access token is not active");
-  const { kty, crv, x, y } = await crypto.subtle.exportKey("jwk", dpopKey.publicKey);
-  const thumbprint = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(JSON.stringify({ crv, kty, x, y })));
-  must(said.cnf?.jkt === Buffer.from(thumbprint).toString("base64url"), "the token is not bound to the DPoP key");
+  const wanted = await confirmation();
+  must(JSON.stringify(said.cnf) === JSON.stringify(wanted), `the token is not bound as it should be: cnf is ${JSON.stringify(said.cnf)}`);
   for (const [name, value] of Object.entries(input.introspection?.response ?? {})) {
     must(JSON.stringify(said[name]) === JSON.stringify(value), `${name} is ${JSON.stringify(said[name])}`);
   }
@@ -182,6 +198,7 @@ await judge("oauth4webapi", {
         await oauth.clientCredentialsGrantRequest(discovered, client, auth, { scope: input.scope }, options),
       );
     state.tokens = await withNonce(ask);
+    checkType(state.tokens);
     must(state.tokens.refresh_token === undefined, "there is a refresh token (RFC 6749 §4.4.3)");
     return { expires_in: state.tokens.expires_in, scope: state.tokens.scope };
   },
