@@ -170,6 +170,8 @@ ids! {
     AuthenticatorId = "aut";
     /// A one-time link of an account: first owner, invitation, reset.
     TicketId = "tkt";
+    /// An organization's OpenID provider, as long as it is the same issuer.
+    ProviderId = "prv";
     /// An event of an organization's security stream.
     SecurityEventId = "sev";
 }

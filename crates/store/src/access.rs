@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{ApiKeyId, ClientId, GrantId, OrganizationId, SignInId, TicketId, UserId},
+    id::{ApiKeyId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, TicketId, UserId},
     secret::HashedToken,
     time::Time,
 };
 
 use crate::{
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, PushedRequestRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow, PushedRequestRow,
         SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     fault::Fault,
@@ -109,6 +109,17 @@ pub trait AccessStore: Send + Sync {
 
     /// A one-time link by id, for the job that mails it.
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault>;
+
+    // OpenID providers
+
+    /// The OpenID provider of an organization, also one that was removed.
+    async fn provider(&self, organization: OrganizationId) -> Result<Option<ProviderRow>, Fault>;
+
+    /// An OpenID provider by id, also one that was removed; `None` when its organization has another now.
+    async fn provider_by_id(&self, provider: ProviderId) -> Result<Option<ProviderRow>, Fault>;
+
+    /// The OpenID providers of all organizations, by these.
+    async fn providers(&self) -> Result<Vec<ProviderRow>, Fault>;
 
     // API keys
 

@@ -4,8 +4,8 @@ use countersign_core::{
     access::{Environment, Tenant},
     digest::Digest,
     id::{
-        ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, PersonId, SecurityEventId, SignInId,
-        TicketId, UserId,
+        ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, PersonId, ProviderId, SecurityEventId,
+        SignInId, TicketId, UserId,
     },
     level::Level,
     role::Role,
@@ -16,7 +16,7 @@ use countersign_core::{
 use crate::{
     access_rows::{
         AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Binding, ClientRow, GrantRow, MemberRow,
-        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     cells::Cells,
     fault::Fault,
@@ -263,6 +263,20 @@ pub(crate) fn sign_in(cells: &impl Cells) -> Result<SignInRow, Fault> {
         sealed_origin: cells.bytes("sealed_origin")?,
         created_at: cells.time("created_at")?,
         expires_at: cells.time("expires_at")?,
+        ended_at: optional_time(cells, "ended_at")?,
+        version: cells.number("version")?,
+        provider: cells.optional_fixed("provider")?.map(ProviderId::from_bytes),
+    })
+}
+
+/// An OpenID provider.
+pub(crate) fn provider(cells: &impl Cells) -> Result<ProviderRow, Fault> {
+    Ok(ProviderRow {
+        organization: OrganizationId::from_bytes(cells.fixed("organization")?),
+        provider: ProviderId::from_bytes(cells.fixed("provider")?),
+        settings: cells.text("settings")?,
+        sealed: cells.bytes("sealed")?,
+        created_at: cells.time("created_at")?,
         ended_at: optional_time(cells, "ended_at")?,
         version: cells.number("version")?,
     })

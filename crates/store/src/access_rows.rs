@@ -5,8 +5,8 @@ use countersign_core::{
     access::{Environment, Tenant},
     digest::Digest,
     id::{
-        ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, PersonId, SecurityEventId, SignInId,
-        TicketId, UserId,
+        ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, PersonId, ProviderId, SecurityEventId,
+        SignInId, TicketId, UserId,
     },
     level::Level,
     role::Role,
@@ -216,9 +216,9 @@ pub struct AuthenticatorRow {
     pub authenticator: AuthenticatorId,
     /// Whose.
     pub user: UserId,
-    /// `passkey`, `totp` or `recovery_code`.
+    /// `passkey`, `totp`, `recovery_code`, or `provider` for the subject of an organization's OpenID provider.
     pub kind: String,
-    /// SHA-256 of a passkey's credential id, or of a recovery code: unique.
+    /// SHA-256 of a passkey's credential id, of a recovery code, or of a subject: unique.
     pub lookup: Option<Digest>,
     /// Its state and its label, encrypted under the user's key.
     pub sealed: Vec<u8>,
@@ -254,6 +254,27 @@ pub struct SignInRow {
     /// When it ends if nothing happens.
     pub expires_at: Time,
     /// When it ended.
+    pub ended_at: Option<Time>,
+    /// Counts the changes from 1.
+    pub version: u64,
+    /// The organization's OpenID provider that opened it, where one did.
+    pub provider: Option<ProviderId>,
+}
+
+/// An organization's OpenID provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProviderRow {
+    /// Whose. There is one row for each organization.
+    pub organization: OrganizationId,
+    /// Which: another issuer is another provider.
+    pub provider: ProviderId,
+    /// Its settings as canonical JSON.
+    pub settings: String,
+    /// Our key, or the client secret, encrypted under the organization's key.
+    pub sealed: Vec<u8>,
+    /// When the organization had one first.
+    pub created_at: Time,
+    /// When it was removed.
     pub ended_at: Option<Time>,
     /// Counts the changes from 1.
     pub version: u64,
@@ -338,6 +359,8 @@ pub enum Change {
     SignIn(SignInRow),
     /// A one-time link.
     Ticket(TicketRow),
+    /// An organization's OpenID provider.
+    Provider(ProviderRow),
     /// An API key.
     ApiKey(crate::rows::ApiKeyRow),
     /// Ends the access tokens of a grant that were issued with these generations, both included. Any number may be there.

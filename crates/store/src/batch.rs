@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::{
     access_rows::{
         AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
-        PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
     },
     fault::Fault,
     rows::{
@@ -130,6 +130,8 @@ pub enum Row {
     SignIn(SignInRow),
     /// A new one-time link.
     Ticket(TicketRow),
+    /// An organization's first OpenID provider. One of the same organization makes the batch a conflict.
+    Provider(ProviderRow),
 }
 
 /// A batch that became durable.
@@ -225,7 +227,7 @@ impl Row {
     pub(crate) fn refusal(&self) -> Option<CommitError> {
         let what = match self {
             Self::Opening(_) | Self::Mailbox(_) => return None,
-            Self::Key(_) | Self::Member(_) => return Some(CommitError::Conflict),
+            Self::Key(_) | Self::Member(_) | Self::Provider(_) => return Some(CommitError::Conflict),
             Self::Organization(row) => row.organization.to_string(),
             Self::Person(row) => row.person.to_string(),
             Self::Document(row) => row.document.to_string(),
@@ -273,6 +275,7 @@ impl Change {
             Self::Authenticator(row) => Some(row.version),
             Self::SignIn(row) => Some(row.version),
             Self::Ticket(row) => Some(row.version),
+            Self::Provider(row) => Some(row.version),
             Self::ApiKey(row) => Some(row.version),
             Self::EndTokens { .. } | Self::EndToken(_) => None,
         }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{ApiKeyId, ClientId, GrantId, OrganizationId, SignInId, TicketId, UserId},
+    id::{ApiKeyId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, TicketId, UserId},
     secret::HashedToken,
     time::Time,
 };
@@ -13,7 +13,7 @@ use super::{Memory, access_state::hash};
 use crate::{
     access::AccessStore,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, PushedRequestRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow, PushedRequestRow,
         SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     fault::Fault,
@@ -152,6 +152,18 @@ impl AccessStore for Memory {
 
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault> {
         Ok(self.state().access.tickets.get(&ticket).cloned())
+    }
+
+    async fn provider(&self, organization: OrganizationId) -> Result<Option<ProviderRow>, Fault> {
+        Ok(self.state().access.providers.get(&organization).cloned())
+    }
+
+    async fn provider_by_id(&self, provider: ProviderId) -> Result<Option<ProviderRow>, Fault> {
+        Ok(self.state().access.providers.values().find(|row| row.provider == provider).cloned())
+    }
+
+    async fn providers(&self) -> Result<Vec<ProviderRow>, Fault> {
+        Ok(self.state().access.providers.values().cloned().collect())
     }
 
     async fn api_key_by_id(&self, key: ApiKeyId) -> Result<Option<ApiKeyRow>, Fault> {

@@ -14,7 +14,7 @@ use super::state::sweep;
 use crate::{
     access_rows::{
         AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
-        PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, TokenView, UserRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, TokenView, UserRow,
     },
     batch::{CommitError, Row, waits_already},
     fault::Fault,
@@ -39,6 +39,7 @@ pub(super) struct Access {
     pub(super) authenticators: BTreeMap<AuthenticatorId, AuthenticatorRow>,
     pub(super) sign_ins: BTreeMap<SignInId, SignInRow>,
     pub(super) tickets: BTreeMap<TicketId, TicketRow>,
+    pub(super) providers: BTreeMap<OrganizationId, ProviderRow>,
     pub(super) spent: BTreeMap<Digest, Time>,
     pub(super) inbox: Vec<SecurityRow>,
 }
@@ -105,6 +106,10 @@ impl Access {
             Row::Ticket(row) => {
                 self.tickets.values().any(|old| old.ticket == row.ticket || old.secret == row.secret)
             }
+            Row::Provider(row) => {
+                let is_same = |old: &ProviderRow| old.provider == row.provider;
+                self.providers.contains_key(&row.organization) || self.providers.values().any(is_same)
+            }
             _ => false,
         }
     }
@@ -132,6 +137,7 @@ impl Access {
             Row::Authenticator(row) => drop(self.authenticators.insert(row.authenticator, row)),
             Row::SignIn(row) => drop(self.sign_ins.insert(row.sign_in, row)),
             Row::Ticket(row) => drop(self.tickets.insert(row.ticket, row)),
+            Row::Provider(row) => drop(self.providers.insert(row.organization, row)),
             _ => {}
         }
     }
@@ -159,6 +165,7 @@ impl Access {
                 unless(cookie_is_taken, || format!("the cookie of {sign_in} is another session's"))
             }
             Change::Ticket(row) => replace(self.tickets.get_mut(&row.ticket), row),
+            Change::Provider(row) => replace(self.providers.get_mut(&row.organization), row),
             Change::EndTokens { grant, from, to } => {
                 self.tokens.retain(|_, row| row.grant != grant || !(from..=to).contains(&row.generation));
                 Ok(())
@@ -243,5 +250,6 @@ versioned! {
     AuthenticatorRow: user kind lookup created_at;
     SignInRow: user created_at;
     TicketRow: secret purpose organization created_at;
+    ProviderRow: created_at;
     crate::rows::ApiKeyRow: tenant hash person created_at replaces created_by;
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{ApiKeyId, ClientId, GrantId, OrganizationId, SignInId, TicketId, UserId},
+    id::{ApiKeyId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, TicketId, UserId},
     secret::HashedToken,
     time::Time,
 };
@@ -19,7 +19,7 @@ use crate::{
     access::AccessStore,
     access_cells,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, PushedRequestRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow, PushedRequestRow,
         SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     cells::{self, Cells as _, signed},
@@ -166,6 +166,20 @@ impl AccessStore for Postgres {
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault> {
         let call = call!(sql::TICKET_BY_ID, ticket.as_bytes().to_vec());
         self.first("tickets", call, |row| access_cells::ticket(row)).await
+    }
+
+    async fn provider(&self, organization: OrganizationId) -> Result<Option<ProviderRow>, Fault> {
+        let call = call!(sql::PROVIDER, organization.as_bytes().to_vec());
+        self.first("providers", call, |row| access_cells::provider(row)).await
+    }
+
+    async fn provider_by_id(&self, provider: ProviderId) -> Result<Option<ProviderRow>, Fault> {
+        let call = call!(sql::PROVIDER_BY_ID, provider.as_bytes().to_vec());
+        self.first("providers", call, |row| access_cells::provider(row)).await
+    }
+
+    async fn providers(&self) -> Result<Vec<ProviderRow>, Fault> {
+        self.rows("providers", call!(sql::PROVIDERS), |row| access_cells::provider(row)).await
     }
 
     async fn api_key_by_id(&self, key: ApiKeyId) -> Result<Option<ApiKeyRow>, Fault> {

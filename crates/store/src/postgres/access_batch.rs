@@ -14,7 +14,7 @@ use crate::{
     access_cells::{binding_columns, networks_column},
     access_rows::{
         AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
-        PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
     },
     batch::{Batch, Chain, Row},
     cells::signed,
@@ -132,6 +132,7 @@ fn change(change: &Change) -> Result<Call, Fault> {
         Change::Authenticator(row) => change_authenticator(row),
         Change::SignIn(row) => change_sign_in(row),
         Change::Ticket(row) => change_ticket(row),
+        Change::Provider(row) => change_provider(row),
         Change::ApiKey(row) => change_api_key(row),
         Change::EndTokens { grant, from, to } => end_generations(&[(*grant, *from, *to)]),
         Change::EndToken(token) => Ok(end_tokens(&[token])),
@@ -371,6 +372,7 @@ pub(super) fn add_sign_in(row: &SignInRow) -> Result<Call, Fault> {
         row.expires_at.unix_ms(),
         ms(row.ended_at),
         signed(row.version)?,
+        row.provider.map(|id| id.as_bytes().to_vec()),
     ))
 }
 
@@ -388,6 +390,20 @@ pub(super) fn add_ticket(row: &TicketRow) -> Result<Call, Fault> {
         row.created_at.unix_ms(),
         row.expires_at.unix_ms(),
         ms(row.used_at),
+        signed(row.version)?,
+    ))
+}
+
+/// An organization's first OpenID provider.
+pub(super) fn add_provider(row: &ProviderRow) -> Result<Call, Fault> {
+    Ok(call!(
+        sql::ADD_PROVIDER,
+        row.organization.as_bytes().to_vec(),
+        row.provider.as_bytes().to_vec(),
+        row.settings.clone(),
+        row.sealed.clone(),
+        row.created_at.unix_ms(),
+        ms(row.ended_at),
         signed(row.version)?,
     ))
 }
@@ -501,6 +517,7 @@ fn change_sign_in(row: &SignInRow) -> Result<Call, Fault> {
         row.sealed_origin.clone(),
         row.expires_at.unix_ms(),
         ms(row.ended_at),
+        row.provider.map(|id| id.as_bytes().to_vec()),
     ))
 }
 
@@ -518,6 +535,19 @@ fn change_ticket(row: &TicketRow) -> Result<Call, Fault> {
         row.sealed.clone(),
         row.expires_at.unix_ms(),
         ms(row.used_at),
+    ))
+}
+
+fn change_provider(row: &ProviderRow) -> Result<Call, Fault> {
+    Ok(call!(
+        sql::CHANGE_PROVIDER,
+        row.organization.as_bytes().to_vec(),
+        row.created_at.unix_ms(),
+        before(row.version)?,
+        row.provider.as_bytes().to_vec(),
+        row.settings.clone(),
+        row.sealed.clone(),
+        ms(row.ended_at),
     ))
 }
 

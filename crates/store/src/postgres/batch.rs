@@ -381,6 +381,7 @@ fn insert(row: &Row) -> Result<Option<Call>, Fault> {
         Row::Authenticator(row) => access_batch::add_authenticator(row)?,
         Row::SignIn(row) => access_batch::add_sign_in(row)?,
         Row::Ticket(row) => access_batch::add_ticket(row)?,
+        Row::Provider(row) => access_batch::add_provider(row)?,
     };
     Ok(Some(call))
 }

@@ -243,6 +243,9 @@ statements! {
     SIGN_INS = "SELECT * FROM sign_ins WHERE user_id = $1 ORDER BY sign_in";
     TOUCH_SIGN_IN = "UPDATE sign_ins SET expires_at = $3
         WHERE sign_in = $1 AND expires_at > $2 AND ended_at IS NULL";
+    PROVIDER = "SELECT * FROM providers WHERE organization = $1";
+    PROVIDER_BY_ID = "SELECT * FROM providers WHERE provider = $1";
+    PROVIDERS = "SELECT * FROM providers ORDER BY organization";
     TICKET = "SELECT * FROM tickets WHERE secret = $1";
     TICKETS = "SELECT * FROM tickets WHERE organization = $1 ORDER BY ticket";
     TICKET_BY_ID = "SELECT * FROM tickets WHERE ticket = $1";
@@ -296,12 +299,15 @@ statements! {
             AND created_at = $5 AND version = $6";
     CHANGE_SIGN_IN = "UPDATE sign_ins SET cookie = $5, organization = $6, environment = $7, level = $8,
             authenticated_at = $9, sealed_origin = $10, expires_at = $11, ended_at = $12,
-            version = version + 1
+            provider = $13, version = version + 1
         WHERE sign_in = $1 AND user_id = $2 AND created_at = $3 AND version = $4";
     CHANGE_TICKET = "UPDATE tickets SET user_id = $7, role = $8, sealed = $9, expires_at = $10, used_at = $11,
             version = version + 1
         WHERE ticket = $1 AND secret = $2 AND purpose = $3 AND organization IS NOT DISTINCT FROM $4
             AND created_at = $5 AND version = $6";
+    CHANGE_PROVIDER = "UPDATE providers SET provider = $4, settings = $5, sealed = $6, ended_at = $7,
+            version = version + 1
+        WHERE organization = $1 AND created_at = $2 AND version = $3";
     /// The last use is not among what changes: it is noted without a version.
     CHANGE_API_KEY = "UPDATE api_keys SET scopes = $10, label = $11, expires_at = $12, networks = $13,
             warned_days = $14, version = version + 1
@@ -386,11 +392,14 @@ statements! {
             counter, created_at, used_at, ended_at, version)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING";
     ADD_SIGN_IN = "INSERT INTO sign_ins (sign_in, user_id, cookie, organization, environment, level,
-            authenticated_at, sealed_origin, created_at, expires_at, ended_at, version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING";
+            authenticated_at, sealed_origin, created_at, expires_at, ended_at, version, provider)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
     ADD_TICKET = "INSERT INTO tickets (ticket, secret, purpose, organization, user_id, role, sealed,
             created_at, expires_at, used_at, version)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING";
+    ADD_PROVIDER = "INSERT INTO providers (organization, provider, settings, sealed, created_at,
+            ended_at, version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     ADD_SPENT = "INSERT INTO spent (hash, expires_at)
         SELECT * FROM unnest($1::bytea[], $2::bigint[])
         ON CONFLICT DO NOTHING";

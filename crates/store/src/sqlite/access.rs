@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{ApiKeyId, ClientId, GrantId, OrganizationId, SignInId, TicketId, UserId},
+    id::{ApiKeyId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, TicketId, UserId},
     secret::HashedToken,
     time::Time,
 };
@@ -20,7 +20,7 @@ use crate::{
     access::AccessStore,
     access_cells,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, PushedRequestRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow, PushedRequestRow,
         SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     cells::{self, Cells as _, signed},
@@ -205,6 +205,23 @@ impl AccessStore for Sqlite {
 
     async fn ticket_by_id(&self, ticket: TicketId) -> Result<Option<TicketRow>, Fault> {
         self.one("tickets", sql::TICKET_BY_ID, *ticket.as_bytes(), |row| access_cells::ticket(row)).await
+    }
+
+    async fn provider(&self, organization: OrganizationId) -> Result<Option<ProviderRow>, Fault> {
+        let key = *organization.as_bytes();
+        self.one("providers", sql::PROVIDER, key, |row| access_cells::provider(row)).await
+    }
+
+    async fn provider_by_id(&self, provider: ProviderId) -> Result<Option<ProviderRow>, Fault> {
+        let key = *provider.as_bytes();
+        self.one("providers", sql::PROVIDER_BY_ID, key, |row| access_cells::provider(row)).await
+    }
+
+    async fn providers(&self) -> Result<Vec<ProviderRow>, Fault> {
+        self.read(|connection| {
+            rows(connection, "providers", sql::PROVIDERS, params![], |row| access_cells::provider(row))
+        })
+        .await
     }
 
     async fn api_key_by_id(&self, key: ApiKeyId) -> Result<Option<ApiKeyRow>, Fault> {

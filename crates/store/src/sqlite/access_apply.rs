@@ -2,7 +2,7 @@
 
 use countersign_core::{
     access::Tenant,
-    id::{ApiKeyId, OrganizationId, SignInId, UserId},
+    id::{ApiKeyId, OrganizationId, ProviderId, SignInId, UserId},
     level::Level,
     role::Role,
     secret::HashedToken,
@@ -19,7 +19,7 @@ use crate::{
     access_cells::{binding_columns, networks_column},
     access_rows::{
         AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
-        PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
     },
     batch::{CommitError, Row, waits_already},
     cells::{self, signed},
@@ -92,6 +92,7 @@ pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), Com
         Change::Authenticator(row) => change_authenticator(connection, row),
         Change::SignIn(row) => change_sign_in(connection, row),
         Change::Ticket(row) => change_ticket(connection, row),
+        Change::Provider(row) => change_provider(connection, row),
         Change::ApiKey(row) => change_api_key(connection, row),
         Change::EndTokens { grant, from, to } => {
             let ended = params![grant.as_bytes(), signed(*from)?, signed(*to)?];
@@ -242,7 +243,8 @@ fn change_sign_in(connection: &Connection, row: &SignInRow) -> Result<usize, Fau
         authenticated_at,
         row.sealed_origin,
         row.expires_at.unix_ms(),
-        ms(row.ended_at)
+        ms(row.ended_at),
+        row.provider.as_ref().map(ProviderId::as_bytes)
     ];
     execute(connection, sql::CHANGE_SIGN_IN, values)
 }
@@ -262,6 +264,19 @@ fn change_ticket(connection: &Connection, row: &TicketRow) -> Result<usize, Faul
         ms(row.used_at)
     ];
     execute(connection, sql::CHANGE_TICKET, values)
+}
+
+fn change_provider(connection: &Connection, row: &ProviderRow) -> Result<usize, Fault> {
+    let values = params![
+        row.organization.as_bytes(),
+        row.created_at.unix_ms(),
+        before(row.version)?,
+        row.provider.as_bytes(),
+        row.settings,
+        row.sealed,
+        ms(row.ended_at)
+    ];
+    execute(connection, sql::CHANGE_PROVIDER, values)
 }
 
 fn change_api_key(connection: &Connection, row: &ApiKeyRow) -> Result<usize, Fault> {
@@ -446,9 +461,24 @@ pub(super) fn add_sign_in(connection: &Connection, row: &SignInRow) -> Result<us
         row.created_at.unix_ms(),
         row.expires_at.unix_ms(),
         ms(row.ended_at),
-        signed(row.version)?
+        signed(row.version)?,
+        row.provider.as_ref().map(ProviderId::as_bytes)
     ];
     execute(connection, sql::ADD_SIGN_IN, values)
+}
+
+/// An organization's first OpenID provider.
+pub(super) fn add_provider(connection: &Connection, row: &ProviderRow) -> Result<usize, Fault> {
+    let values = params![
+        row.organization.as_bytes(),
+        row.provider.as_bytes(),
+        row.settings,
+        row.sealed,
+        row.created_at.unix_ms(),
+        ms(row.ended_at),
+        signed(row.version)?
+    ];
+    execute(connection, sql::ADD_PROVIDER, values)
 }
 
 /// A new one-time link.

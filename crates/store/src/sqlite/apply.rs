@@ -322,6 +322,7 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
         Row::Authenticator(row) => access_apply::add_authenticator(connection, row),
         Row::SignIn(row) => access_apply::add_sign_in(connection, row),
         Row::Ticket(row) => access_apply::add_ticket(connection, row),
+        Row::Provider(row) => access_apply::add_provider(connection, row),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn row(dice: &mut Dice, of: u64) -> Row {
     let (number, salt) = (dice.below(FEW), dice.below(SALTS));
     // Rows belong to a tenant each, most of the time.
     let of = if dice.below(6) == 0 { of } else { 0 };
-    match dice.below(13) {
+    match dice.below(14) {
         0..=1 => Row::Client(people::client(of, number % 4, salt)),
         2..=3 => Row::Grant(people::grant(of, number, salt)),
         4..=5 => Row::AccessToken(people::access_token(dice.below(9), number, salt)),
@@ -31,6 +31,7 @@ pub(crate) fn row(dice: &mut Dice, of: u64) -> Row {
         9 => Row::Member(people::member(of, number % 4, salt)),
         10 => Row::Authenticator(people::authenticator(dice.below(9), salt)),
         11 => Row::SignIn(people::sign_in(number, dice.below(9), salt)),
+        12 => Row::Provider(people::provider(of, salt)),
         _ => Row::Ticket(people::ticket(number, dice.below(9), salt)),
     }
 }
@@ -39,7 +40,7 @@ pub(crate) fn row(dice: &mut Dice, of: u64) -> Row {
 pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
     let (number, salt) = (dice.below(FEW), dice.below(SALTS));
     let of = if dice.below(6) == 0 { of } else { 0 };
-    let mut change = match dice.below(15) {
+    let mut change = match dice.below(16) {
         0..=1 => Change::Client(people::client(of, number % 4, salt)),
         2..=4 => Change::Grant(people::grant(of, number, salt)),
         5 => Change::AuthorizationCode(people::authorization_code(number, salt)),
@@ -54,6 +55,7 @@ pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
             let (from, to) = (dice.below(3), 1 + dice.below(4));
             Change::EndTokens { grant: people::grant_id(number), from, to }
         }
+        14 => Change::Provider(people::provider(of, salt)),
         _ => Change::EndToken(rows::token("access token", dice.below(9))),
     };
     set_version(&mut change, dice.below(4));
@@ -80,6 +82,7 @@ fn set_version(change: &mut Change, version: u64) {
         Change::Authenticator(row) => row.version = version,
         Change::SignIn(row) => row.version = version,
         Change::Ticket(row) => row.version = version,
+        Change::Provider(row) => row.version = version,
         Change::ApiKey(row) => row.version = version,
         Change::EndTokens { .. } | Change::EndToken(_) => {}
     }
@@ -139,6 +142,7 @@ async fn stored_version(store: &dyn Store, change: &Change) -> Option<u64> {
             Some(all.iter().find(|old| old.sign_in == row.sign_in)?.version)
         }
         Change::Ticket(row) => Some(store.ticket_by_id(row.ticket).await.unwrap()?.version),
+        Change::Provider(row) => Some(store.provider(row.organization).await.unwrap()?.version),
         Change::ApiKey(row) => Some(store.api_key_by_id(row.key).await.unwrap()?.version),
         Change::EndTokens { .. } | Change::EndToken(_) => None,
     }
@@ -185,6 +189,9 @@ pub(crate) async fn people(store: &dyn Store, of: u64, number: u64) -> String {
         told(store.ticket(&rows::token("ticket", number)).await),
         all(store.tickets(organization).await),
         told(store.ticket_by_id(people::ticket_id(number)).await),
+        told(store.provider(organization).await),
+        told(store.provider_by_id(people::provider_id(of * 1_000 + number % 3)).await),
+        all(store.providers().await),
         told(store.api_key_by_id(rows::api_key_id(number)).await),
     ]
     .join("\n")

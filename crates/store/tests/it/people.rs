@@ -2,7 +2,7 @@
 //! number, the rest from a salt.
 
 use countersign_core::{
-    id::{AuthenticatorId, ClientId, GrantId, PersonId, SecurityEventId, SignInId, TicketId, UserId},
+    id::{AuthenticatorId, ClientId, GrantId, PersonId, SecurityEventId, ProviderId, SignInId, TicketId, UserId},
     level::Level,
     role::Role,
     scope::{Scope, Scopes},
@@ -10,7 +10,7 @@ use countersign_core::{
 use countersign_store::{
     access_rows::{
         AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Binding, ClientRow, GrantRow, KeyUse,
-        MemberRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
+        MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
     },
     batch::Chain,
 };
@@ -178,6 +178,24 @@ pub(crate) fn sign_in(number: u64, cookie: u64, salt: u64) -> SignInRow {
         sealed_origin: bytes(salt).to_vec(),
         created_at: at(number),
         expires_at: at(salt * 40),
+        ended_at: salt.is_multiple_of(3).then(|| at(salt)),
+        version: 1,
+        provider: salt.is_multiple_of(7).then(|| provider_id(salt)),
+    }
+}
+
+pub(crate) fn provider_id(number: u64) -> ProviderId {
+    ProviderId::from_bytes(bytes(number))
+}
+
+pub(crate) fn provider(of: u64, salt: u64) -> ProviderRow {
+    ProviderRow {
+        organization: organization_id(of),
+        // Those of two organizations differ.
+        provider: provider_id(of * 1_000 + salt % 3),
+        settings: format!("{{\"salt\":{salt}}}"),
+        sealed: bytes(salt).to_vec(),
+        created_at: at(of),
         ended_at: salt.is_multiple_of(3).then(|| at(salt)),
         version: 1,
     }

@@ -133,7 +133,8 @@ CREATE TABLE sign_ins (
     created_at       BIGINT NOT NULL,
     expires_at       BIGINT NOT NULL,
     ended_at         BIGINT,
-    version          BIGINT NOT NULL
+    version          BIGINT NOT NULL,
+    provider         BYTEA
 );
 CREATE INDEX sign_ins_by_user ON sign_ins (user_id, sign_in);
 CREATE INDEX sign_ins_by_end ON sign_ins (expires_at);
@@ -153,6 +154,17 @@ CREATE TABLE tickets (
 );
 CREATE INDEX tickets_by_end ON tickets (expires_at);
 CREATE INDEX tickets_by_organization ON tickets (organization, ticket) WHERE organization IS NOT NULL;
+
+-- An organization has one OpenID provider at most; another issuer gets another id in the same row.
+CREATE TABLE providers (
+    organization BYTEA NOT NULL PRIMARY KEY,
+    provider     BYTEA NOT NULL UNIQUE,
+    settings     TEXT NOT NULL,
+    sealed       BYTEA NOT NULL,
+    created_at   BIGINT NOT NULL,
+    ended_at     BIGINT,
+    version      BIGINT NOT NULL
+);
 
 -- What is good once and was used: proofs, assertions, challenges, codes.
 CREATE TABLE spent (
