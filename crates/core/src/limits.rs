@@ -98,6 +98,20 @@ pub const ID_TOKEN_S: i64 = 5 * 60;
 pub const STEP_UP_S: i64 = 10 * 60;
 /// Idle time after which a user's session on the console ends.
 pub const SIGN_IN_IDLE_S: i64 = 30 * 60;
+/// How far the clock of an OpenID provider may be off.
+pub const PROVIDER_SKEW_S: i64 = 30;
+/// Time to sign in at an OpenID provider and come back.
+pub const PROVIDER_S: i64 = 10 * 60;
+/// How long ago somebody may have signed in at an OpenID provider that is asked again before a dangerous act.
+pub const PROVIDER_STEP_UP_S: i64 = 60;
+/// Bytes of an answer of an OpenID provider.
+pub const PROVIDER_BYTES: usize = 64 * 1_024;
+/// Bytes of the form with an OpenID provider's settings.
+pub const PROVIDER_FORM_BYTES: usize = 16 * 1_024;
+/// Values of an OpenID provider that are mapped to levels.
+pub const PROVIDER_RULES: usize = 20;
+/// E-mail domains that lead to an OpenID provider.
+pub const PROVIDER_DOMAINS: usize = 10;
 /// Time after which a user's session on the console ends, however much is done in it.
 pub const SIGN_IN_S: i64 = 12 * 3_600;
 /// Life of the link with which the first owner begins.

@@ -12,8 +12,8 @@ use crate::{
     digest::Digest,
     envelope::event::Origin,
     id::{
-        ApiKeyId, AuthenticatorId, ClientId, CorrelationId, GrantId, OrganizationId, SecurityEventId,
-        SignInId, TicketId, UserId,
+        ApiKeyId, AuthenticatorId, ClientId, CorrelationId, GrantId, OrganizationId, ProviderId,
+        SecurityEventId, SignInId, TicketId, UserId,
     },
     level::Level,
     role::Role,
@@ -134,6 +134,10 @@ pub enum EndReason {
     Rotated,
     /// The person is no longer a member.
     MemberRemoved,
+    /// The organization's OpenID provider was removed, or replaced by another.
+    ProviderRemoved,
+    /// Members come in through the organization's OpenID provider alone from now on.
+    ProviderRequired,
 }
 
 /// Why somebody was not let in. For the organization's eyes: the caller is told less.
@@ -251,10 +255,24 @@ pub enum SecurityBody {
     MemberRemoved { user: UserId },
     /// A user signed in.
     #[serde(rename = "user.signed_in")]
-    SignedIn { user: UserId, sign_in: SignInId, level: Level, methods: Vec<String> },
+    SignedIn {
+        user: UserId,
+        sign_in: SignInId,
+        level: Level,
+        methods: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<ProviderId>,
+    },
     /// A user proved again, in a session, who it is.
     #[serde(rename = "user.stepped_up")]
-    SteppedUp { user: UserId, sign_in: SignInId, level: Level, methods: Vec<String> },
+    SteppedUp {
+        user: UserId,
+        sign_in: SignInId,
+        level: Level,
+        methods: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<ProviderId>,
+    },
     /// Somebody tried to sign in as this user and was not let in.
     #[serde(rename = "user.failed")]
     SignInFailed { user: UserId, method: String, reason: FailureReason },
@@ -279,6 +297,15 @@ pub enum SecurityBody {
     /// Somebody asked for a link to reset the password.
     #[serde(rename = "password.reset_asked")]
     ResetAsked { user: UserId, ticket: TicketId },
+    /// The organization's OpenID provider was set, or its settings changed.
+    #[serde(rename = "provider.set")]
+    ProviderSet { provider: ProviderId, issuer: String, is_required: bool },
+    /// The organization's OpenID provider was removed: the sessions that it opened have ended.
+    #[serde(rename = "provider.removed")]
+    ProviderRemoved { provider: ProviderId },
+    /// Somebody came back from the organization's OpenID provider and was not let in.
+    #[serde(rename = "provider.failed")]
+    ProviderFailed { provider: ProviderId, reason: String },
     /// A signing key of the authorization server changed its state.
     #[serde(rename = "signing_key.changed")]
     SigningKeyChanged { name: String, state: String, public_sha256: Digest },

@@ -47,6 +47,13 @@ async function finishCodes() {
   await goOn(answer);
 }
 
+async function withProvider() {
+  const answer = await post("/welcome/provider", { secret, name: name() });
+  // The secret waits in this tab, in case nothing comes of it.
+  sessionStorage.setItem(KEPT, secret);
+  await goOn(answer);
+}
+
 async function join() {
   const answer = await post("/welcome/join", { secret });
   sessionStorage.removeItem(KEPT);
@@ -63,10 +70,12 @@ async function look() {
     return;
   }
   element("passkey-part").hidden = !(preview.has_passkeys && hasPasskeys);
+  element("provider-part").hidden = !preview.has_provider;
   show("begin");
 }
 
 element("with-passkey").addEventListener("click", once(element("begin-error"), withPasskey));
+element("with-provider").addEventListener("click", once(element("begin-error"), withProvider));
 element("begin-form").addEventListener("submit", once(element("begin-error"), withPassword));
 element("codes-form").addEventListener("submit", once(element("codes-error"), finishCodes));
 element("join").addEventListener("click", once(element("join-error"), join));

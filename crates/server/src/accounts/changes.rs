@@ -129,6 +129,7 @@ impl Changing<'_> {
         edit: impl Fn(&mut User, &Factors) -> Result<Edit, Failure> + Send + Sync,
     ) -> Result<Vec<HeaderValue>, Failure> {
         let Self { app, signed_in, .. } = self;
+        signed_in.check_own()?;
         signed_in.check_fresh(app.now())?;
         for _ in 0..limits::CONFLICT_TRIES {
             let mut user = people::by_id(app, signed_in.user_id()).await?.ok_or_else(super::refused)?;
@@ -162,7 +163,7 @@ impl Changing<'_> {
         user.set_failures(&failures)?;
         user.row = user.next();
         batch.changes.push(Change::User(user.row.clone()));
-        let memberships = &signed_in.memberships;
+        let memberships = &signed_in.told;
         let (level, at) = signed_in.row.authenticated;
         let authenticated =
             edit.level.filter(|risen| *risen > level).map_or((level, at), |risen| (risen, app.now()));
@@ -243,7 +244,7 @@ impl Changing<'_> {
     /// Sets another password.
     pub async fn change_password(&self, password: &Secret<String>) -> Result<Vec<HeaderValue>, Failure> {
         self.signed_in.check_fresh(self.app.now())?;
-        let own = own_words(self.app, &self.signed_in.user, &self.signed_in.memberships).await?;
+        let own = own_words(self.app, &self.signed_in.user, &self.signed_in.told).await?;
         let own: Vec<&str> = own.iter().map(String::as_str).collect();
         let hash = hashed(self.app, password, &own).await?;
         self.make(|user, factors| {
@@ -287,6 +288,7 @@ impl Changing<'_> {
 
     /// Gives a passkey another name. This opens nothing and ends nothing.
     pub async fn rename_passkey(&self, passkey: AuthenticatorId, label: &str) -> Result<(), Failure> {
+        self.signed_in.check_own()?;
         let label = check_label(label)?;
         let factors = Factors::of(self.app, self.signed_in.user_id()).await?;
         let row = factors.kind(PASSKEY).find(|row| row.authenticator == passkey);
@@ -308,6 +310,7 @@ impl Changing<'_> {
         let chosen: Vec<SignInRow> = rows
             .into_iter()
             .filter(|row| session::is_open(row, &signed_in.user, now))
+            .filter(|row| signed_in.sees(row))
             .filter(|row| one.map_or(row.sign_in != signed_in.sign_in(), |one| row.sign_in == one))
             .collect();
         if chosen.is_empty() && one.is_some() {
@@ -328,7 +331,7 @@ async fn end_one(app: &App, caller: &Caller, signed_in: &SignedIn, row: &SignInR
     let is_own = row.sign_in == signed_in.sign_in();
     let reason = if is_own { EndReason::Revoked } else { EndReason::Ended };
     let body = SecurityBody::SignedOut { user: row.user, sign_in: row.sign_in, reason };
-    circumstances::record(app, &signed_in.memberships, actor, caller, &body, &mut batch).await?;
+    circumstances::record(app, &signed_in.told, actor, caller, &body, &mut batch).await?;
     match app.store.commit(batch).await {
         Ok(_) => Ok(()),
         Err(CommitError::Outdated) => Err(busy().into()),

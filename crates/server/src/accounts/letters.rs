@@ -34,12 +34,16 @@ pub enum Notice {
     RecoveryCodeUsed,
     /// The last recovery code was used.
     LastRecoveryCodeUsed,
+    /// The account was connected with an organization's OpenID provider.
+    ProviderLinked,
+    /// That connection was removed.
+    ProviderUnlinked,
     /// A refresh token came again after its time: what hung on it has ended.
     AccessStolen,
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str, &'static str); 11] = [
+    const ALL: [(Self, &'static str, &'static str, &'static str); 13] = [
         (
             Self::PasswordChanged,
             "password_changed",
@@ -94,6 +98,19 @@ impl Notice {
             "last_recovery_code_used",
             "Your last recovery code was used",
             "The last recovery code of your account was used. Make new ones on your account page.",
+        ),
+        (
+            Self::ProviderLinked,
+            "provider_linked",
+            "Your account was connected with your organization's sign-in",
+            "Your account was connected with a sign-in of your organization. Whoever can sign in there as you comes into \
+             what you may do for that organization.",
+        ),
+        (
+            Self::ProviderUnlinked,
+            "provider_unlinked",
+            "Your organization's sign-in was disconnected",
+            "Your account is no longer connected with your organization's sign-in.",
         ),
         (
             Self::AccessStolen,

@@ -12,6 +12,7 @@ pub mod passkeys;
 pub mod passwords;
 pub mod people;
 pub mod proofs;
+pub mod provider;
 pub mod qr;
 pub mod recovery;
 pub mod reset;

@@ -141,6 +141,8 @@ pub const PASSKEY: &str = "passkey";
 pub const TOTP: &str = "totp";
 /// The kind of a recovery code's row.
 pub const RECOVERY_CODE: &str = "recovery_code";
+/// The kind of the row that connects a user with a subject of an organization's OpenID provider.
+pub const PROVIDER: &str = "provider";
 
 impl Factors {
     /// Those of a user.
@@ -160,9 +162,9 @@ impl Factors {
         self.kind(kind).next().is_some()
     }
 
-    /// Whether there is anything besides the password.
+    /// Whether there is anything of the user's own besides the password.
     pub fn has_second(&self) -> bool {
-        !self.rows.is_empty()
+        self.rows.iter().any(|row| row.kind != PROVIDER)
     }
 }
 

@@ -102,6 +102,7 @@ async fn commit(
             sign_in: begun.row.sign_in,
             level: proven.level,
             methods: proven.methods.iter().map(|method| (*method).to_owned()).collect(),
+            provider: None,
         });
         let actor = circumstances::in_person(user.id(), Some(begun.row.sign_in));
         for body in &events {

@@ -4,7 +4,7 @@
 use axum::http::{HeaderMap, HeaderValue, header};
 use countersign_core::{
     canonical,
-    id::{SignInId, UserId},
+    id::{ProviderId, SignInId, UserId},
     level::Level,
     limits,
     refusal::{Code, Refusal},
@@ -14,7 +14,10 @@ use countersign_core::{
 use countersign_store::access_rows::{MemberRow, SignInRow};
 use serde::{Deserialize, Serialize};
 
-use super::people::{self, User};
+use super::{
+    people::{self, User},
+    provider,
+};
 use crate::{app::Records, fault::Fault, keys::Binding, signer::strict::Caller};
 
 /// The cookie of a session. The prefix makes browsers refuse it from anywhere but this host over TLS.
@@ -29,8 +32,10 @@ pub struct SignedIn {
     pub user: User,
     /// The session.
     pub row: SignInRow,
-    /// Where the user is a member now.
+    /// Where the user is a member now, as far as this session opens it.
     pub memberships: Vec<MemberRow>,
+    /// Who is told what happens in it: also organizations that it does not open.
+    pub told: Vec<MemberRow>,
 }
 
 impl SignedIn {
@@ -49,6 +54,12 @@ impl SignedIn {
         self.row.authenticated.0
     }
 
+    /// Whether another session of the user is shown and ended in this one: in one that a provider opened only those of
+    /// the same provider.
+    pub fn sees(&self, other: &SignInRow) -> bool {
+        self.row.provider.is_none() || self.row.provider == other.provider
+    }
+
     /// When the user proved last who it is.
     pub fn authenticated_at(&self) -> Time {
         self.row.authenticated.1
@@ -57,6 +68,17 @@ impl SignedIn {
     /// Whether the user proved it lately enough for a dangerous act.
     pub fn is_fresh(&self, now: Time) -> bool {
         now.since_ms(self.authenticated_at()) <= limits::STEP_UP_S * 1_000
+    }
+
+    /// Refuses what belongs to the person alone in a session that an organization's provider opened: whoever runs that
+    /// provider could open it, too.
+    pub fn check_own(&self) -> Result<(), Refusal> {
+        if self.row.provider.is_none() {
+            return Ok(());
+        }
+        let sentence = "your organization's provider opened this session: sign in with a passkey or a password of your own \
+                        to change how you sign in";
+        Err(Refusal::new(Code::Invalid, sentence))
     }
 
     /// Refuses a dangerous act of somebody who proved it longer ago.
@@ -76,7 +98,7 @@ pub struct Origin {
     /// The user agent.
     #[serde(default)]
     pub user_agent: Option<String>,
-    /// What was shown: `passkey`, `password`, `totp`, `recovery_code`.
+    /// What was shown: `passkey`, `password`, `totp`, `recovery_code`, `provider`.
     pub methods: Vec<String>,
 }
 
@@ -164,8 +186,8 @@ pub async fn of_any_level(app: &Records, headers: &HeaderMap) -> Result<Option<S
         row.expires_at = expires_at;
     }
     tracing::Span::current().record("user_id", user.id().to_string());
-    let memberships = people::memberships(app, user.id()).await?;
-    Ok(Some(SignedIn { user, row, memberships }))
+    let Some((memberships, told)) = provider::opened_by(app, &user, &row).await? else { return Ok(None) };
+    Ok(Some(SignedIn { user, row, memberships, told }))
 }
 
 /// Who calls, in a session that two factors opened.
@@ -197,6 +219,19 @@ pub fn begin(
     methods: &[&str],
     caller: &Caller,
 ) -> Result<Begun, Fault> {
+    begin_through(app, user, memberships, authenticated, methods, caller, None)
+}
+
+/// The same for a session that an organization's provider opens, where one does.
+pub fn begin_through(
+    app: &Records,
+    user: &User,
+    memberships: &[MemberRow],
+    authenticated: (Level, Time),
+    methods: &[&str],
+    caller: &Caller,
+    provider: Option<ProviderId>,
+) -> Result<Begun, Fault> {
     let now = app.now();
     // Right after a change of factors the new session begins when the others have ended.
     let created_at = now.max(user.row.valid_from);
@@ -217,6 +252,7 @@ pub fn begin(
         expires_at: end(created_at, now),
         ended_at: None,
         version: 1,
+        provider,
     };
     Ok(Begun { row, cookie })
 }

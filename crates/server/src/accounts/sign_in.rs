@@ -227,13 +227,19 @@ async fn entry(
             let begun = session::begin(app, &user, &memberships, authenticated, &proven.methods, caller)?;
             batch.rows.push(Row::SignIn(begun.row.clone()));
             let sign_in = begun.row.sign_in;
-            (begun, SecurityBody::SignedIn { user: id, sign_in, level: proven.level, methods })
+            (
+                begun,
+                SecurityBody::SignedIn { user: id, sign_in, level: proven.level, methods, provider: None },
+            )
         }
         Aim::Again(row) => {
             let begun = session::raise(app, row, authenticated)?;
             batch.changes.push(Change::SignIn(begun.row.clone()));
             let sign_in = begun.row.sign_in;
-            (begun, SecurityBody::SteppedUp { user: id, sign_in, level: proven.level, methods })
+            (
+                begun,
+                SecurityBody::SteppedUp { user: id, sign_in, level: proven.level, methods, provider: None },
+            )
         }
     };
     let actor = circumstances::in_person(id, Some(begun.row.sign_in));

@@ -6,13 +6,14 @@ use countersign_core::{
     access::Environment,
     accounts::ticket::Purpose,
     digest::Digest,
-    id::UserId,
+    id::{ProviderId, UserId},
     level::Level,
     limits,
     refusal::{Code, Refusal},
     role::Role,
     secret::{Personal, Secret},
     security::SecurityBody,
+    time::Time,
 };
 use countersign_store::{
     Batch, CommitError,
@@ -62,7 +63,8 @@ pub struct Codes {
     pub state: String,
 }
 
-fn has_account() -> Refusal {
+/// Who has an account joins with that.
+pub fn has_account() -> Refusal {
     Refusal::new(Code::Invalid, "there is an account with this address: sign in to go on")
 }
 
@@ -146,8 +148,14 @@ pub async fn with_passkey(
         return Err(super::refused().into());
     }
     let rows = vec![made.row(app, &user, &changes::check_label(label)?)?];
-    let newcomer =
-        Newcomer { user, rows, spends: vec![made.spend], level: Level::Aal2Phr, methods: &["passkey"] };
+    let newcomer = Newcomer {
+        user,
+        rows,
+        spends: vec![made.spend],
+        authenticated: (Level::Aal2Phr, app.now()),
+        methods: &["passkey"],
+        provider: None,
+    };
     newcomer.join(app, caller, opened).await
 }
 
@@ -166,22 +174,36 @@ pub async fn with_codes(
     let mut user = user_of(app, opened, &begun)?;
     passwords::put(app, &mut user, hash)?;
     let rows = vec![totp::new_row(app, &user, secret, step)?];
-    let newcomer =
-        Newcomer { user, rows, spends: Vec::new(), level: Level::Aal2, methods: &["password", "totp"] };
+    let newcomer = Newcomer {
+        user,
+        rows,
+        spends: Vec::new(),
+        authenticated: (Level::Aal2, app.now()),
+        methods: &["password", "totp"],
+        provider: None,
+    };
     newcomer.join(app, caller, opened).await
 }
 
 /// A user who does not exist yet.
-struct Newcomer {
-    user: User,
-    rows: Vec<AuthenticatorRow>,
-    spends: Vec<Spend>,
-    level: Level,
-    methods: &'static [&'static str],
+pub(super) struct Newcomer {
+    /// Who.
+    pub(super) user: User,
+    /// What the user comes in with.
+    pub(super) rows: Vec<AuthenticatorRow>,
+    /// What is good once and was used.
+    pub(super) spends: Vec<Spend>,
+    /// How surely, and when the user proved who it is.
+    pub(super) authenticated: (Level, Time),
+    /// With what.
+    pub(super) methods: &'static [&'static str],
+    /// The provider that opens the first session, where one does.
+    pub(super) provider: Option<ProviderId>,
 }
 
 impl Newcomer {
-    async fn join(
+    /// Makes the user, the membership and the first session.
+    pub(super) async fn join(
         mut self,
         app: &App,
         caller: &Caller,
@@ -195,8 +217,16 @@ impl Newcomer {
         batch.rows.push(Row::User(self.user.row.clone()));
         let member = membership(app, opened, &self.user, &mut batch).await?;
         let memberships = [member];
-        let authenticated = (self.level, app.now());
-        let begun = session::begin(app, &self.user, &memberships, authenticated, self.methods, caller)?;
+        let (authenticated, provider) = (self.authenticated, self.provider);
+        let begun = session::begin_through(
+            app,
+            &self.user,
+            &memberships,
+            authenticated,
+            self.methods,
+            caller,
+            provider,
+        )?;
         batch.rows.push(Row::SignIn(begun.row.clone()));
         let (user, sign_in) = (self.user.id(), begun.row.sign_in);
         let [member] = &memberships;
@@ -207,7 +237,7 @@ impl Newcomer {
             batch.rows.push(Row::Authenticator(row));
         }
         let methods = self.methods.iter().map(|method| (*method).to_owned()).collect();
-        events.push(SecurityBody::SignedIn { user, sign_in, level: self.level, methods });
+        events.push(SecurityBody::SignedIn { user, sign_in, level: authenticated.0, methods, provider });
         let actor = circumstances::in_person(user, Some(sign_in));
         for body in &events {
             circumstances::record(app, &memberships, actor, caller, body, &mut batch).await?;
@@ -289,6 +319,7 @@ pub async fn join(
     signed_in: &SignedIn,
 ) -> Result<Role, Failure> {
     let is_for = opened.user.as_ref().is_some_and(|user| user.id() == signed_in.user_id());
+    signed_in.check_own()?;
     if !is_for {
         return Err(Refusal::new(
             Code::SignInNeeded,

@@ -23,7 +23,8 @@ use crate::{
     accounts::{
         changes::Changing,
         members, passkeys,
-        people::{Factors, PASSKEY, RECOVERY_CODE, TOTP},
+        people::{Factors, PASSKEY, PROVIDER, RECOVERY_CODE, TOTP},
+        provider::{self, links},
         session::{self, SignedIn},
     },
     app::App,
@@ -53,10 +54,18 @@ struct SessionLine {
     is_this: bool,
 }
 
+struct ConnectionLine {
+    id: String,
+    organization: String,
+    issuer: String,
+    since: Moment,
+}
+
 struct OrganizationLine {
     id: String,
     page: String,
     may_leave: bool,
+    sets_provider: bool,
     name: String,
     role: &'static str,
     words: &'static str,
@@ -65,6 +74,7 @@ struct OrganizationLine {
 
 #[derive(Template)]
 #[template(path = "console/account.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a sentence of the page that stands there or not")]
 struct AccountPage {
     assets: Assets,
     name: String,
@@ -78,6 +88,9 @@ struct AccountPage {
     recovery_left: usize,
     sessions: Vec<SessionLine>,
     organizations: Vec<OrganizationLine>,
+    is_of_provider: bool,
+    connections: Vec<ConnectionLine>,
+    to_connect: Vec<(String, String)>,
 }
 
 /// `GET /account`
@@ -108,7 +121,7 @@ async fn page(app: &App, signed_in: &SignedIn, said: Option<&'static str>) -> Re
     }
     let mut sessions = Vec::new();
     for row in app.store.sign_ins(user.id()).await? {
-        if session::is_open(&row, user, app.now()) {
+        if session::is_open(&row, user, app.now()) && signed_in.sees(&row) {
             sessions.push(session_line(signed_in, &row)?);
         }
     }
@@ -121,12 +134,14 @@ async fn page(app: &App, signed_in: &SignedIn, said: Option<&'static str>) -> Re
             page: place.page(""),
             // Owners leave on their page among the members, which says what is in the way.
             may_leave: member.role != Role::Owner,
+            sets_provider: matches!(member.role, Role::Owner | Role::Admin),
             name: app.organization(member.organization).await?.name.clone(),
             role: member.role.text(),
             words: member.role.words(),
             since: member.created_at.into(),
         });
     }
+    let (connections, to_connect) = connections(app, signed_in, &factors).await?;
     Ok(AccountPage {
         assets: Assets,
         name: user.name.disclose().clone(),
@@ -140,7 +155,38 @@ async fn page(app: &App, signed_in: &SignedIn, said: Option<&'static str>) -> Re
         recovery_left: factors.kind(RECOVERY_CODE).count(),
         sessions,
         organizations,
+        is_of_provider: signed_in.row.provider.is_some(),
+        connections,
+        to_connect,
     })
+}
+
+/// The organizations' providers that the account is connected with, and those that it can be connected with.
+async fn connections(
+    app: &App,
+    signed_in: &SignedIn,
+    factors: &Factors,
+) -> Result<(Vec<ConnectionLine>, Vec<(String, String)>), Fault> {
+    let (mut lines, mut connected) = (Vec::new(), Vec::new());
+    for row in factors.kind(PROVIDER) {
+        let link = links::read(&signed_in.user, row)?;
+        lines.push(ConnectionLine {
+            id: row.authenticator.to_string(),
+            organization: app.organization(link.organization).await?.name.clone(),
+            issuer: link.issuer,
+            since: row.created_at.into(),
+        });
+        connected.push(link.provider);
+    }
+    let mut others = Vec::new();
+    for member in &signed_in.told {
+        let found = provider::of(app, member.organization).await?;
+        if found.is_some_and(|found| !connected.contains(&found.row.provider)) {
+            let name = app.organization(member.organization).await?.name.clone();
+            others.push((member.organization.to_string(), name));
+        }
+    }
+    Ok((lines, others))
 }
 
 fn session_line(signed_in: &SignedIn, row: &SignInRow) -> Result<SessionLine, Fault> {
@@ -153,6 +199,7 @@ fn session_line(signed_in: &SignedIn, row: &SignInRow) -> Result<SessionLine, Fa
             "password" => "password",
             "totp" => "one-time code",
             "recovery_code" => "recovery code",
+            "provider" => "your organization's sign-in",
             _ => "other",
         })
         .collect();

@@ -37,6 +37,8 @@ struct AgainPage {
     has_passkey: bool,
     has_password: bool,
     needs_passkey: bool,
+    is_of_provider: bool,
+    level: &'static str,
     error: Option<String>,
 }
 
@@ -47,14 +49,20 @@ async fn page(
     level: Level,
 ) -> Result<AgainPage, NotShown> {
     let factors = Factors::of(app, signed_in.user_id()).await?;
-    let needs_passkey = level == Level::Aal2Phr;
+    let is_of_provider = signed_in.row.provider.is_some();
+    let needs_passkey = level == Level::Aal2Phr && !is_of_provider;
     Ok(AgainPage {
         assets: Assets,
         email: signed_in.user.email.disclose().clone(),
         return_to: return_to.path().to_owned(),
-        has_passkey: factors.has(PASSKEY) && app.accounts.passkeys.is_some(),
-        has_password: factors.has(TOTP) && signed_in.user.row.sealed_password.is_some() && !needs_passkey,
+        has_passkey: !is_of_provider && factors.has(PASSKEY) && app.accounts.passkeys.is_some(),
+        has_password: !is_of_provider
+            && factors.has(TOTP)
+            && signed_in.user.row.sealed_password.is_some()
+            && !needs_passkey,
         needs_passkey,
+        is_of_provider,
+        level: level.text(),
         error: None,
     })
 }
@@ -87,6 +95,7 @@ pub async fn password(
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
         return Ok(to_sign_in(return_to.path()));
     };
+    signed_in.check_own().map_err(Failure::from)?;
     let proved = match sign_in::password_of(&app, &caller, &signed_in.user, &form.password).await {
         Ok(half_way) => {
             let aim = Aim::Again(Box::new(signed_in.row.clone()));
@@ -112,6 +121,7 @@ pub async fn passkey(
     strict::Json(form): strict::Json<PasskeyForm, { limits::PASSKEY_FORM_BYTES }>,
 ) -> Result<Response, Problem> {
     let signed_in = enter_for_script(&app, &caller).await?;
+    signed_in.check_own()?;
     let passkeys = passkeys_of(&app.accounts)?;
     let verified = passkeys.verify(&app, &caller, &form.state, &form.credential).await?;
     if verified.user != signed_in.user_id() {

@@ -220,7 +220,7 @@ async fn begin(app: &App, signed_in: &SignedIn, password: Option<Typed>) -> Resu
         (Some(_), _) => None,
         (None, password) => {
             let password = password.unwrap_or_else(|| Secret::new(String::new()));
-            let own = changes::own_words(app, user, &signed_in.memberships).await?;
+            let own = changes::own_words(app, user, &signed_in.told).await?;
             let own: Vec<&str> = own.iter().map(String::as_str).collect();
             Some(changes::hashed(app, &password, &own).await?.to_string())
         }

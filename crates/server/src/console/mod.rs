@@ -9,6 +9,8 @@ pub mod factors;
 pub mod home;
 pub mod members;
 pub mod notice;
+pub mod provider;
+pub mod provider_settings;
 pub mod reset;
 pub mod security;
 pub mod sign_in;
@@ -51,6 +53,10 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/signin/passkey/options", post(sign_in::passkey_options))
         .route("/signin/passkey", post(sign_in::passkey))
         .route("/signin/code", get(sign_in::show_code).post(sign_in::code))
+        .route("/signin/provider", post(provider::begin))
+        .route("/signin/provider/again", post(provider::again))
+        .route("/signin/provider/{provider}/callback", get(provider::callback))
+        .route("/signin/provider/{provider}/keys", get(provider::keys))
         .route("/signin/again", get(again::show).post(again::password))
         .route("/signin/again/passkey", post(again::passkey))
         .route("/signout", post(sign_in::sign_out))
@@ -60,11 +66,16 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/welcome/passkey", post(welcome::passkey))
         .route("/welcome/codes", post(welcome::codes))
         .route("/welcome/codes/finish", post(welcome::codes_finish))
+        .route("/welcome/provider", post(provider::join))
         .route("/welcome/join", post(welcome::join))
         .route("/reset", get(reset::show).post(reset::ask))
         .route("/reset/password", get(reset::show_password).post(reset::finish))
         .route("/reset/password/open", post(reset::open))
         .route("/account", get(account::show))
+        .route("/account/provider/link", post(provider::link))
+        .route("/account/provider/unlink", post(provider::unlink))
+        .route("/console/provider/{organization}", get(provider_settings::show).post(provider_settings::set))
+        .route("/console/provider/{organization}/remove", post(provider_settings::remove))
         .route("/account/sessions/end", post(account::end_sessions))
         .route("/account/passkeys/options", post(factors::passkey_options))
         .route("/account/passkeys", post(factors::add_passkey))
@@ -105,8 +116,8 @@ fn desk_routes() -> Router<Arc<App>> {
         .route("/security/export", get(security::export))
 }
 
-/// What every request for these pages passes: it began here if it may change something, and only the two pages that one is
-/// sent to take a query.
+/// What every request for these pages passes: it began here if it may change something, and only the pages that one is
+/// sent to take a query: two by this server, and one by an organization's provider.
 async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let checked = same_site::check(&app.config.server.public_url, request.method(), request.headers());
     let takes_query = request.method().is_safe() && takes_query(request.uri().path());
@@ -125,7 +136,8 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 /// The pages that one is sent to, and those that show a part of something long. Each reads its query strictly.
 fn takes_query(path: &str) -> bool {
     let is_list = ["/clients", "/security", "/security/export"].iter().any(|end| path.ends_with(end));
-    matches!(path, "/signin" | "/signin/again") || (path.starts_with("/console/") && is_list)
+    let is_callback = path.starts_with("/signin/provider/") && path.ends_with("/callback");
+    matches!(path, "/signin" | "/signin/again") || is_callback || (path.starts_with("/console/") && is_list)
 }
 
 /// The query of a page, each parameter once and none that is unknown.
@@ -266,11 +278,14 @@ enum Said {
     ClientRegistered,
     ClientEnded,
     ApplicationEnded,
+    ProviderUnlinked,
+    ProviderSet,
+    ProviderRemoved,
 }
 
 impl Said {
     const COOKIE: &'static str = "__Host-cs-said";
-    const ALL: [(Self, &'static str, &'static str); 17] = [
+    const ALL: [(Self, &'static str, &'static str); 20] = [
         (Self::PasskeyAdded, "passkey-added", "The passkey was added. Other sessions have ended."),
         (Self::PasskeyRemoved, "passkey-removed", "The passkey was removed. Other sessions have ended."),
         (Self::PasskeyRenamed, "passkey-renamed", "The passkey has its new name."),
@@ -296,6 +311,17 @@ impl Said {
         (Self::ClientRegistered, "client-registered", "The client is registered. Its id is below."),
         (Self::ClientEnded, "client-ended", "The client was ended, with all its access."),
         (Self::ApplicationEnded, "application-ended", "The application has no access any more."),
+        (
+            Self::ProviderUnlinked,
+            "provider-unlinked",
+            "Your organization's sign-in is disconnected. Other sessions have ended.",
+        ),
+        (Self::ProviderSet, "provider-set", "The provider is set."),
+        (
+            Self::ProviderRemoved,
+            "provider-removed",
+            "The provider was removed, and every session that it opened has ended.",
+        ),
     ];
 
     fn cookie(self) -> Result<HeaderValue, Fault> {

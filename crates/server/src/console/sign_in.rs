@@ -17,7 +17,7 @@ use countersign_core::{
 use serde::Deserialize;
 use webauthn_rs::prelude::PublicKeyCredential;
 
-use super::{Typed, Wanted, again_with, go, next, notice::NotShown, shown, spoken};
+use super::{Typed, Wanted, again_with, go, next, notice::NotShown, provider, shown, spoken};
 use crate::{
     accounts::{
         changes::{self, passkeys_of},
@@ -27,7 +27,7 @@ use crate::{
         sign_in::{self, Aim, CameIn, HalfWay},
     },
     app::App,
-    fault::Failure,
+    fault::{Failure, Fault},
     http::problem::Problem,
     signer::{
         assets::Assets,
@@ -37,23 +37,25 @@ use crate::{
 
 #[derive(Template)]
 #[template(path = "console/sign_in.html")]
-struct SignInPage {
+pub(super) struct SignInPage {
     assets: Assets,
     return_to: String,
     has_passkeys: bool,
-    email: String,
-    error: Option<String>,
+    has_providers: bool,
+    pub(super) email: String,
+    pub(super) error: Option<String>,
 }
 
 impl SignInPage {
-    fn new(app: &App, return_to: &ReturnTo) -> Self {
-        Self {
+    pub(super) async fn new(app: &App, return_to: &ReturnTo) -> Result<Self, Fault> {
+        Ok(Self {
             assets: Assets,
             return_to: return_to.path().to_owned(),
             has_passkeys: app.accounts.passkeys.is_some(),
+            has_providers: provider::is_offered(app).await?,
             email: String::new(),
             error: None,
-        }
+        })
     }
 }
 
@@ -63,7 +65,7 @@ pub async fn show(State(app): State<Arc<App>>, caller: Caller, uri: Uri) -> Resu
     if session::current(&app, &caller.headers).await?.is_some() {
         return Ok(go(wanted.return_to.path(), Vec::new()));
     }
-    shown(&SignInPage::new(&app, &wanted.return_to))
+    shown(&SignInPage::new(&app, &wanted.return_to).await?)
 }
 
 /// Address and password, and where to go on.
@@ -87,7 +89,8 @@ pub async fn password(
         Err(Failure::Refused(refusal)) => {
             let error = Some(spoken(&refusal));
             let email = form.email.chars().take(limits::EMAIL_CHARS).collect();
-            return again_with(&SignInPage { email, error, ..SignInPage::new(&app, &return_to) }, &refusal);
+            let page = SignInPage { email, error, ..SignInPage::new(&app, &return_to).await? };
+            return again_with(&page, &refusal);
         }
         Err(other) => return Err(other.into()),
     };

@@ -16,7 +16,7 @@ use super::{Said, Typed, next, notice::NotShown, shown};
 use crate::{
     accounts::{
         people::User,
-        qr, session,
+        provider, qr, session,
         tickets::{self, Opened},
         welcome,
     },
@@ -64,6 +64,7 @@ struct Preview {
     has_account: bool,
     is_signed_in: bool,
     has_passkeys: bool,
+    has_provider: bool,
 }
 
 /// `POST /welcome/open`: says what the link leads to, and changes nothing.
@@ -86,6 +87,8 @@ pub async fn open(
         has_account: user.is_some(),
         is_signed_in: user.is_some() && signed_in.map(|signed_in| signed_in.user_id()) == user,
         has_passkeys: app.accounts.passkeys.is_some(),
+        has_provider: opened.purpose == Purpose::Invitation
+            && provider::of(&app, organization.id).await?.is_some(),
     };
     Ok(axum::Json(preview).into_response())
 }

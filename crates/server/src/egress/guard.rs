@@ -82,10 +82,31 @@ impl Guard {
     pub async fn get(&self, url: &str, most: usize) -> Result<Vec<u8>, NotFetched> {
         let url = self.takes(url)?;
         let request = self.client.get(url).header(header::ACCEPT_ENCODING, "identity");
-        let mut response = request.send().await.map_err(|error| told(&error))?;
+        let response = request.send().await.map_err(|error| told(&error))?;
         if response.status() != reqwest::StatusCode::OK {
             return Err(NotFetched::Answer);
         }
+        Self::body(response, most).await
+    }
+
+    /// The answer to a request, whatever its status, with a body of at most `most` bytes.
+    pub async fn send(
+        &self,
+        request: axum::http::Request<Vec<u8>>,
+        most: usize,
+    ) -> Result<axum::http::Response<Vec<u8>>, NotFetched> {
+        self.takes(&request.uri().to_string())?;
+        let mut request = reqwest::Request::try_from(request).map_err(|_| NotFetched::Url)?;
+        request.headers_mut().insert(header::ACCEPT_ENCODING, header::HeaderValue::from_static("identity"));
+        let response = self.client.execute(request).await.map_err(|error| told(&error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut answer = axum::http::Response::new(Self::body(response, most).await?);
+        *answer.status_mut() = status;
+        *answer.headers_mut() = headers;
+        Ok(answer)
+    }
+
+    async fn body(mut response: reqwest::Response, most: usize) -> Result<Vec<u8>, NotFetched> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| told(&error))? {
             body.extend_from_slice(&chunk);

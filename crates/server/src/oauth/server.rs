@@ -30,6 +30,8 @@ pub struct AuthorizationServer {
     pub introspections: Pace<ClientId>,
     /// The keys of clients.
     pub client_keys: ClientKeys,
+    /// Fetches what strangers name.
+    pub guard: Guard,
 }
 
 impl AuthorizationServer {
@@ -44,6 +46,7 @@ impl AuthorizationServer {
             client_ca,
             keys: SigningKeys::default(),
             introspections: Pace::per_minute(config.oauth.introspections_per_minute),
+            guard: Guard::new(&config.egress)?,
             client_keys: ClientKeys::new(Guard::new(&config.egress)?),
         })
     }
