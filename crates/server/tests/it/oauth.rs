@@ -8,6 +8,8 @@ mod fapi2;
 pub(crate) mod flow;
 mod judges;
 mod jwks_uri;
+mod flow;
+pub(crate) mod judges;
 pub(crate) mod keys;
 mod mutual_tls;
 mod races;

@@ -6,6 +6,7 @@ mod factors;
 mod lockout;
 mod passkeys;
 pub(crate) mod person;
+mod provider;
 mod races;
 mod reset;
 mod sessions;

@@ -38,7 +38,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judges/oauth")
 }
 
-fn place(variable: &str, within: &str) -> PathBuf {
+pub(crate) fn place(variable: &str, within: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(
         || {
             let home = std::env::var_os("HOME").expect("HOME is set");
