@@ -30,6 +30,7 @@ use crate::{
 
 #[derive(Template)]
 #[template(path = "console/again.html")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a sentence of the page that stands there or not")]
 struct AgainPage {
     assets: Assets,
     email: String,

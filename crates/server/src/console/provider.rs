@@ -17,7 +17,7 @@ use countersign_core::{
 };
 use serde::Deserialize;
 
-use super::{Said, again_with, enter, next, settled, sign_in::SignInPage, spoken, to_sign_in, with_cookies};
+use super::{Said, again_with, enter, next, notice::NotShown, settled, sign_in::SignInPage, spoken, to_sign_in, with_cookies};
 use crate::{
     accounts::{
         people::User,
@@ -31,7 +31,7 @@ use crate::{
     fault::{Failure, Fault},
     http::problem::{Problem, status_of},
     signer::{
-        answer::{self, Unshown},
+        answer,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -55,7 +55,7 @@ struct ProblemPage {
 }
 
 /// The page that one leaves from, with the cookie of the way.
-async fn leaving(app: &App, provider: &Provider, leaving: Leaving) -> Result<Response, Unshown> {
+async fn leaving(app: &App, provider: &Provider, leaving: Leaving) -> Result<Response, NotShown> {
     let organization = app.organization(provider.row.organization).await?;
     let page = LeavePage {
         assets: Assets,
@@ -67,7 +67,7 @@ async fn leaving(app: &App, provider: &Provider, leaving: Leaving) -> Result<Res
 }
 
 /// What was wrong, and the way to try again.
-fn problem(refusal: &Refusal, again: String, cookies: Vec<HeaderValue>) -> Result<Response, Unshown> {
+fn problem(refusal: &Refusal, again: String, cookies: Vec<HeaderValue>) -> Result<Response, NotShown> {
     let page = ProblemPage { assets: Assets, error: spoken(refusal), again };
     Ok(with_cookies(answer::page(&page, status_of(refusal.code.kind()))?, cookies))
 }
@@ -80,7 +80,7 @@ async fn leave(
     level: Option<Level>,
     return_to: &str,
     again: String,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     match flow::leave(app, provider, aim, level, return_to).await {
         Ok(way) => leaving(app, provider, way).await,
         Err(Failure::Refused(refusal)) => problem(&refusal, again, Vec::new()),
@@ -100,7 +100,7 @@ pub struct OrganizationForm {
 pub async fn begin(
     State(app): State<Arc<App>>,
     strict::Form(form): strict::Form<OrganizationForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let return_to = ReturnTo::read(form.return_to.as_deref());
     let Some(found) = provider::meant_by(&app, &form.organization).await? else {
         let sentence = "no organization has a sign-in of its own under this name or for addresses like this one; ask in your \
@@ -128,7 +128,7 @@ pub async fn again(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<AgainForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let return_to = ReturnTo::read(form.return_to.as_deref());
     let level = form.level.as_deref().and_then(Level::parse).unwrap_or(Level::Aal2).max(Level::Aal2);
     let Some(signed_in) = session::current(&app, &caller.headers).await? else {
@@ -155,7 +155,7 @@ pub async fn link(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<LinkForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -183,7 +183,7 @@ pub async fn unlink(
     State(app): State<Arc<App>>,
     caller: Caller,
     strict::Form(form): strict::Form<UnlinkForm>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, "/account").await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -224,7 +224,7 @@ pub async fn callback(
     strict::Id(from): strict::Id<ProviderId>,
     caller: Caller,
     uri: Uri,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     if method == Method::HEAD {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }

@@ -12,7 +12,7 @@ use countersign_core::{
 };
 use serde::Deserialize;
 
-use super::{Said, Typed, again_with, enter, go, shown, spoken, to_confirm, to_sign_in, with_cookies};
+use super::{Said, Typed, again_with, enter, go, notice::NotShown, shown, spoken, to_confirm, to_sign_in, with_cookies};
 use crate::{
     accounts::{
         provider::{
@@ -24,7 +24,6 @@ use crate::{
     app::App,
     fault::Failure,
     signer::{
-        answer::Unshown,
         assets::Assets,
         strict::{self, Caller},
     },
@@ -114,7 +113,7 @@ async fn page(
     app: &App,
     signed_in: &SignedIn,
     organization: OrganizationId,
-) -> Result<SettingsPage, Unshown> {
+) -> Result<SettingsPage, NotShown> {
     let found = provider::of(app, organization).await?;
     let example = SettingsForm { authentication: "private_key_jwt".to_owned(), ..SettingsForm::default() };
     Ok(SettingsPage {
@@ -136,7 +135,7 @@ pub async fn show(
     State(app): State<Arc<App>>,
     strict::Id(organization): strict::Id<OrganizationId>,
     caller: Caller,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let signed_in = match enter(&app, &caller, &path_of(organization)).await? {
         Ok(signed_in) => signed_in,
         Err(elsewhere) => return Ok(elsewhere),
@@ -154,7 +153,7 @@ pub async fn set(
     strict::Id(organization): strict::Id<OrganizationId>,
     caller: Caller,
     strict::Form(form): strict::Form<SettingsForm, { limits::PROVIDER_FORM_BYTES }>,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let path = path_of(organization);
     let signed_in = match enter(&app, &caller, &path).await? {
         Ok(signed_in) => signed_in,
@@ -183,7 +182,7 @@ pub async fn remove(
     State(app): State<Arc<App>>,
     strict::Id(organization): strict::Id<OrganizationId>,
     caller: Caller,
-) -> Result<Response, Unshown> {
+) -> Result<Response, NotShown> {
     let path = path_of(organization);
     let signed_in = match enter(&app, &caller, &path).await? {
         Ok(signed_in) => signed_in,

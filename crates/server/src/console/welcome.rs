@@ -55,6 +55,7 @@ async fn find(app: &App, secret: &Secret<String>) -> Result<Opened, Failure> {
 
 /// What a link leads to.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a sentence of the page that stands there or not")]
 struct Preview {
     organization: String,
     role: &'static str,

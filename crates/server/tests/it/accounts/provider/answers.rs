@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Scene, issuer::How};
 
+type Spoil = Box<dyn Fn(&mut Value) + Send + Sync>;
+
 /// A-10, G-7: an ID token that does not fit in any one way opens nothing, and the organization reads why.
 #[tokio::test]
 async fn an_answer_that_does_not_fit_opens_nothing() {
@@ -15,7 +17,6 @@ async fn an_answer_that_does_not_fit_opens_nothing() {
     let person = scene.ada.elsewhere(&scene.test);
     let remove =
         |name: &'static str| move |claims: &mut Value| drop(claims.as_object_mut().unwrap().remove(name));
-    type Spoil = Box<dyn Fn(&mut Value) + Send + Sync>;
     let cases: Vec<(&str, How, Spoil)> = vec![
         ("issuer", How::Well, Box::new(|claims| claims["iss"] = json!("https://evil.test"))),
         ("audience", How::Well, Box::new(|claims| claims["aud"] = json!("another"))),

@@ -80,6 +80,8 @@ pub(crate) enum How {
     Huge,
 }
 
+/// A header and a form.
+type Seen = (Option<String>, HashMap<String, String>);
 type Spoil = Arc<dyn Fn(&mut Value) + Send + Sync>;
 
 struct Inner {
@@ -92,7 +94,7 @@ struct Inner {
     names_issuer: Mutex<bool>,
     requests: Mutex<HashMap<String, HashMap<String, String>>>,
     /// What came to the token endpoint: header and form.
-    seen: Mutex<Vec<(Option<String>, HashMap<String, String>)>>,
+    seen: Mutex<Vec<Seen>>,
 }
 
 /// The provider.
@@ -163,7 +165,7 @@ impl Issuer {
     }
 
     /// What came to the token endpoint last.
-    pub(crate) fn seen(&self) -> (Option<String>, HashMap<String, String>) {
+    pub(crate) fn seen(&self) -> Seen {
         self.0.seen.lock().unwrap().last().unwrap().clone()
     }
 
