@@ -11,8 +11,8 @@ use countersign_core::{
 
 use crate::{
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow, PushedRequestRow,
-        SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow,
+        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     fault::Fault,
     rows::{ApiKeyRow, StoredEvent},

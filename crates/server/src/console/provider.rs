@@ -17,7 +17,10 @@ use countersign_core::{
 };
 use serde::Deserialize;
 
-use super::{Said, again_with, enter, next, notice::NotShown, settled, sign_in::SignInPage, spoken, to_sign_in, with_cookies};
+use super::{
+    Said, again_with, enter, next, notice::NotShown, settled, sign_in::SignInPage, spoken, to_sign_in,
+    with_cookies,
+};
 use crate::{
     accounts::{
         people::User,

@@ -12,7 +12,9 @@ use countersign_core::{
 };
 use serde::Deserialize;
 
-use super::{Said, Typed, again_with, enter, go, notice::NotShown, shown, spoken, to_confirm, to_sign_in, with_cookies};
+use super::{
+    Said, Typed, again_with, enter, go, notice::NotShown, shown, spoken, to_confirm, to_sign_in, with_cookies,
+};
 use crate::{
     accounts::{
         provider::{

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use countersign_core::{
     id::ClientId,
-    oauth::{
-        nonce::NonceKey,
-        refresh::RefreshKey,
-    },
+    oauth::{nonce::NonceKey, refresh::RefreshKey},
 };
 use rustls::server::danger::ClientCertVerifier;
 

@@ -13,8 +13,8 @@ use super::{Memory, access_state::hash};
 use crate::{
     access::AccessStore,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow, PushedRequestRow,
-        SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow,
+        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     fault::Fault,
     rows::{ApiKeyRow, StoredEvent, security_stream},

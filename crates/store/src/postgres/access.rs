@@ -19,8 +19,8 @@ use crate::{
     access::AccessStore,
     access_cells,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow, PushedRequestRow,
-        SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow,
+        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     cells::{self, Cells as _, signed},
     fault::Fault,

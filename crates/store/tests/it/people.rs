@@ -2,7 +2,9 @@
 //! number, the rest from a salt.
 
 use countersign_core::{
-    id::{AuthenticatorId, ClientId, GrantId, PersonId, SecurityEventId, ProviderId, SignInId, TicketId, UserId},
+    id::{
+        AuthenticatorId, ClientId, GrantId, PersonId, ProviderId, SecurityEventId, SignInId, TicketId, UserId,
+    },
     level::Level,
     role::Role,
     scope::{Scope, Scopes},

@@ -50,7 +50,9 @@ pub enum Unfit {
     #[error("the person signed in at the provider too long ago, or in the future (auth_time)")]
     AuthTime,
     /// Neither its class nor a method has a rule, or the rule gives less than is needed.
-    #[error("neither the class (acr) nor a method (amr) of the sign-in is mapped to the level that is needed")]
+    #[error(
+        "neither the class (acr) nor a method (amr) of the sign-in is mapped to the level that is needed"
+    )]
     Level,
 }
 

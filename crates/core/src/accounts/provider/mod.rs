@@ -126,9 +126,12 @@ mod tests {
         // A class that has a rule is not raised by a method.
         assert_eq!(of(Some("bronze"), &["hwk"]), Some(Level::Aal1));
         assert_eq!(of(Some("unknown"), &["otp"]), Some(Level::Aal2));
-        for (acr, amr) in
-            [(None, vec![]), (Some("Gold"), vec![]), (Some("gold "), vec!["HWK"]), (Some("hwk"), vec!["gold"])]
-        {
+        for (acr, amr) in [
+            (None, vec![]),
+            (Some("Gold"), vec![]),
+            (Some("gold "), vec!["HWK"]),
+            (Some("hwk"), vec!["gold"]),
+        ] {
             assert_eq!(of(acr, &amr), None, "{acr:?} {amr:?}");
         }
     }

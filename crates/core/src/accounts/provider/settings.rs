@@ -34,14 +34,16 @@ impl Settings {
     pub fn check(&self, own_domain: &str) -> Result<(), Refusal> {
         let rest = self.issuer.strip_prefix("https://").unwrap_or_default();
         if rest.is_empty() || !is_word(&self.issuer) || rest.contains(['?', '#', '@']) {
-            let sentence = "the issuer is an https:// URL without query and fragment, as the provider's metadata has it";
+            let sentence =
+                "the issuer is an https:// URL without query and fragment, as the provider's metadata has it";
             return Err(refused("/issuer", sentence));
         }
         if !is_word(&self.client_id) {
             return Err(refused("/client_id", "type the client id that the provider gave, without spaces"));
         }
         if !HANDLE_CHARS.contains(&self.handle.len()) || !is_label(&self.handle) {
-            let sentence = "the handle has 2 to 40 small letters, digits and hyphens, and no hyphen at its ends";
+            let sentence =
+                "the handle has 2 to 40 small letters, digits and hyphens, and no hyphen at its ends";
             return Err(refused("/handle", sentence));
         }
         self.check_domains(own_domain)?;
@@ -68,7 +70,10 @@ impl Settings {
 
     fn check_rules(&self) -> Result<(), Refusal> {
         if self.rules.len() > limits::PROVIDER_RULES {
-            return Err(refused("/rules", format!("at most {} values can be mapped", limits::PROVIDER_RULES)));
+            return Err(refused(
+                "/rules",
+                format!("at most {} values can be mapped", limits::PROVIDER_RULES),
+            ));
         }
         for (place, rule) in self.rules.iter().enumerate() {
             if !is_word(&rule.value) {
@@ -96,7 +101,8 @@ impl Rule {
 
     fn read(line: &str) -> Result<Self, Refusal> {
         let wrong = || {
-            let sentence = "each line is `acr VALUE LEVEL` or `amr VALUE LEVEL`, with aal1, aal2 or aal2-phr as level";
+            let sentence =
+                "each line is `acr VALUE LEVEL` or `amr VALUE LEVEL`, with aal1, aal2 or aal2-phr as level";
             refused("/rules", sentence)
         };
         let mut words = line.split_whitespace();
