@@ -230,7 +230,9 @@ operations! {
     ChangeClient = "change_client" => AdminClients;
     EndClient = "end_client" => AdminClients;
     ListKeys = "list_keys" => KeysRead;
+    ReadKey = "read_key" => KeysRead;
     CreateKey = "create_key" => AdminKeys;
+    ChangeKey = "change_key" => AdminKeys;
     RotateKey = "rotate_key" => AdminKeys;
     EndKey = "end_key" => AdminKeys;
     ListMembers = "list_members" => MembersRead;
@@ -274,7 +276,8 @@ pub fn allow(principal: &Principal, operation: Operation, now: Time) -> Result<&
         Identity::ApiKey { expires_at, .. } if *expires_at <= now => {
             return Err(Refusal::new(
                 Code::KeyExpired,
-                "this API key has expired or was ended; create another with `countersign keys create`",
+                "this API key has expired, was rotated, or was ended; use the one that replaces it, or create another with `countersign \
+                 keys create`",
             ));
         }
         Identity::Client(client) if client.expires_at <= now => {

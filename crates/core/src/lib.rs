@@ -4,12 +4,14 @@
 pub mod access;
 pub mod accounts;
 pub mod address;
+pub mod api_key;
 pub mod canonical;
 pub mod digest;
 pub mod envelope;
 pub mod id;
 pub mod level;
 pub mod limits;
+pub mod network;
 pub mod oauth;
 pub mod refusal;
 pub mod role;

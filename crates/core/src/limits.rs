@@ -56,8 +56,18 @@ pub const PAGE_SIZE: usize = 100;
 pub const API_KEY_S: i64 = 90 * 24 * 3_600;
 /// Longest time that an API key still works beside the one it was rotated to.
 pub const API_KEY_OVERLAP_S: i64 = 7 * 24 * 3_600;
+/// Overlap of a rotation that names none.
+pub const API_KEY_OVERLAP_DEFAULT_S: i64 = 24 * 3_600;
 /// Networks that an API key may be bound to.
 pub const API_KEY_NETWORKS: usize = 32;
+/// API keys of one environment that have not ended.
+pub const API_KEYS: usize = 1_000;
+/// The last use of an API key is noted so often at most, by each server.
+pub const API_KEY_NOTED_S: i64 = 60;
+/// An address and agent that uses an API key is an event again after so long.
+pub const API_KEY_TOLD_S: i64 = 24 * 3_600;
+/// Addresses and agents of one API key that a server knows again.
+pub const API_KEY_ORIGINS: usize = 64;
 /// Life of an access token unless the operator sets another.
 pub const ACCESS_TOKEN_S: i64 = 10 * 60;
 /// How many tokens one resource server may ask about in a minute unless the operator sets another number.

@@ -114,8 +114,8 @@ codes! {
         "Send one header `Authorization: Bearer csk_…` with the token that `countersign keys create` printed. \
          If you do, the token is mistyped, cut off, or of another server.";
     KeyExpired = "key_expired", Unauthenticated, "The API key has expired",
-        "Create another key with `countersign keys create` and give it to your program. Keys end after at \
-         most 90 days, so put the date of the next one into your calendar.";
+        "Give your program the key that replaces it, or create another with `countersign keys create`. Keys end after at \
+         most 90 days: rotate the next one before its end, when the mails of 14, 7 and 1 days ahead come.";
     TokenInvalid = "token_invalid", Unauthenticated, "The access token is not valid",
         "It has expired, was revoked, or is of another server. Ask for another at the token endpoint; access \
          tokens live for minutes, so a program asks whenever the one that it has is about to end.";
@@ -149,6 +149,9 @@ codes! {
     WrongState = "wrong_state", Conflict, "The envelope's state does not allow this",
         "Read the envelope and look at its `status`: `detail` says what is in the way. Wait for the status \
          that you need, or work on another envelope; to send the same request again does not help.";
+    KeyState = "key_state", Conflict, "The API key's state does not allow this",
+        "Read the key and look at its `state`: what has ended or was rotated is not changed any more. Change or rotate \
+         the key in `replaced_by`, or create another.";
     NotYourTurn = "not_your_turn", Conflict, "It is not this recipient's turn",
         "Others act first, as the routing orders say. A link is mailed by itself when it is this recipient's \
          turn; a copy goes out when everybody has acted. Nothing needs to be done.";

@@ -46,7 +46,7 @@ scopes! {
     SecurityRead = "security:read", "read the security events of the organization";
     TokensIntrospect = "tokens:introspect", "ask whether a token is valid and what it allows";
     AdminClients = "admin:clients", "register, change and end clients";
-    AdminKeys = "admin:keys", "create, rotate and end API keys";
+    AdminKeys = "admin:keys", "create, change, rotate and end API keys";
     AdminMembers = "admin:members", "invite members, change their roles and remove them";
     AdminGrants = "admin:grants", "end grants and their tokens";
 }

@@ -138,6 +138,8 @@ pub enum EndReason {
     ProviderRemoved,
     /// Members come in through the organization's OpenID provider alone from now on.
     ProviderRequired,
+    /// Its time was over.
+    Expired,
 }
 
 /// Why somebody was not let in. For the organization's eyes: the caller is told less.
@@ -229,10 +231,13 @@ pub enum SecurityBody {
     /// An API key was replaced by another; it works beside it until then.
     #[serde(rename = "key.rotated")]
     KeyRotated { key: ApiKeyId, by: ApiKeyId, until: Time },
+    /// An API key got another name, fewer scopes, or this number of other networks; none is from everywhere.
+    #[serde(rename = "key.changed")]
+    KeyChanged { key: ApiKeyId, scopes: Scopes, networks: u32 },
     /// An API key ended.
     #[serde(rename = "key.ended")]
-    KeyEnded { key: ApiKeyId },
-    /// An API key was used from an address or by an agent that it was not used by before.
+    KeyEnded { key: ApiKeyId, reason: EndReason },
+    /// An API key was used from an address or by an agent that did not use it in the last day.
     #[serde(rename = "key.used")]
     KeyUsed { key: ApiKeyId },
     /// Its holder was warned that an API key ends.

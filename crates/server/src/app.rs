@@ -26,6 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     accounts::{Accounts, passwords::Cost},
+    api_keys::{uses::Uses, watch},
     config::Config,
     egress,
     envelopes::Recent,
@@ -284,6 +285,8 @@ pub struct App {
     pub oauth: AuthorizationServer,
     /// What accounts of people need.
     pub accounts: Accounts,
+    /// What is remembered of the use of API keys.
+    pub key_uses: Uses,
     /// The log of all events.
     pub log: Log,
     /// Envelopes that were open a moment ago.
@@ -358,10 +361,12 @@ impl App {
                             mail.smtp_host";
             return Err(Fault::Unsafe(sentence.to_owned()));
         }
+        watch::begin(&records).await?;
         Ok(Self {
             seal,
             oauth: AuthorizationServer::open(&records)?,
             accounts: Accounts::new(&records, cost)?,
+            key_uses: Uses::default(),
             log: Log::new(Arc::clone(store), Arc::clone(&records.random), records.keys.log.clone()),
             recent: Recent::default(),
             fonts: FontBook::new().with_fallback(Arc::new(SystemFonts::list())),

@@ -4,13 +4,14 @@
 use std::{
     ffi::{OsStr, OsString},
     fs,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use axum::http::{Uri, uri::Authority};
+pub use countersign_core::network::Network;
 use countersign_core::{limits, secret::Secret};
 use lettre::message::Mailbox;
 use serde::{Deserialize, Serialize};
@@ -234,45 +235,6 @@ impl Default for Log {
     }
 }
 
-/// An address, or a network in CIDR notation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Network {
-    address: IpAddr,
-    prefix_bits: u8,
-}
-
-impl TryFrom<String> for Network {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not an address or a network like 10.0.0.0/8");
-        let (address, prefix) = text.split_once('/').map_or((text.as_str(), None), |(a, p)| (a, Some(p)));
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let longest = if address.is_ipv4() { 32 } else { 128 };
-        let prefix_bits = prefix.map_or(Ok(longest), str::parse).map_err(|_| wrong())?;
-        if prefix_bits > longest { Err(wrong()) } else { Ok(Self { address, prefix_bits }) }
-    }
-}
-
-impl From<Network> for String {
-    fn from(network: Network) -> Self {
-        format!("{}/{}", network.address, network.prefix_bits)
-    }
-}
-
-impl Network {
-    /// Whether `address` is in it; IPv4 and IPv6 are never mixed.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let bits = |address: IpAddr| match address {
-            IpAddr::V4(v4) => u128::from(v4.to_bits()) << 96,
-            IpAddr::V6(v6) => v6.to_bits(),
-        };
-        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix_bits)).unwrap_or(0);
-        self.address.is_ipv4() == address.is_ipv4() && bits(self.address) & mask == bits(address) & mask
-    }
-}
-
 impl Config {
     /// Reads the file, if one is named, and puts `environment` over it: `COUNTERSIGN_SERVER__LISTEN` sets
     /// `listen` in `[server]`. Unknown keys are refused in both.
@@ -397,7 +359,7 @@ impl Config {
         if server.tls_certificates.is_some() != server.tls_key.is_some() {
             return refuse("set both server.tls_certificates and server.tls_key, or neither");
         }
-        if server.trusted_proxies.iter().any(|network| network.prefix_bits == 0) {
+        if server.trusted_proxies.iter().any(Network::is_everything) {
             return refuse(
                 "server.trusted_proxies has a network of all addresses: then anybody can name any client \
                  address; list the proxies",

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod api;
+pub mod api_keys;
 pub mod app;
 pub mod clients;
 pub mod command_line;

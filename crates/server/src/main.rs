@@ -3,20 +3,15 @@
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, Parser, Subcommand};
-use countersign_core::{
-    access::Environment,
-    id::ApiKeyId,
-    limits,
-    scope::{Scope, Scopes},
-    secret::TokenKind,
-};
+use countersign_core::limits;
 use countersign_server::{
     accounts::tickets,
     api,
     app::{App, Records, Started, SystemClock, SystemRandomness},
     command_line::{
         self,
-        clients::{Clients, keygen, parse_environment},
+        clients::{Clients, keygen},
+        keys::Keys,
     },
     config::Config,
     demo::{self, Wish},
@@ -107,49 +102,6 @@ enum Organizations {
     List,
 }
 
-#[derive(Subcommand)]
-enum Keys {
-    /// Make an API key and print its token, once.
-    Create(CreateKey),
-    /// List API keys: id, beginning of the token, end, organization, scopes, and what you call it.
-    List {
-        /// Name or id of an organization; without it, the keys of all.
-        #[arg(long)]
-        organization: Option<String>,
-    },
-    /// End an API key at once, also in a server that runs.
-    End {
-        /// Its id, `key_…`.
-        key: ApiKeyId,
-    },
-}
-
-#[derive(Args)]
-struct CreateKey {
-    /// Name or id of the organization.
-    #[arg(long)]
-    organization: String,
-    /// A scope; give several by repeating it. Without one the key may do nothing.
-    #[arg(long = "scope", value_parser = parse_scope)]
-    scopes: Vec<Scope>,
-    /// `sandbox` or `live`.
-    #[arg(long, default_value = "sandbox", value_parser = parse_environment)]
-    environment: Environment,
-    /// Days until it ends, at most 90.
-    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(i64).range(1..=90))]
-    expires_days: i64,
-    /// What you call it.
-    #[arg(long, default_value = "command line")]
-    label: String,
-}
-
-fn parse_scope(text: &str) -> Result<Scope, String> {
-    Scope::parse(text).filter(|scope| Scopes::FOR_KEYS.has(*scope)).ok_or_else(|| {
-        let known: Vec<&str> = Scopes::FOR_KEYS.iter().map(Scope::text).collect();
-        format!("scopes of API keys are: {}", known.join(", "))
-    })
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -229,11 +181,8 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
             }
             Ok(ExitCode::SUCCESS)
         }
-        Command::Keys(Keys::Create(create)) => create_key(records, create).await,
-        Command::Keys(Keys::List { organization }) => list_keys(records, organization.as_deref()).await,
-        Command::Keys(Keys::End { key }) => {
-            organizations::end_api_key(records, key).await?;
-            eprintln!("{key} has ended.");
+        Command::Keys(command) => {
+            command_line::keys::run(records, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Clients(command) => {
@@ -268,41 +217,6 @@ async fn show(demo: Demo) -> Result<ExitCode, Failure> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-async fn create_key(app: &Records, create: CreateKey) -> Result<ExitCode, Failure> {
-    let organization = organizations::find(app, &create.organization).await?.organization;
-    let wish = organizations::ApiKeyWish {
-        environment: create.environment,
-        scopes: Scopes::of(&create.scopes),
-        label: create.label,
-        lifetime_s: create.expires_days * 24 * 3_600,
-    };
-    let key = organizations::create_api_key(app, organization, wish).await?;
-    eprintln!("{} ends at {}. This is its token, shown once:", key.row.key, key.row.expires_at);
-    println!("{}", key.token.expose());
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn list_keys(app: &Records, organization: Option<&str>) -> Result<ExitCode, Failure> {
-    for (organization, row) in organizations::api_keys(app, organization).await? {
-        let kind = match row.tenant.environment() {
-            Environment::Sandbox => TokenKind::SandboxApiKey,
-            Environment::Live => TokenKind::LiveApiKey,
-        };
-        let end = if row.expires_at <= app.now() { "ended" } else { "ends" };
-        let scopes: Vec<&str> = row.scopes.iter().map(Scope::text).collect();
-        println!(
-            "{}  {}…  {end} {}  {}  {}  {}",
-            row.key,
-            kind.prefix(),
-            row.expires_at,
-            organization.name,
-            scopes.join(","),
-            row.label
-        );
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_server(app: Arc<App>) -> Result<(), Failure> {

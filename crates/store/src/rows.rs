@@ -172,7 +172,7 @@ pub struct ApiKeyRow {
     pub replaces: Option<ApiKeyId>,
     /// The last use: when, and from where, encrypted under the key's person. Changes leave it as it is.
     pub used: Option<(Time, Vec<u8>)>,
-    /// The smallest number of days before its end of which somebody was warned.
+    /// The smallest number of days before its end of which somebody was warned; 0 once its end is recorded.
     pub warned_days: Option<u32>,
     /// Who made it on the console or through a client; nobody for one that was made on the command line.
     pub created_by: Option<UserId>,
@@ -343,6 +343,22 @@ pub enum Work {
         user: UserId,
         /// What: one of the application's notices.
         notice: String,
+        /// As which mail.
+        mail: MailId,
+    },
+    /// Watch over the life of an API key: warn of its end, and record it.
+    WatchKey {
+        /// Which.
+        key: ApiKeyId,
+    },
+    /// Mail a user that an API key ends soon.
+    MailKeyWarning {
+        /// Which key.
+        key: ApiKeyId,
+        /// Whom.
+        user: UserId,
+        /// Of so many days before its end.
+        days: u32,
         /// As which mail.
         mail: MailId,
     },

@@ -9,7 +9,10 @@ use countersign_core::{
     time::Time,
 };
 
-use crate::mail::{Letter, MailFault};
+use crate::{
+    api_keys::Known,
+    mail::{Letter, MailFault},
+};
 
 /// What changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +262,55 @@ pub fn notice(
         close: format!(
             "If it was you, there is nothing to do. If it was not, go to {} by typing the address, change your password \
              and passkeys there, and tell the owner of your organization.",
+            public_url.trim_start_matches("https://")
+        ),
+        reference: reference(mail.0, mail.1),
+    };
+    content.write()
+}
+
+/// Tells that an API key ends soon, and what to do.
+pub fn key_ends(
+    name: &Personal<String>,
+    organization: &str,
+    key: &Known,
+    used_at: Option<Time>,
+    public_url: &str,
+    mail: (MailId, CorrelationId),
+) -> Result<Letter, MailFault> {
+    let row = &key.row;
+    let environment = row.tenant.environment().text();
+    let used = used_at
+        .map_or("It was not used yet.".to_owned(), |at| format!("It was used last at {}.", at.in_utc()));
+    let what = match key.replaced_by {
+        Some(by) => format!(
+            "It was rotated: {by} takes its place. Whatever still uses the old key is refused from then on, so look where \
+             it is still in use."
+        ),
+        None => "Whatever uses it is refused from then on. Rotate it before: the new key and the old one work side by side \
+                 while you put the new one in place."
+            .to_owned(),
+    };
+    let content = Content {
+        subject: format!(
+            "The API key \u{201c}{}\u{201d} ends on {}",
+            row.label,
+            row.expires_at.date_in_zone(None)
+        ),
+        hello: format!("Hello {}", name.disclose()),
+        paragraphs: vec![
+            format!(
+                "The API key \u{201c}{}\u{201d} ({}) of {organization}, {environment}, ends at {}. {used}",
+                row.label,
+                row.key,
+                row.expires_at.in_utc()
+            ),
+            what,
+        ],
+        link: None,
+        close: format!(
+            "Go to {} by typing the address, and there to the API keys of {organization}; or use the command \
+             `countersign keys rotate`.",
             public_url.trim_start_matches("https://")
         ),
         reference: reference(mail.0, mail.1),

@@ -4,7 +4,7 @@
 use countersign_core::{
     access::Environment,
     accounts::ticket::Purpose,
-    id::{CorrelationId, JobId, MailId, TicketId, UserId},
+    id::{ApiKeyId, CorrelationId, JobId, MailId, TicketId, UserId},
     secret::{Personal, Secret},
     time::Time,
 };
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     api::list_mailbox::mail_binding,
+    api_keys,
     app::{App, Records},
     fault::{Failure, Fault},
     mail::{Addressed, Letter, MailFault, smtp::SmtpFault, write},
@@ -114,6 +115,28 @@ pub async fn of_notice(
     let at = Time::from_unix_ms(mail.unix_ms());
     let url = &app.config.server.public_url;
     let letter = letters::notice(&user.name, notice, at, url, (mail, job.correlation));
+    Ok(Some(Ready { mail, to: (user.name, user.email), letter: letter.map_err(Fault::mail)? }))
+}
+
+/// The mail that an API key ends soon; `None` where it has ended meanwhile, or the user is gone.
+pub async fn of_key_warning(
+    app: &App,
+    job: &JobRow,
+    key: ApiKeyId,
+    user: UserId,
+    mail: MailId,
+) -> Result<Option<Ready>, Failure> {
+    let Some(user) = people::by_id(app, user).await? else { return Ok(None) };
+    let Some(row) = app.store.api_key_by_id(key).await? else { return Ok(None) };
+    let known = api_keys::read(app, &row.tenant, key).await?;
+    if known.state(app.now()) == api_keys::State::Ended {
+        return Ok(None);
+    }
+    let organization = app.organization(row.tenant.organization()).await?;
+    let used = api_keys::uses::last(app, &known.row).await?.map(|(at, _)| at);
+    let url = &app.config.server.public_url;
+    let letter =
+        letters::key_ends(&user.name, &organization.name, &known, used, url, (mail, job.correlation));
     Ok(Some(Ready { mail, to: (user.name, user.email), letter: letter.map_err(Fault::mail)? }))
 }
 

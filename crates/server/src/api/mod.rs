@@ -2,20 +2,25 @@
 
 mod cancel_invitation;
 mod change_client;
+mod change_key;
 mod change_member;
 mod client_shapes;
 mod create_client;
 mod create_envelope;
+mod create_key;
 mod end_client;
 mod end_grant;
+mod end_key;
 pub mod errors_page;
 pub mod health;
 mod invite_member;
+mod key_shapes;
 mod list_clients;
 mod list_envelopes;
 mod list_events;
 mod list_grants;
 mod list_invitations;
+mod list_keys;
 pub mod list_mailbox;
 mod list_members;
 mod list_security_events;
@@ -26,11 +31,13 @@ mod read_client;
 mod read_document;
 mod read_envelope;
 mod read_evidence;
+mod read_key;
 mod read_original;
 mod read_sealed;
 mod remove_member;
 mod resend_envelope;
 mod resend_invitation;
+mod rotate_key;
 pub mod scopes_page;
 mod send_envelope;
 mod shapes;
@@ -86,6 +93,12 @@ pub const ENDPOINTS: &[Endpoint] = &[
     list_grants::ENDPOINT,
     end_grant::ENDPOINT,
     list_security_events::ENDPOINT,
+    list_keys::ENDPOINT,
+    create_key::ENDPOINT,
+    read_key::ENDPOINT,
+    change_key::ENDPOINT,
+    rotate_key::ENDPOINT,
+    end_key::ENDPOINT,
 ];
 
 /// Paths that need no credential: the exceptions to authentication.

@@ -13,11 +13,12 @@ use utoipa::{
 };
 
 use super::{
-    cancel_invitation, change_client, change_member, create_client, create_envelope, end_client, end_grant,
-    invite_member, list_clients, list_envelopes, list_events, list_grants, list_invitations, list_mailbox,
-    list_members, list_security_events, read_certificate, read_client, read_document, read_envelope,
-    read_evidence, read_original, read_sealed, remove_member, resend_envelope, resend_invitation,
-    send_envelope, upload_document, void_envelope,
+    cancel_invitation, change_client, change_key, change_member, create_client, create_envelope, create_key,
+    end_client, end_grant, end_key, invite_member, list_clients, list_envelopes, list_events, list_grants,
+    list_invitations, list_keys, list_mailbox, list_members, list_security_events, read_certificate,
+    read_client, read_document, read_envelope, read_evidence, read_key, read_original, read_sealed,
+    remove_member, resend_envelope, resend_invitation, rotate_key, send_envelope, upload_document,
+    void_envelope,
 };
 
 #[derive(OpenApi)]
@@ -56,6 +57,12 @@ use super::{
         list_grants::list,
         end_grant::run,
         list_security_events::list,
+        list_keys::list,
+        create_key::create,
+        read_key::read,
+        change_key::change,
+        rotate_key::rotate,
+        end_key::end,
     ),
     modifiers(&Credentials),
 )]

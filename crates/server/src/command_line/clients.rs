@@ -13,7 +13,6 @@ use countersign_core::{
     },
     refusal::{Code, Refusal},
     scope::{Scope, Scopes},
-    security::SecurityActor,
 };
 use p256::SecretKey;
 use serde_json::{Value, json};
@@ -22,8 +21,7 @@ use crate::{
     app::{Records, SystemRandomness, draw},
     clients::{self, Registered},
     fault::{Failure, Fault},
-    organizations,
-    security::Circumstances,
+    organizations::{self, operator},
     vault::write_new,
 };
 
@@ -134,10 +132,6 @@ pub async fn run(records: &Records, command: Clients) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn operator(records: &Records) -> Circumstances {
-    Circumstances { actor: SecurityActor::Operator, origin: None, correlation: records.new_correlation() }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Fault> {

@@ -7,6 +7,7 @@ pub mod clients;
 mod desk;
 pub mod factors;
 pub mod home;
+pub mod keys;
 pub mod members;
 pub mod notice;
 pub mod provider;
@@ -92,6 +93,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/account/applications/end", post(applications::end_own))
         .route("/console", get(home::organizations))
         .nest("/console/{organization}/{environment}", desk_routes())
+        .merge(keys::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
 }
 

@@ -26,6 +26,7 @@ use countersign_store::{
 use super::{client_certificate::PeerCertificates, edge::RequestContext};
 use crate::{
     accounts::session::SignedIn,
+    api_keys::uses,
     app::App,
     fault::{Failure, Fault},
     keys::Signatures,
@@ -52,8 +53,9 @@ fn unauthenticated() -> Refusal {
 }
 
 fn unknown() -> Refusal {
-    let sentence = "this API key is not known here: it is mistyped, of another server, or gone; create another with \
-                    `countersign keys create`";
+    // The same words for a key that is taken from other networks alone: who stole it does not learn that it is one.
+    let sentence = "this API key is not known here: it is mistyped, of another server, not for the network that you call \
+                    from, or gone; create another with `countersign keys create`";
     Refusal::new(Code::Unauthenticated, sentence)
 }
 
@@ -139,18 +141,23 @@ pub async fn caller(
 ) -> Result<Principal, Failure> {
     let hash = credential.token.hash();
     if is_key(credential.kind) {
-        api_key(app, credential.kind, &hash).await
+        api_key(app, credential.kind, &hash, context).await
     } else {
         token(app, credential, &hash, context).await
     }
 }
 
-async fn api_key(app: &App, kind: TokenKind, hash: &HashedToken) -> Result<Principal, Failure> {
+async fn api_key(
+    app: &App,
+    kind: TokenKind,
+    hash: &HashedToken,
+    context: &RequestContext,
+) -> Result<Principal, Failure> {
     let row = app.store.api_key(hash).await.map_err(Fault::from)?;
     let row = row.filter(|row| row.hash == *hash && row.tenant.environment() == environment(kind));
     let row = row.ok_or_else(unknown)?;
-    let identity =
-        Identity::ApiKey { key: row.key, person: row.person, scopes: row.scopes, expires_at: row.expires_at };
+    let expires_at = uses::admit(app, &row, context).await?.ok_or_else(unknown)?;
+    let identity = Identity::ApiKey { key: row.key, person: row.person, scopes: row.scopes, expires_at };
     Ok(Principal::authenticated(row.tenant, identity))
 }
 

@@ -1,4 +1,4 @@
-//! Mails a one-time link of an account, or word of a change to one.
+//! Mails a one-time link of an account, word of a change to one, or a warning that an API key ends.
 
 use countersign_store::rows::{JobRow, Work};
 
@@ -13,6 +13,9 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
     let ready = match &job.work {
         Work::MailTicket { ticket, mail } => mails::of_ticket(app, job, *ticket, *mail).await?,
         Work::MailNotice { user, notice, mail } => mails::of_notice(app, job, *user, notice, *mail).await?,
+        Work::MailKeyWarning { key, user, mail, .. } => {
+            mails::of_key_warning(app, job, *key, *user, *mail).await?
+        }
         _ => return Err(Fault::Missing("an account's mail in this job".to_owned()).into()),
     };
     let Some(ready) = ready else { return finish(app, job).await };

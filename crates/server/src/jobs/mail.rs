@@ -60,9 +60,12 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             let command = Command::RecordNotified { recipient, mail };
             deliver(app, job, opened, recipient, mail, letter, command).await
         }
-        Work::MailTicket { .. } | Work::MailNotice { .. } | Work::Seal { .. } | Work::Expire { .. } => {
-            Err(Fault::Missing("a mail in this job".to_owned()).into())
-        }
+        Work::MailTicket { .. }
+        | Work::MailNotice { .. }
+        | Work::MailKeyWarning { .. }
+        | Work::WatchKey { .. }
+        | Work::Seal { .. }
+        | Work::Expire { .. } => Err(Fault::Missing("a mail in this job".to_owned()).into()),
     }
 }
 

@@ -5,6 +5,7 @@ mod account_mail;
 mod expire;
 mod mail;
 mod seal;
+mod watch_key;
 
 use std::{sync::Arc, time::Duration};
 
@@ -150,9 +151,10 @@ async fn work(app: Arc<App>, job: JobRow) {
             Work::MailLink { .. } | Work::MailCode { .. } | Work::MailEnded { .. } => {
                 Box::pin(mail::run(&app, &job)).await
             }
-            Work::MailTicket { .. } | Work::MailNotice { .. } => {
+            Work::MailTicket { .. } | Work::MailNotice { .. } | Work::MailKeyWarning { .. } => {
                 Box::pin(account_mail::run(&app, &job)).await
             }
+            Work::WatchKey { key } => watch_key::run(&app, &job, *key).await,
             Work::Seal { envelope } => seal::run(&app, &job, *envelope).await,
             Work::Expire { envelope } => expire::run(&app, &job, *envelope).await,
         };
@@ -206,6 +208,8 @@ fn kind(work: &Work) -> &'static str {
         Work::MailEnded { .. } => "mail_ended",
         Work::MailTicket { .. } => "mail_ticket",
         Work::MailNotice { .. } => "mail_notice",
+        Work::MailKeyWarning { .. } => "mail_key_warning",
+        Work::WatchKey { .. } => "watch_key",
         Work::Seal { .. } => "seal",
         Work::Expire { .. } => "expire",
     }

@@ -16,7 +16,7 @@ use std::{
 use countersign_core::{
     access::{Environment, Tenant},
     digest::Digest,
-    id::OrganizationId,
+    id::{ApiKeyId, OrganizationId},
     scope::Scopes,
     time::Time,
 };
@@ -280,7 +280,7 @@ impl TestApp {
             lifetime_s: 90 * 24 * 3_600,
         };
         let made = organizations::create_api_key(&self.app, organization, wish).await.unwrap();
-        Key { tenant: made.row.tenant, token: made.token.expose().to_owned() }
+        Key { id: made.row.key, tenant: made.row.tenant, token: made.token.expose().to_owned() }
     }
 
     /// An organization and a sandbox key with all scopes that a key can have.
@@ -367,6 +367,7 @@ pub(crate) fn browser(ca: &[u8], user_agent: &str, address: IpAddr) -> reqwest::
 /// An API key of a test.
 #[derive(Clone)]
 pub(crate) struct Key {
+    pub(crate) id: ApiKeyId,
     pub(crate) tenant: Tenant,
     pub(crate) token: String,
 }

@@ -153,7 +153,7 @@ fn the_table_of_errors_is_generated_from_the_codes() {
 #[test]
 fn the_table_of_scopes_is_generated_from_the_code() {
     let waiting: Vec<_> = scopes_page::without_route().into_iter().map(Operation::text).collect();
-    assert_eq!(waiting, ["list_keys", "create_key", "rotate_key", "end_key"], "this list may only shrink");
+    assert!(waiting.is_empty(), "every power has its route: {waiting:?}");
     let text = scopes_page::markdown();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/scopes.md");
     let written = std::fs::read_to_string(path).unwrap_or_default();

@@ -37,6 +37,7 @@ struct Ids {
     member: String,
     invitation: String,
     grant: String,
+    key: String,
 }
 
 async fn ids(test: &TestApp, key: &Key) -> Ids {
@@ -49,7 +50,8 @@ async fn ids(test: &TestApp, key: &Key) -> Ids {
     holder.own_token("envelopes:status").await;
     let grants = test.app.store.grants(&key.tenant, Some(holder.id), None, None, 1).await.unwrap();
     let grant = grants[0].grant.to_string();
-    Ids { document, envelope, client, member, invitation, grant }
+    let key = test.key(organization, Environment::Sandbox, Scopes::NONE).await.id.to_string();
+    Ids { document, envelope, client, member, invitation, grant, key }
 }
 
 /// A member and an open invitation of an organization.
@@ -111,7 +113,7 @@ async fn completed_ids(test: &TestApp, key: &Key) -> Ids {
 fn path(endpoint: &Endpoint, ids: &Ids) -> String {
     let path = endpoint.path.replace("{document}", &ids.document).replace("{envelope}", &ids.envelope);
     let path = path.replace("{client}", &ids.client).replace("{member}", &ids.member);
-    path.replace("{invitation}", &ids.invitation).replace("{grant}", &ids.grant)
+    path.replace("{invitation}", &ids.invitation).replace("{grant}", &ids.grant).replace("{key}", &ids.key)
 }
 
 /// A request that is right in everything but perhaps its credential.
@@ -131,6 +133,7 @@ fn request(test: &TestApp, endpoint: &Endpoint, ids: &Ids, shown: Shown<'_>, num
             }
             Operation::InviteMember => json!({ "email": "bob@example.com", "role": "reviewer" }),
             Operation::ChangeMember => json!({ "role": "reviewer" }),
+            Operation::CreateKey => json!({ "label": "a thing", "scopes": ["documents:read"] }),
             _ => json!({}),
         }),
         Takes::Pdf => request.header("Content-Type", "application/pdf").body(pdf(1)),
@@ -265,6 +268,8 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
         "invite_member",
         "list_grants",
         "list_security_events",
+        "list_keys",
+        "create_key",
     ];
     // People are of both environments. This list may only shrink.
     let of_people = ["change_member", "remove_member", "resend_invitation", "cancel_invitation"];
@@ -417,7 +422,7 @@ async fn a_cursor_that_no_page_gave_is_refused() {
     let key = test.sandbox("Acme").await;
     let ids = ids(&test, &key).await;
     let lists: Vec<_> = ENDPOINTS.iter().filter(|endpoint| endpoint.query.contains(&"cursor")).collect();
-    assert_eq!(lists.len(), 8);
+    assert_eq!(lists.len(), 9);
     for endpoint in lists {
         let path = path(endpoint, &ids);
         for (name, values) in [

@@ -5,6 +5,8 @@ mod accounts;
 #[cfg(test)]
 mod api_guide;
 #[cfg(test)]
+mod api_keys;
+#[cfg(test)]
 mod app;
 #[cfg(test)]
 mod bodies;

@@ -11,9 +11,10 @@ use std::{
 
 use countersign_core::secret::{PlainToken, TokenKind};
 use countersign_server::{
+    api_keys,
     app::{App, Records, SystemClock},
     config::Config,
-    demo, doctor, organizations,
+    demo, doctor,
 };
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -83,6 +84,49 @@ async fn a_key_that_the_operator_ends_opens_nothing_more_and_no_list_shows_a_sec
     test.finish().await;
 }
 
+/// the whole life of a key on the command line: networks, rotation with an overlap, last use, end.
+#[tokio::test]
+async fn the_operator_makes_rotates_and_ends_a_key() {
+    let test = TestApp::start().await;
+    test.organization("Acme").await;
+    let folder = test.folder.path();
+    let create = |network: &str| {
+        let words =
+            ["keys", "create", "--organization", "Acme", "--scope", "envelopes:status", "--network", network];
+        run(folder, &words)
+    };
+    let refused = create("10.1.2.3/8");
+    assert!(!refused.status.success() && said(&refused).contains("write `10.0.0.0/8`"), "{}", said(&refused));
+    let made = create("127.0.0.0/8");
+    assert!(made.status.success(), "{}", said(&made));
+    let token = printed(&made).trim().to_owned();
+    let key = said(&made).split_whitespace().find(|word| word.starts_with("key_")).unwrap().to_owned();
+    let status = async |token: &str| {
+        test.request(reqwest::Method::GET, "/v1/envelopes").bearer_auth(token).send().await.unwrap().status()
+    };
+    assert_eq!(status(&token).await, StatusCode::OK);
+    let listed = printed(&run(folder, &["keys", "list"]));
+    for shown in [key.as_str(), "ends ", "127.0.0.0/8", "used ", " from 127.0.0.1", "command line"] {
+        assert!(listed.contains(shown), "{shown}: {listed}");
+    }
+    for wrong in ["169", "-1"] {
+        assert!(!run(folder, &["keys", "rotate", &key, "--overlap-hours", wrong]).status.success());
+    }
+    let rotated = run(folder, &["keys", "rotate", &key, "--overlap-hours", "1", "--expires-days", "30"]);
+    assert!(said(&rotated).contains(&format!("{key} works until")), "{}", said(&rotated));
+    let newer = printed(&rotated).trim().to_owned();
+    assert_eq!((status(&token).await, status(&newer).await), (StatusCode::OK, StatusCode::OK));
+    let again = run(folder, &["keys", "rotate", &key]);
+    assert!(!again.status.success() && said(&again).contains("was rotated to"), "{}", said(&again));
+    let listed = printed(&run(folder, &["keys", "list", "--organization", "Acme"]));
+    assert!(listed.lines().any(|line| line.starts_with(&key) && line.contains("replaced, ends")), "{listed}");
+    // The programs' clock goes on while the test's stands still.
+    test.clock.forward_s(3_600 + 60);
+    assert_eq!((status(&token).await, status(&newer).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
+    test.work().await;
+    test.finish().await;
+}
+
 /// a leaked key is ended also where the token that seals, or the mail server, is away; only serving needs them.
 #[test]
 fn what_an_operator_does_in_an_emergency_needs_neither_the_seal_s_key_nor_the_mail_server() {
@@ -140,7 +184,7 @@ async fn the_doctor_finds_a_certificate_that_is_over_and_keys_can_be_ended_besid
     assert!(
         report.findings[0].contains("the key that seals") && report.findings[0].contains("was not valid")
     );
-    assert_eq!(organizations::api_keys(&records, None).await.unwrap().len(), 1);
+    assert_eq!(api_keys::of_organizations(&records, None).await.unwrap().len(), 1);
     test.clock.forward_s(-ten_years_s);
     test.finish().await;
 }

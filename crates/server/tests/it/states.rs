@@ -207,6 +207,7 @@ async fn an_api_key_ends_after_ninety_days() {
     test.clock.forward_s(1);
     let refused = test.get(&key, "/v1/envelopes").await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    test.work().await;
     test.finish().await;
 }
 

@@ -24,20 +24,20 @@ fn on_localhost(config: &mut Config) {
 }
 
 /// A server on a port of `localhost`.
-pub(super) async fn serve() -> TestApp {
+pub(crate) async fn serve() -> TestApp {
     TestApp::start_with(Options { configure: on_localhost, ..Options::default() }).await
 }
 
-pub(super) async fn start() -> (TestApp, Browser) {
+pub(crate) async fn start() -> (TestApp, Browser) {
     (serve().await, Browser::start(1280, 900).await)
 }
 
-pub(super) fn url(test: &TestApp, path: &str) -> String {
+pub(crate) fn url(test: &TestApp, path: &str) -> String {
     format!("{}{path}", test.app.config.server.public_url)
 }
 
 /// A platform authenticator, as phones and computers have one.
-pub(super) async fn authenticator(browser: &Browser, verifies: bool) -> String {
+pub(crate) async fn authenticator(browser: &Browser, verifies: bool) -> String {
     browser.devtools("WebAuthn.enable", json!({})).await;
     let options = json!({ "options": {
         "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
@@ -56,7 +56,7 @@ async fn picture(browser: &Browser, name: &str) {
 }
 
 /// A page is right at the size of a desk and of a small phone, by day and by night.
-async fn check(browser: &Browser, page: &str) {
+pub(crate) async fn check(browser: &Browser, page: &str) {
     for (width_px, height_px, size) in [(320, 640, "phone"), (1280, 900, "desk")] {
         browser.resize(width_px, height_px).await;
         for (is_dark, scheme) in [(true, "dark"), (false, "light")] {
@@ -74,7 +74,7 @@ pub(super) async fn open(browser: &Browser, url: &str) {
 }
 
 /// Makes an account with a passkey from the printed link.
-async fn begin_with_passkey(test: &TestApp, browser: &Browser) {
+pub(crate) async fn begin_with_passkey(test: &TestApp, browser: &Browser) {
     let (_, link) = test.init("Harbour Mills", ADA).await;
     open(browser, &link).await;
     browser.until("!document.getElementById('begin').hidden").await;
@@ -107,6 +107,7 @@ async fn a_passkey_in_a_browser_makes_opens_and_confirms() {
     browser
         .until("location.pathname === '/account' || !document.getElementById('passkey-part').hidden")
         .await;
+    // It may answer at this very moment, too: then there is no button any more.
     browser.run("document.getElementById('passkey')?.click()").await;
     browser.until_at("/account").await;
     test.clock.forward_s(limits::STEP_UP_S + 1);
@@ -202,7 +203,7 @@ async fn an_account_with_a_password_by_keyboard_alone() {
 }
 
 /// Goes with the tabulator to an element, as somebody without a mouse does.
-async fn focus(browser: &Browser, id: &str) {
+pub(crate) async fn focus(browser: &Browser, id: &str) {
     let is_there = format!("return document.activeElement?.id === '{id}'");
     for _ in 0..40 {
         if browser.run(&is_there).await == Value::Bool(true) {

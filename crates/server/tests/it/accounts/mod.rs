@@ -1,6 +1,6 @@
 //! Accounts of people through HTTPS: becoming a member, signing in, factors, recovery, sessions, lockout (A-10, A-11, G-4).
 
-mod browser;
+pub(crate) mod browser;
 mod browser_passkeys;
 mod factors;
 mod lockout;

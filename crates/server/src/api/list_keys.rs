@@ -1,0 +1,77 @@
+//! `GET /v1/keys`: the API keys of an environment, never the keys themselves.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use countersign_core::{
+    access::Operation,
+    id::ApiKeyId,
+    refusal::{Code, Refusal},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    json,
+    key_shapes::{KeyBody, KeyUseBody},
+    list_envelopes::limit_of,
+};
+use crate::{
+    api_keys,
+    app::App,
+    http::{
+        gate::{Call, Endpoint, Method, Takes},
+        problem::Problem,
+    },
+};
+
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    method: Method::Get,
+    path: "/v1/keys",
+    operation: Operation::ListKeys,
+    takes: Takes::Nothing,
+    query: &["cursor", "limit"],
+    run: |app, call| Box::pin(list(app, call)),
+};
+
+/// A page of API keys.
+#[derive(Serialize, ToSchema)]
+pub(super) struct KeysBody {
+    /// Newest first.
+    keys: Vec<KeyBody>,
+    /// For the next page; null on the last.
+    next_cursor: Option<String>,
+}
+
+/// List the API keys, also those that have ended.
+#[utoipa::path(
+    get,
+    path = "/v1/keys",
+    operation_id = "list_keys",
+    tag = "keys",
+    params(
+        ("cursor" = Option<String>, Query, pattern = "^key_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Most entries, 100 by default and at most"),
+    ),
+    responses(
+        (status = 200, description = "A page", body = KeysBody),
+        (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
+    ),
+    security(("oauth2" = ["keys:read"]), ("api_key" = ["keys:read"])),
+)]
+pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
+    let before = call.query("cursor").map(str::parse::<ApiKeyId>).transpose();
+    let before = before.map_err(|_| Refusal::new(Code::Malformed, "take `cursor` from `next_cursor`"))?;
+    let limit = limit_of(&call)?;
+    let mut found = api_keys::all(&app, call.tenant()).await?;
+    found.retain(|known| before.is_none_or(|before| known.row.key < before));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next_cursor = found.last().filter(|_| more).map(|known| known.row.key.to_string());
+    let mut keys = Vec::new();
+    for known in &found {
+        let used = KeyUseBody::of(&app, known).await?;
+        keys.push(KeyBody::of(known, known.state(app.now()), used));
+    }
+    Ok(json(&KeysBody { keys, next_cursor }))
+}

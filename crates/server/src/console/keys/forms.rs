@@ -1,0 +1,133 @@
+//! What the forms of API keys send. A scope that is ticked comes as one pair among others, as browsers send it.
+
+use countersign_core::{
+    api_key::{Edit, Wish},
+    limits,
+    network::Networks,
+    refusal::{Code, Refusal},
+    scope::{Scope, Scopes},
+};
+use serde::Deserialize;
+
+use crate::api_keys::Rotating;
+
+const DAY_S: i64 = 24 * 3_600;
+
+/// The overlaps that the page offers, in seconds.
+pub(super) const OVERLAPS: &[(i64, &str)] = &[
+    (0, "Not at all: the old key ends now"),
+    (3_600, "1 hour"),
+    (DAY_S, "1 day"),
+    (3 * DAY_S, "3 days"),
+    (limits::API_KEY_OVERLAP_S, "7 days"),
+];
+
+/// The overlap of a rotation.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotateForm {
+    overlap_s: i64,
+}
+
+impl RotateForm {
+    /// How the key is rotated.
+    pub(super) fn how(&self) -> Rotating {
+        Rotating { overlap_s: self.overlap_s, lifetime_s: None }
+    }
+}
+
+/// What was typed about a key.
+#[derive(Debug)]
+pub(super) struct Fields {
+    /// The name.
+    pub(super) label: String,
+    /// Networks, one a line.
+    pub(super) networks: String,
+    /// Days until it ends.
+    pub(super) days: String,
+    scopes: Vec<String>,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        let days = (limits::API_KEY_S / DAY_S).to_string();
+        Self { label: String::new(), networks: String::new(), days, scopes: Vec::new() }
+    }
+}
+
+impl Fields {
+    /// Reads a form: each field once at most, but for scopes.
+    pub(super) fn read(pairs: Vec<(String, String)>) -> Result<Self, Refusal> {
+        let mut fields = Self::default();
+        let mut seen = Vec::new();
+        for (name, value) in pairs {
+            if name == "scope" {
+                fields.scopes.push(value);
+                continue;
+            }
+            let is_again = seen.contains(&name);
+            let field = match name.as_str() {
+                "label" if !is_again => &mut fields.label,
+                "networks" if !is_again => &mut fields.networks,
+                "days" if !is_again => &mut fields.days,
+                _ => return Err(Refusal::new(Code::Malformed, "reload the page and try again")),
+            };
+            *field = value;
+            seen.push(name);
+        }
+        Ok(fields)
+    }
+
+    /// The scopes that are ticked, as far as they are known.
+    pub(super) fn chosen(&self) -> Scopes {
+        self.scopes.iter().filter_map(|name| Scope::parse(name)).collect()
+    }
+
+    fn scopes(&self) -> Result<Scopes, Refusal> {
+        let read = self.scopes.iter().map(|name| Scope::parse(name));
+        let read: Option<Scopes> = read.collect();
+        let scopes = read.ok_or_else(|| Refusal::new(Code::Malformed, "reload the page and try again"))?;
+        if scopes.is_empty() {
+            return Err(Refusal::at(
+                Code::Invalid,
+                "/scopes",
+                "choose at least one thing that the key may do",
+            ));
+        }
+        Ok(scopes)
+    }
+
+    fn networks(&self) -> Result<Networks, Refusal> {
+        let words = self.networks.split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty());
+        Networks::read(&words.map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    /// A key to make.
+    pub(super) fn wish(&self) -> Result<Wish, Refusal> {
+        let days = self
+            .days
+            .trim()
+            .parse::<i64>()
+            .ok()
+            .filter(|days| (1..=limits::API_KEY_S / DAY_S).contains(days));
+        let days = days.ok_or_else(|| {
+            let sentence = format!("a key lives between 1 and {} days", limits::API_KEY_S / DAY_S);
+            Refusal::at(Code::Invalid, "/days", sentence)
+        })?;
+        Ok(Wish {
+            label: self.label.clone(),
+            scopes: self.scopes()?,
+            networks: self.networks()?,
+            lifetime_s: days * DAY_S,
+        })
+    }
+
+    /// A key to change.
+    pub(super) fn edit(&self) -> Result<Edit, Refusal> {
+        Ok(Edit {
+            label: Some(self.label.clone()),
+            scopes: Some(self.scopes()?),
+            networks: Some(self.networks()?),
+        })
+    }
+}
