@@ -1,7 +1,11 @@
 //! Clocks: the wall's, and the processor time that Linux accounts to threads. Figures in processor time hardly depend on
 //! what else the machine does.
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use crate::Failure;
 
@@ -62,9 +66,26 @@ pub(crate) fn of_this_process_ns() -> Result<u64, Failure> {
     Ok(Stat::read(Path::new("/proc/self"))?.own_ns)
 }
 
-/// The same of another process.
-pub(crate) fn of_process_ns(process: u32) -> Result<u64, Failure> {
-    Ok(Stat::read(&Path::new("/proc").join(process.to_string()))?.own_ns)
+/// The same of another process and its children.
+pub(crate) fn of_process_and_children_ns(process: u32) -> Result<u64, Failure> {
+    let head = Stat::read(&Path::new("/proc").join(process.to_string()))?;
+    Ok(head.own_ns
+        + head.of_ended_children_ns
+        + children(process)?.iter().map(|(_, stat)| stat.own_ns).sum::<u64>())
+}
+
+/// The children of a process that run, each with its folder.
+fn children(process: u32) -> Result<Vec<(PathBuf, Stat)>, Failure> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let folder = entry?.path();
+        // Not every entry is a process, and one may end between the listing and the look.
+        let Ok(stat) = Stat::read(&folder) else { continue };
+        if stat.parent == u64::from(process) {
+            found.push((folder, stat));
+        }
+    }
+    Ok(found)
 }
 
 /// Processor time in ns of a process and its children, each with one thread, as PostgreSQL's are. What ended children
@@ -72,13 +93,8 @@ pub(crate) fn of_process_ns(process: u32) -> Result<u64, Failure> {
 pub(crate) fn of_family_ns(process: u32) -> Result<u64, Failure> {
     let head = Path::new("/proc").join(process.to_string());
     let mut sum_ns = schedstat_ns(&head)? + Stat::read(&head)?.of_ended_children_ns;
-    for entry in fs::read_dir("/proc")? {
-        let folder = entry?.path();
-        // Not every entry is a process, and one may end between the listing and the look.
-        let Ok(stat) = Stat::read(&folder) else { continue };
-        if stat.parent == u64::from(process) {
-            sum_ns += schedstat_ns(&folder).unwrap_or(0);
-        }
+    for (folder, _) in children(process)? {
+        sum_ns += schedstat_ns(&folder).unwrap_or(0);
     }
     Ok(sum_ns)
 }

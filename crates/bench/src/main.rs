@@ -13,6 +13,7 @@ mod seal;
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
+use auth::Which;
 use clap::{Parser, Subcommand};
 
 /// Whatever went wrong ends the measurement.
@@ -27,12 +28,21 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// Tokens in a second, by one authorization server over a PostgreSQL of its own.
+    /// Tokens in a second, by one authorization server over a database of its own.
     Auth {
-        /// Folder of the peer, beside its `node_modules`; without it, our own server is measured.
-        #[arg(long, value_name = "FOLDER")]
+        /// Folder of the peer, beside its `node_modules`: measures it over PostgreSQL.
+        #[arg(long, value_name = "FOLDER", required_unless_present = "server")]
         peer: Option<PathBuf>,
-        /// How long each row is measured, about.
+        /// Processes among which the peer shares the work.
+        #[arg(long, default_value_t = 1)]
+        workers: u32,
+        /// Program of our own server: measures it over SQLite.
+        #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["peer", "workers"])]
+        server: Option<PathBuf>,
+        /// Measures our own server over PostgreSQL.
+        #[arg(long, requires = "server")]
+        postgres: bool,
+        /// How long each row is measured, about; 0 tries each for a moment.
         #[arg(long, default_value_t = 5)]
         seconds: u32,
     },
@@ -75,7 +85,11 @@ enum What {
 #[expect(clippy::print_stdout, reason = "a measurement is printed")]
 fn main() -> ExitCode {
     let measured = match Arguments::parse().what {
-        What::Auth { peer, seconds } => auth::measure(peer.as_deref(), seconds),
+        What::Auth { peer, workers, server, postgres, seconds } => match (&peer, &server) {
+            (Some(folder), _) => auth::measure(&Which::Peer(folder, workers), seconds),
+            (None, Some(program)) => auth::measure(&Which::Ours(program, postgres), seconds),
+            (None, None) => Err("name a server".into()),
+        },
         What::Seal { pdf, out, count } => seal::measure(&pdf, &out, count),
         What::Lifecycles { pdf, count, callers } => lifecycles::measure(&pdf, count, callers),
         What::Commits { postgres } => commits::measure(postgres.as_deref()),

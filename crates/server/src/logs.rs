@@ -1,9 +1,9 @@
 //! Logs: one JSON object a line, with the fields of L-1 on every line. They take no personal value: addresses and
 //! agents come as tokens from the edge (L-3).
 
-use std::{collections::BTreeMap, fmt, io::Write as _};
+use std::{collections::BTreeMap, fmt, io::Write as _, iter};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tracing::{
     Event, Subscriber,
     field::{Field, Visit},
@@ -13,7 +13,7 @@ use tracing_subscriber::{
     EnvFilter, Layer,
     filter::LevelFilter,
     layer::{Context, SubscriberExt as _},
-    registry::LookupSpan,
+    registry::{LookupSpan, Scope, SpanRef},
     util::SubscriberInitExt as _,
 };
 
@@ -116,29 +116,24 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Map::new();
-        line.insert("timestamp".to_owned(), json!(SystemClock.now()));
-        line.insert("level".to_owned(), json!(event.metadata().level().as_str()));
-        line.insert("target".to_owned(), json!(event.metadata().target()));
-        for name in ALWAYS {
-            line.insert(name.to_owned(), Value::Null);
+        let metadata = event.metadata();
+        let general = Fields(BTreeMap::from([
+            ("timestamp", json!(SystemClock.now())),
+            ("level", json!(metadata.level().as_str())),
+            ("target", json!(metadata.target())),
+        ]));
+        let mut own = Fields::default();
+        event.record(&mut own);
+        let spans: Vec<_> = context.event_scope(event).into_iter().flat_map(Scope::from_root).collect();
+        let held: Vec<_> = spans.iter().map(SpanRef::extensions).collect();
+        let mut line: BTreeMap<&str, &Value> = ALWAYS.iter().map(|name| (*name, &Value::Null)).collect();
+        let of_spans = held.iter().filter_map(|extensions| extensions.get::<Fields>());
+        for fields in iter::once(&general).chain(of_spans).chain([&own]) {
+            let told = fields.0.iter().filter(|(_, value)| value.as_str() != Some(""));
+            line.extend(told.map(|(name, value)| (*name, value)));
         }
-        for span in context.event_scope(event).into_iter().flatten().collect::<Vec<_>>().into_iter().rev() {
-            if let Some(fields) = span.extensions().get::<Fields>() {
-                take(&mut line, fields);
-            }
-        }
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        take(&mut line, &fields);
-        (self.write)(&format!("{}\n", Value::Object(line)));
-    }
-}
-
-fn take(line: &mut Map<String, Value>, fields: &Fields) {
-    for (name, value) in &fields.0 {
-        if value.as_str() != Some("") {
-            line.insert((*name).to_owned(), value.clone());
-        }
+        // Nothing in it can fail to be written: names and values are text, numbers and null.
+        let text = serde_json::to_string(&line).unwrap_or_default();
+        (self.write)(&(text + "\n"));
     }
 }

@@ -11,8 +11,8 @@ use countersign_core::{
 
 use crate::{
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow,
-        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, GrantView, KeyUse, MemberRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     fault::Fault,
     rows::{ApiKeyRow, StoredEvent},
@@ -43,6 +43,10 @@ pub trait AccessStore: Send + Sync {
 
     /// A grant: this look-up gives the tenant.
     async fn grant(&self, grant: GrantId) -> Result<Option<GrantRow>, Fault>;
+
+    /// A grant with the session, user and member behind it. One statement, by primary keys alone: it is made for each use of
+    /// a refresh token.
+    async fn grant_view(&self, grant: GrantId) -> Result<Option<GrantView>, Fault>;
 
     /// Grants before `before`, newest first: of all, or only of one client, one user, or both.
     async fn grants(

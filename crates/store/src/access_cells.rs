@@ -15,8 +15,8 @@ use countersign_core::{
 
 use crate::{
     access_rows::{
-        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Binding, ClientRow, GrantRow, MemberRow,
-        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Binding, ClientRow, GrantRow, GrantView,
+        MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     cells::Cells,
     fault::Fault,
@@ -146,17 +146,28 @@ pub(crate) fn access_token(cells: &impl Cells) -> Result<AccessTokenRow, Fault> 
     })
 }
 
-/// An access token with all that it hangs on. A session that is not there any more had expired: if somebody had ended
-/// it, the sweep would have ended the grant, too.
+/// An access token with all that it hangs on.
 pub(crate) fn token_view(cells: &impl Cells) -> Result<TokenView, Fault> {
+    let GrantView { grant, sign_in_ended, user_valid_from, member } = grant_view(cells)?;
+    Ok(TokenView {
+        token: access_token(&cells.part("access_tokens"))?,
+        client: client(&cells.part("clients"))?,
+        sign_in_ended,
+        user_valid_from,
+        member,
+        grant,
+    })
+}
+
+/// A grant with the people that it hangs on. A session that is not there any more had expired: if somebody had ended it, the
+/// sweep would have ended the grant, too.
+pub(crate) fn grant_view(cells: &impl Cells) -> Result<GrantView, Fault> {
     let grant = grant(&cells.part("grants"))?;
     let (user, member) = (cells.part("users"), cells.part("members"));
     let user_is_there = user.optional_fixed::<16>("user_id")?.is_some();
     let user_has_ended = optional_time(&user, "ended_at")?.is_some();
     let member_is_there = member.optional_fixed::<16>("user_id")?.is_some();
-    Ok(TokenView {
-        token: access_token(&cells.part("access_tokens"))?,
-        client: client(&cells.part("clients"))?,
+    Ok(GrantView {
         sign_in_ended: grant.sign_in.is_some()
             && optional_time(&cells.part("sign_ins"), "ended_at")?.is_some(),
         user_valid_from: if user_is_there && !user_has_ended { Some(user.time("valid_from")?) } else { None },

@@ -117,6 +117,19 @@ pub struct TokenView {
     pub member: Option<MemberRow>,
 }
 
+/// A grant with the people that it hangs on, in one read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantView {
+    /// The grant.
+    pub grant: GrantRow,
+    /// Whether the session in which it was given has ended; `false` where there is none.
+    pub sign_in_ended: bool,
+    /// Since when the user's grants hold; earlier ones have ended. `None` without a user, or for one that ended.
+    pub user_valid_from: Option<Time>,
+    /// The user as a member of the grant's organization, if that still is so.
+    pub member: Option<MemberRow>,
+}
+
 /// An authorization code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthorizationCodeRow {

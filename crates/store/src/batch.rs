@@ -183,9 +183,10 @@ impl Batch {
         self.rows.iter().try_for_each(Row::check)
     }
 
-    /// Whether workers or the sequencer have something to do after it.
+    /// Whether somebody waits for what workers or the sequencer do after it. Nobody does for security events, which are
+    /// durable where they wait: the next look takes them in, many at once.
     pub(crate) fn makes_work(&self) -> bool {
-        self.append.is_some() || self.chains.is_some() || !self.jobs.is_empty() || !self.security.is_empty()
+        self.append.is_some() || !self.jobs.is_empty()
     }
 
     /// What a caller gets once it is durable.

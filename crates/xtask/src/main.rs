@@ -50,6 +50,9 @@ enum Task {
         /// Times that everything is measured; medians count.
         #[arg(long, default_value_t = 3)]
         rounds: u32,
+        /// Seconds for each row of what authorization servers are asked.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
     },
 }
 
@@ -61,7 +64,9 @@ fn main() -> ExitCode {
         Task::Test { quick: true } => test::quick(root),
         Task::Soak { kills } => soak::run(root, kills),
         Task::Tidy => told(tidy::check(root)),
-        Task::Bench { what, json, rounds } => told(bench::run(root, what, rounds, json.as_deref())),
+        Task::Bench { what, json, rounds, seconds } => {
+            told(bench::run(root, what, bench::Length { rounds, seconds }, json.as_deref()))
+        }
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::prepare::Workshop;
 use crate::process;
 use crate::report::{Report, Tally};
-use crate::{fuzz, tidy};
+use crate::{bench, fuzz, tidy};
 
 /// The crates that the quick loop looks at: the rules, without a server, a database or a browser.
 const PURE: &str = "-p countersign-core -p countersign-tlog -p countersign-pdf -p countersign-verify";
@@ -46,6 +46,12 @@ pub(crate) fn everything(root: &Path) -> bool {
     });
     if built {
         report.section("tests", || tests(&mut cargo("test --locked --workspace --no-fail-fast")));
+    }
+    if built {
+        report.check("bench of the authorization server, for a moment", || {
+            process::run(&mut cargo("build --quiet --locked -p countersign -p countersign-bench"))?;
+            bench::try_auth(root, workshop.peers(), &target.join("debug"))
+        });
     }
     fuzz::run(root, &target, &mut report);
     report.close()

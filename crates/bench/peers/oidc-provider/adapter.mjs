@@ -51,10 +51,17 @@ const CONSUME = {
 const DESTROY = { name: "destroy", text: "DELETE FROM kept WHERE id = $1 AND model = $2" };
 const REVOKE = { name: "revoke", text: "DELETE FROM kept WHERE grant_id = $1 AND model = $2" };
 
-/** Makes the table in the database with this URL. Gives the adapter's class, with a pool of `connections`. */
-export async function adapter(url, connections) {
+/** Makes the table in the database with this URL. */
+export async function createSchema(url) {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(SCHEMA);
+  await client.end();
+}
+
+/** The adapter's class on the database with this URL, with a pool of `connections`. */
+export function adapter(url, connections) {
   const pool = new pg.Pool({ connectionString: url, max: connections, min: connections, idleTimeoutMillis: 0 });
-  await pool.query(SCHEMA);
   const ask = (statement, ...values) => pool.query({ ...statement, values });
 
   const read = async (statement, key, model) => {

@@ -1,34 +1,47 @@
-// Peer of `cargo xtask bench auth`: oidc-provider in one process over plain HTTP on loopback, with PostgreSQL.
-// node server.mjs '{"database": URL, "port": …, "connections": …, "clients": [METADATA…], "scope": …, "users": …}'
+// Peer of `cargo xtask bench auth`: oidc-provider over plain HTTP on loopback, with PostgreSQL, in one process or in several
+// workers that share the port (node's cluster).
+// node server.mjs '{"database": URL, "port": …, "connections": …, "clients": [METADATA…], "scope": …, "users": …,
+//     "workers": …}'
 // The first client gets a refresh token for each user. Prints {"issuer", "refresh_tokens"} when it serves, and serves
 // until its standard input ends.
 //
 // As its documentation advises for production: an adapter with a real store, NODE_ENV=production, keys and cookie keys
 // of its own. Replays of client assertions and DPoP proofs are detected, in PostgreSQL. Clients are static and accounts
 // cost nothing: both would be further reads of the database.
+import cluster from "node:cluster";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import "./node20.mjs";
 import Provider from "oidc-provider";
-import { adapter } from "./adapter.mjs";
+import { adapter, createSchema } from "./adapter.mjs";
 
-const { database, port, connections, clients, scope, users } = JSON.parse(process.argv[2]);
+const { database, port, connections, clients, scope, users, workers } = JSON.parse(process.argv[2]);
 
 const issuer = `http://127.0.0.1:${port}`;
-const key = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" });
+// All workers have the same keys.
+const secret = () => randomBytes(32).toString("base64url");
+const { key, cookieKey, nonceSecret } = cluster.isPrimary
+  ? {
+      key: generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" }),
+      cookieKey: secret(),
+      nonceSecret: secret(),
+    }
+  : JSON.parse(process.env.KEYS);
+if (cluster.isPrimary) await createSchema(database);
 const lifetimes = { AccessToken: 600, ClientCredentials: 600, Grant: 86_400, RefreshToken: 86_400 };
 
 const provider = new Provider(issuer, {
-  adapter: await adapter(database, connections),
+  adapter: adapter(database, connections),
   clients,
   clientAuthMethods: ["private_key_jwt"],
   clientDefaults: { id_token_signed_response_alg: "ES256" },
-  cookies: { keys: [randomBytes(32).toString("base64url")] },
+  cookies: { keys: [cookieKey] },
   enabledJWA: { clientAuthSigningAlgValues: ["ES256"], dPoPSigningAlgValues: ["ES256"], idTokenSigningAlgValues: ["ES256"] },
   features: {
     clientCredentials: { enabled: true },
     devInteractions: { enabled: false },
-    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
+    dPoP: { enabled: true, nonceSecret: Buffer.from(nonceSecret, "base64url"), requireNonce: () => true },
     introspection: { enabled: true },
     pushedAuthorizationRequests: { enabled: true },
     resourceIndicators: { enabled: false },
@@ -61,11 +74,30 @@ async function refreshToken(client, number) {
   return token.save();
 }
 
-const client = await provider.Client.find(clients[0].client_id);
-const refreshTokens = await Promise.all(Array.from({ length: users }, (_, number) => refreshToken(client, number)));
+async function seed() {
+  const client = await provider.Client.find(clients[0].client_id);
+  const seeded = await Promise.all(Array.from({ length: users }, (_, number) => refreshToken(client, number)));
+  return JSON.stringify({ issuer, refresh_tokens: seeded });
+}
 
-// The generator signs between rounds while its connections rest.
-createServer({ keepAliveTimeout: 120_000 }, provider.callback()).listen(port, "127.0.0.1", () => {
-  console.log(JSON.stringify({ issuer, refresh_tokens: refreshTokens }));
-});
-process.stdin.resume().on("end", () => process.exit());
+async function serve() {
+  // The generator signs between rounds while its connections rest.
+  await once(createServer({ keepAliveTimeout: 120_000 }, provider.callback()).listen(port, "127.0.0.1"), "listening");
+}
+
+if (!cluster.isPrimary) {
+  await serve();
+  // A worker ends with the process that began it, whichever way that ends.
+  process.on("disconnect", () => process.exit());
+} else {
+  const said = await seed();
+  if (workers === 1) {
+    await serve();
+  } else {
+    const KEYS = JSON.stringify({ key, cookieKey, nonceSecret });
+    const forked = Array.from({ length: workers }, () => cluster.fork({ KEYS }));
+    await Promise.all(forked.map((worker) => once(worker, "listening")));
+  }
+  console.log(said);
+  process.stdin.resume().on("end", () => process.exit());
+}

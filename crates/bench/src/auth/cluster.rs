@@ -1,4 +1,4 @@
-//! A PostgreSQL for one measurement, with its defaults: commits reach the disk. By hand: the store's own for tests would
+//! A PostgreSQL for one measurement, with its defaults, checked: commits reach the disk. By hand: the store's own for tests would
 //! change the features of what ships.
 
 use std::{
@@ -21,6 +21,9 @@ trap 'rm -rf "$folder"' EXIT
     cat "$folder/log" >&2; exit 1; }
 "$1/pg_ctl" -D "$folder/data" -w -t 60 -l "$folder/server-log" -o "-p $2 -k $folder -c listen_addresses=127.0.0.1" \
     start >>"$folder/log" 2>&1 || { cat "$folder/log" "$folder/server-log" >&2; exit 1; }
+for setting in fsync full_page_writes synchronous_commit; do
+    [ "$("$1/postgres" -D "$folder/data" -C $setting)" = on ] || { echo "$setting is off" >&2; exit 1; }
+done
 head -n 1 "$folder/data/postmaster.pid"
 cat >/dev/null
 "$1/pg_ctl" -D "$folder/data" -m immediate stop >/dev/null 2>&1
@@ -75,7 +78,8 @@ pub(super) fn free_port() -> Result<u16, Failure> {
 
 /// The folder with `initdb` and `pg_ctl`: the newest of Debian's, or one of PATH.
 fn programs() -> Result<PathBuf, Failure> {
-    let complete = |folder: &PathBuf| ["initdb", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
+    let complete =
+        |folder: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file());
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().filter_map(|version| {
         let version = version.ok()?;
         let number: u32 = version.file_name().to_str()?.parse().ok()?;

@@ -19,32 +19,48 @@ const ANSWER_BYTES: usize = 64 * 1024;
 pub(crate) struct Endpoint {
     /// The whole URL, as a DPoP proof names it.
     pub(crate) url: String,
-    authority: String,
+    host: String,
     path: String,
+    /// Where its server listens for plain HTTP.
+    address: String,
 }
 
 impl Endpoint {
     /// Takes an `http` URL apart.
     pub(crate) fn parse(url: &str) -> Result<Self, Failure> {
         let rest = url.strip_prefix("http://").ok_or_else(|| format!("{url} is not plain HTTP"))?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        Ok(Self { url: url.to_owned(), authority: authority.to_owned(), path: format!("/{path}") })
+        let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
+        Self::behind(url, host)
     }
 
-    /// A request for what is there.
-    pub(crate) fn get(&self) -> Vec<u8> {
-        format!("GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\r\n", self.path, self.authority)
-            .into_bytes()
+    /// Takes a URL apart whose server listens at `address`, as one does behind a proxy that ends TLS.
+    pub(crate) fn behind(url: &str, address: &str) -> Result<Self, Failure> {
+        let (_, rest) = url.split_once("://").ok_or_else(|| format!("{url} is no URL"))?;
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        Ok(Self {
+            url: url.to_owned(),
+            host: host.to_owned(),
+            path: format!("/{path}"),
+            address: address.to_owned(),
+        })
     }
 
-    /// A form, with a DPoP proof if there is one.
-    pub(crate) fn post(&self, proof: Option<&str>, form: &str) -> Vec<u8> {
-        let proof = proof.map(|proof| format!("DPoP: {proof}\r\n")).unwrap_or_default();
+    /// A request for what is there, with these header lines besides its own.
+    pub(crate) fn get(&self, headers: &str) -> Vec<u8> {
+        format!(
+            "GET {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n{headers}\r\n",
+            self.path, self.host
+        )
+        .into_bytes()
+    }
+
+    /// A form, with these header lines besides its own.
+    pub(crate) fn post(&self, headers: &str, form: &str) -> Vec<u8> {
         format!(
             "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n{proof}Content-Length: {}\r\n\r\n{form}",
+             Content-Type: application/x-www-form-urlencoded\r\n{headers}Content-Length: {}\r\n\r\n{form}",
             self.path,
-            self.authority,
+            self.host,
             form.len()
         )
         .into_bytes()
@@ -68,7 +84,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Connects to the server of this endpoint.
     pub(crate) fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(&endpoint.authority)?;
+        let stream = TcpStream::connect(&endpoint.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         Ok(Self { stream, buffer: Vec::new() })
@@ -136,7 +152,10 @@ mod tests {
     #[test]
     fn a_url_is_taken_apart() {
         let endpoint = Endpoint::parse("http://127.0.0.1:80/oauth/token").unwrap();
-        assert_eq!((endpoint.authority.as_str(), endpoint.path.as_str()), ("127.0.0.1:80", "/oauth/token"));
+        assert_eq!((endpoint.address.as_str(), endpoint.path.as_str()), ("127.0.0.1:80", "/oauth/token"));
         assert!(Endpoint::parse("https://sign.test/oauth/token").is_err());
+        let endpoint = Endpoint::behind("https://sign.test/oauth/token", "127.0.0.1:80").unwrap();
+        assert_eq!((endpoint.address.as_str(), endpoint.path.as_str()), ("127.0.0.1:80", "/oauth/token"));
+        assert!(endpoint.get("").starts_with(b"GET /oauth/token HTTP/1.1\r\nHost: sign.test\r\n"));
     }
 }

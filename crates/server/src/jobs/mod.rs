@@ -114,13 +114,14 @@ pub async fn run_due(app: &Arc<App>) -> Result<usize, Fault> {
 
 async fn turn(app: &Arc<App>, running: &mut JoinSet<()>) -> Result<bool, Fault> {
     app.recent.sweep(app.now());
-    let sequenced = app.log.sequence().await?;
+    // All that waits is in the log after it. What was appended meanwhile rang the bell, so that the loop looks again.
+    app.log.sequence().await?;
     let free = CONCURRENT_JOBS.saturating_sub(running.len());
     if free == 0 {
-        return Ok(sequenced > 0);
+        return Ok(false);
     }
     let jobs = app.store.claim_jobs(app.now(), lease_ms(app), free).await?;
-    let busy = sequenced > 0 || !jobs.is_empty();
+    let busy = !jobs.is_empty();
     for job in jobs {
         running.spawn(work(Arc::clone(app), job));
     }

@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch,
-    access_rows::{Change, GrantRow},
+    access_rows::{Change, GrantRow, GrantView},
     batch::Row,
 };
 use serde_json::{Value, json};
@@ -51,10 +51,11 @@ pub async fn refresh(request: &TokenRequest<'_>) -> Result<Value, Denied> {
     let text = asked.parameters.require("refresh_token")?;
     let presented = app.oauth.refresh.parse(text).map_err(|_| refused())?;
     for _ in 0..limits::CONFLICT_TRIES {
-        let grant = app.store.grant(presented.grant).await?.ok_or_else(refused)?;
-        if !holds(request, &grant).await? {
+        let view = app.store.grant_view(presented.grant).await?.ok_or_else(refused)?;
+        if !holds(&view) {
             return Err(refused().into());
         }
+        let grant = view.grant;
         let caller = client.proof(proof);
         let used =
             decide(&now_of(client, &grant), presented.generation, client.row.client, &caller, app.now());
@@ -94,16 +95,10 @@ fn now_of(client: &super::client_auth::Client, grant: &GrantRow) -> GrantNow {
 }
 
 /// Whether the user behind the grant and the session in which it was given still hold.
-async fn holds(request: &TokenRequest<'_>, grant: &GrantRow) -> Result<bool, Denied> {
-    let app = request.app;
-    let Some(user) = grant.user else { return Ok(true) };
-    let Some(row) = app.store.user(user).await? else { return Ok(false) };
-    let member = app.store.member(grant.tenant.organization(), user).await?;
-    let is_member = member.is_some_and(|member| member.ended_at.is_none());
-    let sessions = app.store.sign_ins(user).await?;
-    let session_ended =
-        sessions.iter().any(|session| Some(session.sign_in) == grant.sign_in && session.ended_at.is_some());
-    Ok(is_member && !session_ended && row.ended_at.is_none() && grant.created_at >= row.valid_from)
+fn holds(view: &GrantView) -> bool {
+    let is_member = view.member.as_ref().is_some_and(|member| member.ended_at.is_none());
+    let is_of_user = view.user_valid_from.is_some_and(|valid_from| view.grant.created_at >= valid_from);
+    view.grant.user.is_none() || (is_member && is_of_user && !view.sign_in_ended)
 }
 
 /// The next tokens; `None` if somebody else was first.

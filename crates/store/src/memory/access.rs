@@ -13,8 +13,8 @@ use super::{Memory, access_state::hash};
 use crate::{
     access::AccessStore,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow,
-        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, GrantView, KeyUse, MemberRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     fault::Fault,
     rows::{ApiKeyRow, StoredEvent, security_stream},
@@ -43,6 +43,10 @@ impl AccessStore for Memory {
 
     async fn grant(&self, grant: GrantId) -> Result<Option<GrantRow>, Fault> {
         Ok(self.state().access.grants.get(&grant).cloned())
+    }
+
+    async fn grant_view(&self, grant: GrantId) -> Result<Option<GrantView>, Fault> {
+        Ok(self.state().access.grant_view(grant))
     }
 
     async fn grants(

@@ -13,8 +13,9 @@ use countersign_core::{
 use super::state::sweep;
 use crate::{
     access_rows::{
-        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
-        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, TokenView, UserRow,
+        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, GrantView,
+        MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, TokenView,
+        UserRow,
     },
     batch::{CommitError, Row, waits_already},
     fault::Fault,
@@ -47,15 +48,18 @@ pub(super) struct Access {
 impl Access {
     pub(super) fn token_view(&self, token: &HashedToken) -> Option<TokenView> {
         let token = self.tokens.get(&hash(token))?;
-        let grant = self.grants.get(&token.grant)?;
-        let client = self.clients.get(&grant.client)?;
+        let GrantView { grant, sign_in_ended, user_valid_from, member } = self.grant_view(token.grant)?;
+        let client = self.clients.get(&grant.client)?.clone();
+        Some(TokenView { token: token.clone(), grant, client, sign_in_ended, user_valid_from, member })
+    }
+
+    pub(super) fn grant_view(&self, grant: GrantId) -> Option<GrantView> {
+        let grant = self.grants.get(&grant)?;
         let sign_in = grant.sign_in.and_then(|sign_in| self.sign_ins.get(&sign_in));
         let user = grant.user.and_then(|user| self.users.get(&user)).filter(|user| user.ended_at.is_none());
         let member = grant.user.and_then(|user| self.members.get(&(grant.tenant.organization(), user)));
-        Some(TokenView {
-            token: token.clone(),
+        Some(GrantView {
             grant: grant.clone(),
-            client: client.clone(),
             sign_in_ended: sign_in.is_some_and(|row| row.ended_at.is_some()),
             user_valid_from: user.map(|user| user.valid_from),
             member: member.cloned(),

@@ -19,8 +19,8 @@ use crate::{
     access::AccessStore,
     access_cells,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow,
-        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, GrantView, KeyUse, MemberRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     cells::{self, Cells as _, signed},
     fault::Fault,
@@ -54,6 +54,11 @@ impl AccessStore for Postgres {
     async fn grant(&self, grant: GrantId) -> Result<Option<GrantRow>, Fault> {
         let call = call!(sql::GRANT, grant.as_bytes().to_vec());
         self.first("grants", call, |row| access_cells::grant(row)).await
+    }
+
+    async fn grant_view(&self, grant: GrantId) -> Result<Option<GrantView>, Fault> {
+        let call = call!(sql::GRANT_VIEW, grant.as_bytes().to_vec());
+        self.first("grants", call, |row| access_cells::grant_view(row)).await
     }
 
     async fn grants(

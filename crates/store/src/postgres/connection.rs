@@ -22,7 +22,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// After this long without an answer to its packets a connection is given up.
 const SILENT: Duration = Duration::from_secs(30);
 /// Reads that lost their connection are tried so often.
-const TRIES: usize = 4;
+pub(super) const TRIES: usize = 4;
 /// Whatever the server's configuration says: an answered commit is durable, and nothing runs or waits for ever.
 const SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=60s -c lock_timeout=30s \
     -c idle_in_transaction_session_timeout=60s";
@@ -183,8 +183,9 @@ impl<'row> PostgresCells<'row> {
     }
 
     fn cell<T: FromSql<'row>>(&self, column: &'static str) -> Result<Option<T>, String> {
-        let mut columns = self.row.columns().iter().enumerate();
-        let named = |(at, found): &(usize, &Column)| self.columns.contains(at) && found.name() == column;
+        let mut columns =
+            self.row.columns().iter().enumerate().take(self.columns.end).skip(self.columns.start);
+        let named = |(_, found): &(usize, &Column)| found.name() == column;
         let (at, _) = columns.find(named).ok_or("there is no such column")?;
         self.row.try_get(at).map_err(|error| text(&error))
     }

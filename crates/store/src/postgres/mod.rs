@@ -1,10 +1,12 @@
-//! The store on PostgreSQL: group commit over two connections, a pool that reads, one connection that listens.
+//! The store on PostgreSQL: group commit over two connections, a pool that reads, one connection that looks single rows up,
+//! one that listens.
 
 mod access;
 mod access_batch;
 mod batch;
 mod connection;
 mod listen;
+mod lookups;
 mod migrate;
 mod sql;
 mod tls;
@@ -43,6 +45,7 @@ use crate::{
 };
 use batch::tenant as owner;
 use connection::{Call, PostgresCells, call, execute, fault, query};
+use lookups::Lookups;
 pub use writer::GroupStats;
 use writer::Writer;
 
@@ -54,6 +57,7 @@ const CLAIM_TRIES: usize = 5;
 /// A store in a PostgreSQL database, which several servers may share.
 pub struct Postgres {
     readers: Pool,
+    lookups: Lookups,
     writer: Writer,
     work: Arc<Work>,
     lead: Mutex<Option<ClientWrapper>>,
@@ -78,7 +82,8 @@ impl Postgres {
         heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
         let writers = connection::pool(&connection::by_index(&access), Writer::connections())?;
         let writer = Writer::start(&writers, &work, &mut tasks);
-        Ok(Self { readers, writer, work, lead: Mutex::new(None), _tasks: tasks })
+        let lookups = Lookups::new(&readers);
+        Ok(Self { readers, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }
 
     /// How many batches were committed since it was opened, in how many transactions.
@@ -102,7 +107,8 @@ impl Postgres {
         call: Call,
         read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        Ok(self.rows(table, call, read).await?.into_iter().next())
+        let rows = self.lookups.query(&call).await?;
+        rows.first().map(|row| read(&PostgresCells::new(table, row))).transpose()
     }
 
     // Something that may have been done when its connection was lost, and must not be done twice.

@@ -20,8 +20,8 @@ use crate::{
     access::AccessStore,
     access_cells,
     access_rows::{
-        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, KeyUse, MemberRow, ProviderRow,
-        PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
+        AuthenticatorRow, AuthorizationCodeRow, ClientRow, GrantRow, GrantView, KeyUse, MemberRow,
+        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, TicketRow, TokenView, UserRow,
     },
     cells::{self, Cells as _, signed},
     fault::Fault,
@@ -30,14 +30,14 @@ use crate::{
 
 impl Sqlite {
     // The row with a key.
-    async fn one<T: Send + 'static>(
+    async fn one<T: Send>(
         &self,
         table: &'static str,
         sql: &'static str,
-        key: impl ToSql + Send + 'static,
+        key: impl ToSql + Send,
         read: fn(&SqliteCells<'_>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        self.read(move |connection| first(connection, table, sql, params![key], read)).await
+        self.look_up(move |connection| first(connection, table, sql, params![key], read)).await
     }
 
     // The rows with an id.
@@ -80,6 +80,10 @@ impl AccessStore for Sqlite {
 
     async fn grant(&self, grant: GrantId) -> Result<Option<GrantRow>, Fault> {
         self.one("grants", sql::GRANT, *grant.as_bytes(), |row| access_cells::grant(row)).await
+    }
+
+    async fn grant_view(&self, grant: GrantId) -> Result<Option<GrantView>, Fault> {
+        self.one("grants", sql::GRANT_VIEW, *grant.as_bytes(), |row| access_cells::grant_view(row)).await
     }
 
     async fn grants(

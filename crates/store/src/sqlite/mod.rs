@@ -86,24 +86,39 @@ impl Sqlite {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
-        let unavailable = |what: String| Fault::Unavailable(what);
+        let unavailable = |error: &dyn std::fmt::Display| Fault::Unavailable(error.to_string());
         let readers = Arc::clone(&self.readers);
-        let _permit = self.readers.permits.acquire().await.map_err(|error| unavailable(error.to_string()))?;
+        let _permit = self.readers.permits.acquire().await.map_err(|error| unavailable(&error))?;
         let reading = tokio::task::spawn_blocking(move || {
-            let idle = || readers.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            let connection = idle().pop();
-            let Some(connection) = connection else {
-                return Err(Fault::Unavailable("a reader was lost".to_owned()));
-            };
             // One transaction, so that several statements see the same moment.
-            let answer = connection
-                .unchecked_transaction()
-                .map_err(row::fault)
-                .and_then(|transaction| read(&transaction));
-            idle().push(connection);
-            answer
+            readers.lend(|connection| {
+                let transaction = connection.unchecked_transaction().map_err(row::fault)?;
+                read(&transaction)
+            })
         });
-        reading.await.map_err(|error| unavailable(error.to_string()))?
+        reading.await.map_err(|error| unavailable(&error))?
+    }
+
+    /// Looks a row up by a unique key, in one statement. That takes microseconds, fewer than to hand it to another thread
+    /// and back, and readers of a write-ahead log wait for nobody.
+    async fn look_up<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let permit = self.readers.permits.acquire().await;
+        let _permit = permit.map_err(|error| Fault::Unavailable(error.to_string()))?;
+        self.readers.lend(read)
+    }
+}
+
+impl Readers {
+    /// Lends a connection that is idle: whoever has a permit finds one.
+    fn lend<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = idle().pop();
+        let Some(connection) = connection else {
+            return Err(Fault::Unavailable("a reader was lost".to_owned()));
+        };
+        let answer = read(&connection);
+        idle().push(connection);
+        answer
     }
 }
 
@@ -256,7 +271,7 @@ impl Store for Sqlite {
 
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault> {
         let hash = *hash.as_bytes();
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             first(connection, "api_keys", sql::API_KEY, params![hash], |row| access_cells::api_key(row))
         })
         .await

@@ -1,6 +1,6 @@
 //! What rusqlite gives, as the rest of the store takes it: cells of rows, and faults.
 
-use std::ops::Range;
+use std::{ops::Range, rc::Rc};
 
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Params, Row,
@@ -16,16 +16,19 @@ use crate::{
 pub(super) struct SqliteCells<'row> {
     table: &'static str,
     row: &'row Row<'row>,
+    // Asked of SQLite once for a row: it is slower to say a name than to compare a dozen.
+    names: Rc<[&'row str]>,
     columns: Range<usize>,
 }
 
 impl<'row> SqliteCells<'row> {
     fn new(table: &'static str, row: &'row Row<'row>) -> Self {
-        Self { table, row, columns: 0..row.as_ref().column_count() }
+        let names: Rc<[&str]> = row.as_ref().column_names().collect();
+        Self { table, row, columns: 0..names.len(), names }
     }
 
     fn cell<T: FromSql>(&self, column: &'static str) -> Result<Option<T>, String> {
-        let named = |at: &usize| self.row.as_ref().column_name(*at) == Ok(column);
+        let named = |at: &usize| self.names.get(*at) == Some(&column);
         let at = self.columns.clone().find(named).ok_or("there is no such column")?;
         self.row.get(at).map_err(|error| match error {
             rusqlite::Error::InvalidColumnType(_, _, found) => format!("its type is {found}"),
@@ -65,8 +68,8 @@ impl Cells for SqliteCells<'_> {
     }
 
     fn part(&self, table: &'static str) -> Self {
-        let names = self.columns.clone().map(|at| self.row.as_ref().column_name(at).unwrap_or_default());
-        Self { table, row: self.row, columns: part_of(names, table) }
+        let columns = part_of(self.names.iter().copied(), table);
+        Self { table, row: self.row, names: Rc::clone(&self.names), columns }
     }
 }
 

@@ -173,6 +173,13 @@ statements! {
     CLIENTS = "SELECT * FROM clients WHERE organization = ?1 AND environment = ?2
         AND client < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff') ORDER BY client DESC LIMIT ?4";
     GRANT = "SELECT * FROM grants WHERE grant_id = ?1";
+    GRANT_VIEW = "SELECT NULL AS \"grants:\", g.*, NULL AS \"sign_ins:\", s.ended_at,
+            NULL AS \"users:\", u.user_id, u.valid_from, u.ended_at, NULL AS \"members:\", m.*
+        FROM grants g
+        LEFT JOIN sign_ins s ON s.sign_in = g.sign_in
+        LEFT JOIN users u ON u.user_id = g.user_id
+        LEFT JOIN members m ON m.organization = g.organization AND m.user_id = g.user_id
+        WHERE g.grant_id = ?1";
     GRANTS = "SELECT * FROM grants WHERE organization = ?1 AND environment = ?2
         AND grant_id < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff') ORDER BY grant_id DESC LIMIT ?4";
     GRANTS_OF_CLIENT = "SELECT * FROM grants WHERE +organization = ?1 AND +environment = ?2 AND client = ?5

@@ -163,6 +163,7 @@ pub(crate) async fn tokens(store: &dyn Store, of: u64, number: u64, before: Opti
         told(store.client(people::client_id(number)).await),
         all(store.clients(&tenant, before.map(people::client_id), 2).await),
         told(store.grant(grant).await),
+        told(store.grant_view(grant).await),
         told(store.authorization_code(&rows::token("authorization code", number)).await),
         told(store.pushed_request(&rows::token("request", number)).await),
         told(store.is_spent(rows::digest("spend", number)).await),

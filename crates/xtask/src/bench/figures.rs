@@ -137,7 +137,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 fn measured(rounds: &[Round]) -> impl Iterator<Item = (&'static Figure, f64)> {
-    FIGURES.iter().chain(auth::FIGURES.as_flattened()).filter_map(|figure| {
+    FIGURES.iter().chain(auth::ROWS.as_flattened()).chain(&auth::ADDED).filter_map(|figure| {
         let values = rounds.iter().filter_map(figure.of).collect();
         Some((figure, median(values)?))
     })
@@ -225,17 +225,38 @@ mod tests {
     }
 
     #[test]
-    fn ours_and_the_peer_stand_beside_their_ratio() {
+    fn ours_and_the_faster_of_the_peers_ways_stand_beside_their_ratio() {
         let mut round = Round::default();
-        round.add("auth", &json!({ "refresh_per_second": 900.0, "refresh_cpu_ms": 0.5 }));
-        round.add("auth_peer", &json!({ "refresh_per_second": 300.0, "refresh_cpu_ms": 2.0 }));
+        let said = |per_second: f64, cpu_ms: f64| json!({ "refresh_per_second": per_second, "refresh_cpu_ms": cpu_ms });
+        round.add("auth", &said(900.0, 0.5));
+        round.add("auth_sqlite", &said(1_200.0, 0.25));
+        round.add("auth_peer", &said(200.0, 2.0));
+        round.add("auth_peer_two", &said(300.0, 2.5));
         let json: Value = serde_json::from_str(&to_json(&[round])).unwrap();
         let figures = json["figures"].as_array().unwrap();
-        let value = |id: &str| &figures.iter().find(|figure| figure["id"] == id).unwrap()["value"];
-        assert_eq!(value("auth_refresh_per_second_of_peer"), &json!(300.0));
-        assert_eq!(value("auth_refresh_rate_ratio"), &json!(3.0));
-        assert_eq!(value("auth_refresh_cpu_ratio"), &json!(4.0));
-        assert_eq!(figures.len(), 6, "what was not measured is left out");
+        let find = |id: &str| figures.iter().find(|figure| figure["id"] == id).unwrap();
+        assert_eq!(find("auth_refresh_per_second_of_peer_two")["value"], 300.0);
+        assert_eq!(
+            (&find("auth_refresh_rate_ratio")["value"], &find("auth_refresh_rate_ratio")["met"]),
+            (&json!(3.0), &json!(true))
+        );
+        assert_eq!(find("auth_refresh_rate_ratio_on_sqlite")["value"], 4.0);
+        assert_eq!(find("auth_refresh_cpu_ratio")["value"], 4.0);
+        assert_eq!(figures.len(), 8, "what was not measured is left out");
+    }
+
+    #[test]
+    fn what_authentication_adds_is_beside_a_request_that_nobody_authenticates() {
+        let mut round = Round::default();
+        let said = json!({ "open_cpu_ms": 0.5, "api_key_cpu_ms": 0.5625, "access_token_cpu_ms": 0.75 });
+        round.add("auth", &said);
+        let json: Value = serde_json::from_str(&to_json(&[round])).unwrap();
+        let figures = json["figures"].as_array().unwrap();
+        let told: Vec<_> =
+            figures.iter().map(|figure| (&figure["id"], &figure["value"], &figure["met"])).collect();
+        let (dpop, key) = (json!("auth_access_token_added_cpu_ms"), json!("auth_api_key_added_cpu_us"));
+        let expected = [(&dpop, &json!(0.25), &json!(true)), (&key, &json!(62.5), &json!(false))];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -22,15 +22,26 @@ const PEER_COUNT: &str = "40";
 /// What is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum What {
-    /// Seals, lifecycles, commits, the log, memory.
+    /// All of it.
     #[default]
+    All,
+    /// Seals, lifecycles, commits, the log, memory.
     Product,
-    /// Tokens in a second, beside oidc-provider over the same PostgreSQL.
+    /// Tokens in a second, beside oidc-provider, and what authentication adds to a request.
     Auth,
 }
 
-/// Measures `rounds` times, prints the table, and writes it as JSON to `json`.
-pub(crate) fn run(root: &Path, what: What, rounds: u32, json: Option<&Path>) -> Result<(), Failure> {
+/// Times that everything is measured, and how long each row of [`What::Auth`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Length {
+    /// Rounds.
+    pub(crate) rounds: u32,
+    /// Seconds for each row.
+    pub(crate) seconds: u32,
+}
+
+/// Measures, prints the table, and writes it as JSON to `json`.
+pub(crate) fn run(root: &Path, what: What, length: Length, json: Option<&Path>) -> Result<(), Failure> {
     let peers = Peers::prepare(root)?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let words = "build --release --locked -p countersign -p countersign-bench";
@@ -38,22 +49,36 @@ pub(crate) fn run(root: &Path, what: What, rounds: u32, json: Option<&Path>) -> 
     let work = target.join("bench");
     fs::create_dir_all(&work).map_err(|error| Failure::of_file(&work, error))?;
     let bench = Bench { root, peers, programs: target.join("release"), work };
-    if what == What::Product {
+    if what != What::Auth {
         bench.make_input()?;
     }
     let mut measured = Vec::new();
-    for round in 1..=rounds.max(1) {
-        println!("Round {round} of {rounds} …");
-        measured.push(match what {
-            What::Product => bench.round()?,
-            What::Auth => bench.auth()?,
-        });
+    let rounds = length.rounds.max(1);
+    for number in 1..=rounds {
+        println!("Round {number} of {rounds} …");
+        let mut round = Round::default();
+        if what != What::Auth {
+            bench.product(&mut round)?;
+        }
+        if what != What::Product {
+            bench.auth(&mut round, length.seconds)?;
+        }
+        measured.push(round);
+    }
+    if what != What::Product {
+        println!("\n{}", circumstances()?);
     }
     println!("\n{}", table(&measured));
     if let Some(path) = json {
         fs::write(path, to_json(&measured)).map_err(|error| Failure::of_file(path, error))?;
     }
     Ok(())
+}
+
+/// Runs each part of [`What::Auth`] for a moment, with programs that are in `programs`: answers count, figures do not.
+pub(crate) fn try_auth(root: &Path, peers: Peers, programs: &Path) -> Result<(), Failure> {
+    let bench = Bench { root, peers, programs: programs.to_owned(), work: PathBuf::new() };
+    bench.auth(&mut Round::default(), 0)
 }
 
 struct Bench<'a> {
@@ -84,8 +109,7 @@ impl Bench<'_> {
     }
 
     /// Everything once. Seal and peers follow each other, so that they see the same machine.
-    fn round(&self) -> Result<Round, Failure> {
-        let mut round = Round::default();
+    fn product(&self, round: &mut Round) -> Result<(), Failure> {
         let contract = self.root.join("examples/consulting-agreement.pdf");
         round.add("seal", &said(self.own("seal").arg(self.pdf()).arg(&self.work))?);
         let mut pyhanko = Command::new(&self.peers.python);
@@ -97,17 +121,27 @@ impl Bench<'_> {
         round.add("lifecycles", &said(self.own("lifecycles").arg(contract))?);
         round.add("commits", &said(&mut self.own("commits"))?);
         round.add("log", &said(&mut self.own("log"))?);
-        round.add("memory", &said(self.own("memory").arg(self.programs.join("countersign")))?);
-        Ok(round)
+        round.add("memory", &said(self.own("memory").arg(self.server()))?);
+        Ok(())
     }
 
-    /// Tokens once, ours and the peer's.
-    fn auth(&self) -> Result<Round, Failure> {
-        let mut round = Round::default();
+    /// Tokens once, the peer's and ours.
+    fn auth(&self, round: &mut Round, seconds: u32) -> Result<(), Failure> {
         let peer = self.peers.folder_beside_modules(&self.root.join("crates/bench/peers/oidc-provider"))?;
-        round.add("auth_peer", &said(self.own("auth").arg("--peer").arg(peer))?);
-        round.add("auth", &said(&mut self.own("auth"))?);
-        Ok(round)
+        let auth = || {
+            let mut command = self.own("auth");
+            command.arg("--seconds").arg(seconds.to_string());
+            command
+        };
+        round.add("auth_peer", &said(auth().arg("--peer").arg(&peer))?);
+        round.add("auth", &said(auth().arg("--server").arg(self.server()).arg("--postgres"))?);
+        round.add("auth_peer_two", &said(auth().arg("--peer").arg(&peer).args(["--workers", "2"]))?);
+        round.add("auth_sqlite", &said(auth().arg("--server").arg(self.server()))?);
+        Ok(())
+    }
+
+    fn server(&self) -> PathBuf {
+        self.programs.join("countersign")
     }
 
     fn own(&self, what: &str) -> Command {
@@ -119,6 +153,18 @@ impl Bench<'_> {
     fn peer<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.arg(self.pdf()).arg(self.key()).arg(self.work.join("trail.json")).arg(PEER_COUNT)
     }
+}
+
+/// What the comparison with the peer was made with.
+fn circumstances() -> Result<String, Failure> {
+    let node = process::read(Command::new("node").arg("--version"))?;
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(format!(
+        "oidc-provider 9.13.3 on Node {}, NODE_ENV=production, in one process and in a cluster of two, {processors} \
+         processors for server, database and load together. Each server has a PostgreSQL of its own with its defaults: \
+         fsync, full_page_writes and synchronous_commit are on. Processor time holds what a server does after its answer.",
+        node.trim()
+    ))
 }
 
 /// The JSON that a program prints.

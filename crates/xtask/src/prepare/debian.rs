@@ -80,7 +80,7 @@ pub(super) fn install() -> Result<(), Failure> {
 
 /// Installs those that the peers of the bench need.
 pub(super) fn install_for_peers() -> Result<(), Failure> {
-    install_those(|package| ["npm", "python3-venv"].contains(&package.name))
+    install_those(|package| ["npm", "postgresql", "python3-venv"].contains(&package.name))
 }
 
 fn install_those(needed: impl Fn(&Package) -> bool) -> Result<(), Failure> {

@@ -50,6 +50,11 @@ impl Workshop {
         command.env("CS_TEST_PYTHON", &self.python).env("CS_TEST_NODE_MODULES", &self.node_modules)
     }
 
+    /// The peers of the bench, which are among the judges' packages.
+    pub(crate) fn peers(&self) -> Peers {
+        Peers { python: self.python.clone(), node_modules: self.node_modules.clone() }
+    }
+
     /// `cargo deny`, built from its source.
     pub(crate) fn cargo_deny(&self) -> Command {
         Command::new(&self.cargo_deny)
