@@ -207,6 +207,7 @@ async fn grants(app: &App, organization: OrganizationId, client: ClientId) -> Re
             cookie: PlainToken::new(TokenKind::SignIn, &app.draw()).hash(),
             tenant: Some(sandbox),
             authenticated: (Level::Aal2, now),
+            provider: None,
             sealed_origin: Vec::new(),
             created_at: now,
             expires_at: now.plus_s(limits::SIGN_IN_S),

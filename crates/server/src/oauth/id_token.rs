@@ -5,7 +5,7 @@ use countersign_core::{
         id_token::{self, IdToken},
         terms::Terms,
     },
-    secret::PlainToken,
+    secret::Secret,
 };
 use countersign_store::access_rows::GrantRow;
 
@@ -17,7 +17,7 @@ pub async fn make(
     app: &App,
     grant: &GrantRow,
     terms: &Terms,
-    access_token: &PlainToken,
+    access_token: &Secret<String>,
 ) -> Result<String, Fault> {
     let [algorithm, _] = SIGNS_WITH;
     let (Some(user), Some(authenticated)) = (grant.user, grant.authenticated) else {

@@ -7,7 +7,7 @@ use countersign_core::{
     secret::Personal,
     security::{EndReason, SecurityActor, SecurityBody},
 };
-use countersign_server::{accounts::tickets, security::Circumstances};
+use countersign_server::{accounts::invitations, security::Circumstances};
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -23,7 +23,7 @@ async fn invite(test: &TestApp, organization: OrganizationId, email: &str, role:
     let correlation = CorrelationId::new(test.app.now(), [1; 10]);
     let circumstances = Circumstances { actor: SecurityActor::Operator, origin: None, correlation };
     let address = Personal::new(email.to_owned());
-    tickets::invite(&test.app, &circumstances, &tenant, &address, role).await.unwrap();
+    invitations::send(&test.app, &circumstances, &tenant, &address, role, None).await.unwrap();
     let key = test.mailbox_key(organization).await;
     let letters = test.letters(&key, email).await;
     let text = &letters.first().expect("a mail").text;
