@@ -73,7 +73,7 @@ impl Ours<'_> {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
         let mut config = Config::default();
         config.server.listen = address;
-        config.server.public_url = ISSUER.to_owned();
+        ISSUER.clone_into(&mut config.server.public_url);
         config.server.plain_http = true;
         config.server.data_dir = folder.path().join("data");
         config.server.database_url_file = database.map(|url| secret(folder.path(), url)).transpose()?;

@@ -244,7 +244,10 @@ async fn a_token_is_found_with_what_became_of_those_behind_it() {
         let changes = vec![Change::User(user), Change::SignIn(session), Change::Member(member.clone())];
         store.commit(Batch { changes, ..Batch::default() }).await.unwrap();
         let found = view().await;
-        assert_eq!((found.sign_in_ended, found.user_valid_from, &found.member), (true, None, Some(&member)));
+        assert_eq!(
+            (found.sign_in_ended, found.user_valid_from, found.member.as_ref()),
+            (true, None, Some(&member))
+        );
         let same = store.grant_view(found.grant.grant).await.unwrap().unwrap();
         assert_eq!((same.grant, same.sign_in_ended, same.user_valid_from), (found.grant, true, None));
         assert_eq!(same.member, Some(member));
