@@ -81,17 +81,18 @@ async fn strangers_programs_accept_the_servers_log_and_refuse_a_cut_or_forked_co
     send_to_fifty(&test, &key).await;
     let vkey = String::from_utf8(get(&test, "key").await).unwrap().trim().to_owned();
     let early = tempfile::tempdir().unwrap();
-    assert_eq!(download(&test, early.path()).await, 102);
+    // 102 of the envelope, and two of the key: it was made, and used.
+    assert_eq!(download(&test, early.path()).await, 104);
     accepted(early.path(), &vkey);
 
     send_to_fifty(&test, &key).await;
     send_to_fifty(&test, &key).await;
     let late = tempfile::tempdir().unwrap();
     let size = download(&test, late.path()).await;
-    assert_eq!(size, 306, "more than one tile");
+    assert_eq!(size, 308, "more than one tile");
     fs::create_dir(late.path().join("history")).unwrap();
     let old_note = fs::read(early.path().join("checkpoint")).unwrap();
-    fs::write(late.path().join("history/102"), &old_note).unwrap();
+    fs::write(late.path().join("history/104"), &old_note).unwrap();
     accepted(late.path(), &vkey);
 
     // Truncated: the newest checkpoint was seen, and the log is what it was before.
@@ -102,11 +103,11 @@ async fn strangers_programs_accept_the_servers_log_and_refuse_a_cut_or_forked_co
 
     // Forked: the operator signed another history of the same size.
     let signer = &test.app.keys.log;
-    let fork = Checkpoint::new(signer.name(), 102, Hash([7; 32])).unwrap();
+    let fork = Checkpoint::new(signer.name(), 104, Hash([7; 32])).unwrap();
     let note = sign_checkpoint(&fork, signer).unwrap().to_string();
-    fs::write(late.path().join("history/102"), note).unwrap();
+    fs::write(late.path().join("history/104"), note).unwrap();
     refused(late.path(), &vkey);
-    fs::write(late.path().join("history/102"), &old_note).unwrap();
+    fs::write(late.path().join("history/104"), &old_note).unwrap();
     accepted(late.path(), &vkey);
 
     // Changed: one bit of one leaf; and, with that mended, one bit of one entry.
