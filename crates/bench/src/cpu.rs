@@ -4,7 +4,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::Failure;
@@ -13,6 +13,11 @@ use crate::Failure;
 #[expect(clippy::disallowed_methods, reason = "a measurement reads the clock")]
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Waits: a measurement lets a program that it does not see into come to rest.
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 fn schedstat_ns(folder: &Path) -> Result<u64, Failure> {

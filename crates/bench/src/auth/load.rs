@@ -138,7 +138,7 @@ impl Load<'_> {
         let mut before = spent()?;
         for _ in 0..QUIET_TRIES {
             let since = cpu::now();
-            thread::sleep(QUIET);
+            cpu::pause(QUIET);
             let now = spent()?;
             if now - before <= QUIET_NS {
                 return Ok(since);

@@ -8,7 +8,6 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
-    thread,
     time::Duration,
 };
 
@@ -51,6 +50,7 @@ use crate::{
         connection::{Connection, Endpoint},
         subject::{Clients, Introduction, SCOPE, Subject, USERS},
     },
+    cpu,
     house::Folder,
 };
 
@@ -116,7 +116,7 @@ fn secret(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
 fn ready(mut server: Child, address: SocketAddr, log: &Path) -> Result<Child, Failure> {
     let probe = Endpoint::behind(&format!("{ISSUER}/ready"), &address.to_string())?;
     for _ in 0..TRIES {
-        thread::sleep(BETWEEN);
+        cpu::pause(BETWEEN);
         let answer = Connection::open(&probe).and_then(|mut connection| connection.ask(&probe.get("")));
         if answer.is_ok_and(|answer| answer.status == 200) {
             return Ok(server);
