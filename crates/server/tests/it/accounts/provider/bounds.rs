@@ -68,6 +68,28 @@ async fn an_invitation_is_accepted_through_the_provider() {
     scene.finish().await;
 }
 
+/// a step-up by another member, who is connected, too, raises nothing and changes nobody.
+#[tokio::test]
+async fn another_member_confirms_nothing() {
+    let scene = Scene::start().await;
+    let link = invite(&scene.test, scene.organization, BOB, Role::Sender).await;
+    let bob = Person::new(&scene.test, BOB);
+    scene.issuer.spoil(|claims| claims["sub"] = json!("bob-of-the-provider"));
+    assert_eq!(join(&scene, &bob, &link).await.url().path(), "/account");
+    scene.issuer.spoil(|_| {});
+    scene.connect(&scene.ada).await;
+    let ada = scene.through().await;
+    scene.test.clock.forward_s(countersign_core::limits::STEP_UP_S + 1);
+    scene.issuer.spoil(|claims| claims["sub"] = json!("bob-of-the-provider"));
+    let address = scene.leave(&ada, "/signin/provider/again", &[("level", "aal2")]).await;
+    let page = ada.get(&scene.test, &scene.issuer.let_in(&address)).await;
+    assert_eq!(page.status(), StatusCode::FORBIDDEN);
+    assert!(page.text().await.unwrap().contains("sign in there as yourself"));
+    let remove = ada.form(&scene.test, &format!("{}/remove", scene.path()), &[]).await;
+    assert_eq!(remove.url().path(), "/signin/again", "the session is not fresher than before");
+    scene.finish().await;
+}
+
 /// an e-mail address in an ID token connects with nobody, verified or not.
 #[tokio::test]
 async fn nobody_is_connected_by_an_address() {

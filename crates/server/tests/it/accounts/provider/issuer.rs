@@ -229,7 +229,8 @@ async fn token(
 ) -> Response {
     let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     inner.seen.lock().unwrap().push((authorization, form.clone()));
-    let asked = inner.requests.lock().unwrap().remove(&form["code"]);
+    // It takes a code again and again: that a response is good once must not depend on it.
+    let asked = inner.requests.lock().unwrap().get(&form["code"]).cloned();
     let fits = asked.as_ref().is_some_and(|asked| {
         let challenge = base64url(&Digest::of(form["code_verifier"].as_bytes()).0);
         asked["code_challenge"] == challenge && asked["redirect_uri"] == form["redirect_uri"]
