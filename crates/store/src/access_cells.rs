@@ -143,6 +143,7 @@ pub(crate) fn access_token(cells: &impl Cells) -> Result<AccessTokenRow, Fault> 
         binding,
         created_at: cells.time("created_at")?,
         expires_at: cells.time("expires_at")?,
+        seen_at: optional_time(cells, "seen_at")?,
     })
 }
 

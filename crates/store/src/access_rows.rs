@@ -98,6 +98,8 @@ pub struct AccessTokenRow {
     pub created_at: Time,
     /// When it ends.
     pub expires_at: Time,
+    /// When the resource server that it is for asked about it last.
+    pub seen_at: Option<Time>,
 }
 
 /// An access token with all that it hangs on, in one read.
@@ -387,4 +389,6 @@ pub enum Change {
     },
     /// Ends one access token, if it is there.
     EndToken(HashedToken),
+    /// Notes when an access token was seen last, if it is there and was not seen later.
+    SeeToken(HashedToken, Time),
 }

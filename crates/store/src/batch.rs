@@ -278,7 +278,7 @@ impl Change {
             Self::Ticket(row) => Some(row.version),
             Self::Provider(row) => Some(row.version),
             Self::ApiKey(row) => Some(row.version),
-            Self::EndTokens { .. } | Self::EndToken(_) => None,
+            Self::EndTokens { .. } | Self::EndToken(_) | Self::SeeToken(..) => None,
         }
     }
 }

@@ -49,7 +49,8 @@ pub(crate) fn everything(root: &Path) -> bool {
     }
     if built {
         report.check("bench of the authorization server, for a moment", || {
-            process::run(&mut cargo("build --quiet --locked -p countersign -p countersign-bench"))?;
+            // With the tests, whose packages have the features of all: what they built is not built again.
+            process::run(&mut cargo("build --quiet --locked --workspace --bins --tests"))?;
             bench::try_auth(root, workshop.peers(), &target.join("debug"))
         });
     }

@@ -20,7 +20,10 @@ use countersign_core::{
     scope::Scope,
     security::{Fingerprint, SecurityBody},
 };
-use countersign_store::{Batch, access_rows::TokenView};
+use countersign_store::{
+    Batch,
+    access_rows::{Change, TokenView},
+};
 use serde_json::Value;
 
 use super::{
@@ -59,8 +62,7 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         None => None,
     };
     let is_its_to_know = |view: &TokenView| {
-        let is_its_own = view.token.audience.is_some() && view.token.audience == client.registration.resource;
-        view.grant.tenant == client.row.tenant && (may_ask_about_all || is_its_own)
+        view.grant.tenant == client.row.tenant && (may_ask_about_all || is_for(view, &client))
     };
     let view = view.filter(|view| is_its_to_know(view) && is_good(view, app));
     let answer = match &view {
@@ -74,8 +76,16 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         let circumstances = client.circumstances(&asked);
         security::record(app, &client.row.tenant, &circumstances, body, &mut batch).await?;
     }
+    if view.is_some_and(|view| is_for(&view, &client)) {
+        batch.changes.extend(hash.map(|hash| Change::SeeToken(hash, app.now())));
+    }
     issue::commit(app, &client, &asked, batch).await?;
     signed_or_not(app, &asked, &client, answer).await
+}
+
+/// Whether the client is the resource server that the token is for.
+fn is_for(view: &TokenView, client: &Client) -> bool {
+    view.token.audience.is_some() && view.token.audience == client.registration.resource
 }
 
 /// Whether the token would be taken at this moment from whoever holds what it is bound to.
@@ -98,7 +108,6 @@ fn described(app: &App, client: &Client, view: &TokenView) -> Result<Value, Faul
     let scopes =
         view.member.as_ref().map_or(ceilings, |member| ceilings.and(member.role.ceiling(environment)));
     let audience = view.token.audience.as_deref().unwrap_or(&app.oauth.issuer);
-    let is_its_own = view.token.audience.is_some() && view.token.audience == client.registration.resource;
     let active = Active {
         issuer: &app.oauth.issuer,
         client: view.grant.client,
@@ -110,9 +119,13 @@ fn described(app: &App, client: &Client, view: &TokenView) -> Result<Value, Faul
         details: &terms.details,
         issued_at: view.token.created_at,
         expires_at: view.token.expires_at,
-        traces: Traces { grant: view.grant.grant, generation: view.token.generation, last_seen: None },
+        traces: Traces {
+            grant: view.grant.grant,
+            generation: view.token.generation,
+            last_seen: view.token.seen_at,
+        },
     };
-    Ok(introspection::active(&active, if is_its_own { Asker::Audience } else { Asker::Other }))
+    Ok(introspection::active(&active, if is_for(view, client) { Asker::Audience } else { Asker::Other }))
 }
 
 /// A caller that asks for the signed form gets it (RFC 9701 §4).

@@ -121,6 +121,7 @@ pub async fn make(app: &App, wish: Wish<'_>) -> Result<Made, Denied> {
         binding,
         created_at: now,
         expires_at: now.plus_s(life_s).min(grant.expires_at),
+        seen_at: None,
     };
     if is_jwt {
         let token = signed(app, grant, &row).await?;

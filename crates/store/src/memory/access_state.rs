@@ -178,6 +178,12 @@ impl Access {
                 self.tokens.remove(&hash(&token));
                 Ok(())
             }
+            Change::SeeToken(token, at) => {
+                if let Some(row) = self.tokens.get_mut(&hash(&token)) {
+                    row.seen_at = row.seen_at.max(Some(at));
+                }
+                Ok(())
+            }
             // The state has the API keys.
             Change::ApiKey(_) => Ok(()),
         }

@@ -77,16 +77,23 @@ pub(super) fn spends<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'batc
 pub(super) fn changes<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'batch>>) -> Result<(), Fault> {
     let is_alone = group.len() == 1;
     let (mut grants, mut tokens, mut generations) = (Vec::new(), Vec::new(), Vec::new());
+    let mut seen: Vec<(&HashedToken, Time, &Change)> = Vec::new();
     for one in group.iter().flat_map(|batch| &batch.changes) {
         match one {
             Change::Grant(row) if !is_alone => grants.push(row),
             Change::EndToken(token) if !is_alone => tokens.push(token),
             Change::EndTokens { grant, from, to } if !is_alone => generations.push((*grant, *from, *to)),
+            Change::SeeToken(token, at) => seen.push((token, *at, one)),
             Change::EndToken(_) | Change::EndTokens { .. } => {
                 steps.push(Step { call: change(one)?, must: None });
             }
             _ => steps.push(Step { call: change(one)?, must: Some((1, Unmet::Change)) }),
         }
+    }
+    // All servers take the locks in the same order.
+    seen.sort_by_key(|(token, at, _)| (*token.as_bytes(), *at));
+    for (.., one) in seen {
+        steps.push(Step { call: change(one)?, must: None });
     }
     if !grants.is_empty() {
         // All servers take the locks in the same order.
@@ -136,6 +143,7 @@ fn change(change: &Change) -> Result<Call, Fault> {
         Change::ApiKey(row) => change_api_key(row),
         Change::EndTokens { grant, from, to } => end_generations(&[(*grant, *from, *to)]),
         Change::EndToken(token) => Ok(end_tokens(&[token])),
+        Change::SeeToken(token, at) => Ok(call!(sql::SEE_TOKEN, token.as_bytes().to_vec(), at.unix_ms())),
     }
 }
 
@@ -252,6 +260,7 @@ pub(super) fn add_access_tokens(rows: &[&AccessTokenRow]) -> Result<Call, Fault>
         column(rows, |row| binding_columns(row.binding.as_ref()).1.map(|digest| digest.to_vec())),
         column(rows, |row| row.created_at.unix_ms()),
         column(rows, |row| row.expires_at.unix_ms()),
+        column(rows, |row| ms(row.seen_at)),
     ];
     Ok(Call { sql: sql::ADD_ACCESS_TOKENS, parameters })
 }

@@ -325,6 +325,7 @@ statements! {
         USING unnest($1::bytea[], $2::bigint[], $3::bigint[]) AS n(grant_id, earliest, latest)
         WHERE t.grant_id = n.grant_id AND t.generation BETWEEN n.earliest AND n.latest";
     END_TOKEN = "DELETE FROM access_tokens WHERE hash = ANY($1)";
+    SEE_TOKEN = "UPDATE access_tokens SET seen_at = $2 WHERE hash = $1 AND (seen_at IS NULL OR seen_at < $2)";
 
     /// A chain goes on where its last event is, or begins: a gap or a place that is taken adds nothing.
     ADD_CHAIN = "INSERT INTO events (organization, environment, envelope, seq, bytes, hash, leaf_id)
@@ -379,9 +380,9 @@ statements! {
             $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[])
         ON CONFLICT DO NOTHING";
     ADD_ACCESS_TOKENS = "INSERT INTO access_tokens (hash, grant_id, generation, scopes, audience,
-            binding_kind, binding, created_at, expires_at)
+            binding_kind, binding, created_at, expires_at, seen_at)
         SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-            $7::bytea[], $8::bigint[], $9::bigint[])
+            $7::bytea[], $8::bigint[], $9::bigint[], $10::bigint[])
         ON CONFLICT DO NOTHING";
     ADD_CODE_OF_GRANT = "INSERT INTO authorization_codes (hash, grant_id, request, expires_at, used_at,
             version)

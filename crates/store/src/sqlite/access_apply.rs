@@ -101,6 +101,10 @@ pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), Com
         Change::EndToken(token) => {
             return Ok(execute(connection, sql::END_TOKEN, params![token.as_bytes()]).map(drop)?);
         }
+        Change::SeeToken(token, at) => {
+            let seen = params![token.as_bytes(), at.unix_ms()];
+            return Ok(execute(connection, sql::SEE_TOKEN, seen).map(drop)?);
+        }
     };
     if changed? == 0 { Err(CommitError::Outdated) } else { Ok(()) }
 }
@@ -358,7 +362,8 @@ pub(super) fn add_access_token(connection: &Connection, row: &AccessTokenRow) ->
         kind,
         digest,
         row.created_at.unix_ms(),
-        row.expires_at.unix_ms()
+        row.expires_at.unix_ms(),
+        row.seen_at.map(Time::unix_ms)
     ];
     execute(connection, sql::ADD_ACCESS_TOKEN, values)
 }

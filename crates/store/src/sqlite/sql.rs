@@ -268,6 +268,7 @@ statements! {
             AND created_by IS ?8 AND version = ?9";
     END_TOKENS = "DELETE FROM access_tokens WHERE grant_id = ?1 AND generation BETWEEN ?2 AND ?3";
     END_TOKEN = "DELETE FROM access_tokens WHERE hash = ?1";
+    SEE_TOKEN = "UPDATE access_tokens SET seen_at = ?2 WHERE hash = ?1 AND (seen_at IS NULL OR seen_at < ?2)";
 
     TAKE_SECURITY = "DELETE FROM security_inbox WHERE event = ?1 AND organization = ?2 AND environment = ?3";
 
@@ -306,8 +307,8 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,
             ?17, ?18) ON CONFLICT DO NOTHING";
     ADD_ACCESS_TOKEN = "INSERT INTO access_tokens (hash, grant_id, generation, scopes, audience,
-            binding_kind, binding, created_at, expires_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+            binding_kind, binding, created_at, expires_at, seen_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
     ADD_CODE_OF_GRANT = "INSERT INTO authorization_codes (hash, grant_id, request, expires_at, used_at,
             version)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";

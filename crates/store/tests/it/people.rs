@@ -100,6 +100,7 @@ pub(crate) fn access_token(number: u64, grant: u64, salt: u64) -> AccessTokenRow
         },
         created_at: at(number),
         expires_at: at(salt * 40),
+        seen_at: salt.is_multiple_of(3).then(|| at(salt)),
     }
 }
 

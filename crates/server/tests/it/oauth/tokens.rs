@@ -324,6 +324,46 @@ async fn a_resource_learns_only_of_its_own_tokens() {
     test.finish().await;
 }
 
+/// the resource server that a token is for learns of the token's grant, its key, and when it asked about it last; another
+/// one that may ask about all tokens learns none of it, and leaves no trace.
+#[tokio::test]
+async fn traces_of_a_token_are_for_its_own_audience() {
+    const RESOURCE: &str = "https://archive.example/";
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let server = async |name: &str, more: Value| {
+        let key = ClientKey::new(name);
+        let mut registration = json!({
+            "client_name": name,
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": { "keys": [key.public("1")] },
+            "grant_types": ["client_credentials"],
+        });
+        registration.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Client::register_with(&test, organization, Environment::Sandbox, key, &registration).await
+    };
+    let archive = server("archive", json!({ "scope": "envelopes:status", "resource": RESOURCE })).await;
+    let other = server("other", json!({ "scope": "tokens:introspect" })).await;
+    let client = Client::register(&test, organization, "one").await;
+    let [grant, scope] = OWN;
+    let token = client.ask(&[grant, scope, ("resource", RESOURCE)]).await.token();
+    let traces = async |asker: &Client<'_>| {
+        let form = asker.form(&[("token", &token)]);
+        let answered = Answered::of(asker.post("/oauth/introspect", &form)).await;
+        assert_eq!(answered.body["active"], true, "{}", answered.body);
+        answered.body.get("countersign_traces").cloned()
+    };
+    let first = traces(&archive).await.unwrap();
+    assert_eq!((first["bound_by"].as_str(), first.get("last_seen")), (Some("dpop"), None));
+    let seen_s = test.app.now().unix_ms() / 1_000;
+    test.clock.forward_s(40);
+    assert_eq!(traces(&other).await, None);
+    test.clock.forward_s(40);
+    assert_eq!(traces(&archive).await.unwrap()["last_seen"], seen_s);
+    assert_eq!(traces(&archive).await.unwrap()["last_seen"], seen_s + 80);
+    test.finish().await;
+}
+
 /// who asks about too many tokens in a minute is told when to come again; its own work and other resource servers go on.
 #[tokio::test]
 async fn a_resource_server_asks_at_a_pace() {

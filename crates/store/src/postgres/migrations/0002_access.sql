@@ -52,7 +52,8 @@ CREATE TABLE access_tokens (
     binding_kind TEXT,
     binding      BYTEA,
     created_at   BIGINT NOT NULL,
-    expires_at   BIGINT NOT NULL
+    expires_at   BIGINT NOT NULL,
+    seen_at      BIGINT
 );
 CREATE INDEX access_tokens_by_grant ON access_tokens (grant_id, generation);
 CREATE INDEX access_tokens_by_end ON access_tokens (expires_at);
