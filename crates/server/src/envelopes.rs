@@ -22,6 +22,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
+    access_rows::Change,
     batch::{Append, NewEvent, Row},
     rows::{EnvelopeRow, FinishedIdempotency, IdempotencyClaim, JobRow, NewJob, OpeningRow, StoredAnswer},
 };
@@ -100,6 +101,8 @@ pub struct Answering<'a> {
 pub struct Along<'a> {
     /// More rows.
     pub rows: Vec<Row>,
+    /// Changes of rows as they were read; the refusal is [`Code::Busy`] where one of them changed meanwhile.
+    pub changes: Vec<Change>,
     /// The leased job that is done by this.
     pub finishes: Option<JobRow>,
     /// The idempotency claim that is answered by this.
@@ -196,6 +199,7 @@ pub async fn act_on(
             append: append(asking.tenant, envelope, expected_seq, made.events, opened.projection()),
             rows: made.rows,
             jobs: made.jobs,
+            changes: along.changes.clone(),
             finishes: along.finishes.clone(),
             answers,
             ..Batch::default()
@@ -239,6 +243,7 @@ enum Written {
 async fn commit(app: &App, batch: Batch) -> Result<Written, Failure> {
     let is_empty = batch.append.is_none()
         && batch.rows.is_empty()
+        && batch.changes.is_empty()
         && batch.jobs.is_empty()
         && batch.finishes.is_none()
         && batch.answers.is_none();
@@ -248,6 +253,7 @@ async fn commit(app: &App, batch: Batch) -> Result<Written, Failure> {
     match app.store.commit(batch).await {
         Ok(_) => Ok(Written::Yes),
         Err(CommitError::Conflict) => Ok(Written::Conflict),
+        Err(CommitError::Outdated) => Err(busy().into()),
         Err(CommitError::ClaimLost) => Err(Refusal::new(
             Code::IdempotencyInFlight,
             "another request with this Idempotency-Key took over; ask again for its answer",

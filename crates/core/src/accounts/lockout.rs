@@ -135,12 +135,22 @@ impl Lane {
 impl Failures {
     /// Counts a try of `kind` by the device with this id, if it is known, or by a stranger.
     pub fn count(&mut self, device: Option<&Digest>, kind: Kind, now: Time) -> Verdict {
+        self.lanes(device, now).of(kind).count(now)
+    }
+
+    fn lanes(&mut self, device: Option<&Digest>, now: Time) -> &mut Lanes {
         let known = self
             .devices
             .iter_mut()
             .find(|known| Some(&known.id) == device && known.since.plus_s(limits::KNOWN_DEVICE_S) > now);
-        let lanes = known.map_or(&mut self.strangers, |known| &mut known.lanes);
-        lanes.of(kind).count(now)
+        known.map_or(&mut self.strangers, |known| &mut known.lanes)
+    }
+
+    /// A try that was counted was right, and opened no account: it counts no more. Those that were wrong go on to.
+    pub fn was_right(&mut self, device: Option<&Digest>, kind: Kind, now: Time) {
+        let lane = self.lanes(device, now).of(kind);
+        lane.in_a_row = lane.in_a_row.saturating_sub(1);
+        lane.at.pop();
     }
 
     /// The owner came in: all counters begin anew, and the device is known by `next` from now on, no longer by `device`.
@@ -266,6 +276,23 @@ mod tests {
         }
         assert!(!locks.is_empty() && locks.len() <= 11, "{locks:?}");
         assert_eq!(locks[0].1, 3_600, "an hour after the first of ten");
+    }
+
+    /// G-4: a right code that opens no account is no try, and forgives no wrong one.
+    #[test]
+    fn a_right_code_is_no_try() {
+        let mut failures = Failures::default();
+        let at = |minute: i64| Time::from_unix_ms(0).plus_s(60 * minute);
+        for minute in 0..40 {
+            assert_eq!(failures.count(None, Kind::Totp, at(minute)), Verdict::Counted(None));
+            failures.was_right(None, Kind::Totp, at(minute));
+        }
+        assert_eq!(failures, Failures::default());
+        failures.count(None, Kind::Totp, at(40));
+        let wrong = failures.clone();
+        failures.count(None, Kind::Totp, at(41));
+        failures.was_right(None, Kind::Totp, at(41));
+        assert_eq!(failures, wrong);
     }
 
     /// The stored form.

@@ -254,6 +254,9 @@ pub enum Command {
     TryCode { recipient: RecipientId, session: SessionId, code: CodeId, right: bool },
     /// An access code was typed; whether it was right was found in constant time.
     TryAccessCode { recipient: RecipientId, session: SessionId, right: bool },
+    /// A code of the member's authenticator app was typed; whether it was right was found in constant time. Whoever asks this
+    /// spends the code in the same commit.
+    TryTotp { recipient: RecipientId, session: SessionId, right: bool },
     /// Register a passkey that was made on a page of this web origin.
     RegisterPasskey { recipient: RecipientId, session: SessionId, origin: String, registration: Registration },
     /// Be identified by the registered passkey.

@@ -48,7 +48,10 @@ pub fn decide(
             deciding.try_code(recipient, session, code, right)?;
         }
         Command::TryAccessCode { recipient, session, right } => {
-            deciding.try_access_code(recipient, session, right)?;
+            deciding.try_told_code(Factor::AccessCode, recipient, session, right)?;
+        }
+        Command::TryTotp { recipient, session, right } => {
+            deciding.try_told_code(Factor::Totp, recipient, session, right)?;
         }
         Command::RegisterPasskey { recipient, session, origin, registration } => {
             deciding.register_passkey(recipient, session, &origin, registration)?;

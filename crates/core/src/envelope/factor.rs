@@ -14,13 +14,15 @@ pub enum Factor {
     EmailCode,
     /// A code that the sender told the recipient by another way than this product.
     AccessCode,
+    /// A code of the authenticator app with which the recipient, a member of the sender's organization, signs in.
+    Totp,
     /// A passkey with user verification, registered after the link and a mailed code.
     Passkey,
 }
 
 impl Factor {
     /// All factors, the weakest first.
-    pub const ALL: [Self; 4] = [Self::Link, Self::EmailCode, Self::AccessCode, Self::Passkey];
+    pub const ALL: [Self; 5] = [Self::Link, Self::EmailCode, Self::AccessCode, Self::Totp, Self::Passkey];
 
     /// As it is encoded.
     pub fn text(self) -> &'static str {
@@ -28,6 +30,7 @@ impl Factor {
             Self::Link => "link",
             Self::EmailCode => "email_code",
             Self::AccessCode => "access_code",
+            Self::Totp => "totp",
             Self::Passkey => "passkey",
         }
     }
@@ -36,12 +39,14 @@ impl Factor {
     ///
     /// A link is below: whoever has the mail has it, and so does whoever it is forwarded to. A mailed code is one factor
     /// of the same mailbox. An access code beside the link is two channels, but no more than a mailbox and a thing known.
-    /// A passkey is a key that cannot be phished, opened by a finger, a face or a PIN. None of them says who the person
+    /// A code of a member's authenticator app is a thing held, enrolled before this envelope was; beside the link it is two
+    /// factors as far as the mailbox is one. A passkey is a key that cannot be phished, opened by a finger, a face or a PIN. None of them says who the person
     /// is: that rests on the mailbox, and for an access code on how it was told.
     pub fn level(self) -> Option<Level> {
         match self {
             Self::Link => None,
             Self::EmailCode | Self::AccessCode => Some(Level::Aal1),
+            Self::Totp => Some(Level::Aal2),
             Self::Passkey => Some(Level::Aal2Phr),
         }
     }

@@ -367,6 +367,42 @@ fn an_access_code_is_tried_five_times() {
     assert_eq!(world.refolded(), world.folded);
 }
 
+/// S-3, S-4: five wrong codes of an authenticator app lock, over all sessions of a link; no other factor's code is taken for
+/// one, and none is mailed.
+#[test]
+fn a_code_of_an_authenticator_app_is_tried_five_times() {
+    let factor = Factor::Totp;
+    let mut world = World::sent(vec![NewRecipient { factor, ..recipient(1, Role::Signer, 1) }], Vec::new());
+    let signer = world.recipient(0);
+    let session = world.open_session(signer).unwrap();
+    assert_eq!(code(world.issue_code(signer, session)), Code::WrongState, "none is mailed");
+    assert_eq!(code(world.consent(signer, session)), Code::FactorMissing);
+    assert_eq!(code(world.try_access_code(signer, session, true)), Code::WrongState);
+    let try_totp = |world: &mut World, session, right| {
+        world.by(signer, session, Command::TryTotp { recipient: signer, session, right })
+    };
+    for _ in 0..3 {
+        try_totp(&mut world, session, false).unwrap();
+    }
+    let session = world.open_session(signer).unwrap();
+    let fourth = try_totp(&mut world, session, false).unwrap();
+    assert_eq!(fourth, [Body::FactorFailed { recipient: signer, session, factor, tries_left: 1 }]);
+    assert_eq!(types(&try_totp(&mut world, session, false).unwrap()), ["factor.failed", "factor.locked"]);
+    assert_eq!(code(try_totp(&mut world, session, true)), Code::FactorLocked);
+
+    world.by_sender(Command::Resend { recipient: None }).unwrap();
+    let session = world.open_session(signer).unwrap();
+    assert_eq!(types(&try_totp(&mut world, session, true).unwrap()), ["factor.passed"]);
+    world.consent(signer, session).unwrap();
+    assert_eq!(world.refolded(), world.folded);
+
+    let mut other = World::sent(vec![by_access_code()], Vec::new());
+    let signer = other.recipient(0);
+    let session = other.open_session(signer).unwrap();
+    let refused = other.by(signer, session, Command::TryTotp { recipient: signer, session, right: true });
+    assert_eq!(code(refused), Code::WrongState);
+}
+
 /// S-3: an access code goes with its factor and no other, and has characters that every keyboard types alike.
 #[test]
 fn an_access_code_belongs_to_its_factor() {
@@ -416,5 +452,6 @@ fn an_envelope_asks_for_a_level_of_everybody_who_acts() {
     assert_eq!(Factor::Link.level(), None, "having a mail is no authentication");
     assert_eq!(Factor::EmailCode.level(), Some(Level::Aal1));
     assert_eq!(Factor::AccessCode.level(), Some(Level::Aal1));
+    assert_eq!(Factor::Totp.level(), Some(Level::Aal2));
     assert_eq!(Factor::Passkey.level(), Some(Level::Aal2Phr));
 }

@@ -3,6 +3,7 @@
 
 pub mod changes;
 pub mod circumstances;
+pub mod codes;
 pub mod devices;
 pub mod invitations;
 pub mod letters;

@@ -12,7 +12,7 @@ use countersign_core::{
         fields::{check_access_code, check_email},
         passkey::relying_party,
     },
-    id::{DocumentId, EnvelopeId},
+    id::{DocumentId, EnvelopeId, OrganizationId},
     limits,
     refusal::{Code, Refusal},
     secret::{Personal, Secret},
@@ -27,6 +27,7 @@ use super::{
     },
 };
 use crate::{
+    accounts::codes::{self, Holder},
     app::App,
     documents,
     envelopes::{self, Along, Answering, access_code_mac},
@@ -271,6 +272,7 @@ async fn compose(
         check_email(&format!("/recipients/{index}/email"), recipient.email.disclose())?;
         check_factor(app, index, recipient)?;
     }
+    check_members(app, call.tenant().organization(), &body.recipients).await?;
     let emails: Vec<_> = body.recipients.iter().map(|recipient| &recipient.email).collect();
     let persons = persons::ensure(app, call.tenant(), &emails).await?;
     let organization = app.organization(call.tenant().organization()).await?;
@@ -320,6 +322,34 @@ fn check_factor(app: &App, index: usize, recipient: &NewRecipientBody) -> Result
         let sentence =
             "this server is reached under an address, and passkeys need a host name: set server.public_url";
         return Err(Refusal::at(Code::Invalid, format!("/recipients/{index}/factor"), sentence));
+    }
+    Ok(())
+}
+
+/// Refuses the factor `totp` for whom no authenticator app can identify. Whoever sends for an organization may know its
+/// members.
+async fn check_members(
+    app: &App,
+    organization: OrganizationId,
+    recipients: &[NewRecipientBody],
+) -> Result<(), Failure> {
+    for (index, recipient) in recipients.iter().enumerate() {
+        if Factor::from(recipient.factor) != Factor::Totp {
+            continue;
+        }
+        let (part, sentence) = match codes::holder(app, organization, &recipient.email).await? {
+            Holder::Ready(_) => continue,
+            Holder::Nobody => (
+                "email",
+                "`totp` identifies members of your organization, and none has this address: invite this person, or choose \
+                 `access_code` or `passkey`",
+            ),
+            Holder::WithoutCodes => (
+                "factor",
+                "this member has no authenticator app: one is set up at /account; or choose `access_code` or `passkey`",
+            ),
+        };
+        return Err(Refusal::at(Code::Invalid, format!("/recipients/{index}/{part}"), sentence).into());
     }
     Ok(())
 }

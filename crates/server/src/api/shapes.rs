@@ -104,6 +104,8 @@ pub(crate) enum FactorBody {
     EmailCode,
     /// A code that you tell the recipient by another way than this product; `access_code` belongs to it.
     AccessCode,
+    /// A code of the authenticator app with which the recipient signs in: of members of your organization who have one.
+    Totp,
     /// A passkey, made for this envelope after link and mailed code, which then also signs the act.
     Passkey,
 }
@@ -114,7 +116,7 @@ pub(crate) enum AssuranceBody {
     /// One factor: a mailed code, or an access code.
     #[serde(rename = "aal1")]
     Aal1,
-    /// Two factors; of those that recipients have, a passkey.
+    /// Two factors; of those that recipients have, the code of a member's authenticator app, or a passkey.
     #[serde(rename = "aal2")]
     Aal2,
     /// Two factors that cannot be phished: a passkey.
@@ -148,6 +150,7 @@ impl From<FactorBody> for Factor {
             FactorBody::Link => Self::Link,
             FactorBody::EmailCode => Self::EmailCode,
             FactorBody::AccessCode => Self::AccessCode,
+            FactorBody::Totp => Self::Totp,
             FactorBody::Passkey => Self::Passkey,
         }
     }
@@ -159,6 +162,7 @@ impl From<Factor> for FactorBody {
             Factor::Link => Self::Link,
             Factor::EmailCode => Self::EmailCode,
             Factor::AccessCode => Self::AccessCode,
+            Factor::Totp => Self::Totp,
             Factor::Passkey => Self::Passkey,
         }
     }

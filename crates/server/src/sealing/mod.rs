@@ -131,6 +131,11 @@ pub fn system(issuer: &str, log_vkey: String, key: &dyn SealKey) -> Result<Syste
             "A key pair made for this envelope after the personal link and a mailed code, opened by a finger, a face or a PIN; \
              it also signs what is acted on (WebAuthn). That it is this person's rests on the mailbox",
         ),
+        (
+            "totp",
+            "A one-time code of six digits (RFC 6238) of the authenticator app with which the recipient, a member of the sender's \
+             organization, signs in; typed beside the personal link, and good once",
+        ),
     ];
     Ok(System {
         software: "Countersign".to_owned(),

@@ -181,6 +181,10 @@ fn identified(factors: &[Factor], act: &Act) -> String {
     let signed =
         if act.assertion.is_some() { " The same passkey signed the hash of what was acted on" } else { "" };
     let known = match (has(Factor::Passkey), has(Factor::AccessCode), has(Factor::EmailCode)) {
+        _ if has(Factor::Totp) => {
+            "By a personal link sent to this address, and by a one-time code of the authenticator app with which this member \
+             of the sender's organization signs in"
+        }
         (true, _, true) => {
             "By a personal link sent to this address, a one-time code sent to it, and a passkey made then, which checked a \
              finger, a face or a PIN."
@@ -377,7 +381,11 @@ fn pressed(verb: &str, act: &Act) -> String {
 
 /// What a code is called that identifies.
 fn code_text(factor: Factor) -> &'static str {
-    if factor == Factor::AccessCode { "access code" } else { "one-time code" }
+    match factor {
+        Factor::AccessCode => "access code",
+        Factor::Totp => "code of the authenticator app",
+        Factor::Link | Factor::EmailCode | Factor::Passkey => "one-time code",
+    }
 }
 
 /// Pages that one row of the timeline lists.
@@ -437,6 +445,10 @@ mod tests {
         assert!(identified(&[Factor::Link], &act).ends_with("and by nothing else"));
         assert!(identified(&[Factor::Link, Factor::EmailCode], &act).ends_with("into the same browser"));
         assert!(identified(&[Factor::Link, Factor::AccessCode], &act).contains("told them by another way"));
+        assert!(
+            identified(&[Factor::Link, Factor::Totp], &act)
+                .contains("the authenticator app with which this member")
+        );
         act.assertion = Some(assertion);
         let first = identified(&[Factor::Link, Factor::EmailCode, Factor::Passkey], &act);
         assert!(first.contains("a passkey made then") && first.contains("signed the hash"), "{first}");

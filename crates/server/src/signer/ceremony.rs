@@ -89,8 +89,18 @@ impl Ceremony {
 
     /// Asks something of the envelope; gives the new events, and is the ceremony as it then is.
     pub async fn act(&mut self, app: &App, command: Command) -> Result<Vec<Event>, Failure> {
+        self.act_along(app, command, Along::default()).await
+    }
+
+    /// The same with more in its commit.
+    pub async fn act_along(
+        &mut self,
+        app: &App,
+        command: Command,
+        along: Along<'_>,
+    ) -> Result<Vec<Event>, Failure> {
         let opened = self.opened.clone();
-        let acted = envelopes::act_on(app, &self.asking, opened, command, Along::default()).await?;
+        let acted = envelopes::act_on(app, &self.asking, opened, command, along).await?;
         self.opened = acted.opened;
         self.step = step_of(app, &self.opened, &self.session);
         Ok(acted.events)
@@ -163,7 +173,7 @@ impl Ceremony {
         };
         let before_act = frame.steps().len().checked_sub(1);
         frame.step = match self.step {
-            Step::Code | Step::AccessCode | Step::Passkey => Some(0),
+            Step::Code | Step::AccessCode | Step::Totp | Step::Passkey => Some(0),
             Step::Consent => before_act.and_then(|count| count.checked_sub(2)),
             Step::Sign => before_act.and_then(|count| count.checked_sub(1)),
             Step::Receipt | Step::Notice(_) => None,

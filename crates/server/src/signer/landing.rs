@@ -203,6 +203,7 @@ fn needs(factor: Factor, has_passkey: bool) -> &'static str {
         (Factor::Link, _) => "nothing more than this link",
         (Factor::EmailCode, _) => "a code that we send to this address",
         (Factor::AccessCode, _) => "the access code that the sender told you",
+        (Factor::Totp, _) => "a code of the authenticator app that you sign in here with",
         (Factor::Passkey, false) => {
             "a code that we send to this address, and a device that unlocks with your finger, face or PIN, for a passkey"
         }

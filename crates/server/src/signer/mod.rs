@@ -19,6 +19,7 @@ pub mod same_site;
 pub mod sign;
 pub mod step;
 pub mod strict;
+pub mod totp;
 
 use std::sync::Arc;
 
@@ -51,6 +52,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/s/{envelope}/code", get(code::show).post(code::take))
         .route("/s/{envelope}/code/send", post(code::send))
         .route("/s/{envelope}/access-code", get(access_code::show).post(access_code::take))
+        .route("/s/{envelope}/totp", get(totp::show).post(totp::take))
         .route("/s/{envelope}/passkey", get(passkey::show))
         .route("/s/{envelope}/passkey/register", post(passkey::register))
         .route("/s/{envelope}/passkey/use", post(passkey::identify))

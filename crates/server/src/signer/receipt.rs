@@ -121,6 +121,7 @@ fn receipt(ceremony: &Ceremony) -> Result<ReceiptPage, Fault> {
             Factor::Link => format!("the link mailed to {email}"),
             Factor::EmailCode => format!("a code mailed to {email}"),
             Factor::AccessCode => format!("the link mailed to {email}, and the access code from the sender"),
+            Factor::Totp => format!("the link mailed to {email}, and a code of your authenticator app"),
             Factor::Passkey => format!("your passkey, made after a code mailed to {email}"),
         },
         sealed_at,

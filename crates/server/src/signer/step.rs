@@ -22,6 +22,8 @@ pub enum Step {
     Code,
     /// The access code that the sender told is to be typed.
     AccessCode,
+    /// The code that the member's authenticator app shows is to be typed.
+    Totp,
     /// A passkey is to be made, or used.
     Passkey,
     /// The disclosure is to be read.
@@ -39,6 +41,7 @@ impl Step {
             Self::Notice(_) | Self::Receipt => "receipt",
             Self::Code => "code",
             Self::AccessCode => "access-code",
+            Self::Totp => "totp",
             Self::Passkey => "passkey",
             Self::Consent => "consent",
             Self::Sign => "sign",
@@ -74,6 +77,7 @@ pub fn step(state: &State, recipient: RecipientId, session: SessionId, consent: 
     if !is_identified {
         return match person.factor {
             Factor::AccessCode => Step::AccessCode,
+            Factor::Totp => Step::Totp,
             Factor::Passkey if progress.passkey.is_some() || open.factors.contains(&Factor::EmailCode) => {
                 Step::Passkey
             }

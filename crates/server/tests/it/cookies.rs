@@ -67,7 +67,7 @@ fn body(path: &str, visit: &Visit) -> (Value, bool) {
     match path {
         "/open" | "/session" => (json!({ "secret": visit.secret }), false),
         "/resume" => (json!({}), false),
-        "/code" => (json!({ "session": session, "code": "000000" }), true),
+        "/code" | "/totp" => (json!({ "session": session, "code": "000000" }), true),
         "/consent" => (json!({ "session": session, "version": "1", "agree": "yes" }), true),
         "/decline" => (json!({ "session": session, "reason": "No" }), true),
         "/consent/shown" | "/documents/{document}" => (json!({ "session": session }), false),

@@ -53,6 +53,8 @@ mod long;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod member_codes;
+#[cfg(test)]
 mod oauth;
 #[cfg(test)]
 mod operator;

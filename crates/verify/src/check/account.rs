@@ -135,6 +135,9 @@ fn made(event: &Event, who: &str, passkey: &Passkey) -> String {
 fn identified(factors: &[Factor]) -> &'static str {
     let has = |factor| factors.contains(&factor);
     match (has(Factor::Passkey), has(Factor::AccessCode), has(Factor::EmailCode)) {
+        _ if has(Factor::Totp) => {
+            "identified by the mailed link and a code of the authenticator app of a member of the sender's organization"
+        }
         (true, _, true) => {
             "identified by the mailed link, a mailed code and a passkey that checked its owner"
         }

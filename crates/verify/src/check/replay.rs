@@ -195,6 +195,11 @@ fn command_for(state: &State, events: &[Event]) -> Option<Command> {
             let right = matches!(event.body, Body::FactorPassed { .. });
             Command::TryAccessCode { recipient, session, right }
         }
+        Body::FactorPassed { recipient, session, factor: Factor::Totp, .. }
+        | Body::FactorFailed { recipient, session, factor: Factor::Totp, .. } => {
+            let right = matches!(event.body, Body::FactorPassed { .. });
+            Command::TryTotp { recipient, session, right }
+        }
         Body::FactorPassed { recipient, session, .. } | Body::FactorFailed { recipient, session, .. } => {
             let right = matches!(event.body, Body::FactorPassed { .. });
             let (code, _) = state.underway()?.progress_of(recipient)?.session(session)?.code?;

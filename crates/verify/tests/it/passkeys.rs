@@ -15,7 +15,7 @@ use p256::ecdsa::{Signature, SigningKey};
 
 use crate::story::{
     Story, assemble, envelope, keys, log_signer, personal, until_sealing, until_sealing_after_a_copy,
-    until_sealing_with,
+    until_sealing_with, until_sealing_with_an_app,
 };
 
 const ORIGIN: &str = "https://countersign.example";
@@ -326,6 +326,46 @@ fn a_copied_passkey_and_an_access_code_are_part_of_a_genuine_history() {
         }
     }
     assert_eq!(report(events).first_failure().map(|item| item.check), Some(Check::Legal));
+}
+
+/// S-3: a code of a member's authenticator app is told in words; one that was never right, or said to have been a code of
+/// another kind, is named.
+#[test]
+fn a_code_of_an_authenticator_app_is_decided_again() {
+    let report =
+        |events: Vec<Event>| verify_package(&assemble(events, log_signer()).to_bytes().expect("it"), &keys());
+    let genuine = until_sealing_with_an_app();
+    let told = report(genuine.clone());
+    assert_eq!(told.verdict(), Verdict::Genuine, "{}", told.to_text());
+    let words = "identified by the mailed link and a code of the authenticator app of a member";
+    assert!(told.to_text().contains(words), "{}", told.to_text());
+    let is_passed = |event: &Event| matches!(event.body, Body::FactorPassed { factor: Factor::Totp, .. });
+    assert_eq!(genuine.iter().filter(|event| is_passed(event)).count(), 1);
+    for other in [Factor::Link, Factor::EmailCode, Factor::AccessCode, Factor::Passkey] {
+        let mut events = genuine.clone();
+        for event in &mut events {
+            if let Body::FactorPassed { factor, .. } = &mut event.body
+                && *factor == Factor::Totp
+            {
+                *factor = other;
+            }
+        }
+        let first = report(events).first_failure().map(|item| item.check);
+        assert_eq!(first, Some(Check::Legal), "{other:?}");
+    }
+    let mut never_right = genuine.clone();
+    for event in &mut never_right {
+        if let Body::FactorPassed { factor: factor @ Factor::Totp, recipient, session, .. } =
+            event.body.clone()
+        {
+            event.body = Body::FactorFailed { recipient, session, factor, tries_left: 3 };
+        }
+    }
+    assert_eq!(report(never_right).first_failure().map(|item| item.check), Some(Check::Legal));
+    let mut weaker = genuine;
+    let Body::Created { recipients, .. } = &mut weaker[0].body else { panic!("created") };
+    recipients[1].factor = Factor::EmailCode;
+    assert_eq!(report(weaker).first_failure().map(|item| item.check), Some(Check::Legal));
 }
 
 /// Envelopes without passkeys say what they said.

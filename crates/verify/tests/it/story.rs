@@ -241,10 +241,12 @@ impl Story {
         let factor = self.folded.state.contents().and_then(|contents| contents.recipient(recipient));
         let factor = factor.expect("a recipient").factor;
         for right in [false, true] {
-            if factor == Factor::AccessCode {
-                self.by(recipient, session, Command::TryAccessCode { recipient, session, right });
-            } else {
-                self.code(recipient, session, right);
+            match factor {
+                Factor::AccessCode => {
+                    self.by(recipient, session, Command::TryAccessCode { recipient, session, right });
+                }
+                Factor::Totp => self.by(recipient, session, Command::TryTotp { recipient, session, right }),
+                Factor::Link | Factor::EmailCode | Factor::Passkey => self.code(recipient, session, right),
             }
         }
         let passkey = self.passkey.clone().filter(|_| factor == Factor::Passkey);
@@ -389,6 +391,20 @@ pub(crate) fn until_sealing_with(passkey: Authenticator) -> Vec<Event> {
     }
     new.assurance = Some(Level::Aal2Phr);
     let mut story = Story { passkey: Some(passkey), ..Story::new() };
+    story.by_sender(Command::Create(Box::new(new)));
+    story.by_sender(Command::Send);
+    let (signer, approver, viewer) = (story.recipient(0), story.recipient(1), story.recipient(2));
+    story.act(signer, &["two cats", "true", "false"]);
+    story.act(viewer, &[]);
+    story.act(approver, &["1250.00"]);
+    story.events
+}
+
+/// The same of an envelope whose approver typed a code of a member's authenticator app.
+pub(crate) fn until_sealing_with_an_app() -> Vec<Event> {
+    let mut new = new_envelope(Environment::Live);
+    new.recipients[1].factor = Factor::Totp;
+    let mut story = Story::new();
     story.by_sender(Command::Create(Box::new(new)));
     story.by_sender(Command::Send);
     let (signer, approver, viewer) = (story.recipient(0), story.recipient(1), story.recipient(2));

@@ -72,9 +72,13 @@ impl Deciding<'_> {
         }
         // A right code forgives wrong ones, and must not forgive those of another factor.
         let known = underway.contents.recipient(recipient);
-        if known.is_some_and(|known| known.factor == Factor::AccessCode) {
-            let sentence =
-                "no code is mailed to this recipient: type the access code that the sender told you";
+        let told = match known.map(|known| known.factor) {
+            Some(Factor::AccessCode) => Some("type the access code that the sender told you"),
+            Some(Factor::Totp) => Some("type the code that your authenticator app shows"),
+            Some(Factor::Link | Factor::EmailCode | Factor::Passkey) | None => None,
+        };
+        if let Some(told) = told {
+            let sentence = format!("no code is mailed to this recipient: {told}");
             return Err(Refusal::new(Code::WrongState, sentence));
         }
         self.check_room(recipient)?;
@@ -363,6 +367,7 @@ fn factor_missing(needed: Factor) -> &'static str {
     match needed {
         Factor::Link | Factor::EmailCode => "type the code that was mailed to you first",
         Factor::AccessCode => "type the access code that the sender told you first",
+        Factor::Totp => "type the code that your authenticator app shows first",
         Factor::Passkey => "use your passkey first",
     }
 }

@@ -1,5 +1,5 @@
-//! How a recipient is identified by more than the mailbox: an access code, or a passkey, which also signs the act (S-3,
-//! E-7).
+//! How a recipient is identified by more than the mailbox: an access code, a code of a member's authenticator app, or a
+//! passkey, which also signs the act (S-3, E-7).
 
 use super::{
     Deciding,
@@ -16,15 +16,17 @@ use crate::{
 };
 
 impl Deciding<'_> {
-    pub(super) fn try_access_code(
+    /// A code that is typed and not mailed: the sender's, or that of an authenticator app.
+    pub(super) fn try_told_code(
         &mut self,
+        factor: Factor,
         recipient: RecipientId,
         session: SessionId,
         right: bool,
     ) -> Result<(), Refusal> {
-        self.asked_for(Factor::AccessCode, recipient, session)?;
+        self.asked_for(factor, recipient, session)?;
         self.check_room(recipient)?;
-        self.judge_code(recipient, session, Factor::AccessCode, right);
+        self.judge_code(recipient, session, factor, right);
         Ok(())
     }
 
