@@ -255,6 +255,12 @@ impl Operation {
     }
 }
 
+/// The most that a client may do at this moment, for itself or for a member with that role, whatever was granted.
+pub fn ceiling_of_client(environment: Environment, client: Scopes, role: Option<Role>) -> Scopes {
+    let most = client.and(environment.ceiling());
+    role.map_or(most, |role| most.and(role.ceiling(environment)))
+}
+
 /// What `principal` may do at this moment: every ceiling over it, intersected.
 pub fn scopes_of(principal: &Principal) -> Scopes {
     let environment = principal.tenant.environment();
@@ -262,8 +268,8 @@ pub fn scopes_of(principal: &Principal) -> Scopes {
     match &principal.identity {
         Identity::ApiKey { scopes, .. } => scopes.and(Scopes::FOR_KEYS).and(most),
         Identity::Client(client) => {
-            let given = client.scopes.and(client.client_ceiling).and(most);
-            client.member.map_or(given, |member| given.and(member.role.ceiling(environment)))
+            let role = client.member.map(|member| member.role);
+            client.scopes.and(ceiling_of_client(environment, client.client_ceiling, role))
         }
         Identity::Member(member) => member.member.role.ceiling(environment),
         Identity::Signer { .. } => Scopes::NONE,

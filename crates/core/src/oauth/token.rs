@@ -61,6 +61,20 @@ pub fn narrowed_scope(granted: Scopes, asked: Option<&str>) -> Result<Scopes, OA
     }
 }
 
+/// What of the granted scopes is left under today's ceiling of the client and of the person behind it. A grant of which
+/// nothing is left gives no token.
+pub fn remaining_scope(granted: Scopes, ceiling: Scopes) -> Result<Scopes, OAuthError> {
+    let remaining = granted.and(ceiling);
+    if remaining.is_empty() && !granted.is_empty() {
+        return Err(OAuthError::new(
+            ErrorCode::InvalidScope,
+            "the client, or the person behind it, may do nothing any more of what was granted: ask for other scopes in a \
+             new authorization request",
+        ));
+    }
+    Ok(remaining)
+}
+
 /// The scopes of a token that a client gets for itself (RFC 6749 §4.4): what it asks for, or all that it may.
 pub fn own_scope(ceiling: Scopes, asked: Option<&str>) -> Result<Scopes, OAuthError> {
     let scopes = narrowed_scope(ceiling, asked)?;

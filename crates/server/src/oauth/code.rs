@@ -9,6 +9,7 @@ use countersign_core::{
         terms::BoundBy,
         token::{self, CodeNow, CodeTerms, Redeemer, Redemption, code_refused},
     },
+    scope::Scopes,
     secret::{PlainToken, TokenKind},
     security::{EndReason, SecurityBody},
 };
@@ -22,6 +23,7 @@ use super::{
     answer::Denied,
     id_token,
     issue::{self, Wish, Written},
+    refresh,
     token::TokenRequest,
 };
 use crate::{
@@ -56,7 +58,12 @@ pub async fn redeem(request: &TokenRequest<'_>) -> Result<Value, Denied> {
             }
             Redemption::Granted if grant.ended_at.is_some() => return Err(code_refused().into()),
             Redemption::Granted => {
-                if let Some(body) = grant_tokens(request, row, grant).await? {
+                let view = app.store.grant_view(grant.grant).await?.ok_or_else(code_refused)?;
+                if !refresh::holds(&view) {
+                    return Err(code_refused().into());
+                }
+                let scopes = token::remaining_scope(grant.scopes, refresh::ceiling(client, &view))?;
+                if let Some(body) = grant_tokens(request, row, grant, scopes).await? {
                     return Ok(body);
                 }
             }
@@ -75,6 +82,7 @@ async fn grant_tokens(
     request: &TokenRequest<'_>,
     row: AuthorizationCodeRow,
     grant: GrantRow,
+    scopes: Scopes,
 ) -> Result<Option<Value>, Denied> {
     let TokenRequest { app, asked, client, proof } = *request;
     let mut terms = issue::terms(&grant)?;
@@ -97,7 +105,7 @@ async fn grant_tokens(
         ..grant
     };
     let audience = issue::audience(app, &begun.tenant, terms.resource.as_deref()).await??;
-    let made = issue::make(app, Wish { grant: &begun, scopes: begun.scopes, audience, binding }).await?;
+    let made = issue::make(app, Wish { grant: &begun, scopes, audience, binding }).await?;
     let used = AuthorizationCodeRow { used_at: Some(now), version: row.version + 1, ..row };
     let mut batch = Batch {
         spends: issue::spends(client, proof),

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use countersign_core::{
+    access::ceiling_of_client,
     oauth::{
         challenge::Scheme,
         error::{ErrorCode, OAuthError},
@@ -104,9 +105,8 @@ fn is_good(view: &TokenView, app: &App) -> bool {
 fn described(app: &App, client: &Client, view: &TokenView) -> Result<Value, Fault> {
     let terms = issue::terms(&view.grant)?;
     let environment = view.grant.tenant.environment();
-    let ceilings = view.client.scopes.and(view.grant.scopes).and(environment.ceiling());
-    let scopes =
-        view.member.as_ref().map_or(ceilings, |member| ceilings.and(member.role.ceiling(environment)));
+    let role = view.member.as_ref().map(|member| member.role);
+    let scopes = view.grant.scopes.and(ceiling_of_client(environment, view.client.scopes, role));
     let audience = view.token.audience.as_deref().unwrap_or(&app.oauth.issuer);
     let active = Active {
         issuer: &app.oauth.issuer,

@@ -2,6 +2,7 @@
 //! tokens and the session in which it was given. The rules are `core/oauth/refresh.rs`; here they meet the store.
 
 use countersign_core::{
+    access::ceiling_of_client,
     limits,
     oauth::{
         details,
@@ -9,6 +10,7 @@ use countersign_core::{
         refresh::{GrantNow, Use, decide},
         token,
     },
+    scope::Scopes,
     security::{EndReason, Fingerprint, SecurityBody},
 };
 use countersign_store::{
@@ -20,6 +22,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::Denied,
+    client_auth::Client,
     code::busy,
     issue::{self, Made, Wish, Written},
     token::TokenRequest,
@@ -55,13 +58,14 @@ pub async fn refresh(request: &TokenRequest<'_>) -> Result<Value, Denied> {
         if !holds(&view) {
             return Err(refused().into());
         }
+        let ceiling = ceiling(client, &view);
         let grant = view.grant;
         let caller = client.proof(proof);
         let used =
             decide(&now_of(client, &grant), presented.generation, client.row.client, &caller, app.now());
         let written = match used {
             Use::Rotate { .. } | Use::Retry { .. } | Use::Keep => {
-                next(request, &grant, used, presented.generation).await?
+                next(request, &grant, ceiling, used, presented.generation).await?
             }
             Use::Reuse => {
                 if end_reused(request, &grant, presented.generation).await? {
@@ -79,7 +83,7 @@ pub async fn refresh(request: &TokenRequest<'_>) -> Result<Value, Denied> {
     Err(busy())
 }
 
-fn now_of(client: &super::client_auth::Client, grant: &GrantRow) -> GrantNow {
+fn now_of(client: &Client, grant: &GrantRow) -> GrantNow {
     GrantNow {
         client: grant.client,
         is_confidential: !client.registration.is_public(),
@@ -94,8 +98,15 @@ fn now_of(client: &super::client_auth::Client, grant: &GrantRow) -> GrantNow {
     }
 }
 
+/// The most that a token of the grant may do at this moment: what the client, or the member, lost since is not in a new
+/// token, which others may take without asking.
+pub fn ceiling(client: &Client, view: &GrantView) -> Scopes {
+    let role = view.member.as_ref().map(|member| member.role);
+    ceiling_of_client(view.grant.tenant.environment(), client.row.scopes, role)
+}
+
 /// Whether the user behind the grant and the session in which it was given still hold.
-fn holds(view: &GrantView) -> bool {
+pub fn holds(view: &GrantView) -> bool {
     let is_member = view.member.as_ref().is_some_and(|member| member.ended_at.is_none());
     let is_of_user = view.user_valid_from.is_some_and(|valid_from| view.grant.created_at >= valid_from);
     view.grant.user.is_none() || (is_member && is_of_user && !view.sign_in_ended)
@@ -105,13 +116,15 @@ fn holds(view: &GrantView) -> bool {
 async fn next(
     request: &TokenRequest<'_>,
     grant: &GrantRow,
+    ceiling: Scopes,
     used: Use,
     presented: u64,
 ) -> Result<Option<Value>, Denied> {
     let TokenRequest { app, asked, client, proof } = *request;
     let Some(after) = now_of(client, grant).after(used, app.now()) else { return Err(refused().into()) };
     let terms = issue::terms(grant)?;
-    let scopes = token::narrowed_scope(grant.scopes, asked.parameters.get("scope"))?;
+    let scopes =
+        token::narrowed_scope(token::remaining_scope(grant.scopes, ceiling)?, asked.parameters.get("scope"))?;
     let narrowed = details::narrow(&terms.details, asked.parameters.get("authorization_details"))?;
     if narrowed != terms.details {
         let sentence =

@@ -2,7 +2,11 @@
 //! ask about opaque ones (RFC 8707, RFC 9068).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countersign_core::{access::Environment, id::OrganizationId, limits, scope::Scopes};
+use countersign_core::{access::Environment, id::OrganizationId, limits, role::Role, scope::Scopes};
+use countersign_store::{
+    Batch,
+    access_rows::{Change, ClientRow, MemberRow},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -203,5 +207,55 @@ async fn a_resource_that_is_not_registered_gets_no_token() {
     countersign_server::clients::end(&test.app, &tenant, &circumstances, id, None).await.unwrap();
     let refreshed = scene.refresh(given.body["refresh_token"].as_str().unwrap()).await;
     assert_eq!(refreshed.error(), (400, "invalid_target"));
+    test.finish().await;
+}
+
+/// The scopes of a signed token.
+fn scopes(answered: &Answered) -> Scopes {
+    let [_, claims] = parts(&answered.token());
+    assert_eq!(claims["scope"], answered.body["scope"]);
+    Scopes::parse(claims["scope"].as_str().unwrap()).unwrap()
+}
+
+async fn change(test: &TestApp, change: Change) {
+    test.app.store.commit(Batch { changes: vec![change], ..Batch::default() }).await.unwrap();
+}
+
+/// a signed token, which others take without asking, has no scope that the member's role or the client lost since the
+/// grant; neither after a refresh nor for a code. With nothing left there is no token.
+#[tokio::test]
+async fn a_signed_token_has_no_scope_that_was_lost() {
+    let test = TestApp::start().await;
+    let scene = Scene::new(&test, "standard").await;
+    archive(&test, scene.organization).await;
+    let wish = "envelopes:status envelopes:void";
+    let mut asked = Scene::parameters();
+    asked.retain(|(name, _)| name != "scope");
+    asked.extend(
+        [("scope", wish), ("resource", ARCHIVE)].map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let mut codes = Vec::new();
+    for _ in 0..3 {
+        let pushed = scene.push(&asked).await;
+        let page = scene.bring(pushed.body["request_uri"].as_str().unwrap()).await;
+        codes.push(query(&scene.decide(&page, "agree").await, "code").unwrap());
+    }
+    let first = scene.redeem(&codes[0]).await;
+    assert_eq!(scopes(&first), Scopes::parse(wish).unwrap());
+    let members = test.app.store.members(scene.organization).await.unwrap();
+    let member = members.into_iter().next().unwrap();
+    let left = Scopes::parse(wish).unwrap().and(Role::Auditor.ceiling(Environment::Sandbox));
+    assert!(!left.is_empty() && left != Scopes::parse(wish).unwrap(), "{left}");
+    let demoted = MemberRow { role: Role::Auditor, version: member.version + 1, ..member };
+    change(&test, Change::Member(demoted)).await;
+    let second = scene.refresh(first.body["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(scopes(&second), left, "refreshed");
+    assert_eq!(scopes(&scene.redeem(&codes[1]).await), left, "a code");
+    let client = test.app.store.client(scene.client.id).await.unwrap().unwrap();
+    let cut = Scopes::parse("envelopes:void").unwrap();
+    change(&test, Change::Client(ClientRow { scopes: cut, version: client.version + 1, ..client })).await;
+    let refused = scene.refresh(second.body["refresh_token"].as_str().unwrap()).await;
+    assert_eq!(refused.error(), (400, "invalid_scope"), "{}", refused.body);
+    assert_eq!(scene.redeem(&codes[2]).await.error(), (400, "invalid_scope"));
     test.finish().await;
 }
