@@ -339,12 +339,19 @@ pub fn detail_for(
     details::permitting(&client.details, operation, envelope).map(Some).ok_or_else(Refusal::not_found)
 }
 
-/// Whether the details of a token permit an envelope of these documents, by their SHA-256.
-pub fn permits_documents(principal: &Principal, operation: Operation, documents: &BTreeSet<Digest>) -> bool {
-    match &principal.identity {
-        Identity::Client(client) => details::permits_documents(&client.details, operation, documents),
-        _ => true,
+/// What of the details of a token permits an envelope of these documents, by their SHA-256, so that it can be spent if it is
+/// good once. Documents that they do not permit are not found.
+pub fn detail_for_documents<'p>(
+    principal: &'p Principal,
+    operation: Operation,
+    documents: &BTreeSet<Digest>,
+) -> Result<Option<(usize, &'p Detail)>, Refusal> {
+    let Identity::Client(client) = &principal.identity else { return Ok(None) };
+    if client.details.is_empty() {
+        return Ok(None);
     }
+    let found = details::permitting_documents(&client.details, operation, documents);
+    found.map(Some).ok_or_else(Refusal::not_found)
 }
 
 #[cfg(test)]

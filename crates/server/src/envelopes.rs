@@ -22,7 +22,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::Change,
+    access_rows::{Change, Spend},
     batch::{Append, NewEvent, Row},
     rows::{EnvelopeRow, FinishedIdempotency, IdempotencyClaim, JobRow, NewJob, OpeningRow, StoredAnswer},
 };
@@ -107,6 +107,8 @@ pub struct Along<'a> {
     pub finishes: Option<JobRow>,
     /// The idempotency claim that is answered by this.
     pub answering: Option<Answering<'a>>,
+    /// What is good once and used up by this; if it was used before, there is nothing to be found.
+    pub spends: Vec<Spend>,
 }
 
 /// What came of it.
@@ -201,6 +203,7 @@ pub async fn act_on(
             jobs: made.jobs,
             changes: along.changes.clone(),
             finishes: along.finishes.clone(),
+            spends: along.spends.clone(),
             answers,
             ..Batch::default()
         };
@@ -254,6 +257,7 @@ async fn commit(app: &App, batch: Batch) -> Result<Written, Failure> {
         Ok(_) => Ok(Written::Yes),
         Err(CommitError::Conflict) => Ok(Written::Conflict),
         Err(CommitError::Outdated) => Err(busy().into()),
+        Err(CommitError::Spent) => Err(Refusal::not_found().into()),
         Err(CommitError::ClaimLost) => Err(Refusal::new(
             Code::IdempotencyInFlight,
             "another request with this Idempotency-Key took over; ask again for its answer",

@@ -234,14 +234,25 @@ pub fn permitting(
 }
 
 /// Whether a token with these details may do this on that envelope. Without details the scopes alone decide; with some,
-/// whatever no action allows is not allowed. The documents of a new envelope are judged by [`permits_documents`].
+/// whatever no action allows is not allowed. The documents of a new envelope are judged by
+/// [`permitting_documents`].
 pub fn permits(details: &[Detail], operation: Operation, envelope: Option<EnvelopeId>) -> bool {
     details.is_empty() || permitting(details, operation, envelope).is_some()
 }
 
-/// Whether a token with these details may do this with an envelope of these documents, because of its documents: to create
-/// it, or to go on with it where [`permits`] knows it not by its id.
-pub fn permits_documents(details: &[Detail], operation: Operation, documents: &BTreeSet<Digest>) -> bool {
+/// Whether an operation is permitted, and what is good once is spent, by its documents: [`permitting_documents`].
+pub fn is_judged_by_documents(operation: Operation) -> bool {
+    operation == Action::Create.purpose()
+}
+
+/// The detail that permits an operation with an envelope of these documents, because of its documents: to create it, or to
+/// go on with it where [`permits`] knows it not by its id. One that can be used again comes first. The index is the place in
+/// the list: this is the one to be spent, not another that would not fit.
+pub fn permitting_documents<'d>(
+    details: &'d [Detail],
+    operation: Operation,
+    documents: &BTreeSet<Digest>,
+) -> Option<(usize, &'d Detail)> {
     let is_creation = Action::Create.operations().contains(&operation);
     let fits = |detail: &Detail| {
         let allows = |action: &Action| action.operations().contains(&operation);
@@ -249,7 +260,8 @@ pub fn permits_documents(details: &[Detail], operation: Operation, documents: &B
         let is_bound = !documents.is_empty() && documents.is_subset(&detail.documents);
         detail.actions.iter().any(allows) && (is_unbound || is_bound)
     };
-    details.is_empty() || details.iter().any(fits)
+    let fitting = details.iter().enumerate().filter(|(_, detail)| fits(detail));
+    fitting.min_by_key(|(_, detail)| detail.single_use)
 }
 
 /// What a refresh asks for must be within what was granted (RFC 9396 §6). Nothing asked is everything granted.
@@ -268,6 +280,10 @@ pub fn narrow(granted: &[Detail], asked: Option<&str>) -> Result<Vec<Detail>, OA
 mod tests {
     use super::*;
     use crate::scope::Scope;
+
+    fn permits_documents(details: &[Detail], operation: Operation, documents: &BTreeSet<Digest>) -> bool {
+        permitting_documents(details, operation, documents).is_some()
+    }
 
     fn envelope(byte: u8) -> EnvelopeId {
         EnvelopeId::from_bytes([byte; 16])
@@ -354,6 +370,26 @@ mod tests {
         let details = [once, on(1, r#"["void"]"#)];
         let found = permitting(&details, Operation::VoidEnvelope, Some(envelope(1)));
         assert_eq!(found.map(|(index, _)| index), Some(1));
+    }
+
+    /// A-7: what is spent by a creation is the detail that fits its documents; one for others saves nothing.
+    #[test]
+    fn the_detail_that_fits_the_documents_is_spent() {
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let bound = |digest: &Digest, single_use: bool| {
+            detail(&format!(
+                r#"{{"type":"envelope","actions":["create"],"documents":["{digest}"],"single_use":{single_use}}}"#
+            ))
+        };
+        let found = |details: &[Detail]| {
+            let documents = BTreeSet::from([one]);
+            permitting_documents(details, Operation::CreateEnvelope, &documents).map(|(index, _)| index)
+        };
+        assert_eq!(found(&[bound(&other, false), bound(&other, true), bound(&one, true)]), Some(2));
+        assert_eq!(found(&[bound(&one, true), bound(&other, false), bound(&one, false)]), Some(2));
+        assert_eq!(found(&[bound(&other, true)]), None);
+        assert!(is_judged_by_documents(Operation::CreateEnvelope));
+        assert!(!is_judged_by_documents(Operation::UploadDocument));
     }
 
     /// A-3: a refresh narrows and never widens.

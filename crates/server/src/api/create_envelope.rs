@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::response::Response;
 use countersign_core::{
-    access::{Operation, permits_documents},
+    access::{Operation, detail_for_documents},
     envelope::{
         Command,
         command::{NewEnvelope, NewField, NewRecipient},
@@ -33,7 +33,7 @@ use crate::{
     envelopes::{self, Along, Answering, access_code_mac},
     fault::Failure,
     http::{
-        gate::{Call, Endpoint, Method, Takes},
+        gate::{Call, Endpoint, Method, Takes, spend_of},
         idempotency::respond,
         problem::Problem,
     },
@@ -212,9 +212,7 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
     let envelope = EnvelopeId::new(app.now(), app.draw());
     let new = compose(&app, &call, envelope, body).await?;
     let documents = new.documents.iter().map(|document| document.sha256).collect();
-    if !permits_documents(&call.principal, Operation::CreateEnvelope, &documents) {
-        return Err(Refusal::not_found().into());
-    }
+    let permitting = detail_for_documents(&call.principal, Operation::CreateEnvelope, &documents)?;
     check_fields(&new, app.now(), &app.fonts)?;
     let along = Along {
         answering: Some(Answering {
@@ -224,6 +222,7 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
                 answer(201, Some(location), &EnvelopeBody::of(opened))
             },
         }),
+        spends: spend_of(&app, &call.principal, permitting).into_iter().collect(),
         ..Along::default()
     };
     let command = Command::Create(Box::new(new));

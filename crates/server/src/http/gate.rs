@@ -15,6 +15,7 @@ use countersign_core::{
     digest::Digest,
     id::{CorrelationId, EnvelopeId},
     limits,
+    oauth::details::{Detail, is_judged_by_documents},
     refusal::{Code, Refusal},
 };
 use countersign_store::{Batch, CommitError, access_rows::Spend, rows::IdempotencyClaim};
@@ -169,7 +170,11 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         }
     };
     // Not before the claim: the same request coming again gets its answer, and spends nothing more.
-    let spent = spend_detail(&app, &principal, operation, envelope).await?;
+    let spent = if is_judged_by_documents(operation) {
+        None
+    } else {
+        spend_detail(&app, &principal, operation, envelope).await?
+    };
     let claim = held.as_ref().and_then(Held::claim).cloned();
     let call = Call { principal, context, body, claim, path, query };
     let answer = (endpoint.run)(Arc::clone(&app), call).await;
@@ -195,24 +200,28 @@ async fn give_back(app: &App, hash: Digest) {
     }
 }
 
-/// Spends what of a token's details is good once; what was spent.
+/// How the detail that permits a request is spent; not at all if it can be used again.
+pub fn spend_of(app: &App, principal: &Principal, found: Option<(usize, &Detail)>) -> Option<Spend> {
+    let (index, _) = found.filter(|(_, detail)| detail.single_use)?;
+    let Identity::Client(client) = principal.identity() else { return None };
+    let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
+    let hash = Digest::of_parts(&[b"countersign/detail/v1\0", client.grant.as_bytes(), &index]);
+    Some(Spend { hash, expires_at: app.now().plus_s(limits::GRANT_S) })
+}
+
+/// Spends what of a token's details is good once; what was spent. Where documents decide, the handler spends it.
 async fn spend_detail(
     app: &App,
     principal: &Principal,
     operation: Operation,
     envelope: Option<EnvelopeId>,
 ) -> Result<Option<Digest>, Problem> {
-    let Some((index, detail)) = detail_for(principal, operation, envelope)? else { return Ok(None) };
-    let Identity::Client(client) = principal.identity() else { return Ok(None) };
-    if !detail.single_use {
+    let Some(spend) = spend_of(app, principal, detail_for(principal, operation, envelope)?) else {
         return Ok(None);
-    }
-    let index = u64::try_from(index).unwrap_or(u64::MAX).to_be_bytes();
-    let hash = Digest::of_parts(&[b"countersign/detail/v1\0", client.grant.as_bytes(), &index]);
-    let expires_at = app.now().plus_s(limits::GRANT_S);
-    let batch = Batch { spends: vec![Spend { hash, expires_at }], ..Batch::default() };
+    };
+    let batch = Batch { spends: vec![spend], ..Batch::default() };
     match app.store.commit(batch).await {
-        Ok(_) => Ok(Some(hash)),
+        Ok(_) => Ok(Some(spend.hash)),
         Err(CommitError::Spent) => Err(Refusal::not_found().into()),
         Err(error) => Err(Fault::of_commit(error).into()),
     }

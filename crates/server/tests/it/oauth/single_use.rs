@@ -1,6 +1,6 @@
 //! What of a token's details is good once (RFC 9396): spent by the one request that is done, and by no other.
 
-use countersign_core::{access::Environment, scope::Scopes};
+use countersign_core::{access::Environment, digest::Digest, scope::Scopes};
 use futures_util::future::join_all;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -90,6 +90,42 @@ async fn of_many_at_once_one_is_done() {
     let done = answers.iter().filter(|answer| answer.status == StatusCode::OK).count();
     let after = usize::from(scene.void("after", &good).await.status == StatusCode::OK);
     assert_eq!(done + after, 1);
+    test.work().await;
+    test.finish().await;
+}
+
+/// a detail for one creation with these documents is spent by it, though another detail, for other documents, can be
+/// used again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_creation_spends_the_detail_of_its_documents() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let key = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
+    let document = test.upload(&key, "a.pdf", pdf(1)).await;
+    let (own, other) = (Digest::of(&pdf(1)).to_string(), Digest::of(b"another document").to_string());
+    let details = json!([
+        { "type": "envelope", "actions": ["create"], "documents": [own], "single_use": true },
+        { "type": "envelope", "actions": ["create"], "documents": [other] },
+    ]);
+    let asked = [
+        ("grant_type", "client_credentials"),
+        ("scope", "envelopes:write"),
+        ("authorization_details", &details.to_string()),
+    ];
+    let token = client.ask(&asked).await.token();
+    let body = envelope_of(&document);
+    let create = |name: String, body: Value| {
+        let request = client.api(Method::POST, "/v1/envelopes", &token);
+        Answered::of(request.header("Idempotency-Key", name).json(&body))
+    };
+    let refused = create("wrong".to_owned(), json!({})).await;
+    assert!(refused.status.is_client_error() && refused.status != StatusCode::NOT_FOUND, "{}", refused.body);
+    let answers = join_all((0..6).map(|number| create(format!("key-{number}"), body.clone()))).await;
+    let made: Vec<_> = answers.iter().map(|answer| answer.status).collect();
+    assert_eq!(made.iter().filter(|status| **status == StatusCode::CREATED).count(), 1, "{made:?}");
+    assert_eq!(made.iter().filter(|status| **status == StatusCode::NOT_FOUND).count(), 5, "{made:?}");
+    assert_eq!(create("later".to_owned(), body).await.status, StatusCode::NOT_FOUND);
     test.work().await;
     test.finish().await;
 }
