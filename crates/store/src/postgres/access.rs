@@ -103,8 +103,8 @@ impl AccessStore for Postgres {
     }
 
     async fn give_back(&self, hash: Digest) -> Result<(), Fault> {
-        let call = call!(sql::GIVE_BACK, hash.0.to_vec());
-        connection::repeat(&self.readers, &call, execute).await.map(drop)
+        // Once only: if the connection is lost on the way, somebody else may have spent it before a second try.
+        self.once(call!(sql::GIVE_BACK, hash.0.to_vec())).await.map(drop)
     }
 
     async fn user(&self, user: UserId) -> Result<Option<UserRow>, Fault> {
