@@ -26,7 +26,7 @@ const KEPT: usize = 1_000;
 
 /// The keys of clients that publish theirs.
 pub struct ClientKeys {
-    guard: Guard,
+    guard: Arc<Guard>,
     places: Mutex<HashMap<ClientId, Arc<Place>>>,
 }
 
@@ -35,7 +35,7 @@ struct Place {
     uri: String,
     known: Mutex<Known>,
     /// Held by the one request that fetches.
-    fetching: tokio::sync::Mutex<()>,
+    fetching: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What is known of a place.
@@ -70,7 +70,7 @@ impl Known {
 impl ClientKeys {
     /// Fetches through the guard.
     pub fn new(guard: Guard) -> Self {
-        Self { guard, places: Mutex::default() }
+        Self { guard: Arc::new(guard), places: Mutex::default() }
     }
 
     /// The keys of a client. Where a set that is kept is not what is `wanted`, it is looked for anew. Keys that cannot be
@@ -89,26 +89,22 @@ impl ClientKeys {
         if let Some(keys) = place.known().settled(now, &wanted) {
             return keys;
         }
-        let _one = place.fetching.lock().await;
+        let one = Arc::clone(&place.fetching).lock_owned().await;
         // Somebody else may have fetched it meanwhile.
         if let Some(keys) = place.known().settled(now, &wanted) {
             return keys;
         }
-        let mut known = place.known();
-        known.tried_at = Some(now);
-        match self.fetch(uri).await {
-            Ok(keys) => known.fetched = Some((Arc::new(keys), now)),
-            Err(reason) => {
-                tracing::warn!(event_type = "jwks_uri", event_result = "failed", client_id = %client, reason);
-            }
+        // Goes on if the caller hangs up: nobody makes the server fetch more often, nor keeps it from fetching.
+        let (guard, fetched) = (Arc::clone(&self.guard), Arc::clone(&place));
+        let fetching = tokio::spawn(async move {
+            let _one = one;
+            let keys = fetch(&guard, &fetched.uri).await;
+            fetched.keep(now, client, keys);
+        });
+        if let Err(error) = fetching.await {
+            tracing::error!(event_type = "jwks_uri", event_result = "failed", client_id = %client, "{error}");
         }
-        *place.known.lock().unwrap_or_else(PoisonError::into_inner) = known.clone();
-        known.believed(now)
-    }
-
-    async fn fetch(&self, uri: &str) -> Result<JwkSet, String> {
-        let body = self.guard.get(uri, limits::JWKS_BYTES).await.map_err(|reason| reason.to_string())?;
-        JwkSet::parse(&body).map_err(|reason| reason.to_string())
+        place.known().believed(now)
     }
 
     fn place(&self, client: ClientId, uri: &str) -> Arc<Place> {
@@ -119,18 +115,31 @@ impl ClientKeys {
         if places.len() >= KEPT {
             places.clear();
         }
-        let place = Arc::new(Place {
-            uri: uri.to_owned(),
-            known: Mutex::default(),
-            fetching: tokio::sync::Mutex::default(),
-        });
+        let place =
+            Arc::new(Place { uri: uri.to_owned(), known: Mutex::default(), fetching: Arc::default() });
         places.insert(client, Arc::clone(&place));
         place
     }
 }
 
+async fn fetch(guard: &Guard, uri: &str) -> Result<JwkSet, String> {
+    let body = guard.get(uri, limits::JWKS_BYTES).await.map_err(|reason| reason.to_string())?;
+    JwkSet::parse(&body).map_err(|reason| reason.to_string())
+}
+
 impl Place {
     fn known(&self) -> Known {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn keep(&self, now: Time, client: ClientId, keys: Result<JwkSet, String>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.tried_at = Some(now);
+        match keys {
+            Ok(keys) => known.fetched = Some((Arc::new(keys), now)),
+            Err(reason) => {
+                tracing::warn!(event_type = "jwks_uri", event_result = "failed", client_id = %client, reason);
+            }
+        }
     }
 }
