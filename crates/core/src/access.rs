@@ -276,6 +276,17 @@ pub fn scopes_of(principal: &Principal) -> Scopes {
     }
 }
 
+/// The most that `principal` may give to a client: what it may do itself. A client that acts for itself can ask for a token
+/// with all that it is registered for, whatever the one has that it uses; for a member it has what it was granted.
+pub fn most_given(principal: &Principal) -> Scopes {
+    match &principal.identity {
+        Identity::Client(client) if client.member.is_none() => {
+            client.client_ceiling.and(principal.tenant.environment().ceiling())
+        }
+        _ => scopes_of(principal),
+    }
+}
+
 /// Decides whether `principal` may do `operation` at `now`. Fails closed: a signer's session may do none of them.
 pub fn allow(principal: &Principal, operation: Operation, now: Time) -> Result<&Tenant, Refusal> {
     let behind = match &principal.identity {

@@ -7,6 +7,7 @@ use countersign_core::{
     id::ClientId,
     oauth::client::{self, Method, Registration},
     refusal::{Code, Refusal},
+    scope::Scopes,
     secret::{PlainToken, TokenKind},
     security::SecurityBody,
 };
@@ -60,15 +61,17 @@ fn stored(registration: &Registration) -> Result<String, Fault> {
     String::from_utf8(bytes).map_err(|error| Fault::Task(error.to_string()))
 }
 
-/// Registers a client, if its registration may be.
+/// Registers a client, if its registration may be and whoever gives its scopes has them.
 pub async fn register(
     app: &Records,
     tenant: &Tenant,
     circumstances: &Circumstances,
+    giver: Scopes,
     registration: Registration,
     keep: Option<Keep<'_>>,
 ) -> Result<NewClient, Failure> {
     client::check(&registration, tenant.environment())?;
+    client::check_given(&registration, None, giver)?;
     if tenant.environment() == Environment::Live && app.config.mail.smtp_host.is_none() {
         let sentence =
             "a live environment needs a mail server, or nobody gets a link: set [mail] smtp_host first";
@@ -118,16 +121,18 @@ pub async fn read(app: &Records, tenant: &Tenant, client: ClientId) -> Result<Re
     Ok(Registered::read(row.ok_or_else(Refusal::not_found)?)?)
 }
 
-/// Replaces a registration. Tokens that it would not give any more end with the ceilings at their next use.
+/// Replaces a registration, if whoever does it may give what is in it before and after. Tokens that it would not give any more end with the ceilings at their next use.
 pub async fn change(
     app: &Records,
     tenant: &Tenant,
     circumstances: &Circumstances,
+    giver: Scopes,
     client: ClientId,
     registration: Registration,
     keep: Option<Keep<'_>>,
 ) -> Result<Registered, Failure> {
     let known = read(app, tenant, client).await?;
+    client::check_given(&registration, Some(&known.registration), giver)?;
     client::check(&registration, tenant.environment())?;
     let had = known.registration.token_endpoint_auth_method;
     if had != registration.token_endpoint_auth_method {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{access::Operation, oauth::client::Registration};
+use countersign_core::{
+    access::{Operation, most_given},
+    oauth::client::Registration,
+};
 
 use super::{
     answer,
@@ -28,7 +31,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     run: |app, call| Box::pin(change(app, call)),
 };
 
-/// Replace the whole registration of a client. What its tokens may do shrinks with it from their next use on.
+/// Replace the whole registration of a client, which has and gets no scopes beyond those of whoever does it. What its tokens may do shrinks with it from their next use on.
 #[utoipa::path(
     post,
     path = "/v1/clients/{client}",
@@ -53,7 +56,15 @@ pub(super) async fn change(app: Arc<App>, call: Call) -> Result<Response, Proble
         kept(&app, &organization, &call, &answer(200, None, &ClientBody::of(client, None)))
     };
     let circumstances = call.circumstances();
-    let changed =
-        clients::change(&app, call.tenant(), &circumstances, client, registration, Some(&keep)).await?;
+    let changed = clients::change(
+        &app,
+        call.tenant(),
+        &circumstances,
+        most_given(&call.principal),
+        client,
+        registration,
+        Some(&keep),
+    )
+    .await?;
     Ok(json_answer(200, None, &ClientBody::of(&changed, None)))
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{access::Operation, oauth::client::Registration, secret::PlainToken};
+use countersign_core::{
+    access::{Operation, most_given},
+    oauth::client::Registration,
+    secret::PlainToken,
+};
 
 use super::{
     answer,
@@ -28,7 +32,7 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
     run: |app, call| Box::pin(create(app, call)),
 };
 
-/// Register a client. A secret is in this answer alone: the same request coming again gets the client without it.
+/// Register a client, with no scopes beyond those of whoever registers it. A secret is in this answer alone: the same request coming again gets the client without it.
 #[utoipa::path(
     post,
     path = "/v1/clients",
@@ -51,8 +55,15 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
     let keep = |client: &clients::Registered| {
         kept(&app, &organization, &call, &answer(201, location(client), &ClientBody::of(client, None)))
     };
-    let made =
-        clients::register(&app, call.tenant(), &call.circumstances(), registration, Some(&keep)).await?;
+    let made = clients::register(
+        &app,
+        call.tenant(),
+        &call.circumstances(),
+        most_given(&call.principal),
+        registration,
+        Some(&keep),
+    )
+    .await?;
     let secret = made.secret.as_ref().map(PlainToken::expose);
     Ok(json_answer(201, location(&made.client), &ClientBody::of(&made.client, secret)))
 }

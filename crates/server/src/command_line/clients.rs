@@ -156,7 +156,7 @@ async fn register(records: &Records, create: Create) -> Result<clients::NewClien
         }
         (None, None) => return Err(Refusal::new(Code::Invalid, "give --jwks or --registration").into()),
     };
-    clients::register(records, &tenant, &operator(records), registration, None).await
+    clients::register(records, &tenant, &operator(records), Scopes::ALL, registration, None).await
 }
 
 /// The registration of a program that acts for itself: FAPI 2.0, proved by its key, with tokens bound by DPoP.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use countersign_core::{
-    access::Operation,
+    access::{Operation, most_given},
     id::ClientId,
     limits,
     oauth::client::{GrantType, Registration},
@@ -256,7 +256,8 @@ pub async fn register(
         (Err(refusal), _) | (Ok(_), Err(refusal)) => Err(refusal.into()),
         (Ok(tenant), Ok(registration)) => {
             let circumstances = Desk::circumstances(&desk.principal, &caller);
-            clients::register(&app, tenant, &circumstances, registration, None).await
+            clients::register(&app, tenant, &circumstances, most_given(&desk.principal), registration, None)
+                .await
         }
     };
     match made {

@@ -207,7 +207,7 @@ async fn register(app: &App, scopes: Scopes) -> Result<DpopClient, DemoFault> {
     let tenant = organizations::tenant(organization(app).await?, Environment::Sandbox);
     let circumstances =
         Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() };
-    let made = clients::register(app, &tenant, &circumstances, registration, None).await?;
+    let made = clients::register(app, &tenant, &circumstances, Scopes::ALL, registration, None).await?;
     Ok(DpopClient {
         id: made.client.row.client,
         issuer: app.oauth.issuer.clone(),

@@ -37,6 +37,25 @@ pub fn check(client: &Registration, environment: Environment) -> Result<(), Refu
     check_resource(client)
 }
 
+/// Whether whoever may give `giver` may register this, in place of `before` where there is one. Whoever sets the keys or the
+/// redirect URIs of a client has its powers, so that one that may do more is not changed, not even to less.
+pub fn check_given(
+    client: &Registration,
+    before: Option<&Registration>,
+    giver: Scopes,
+) -> Result<(), Refusal> {
+    let beyond = before.map_or(Scopes::NONE, |before| before.scope.without(giver));
+    if !beyond.is_empty() {
+        let sentence = format!(
+            "this client may do what you may not do yourself: {beyond}; it is changed by somebody who may do all of it"
+        );
+        return Err(refuse("/scope", sentence));
+    }
+    let beyond = client.scope.without(giver);
+    let sentence = || format!("you cannot give what you may not do yourself: {beyond}");
+    if beyond.is_empty() { Ok(()) } else { Err(refuse("/scope", sentence())) }
+}
+
 /// Who may do without a key.
 fn check_method(client: &Registration, environment: Environment) -> Result<(), Refusal> {
     let at = "/token_endpoint_auth_method";

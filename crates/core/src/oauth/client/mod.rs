@@ -15,7 +15,7 @@ use crate::{
 
 mod check;
 
-pub use check::check;
+pub use check::{check, check_given};
 
 /// How a client proves who it is (RFC 7591 §2, RFC 8705 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

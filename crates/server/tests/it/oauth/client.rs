@@ -91,7 +91,9 @@ impl<'a> Client<'a> {
             origin: None,
             correlation: test.app.new_correlation(),
         };
-        let made = clients::register(&test.app, &tenant, &circumstances, registration, None).await.unwrap();
+        let made = clients::register(&test.app, &tenant, &circumstances, Scopes::ALL, registration, None)
+            .await
+            .unwrap();
         let dpop = ClientKey::new(&format!("dpop of {}", made.client.row.client));
         let secret = made.secret.map(|secret| secret.expose().to_owned());
         let drawn = AtomicU64::new(0);

@@ -295,6 +295,49 @@ async fn scopes_are_held_below_every_ceiling_at_issue_and_at_use() {
     test.finish().await;
 }
 
+/// whoever registers or changes a client gives it nothing that they may not do themselves, and takes over no client
+/// that may do more: its keys are its powers.
+#[tokio::test]
+async fn a_client_gives_no_more_than_it_has() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let scopes = |text: &str| Scopes::parse(text).unwrap();
+    let key = ClientKey::new("registrar");
+    let registrar = registration(&key, scopes("admin:clients envelopes:status"));
+    let registrar = Client::register_with(&test, organization, Environment::Sandbox, key, &registrar).await;
+    let token = registrar.own_token("admin:clients").await;
+    let post = async |path: &str, once: &str, body: &Value| {
+        let request = registrar.api(Method::POST, path, &token).header("Idempotency-Key", once).json(body);
+        Answered::of(request).await
+    };
+    let own = ClientKey::new("accomplice");
+    let wide = registration(&own, scopes("envelopes:status envelopes:send"));
+    let narrow = registration(&own, scopes("envelopes:status"));
+    let refused = |answered: &Answered, named: &str| {
+        let (status, code) = (answered.status, answered.body["code"].as_str().unwrap_or_default());
+        assert_eq!((status, code), (StatusCode::UNPROCESSABLE_ENTITY, "invalid"), "{}", answered.body);
+        assert!(answered.body["detail"].as_str().unwrap_or_default().contains(named), "{}", answered.body);
+    };
+    refused(&post("/v1/clients", "1", &wide).await, "envelopes:send");
+    // Its token has no more than admin:clients; it could ask for another, with all that it is registered for.
+    let made = post("/v1/clients", "2", &narrow).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    let path = format!("/v1/clients/{}", made.body["client_id"].as_str().unwrap());
+    refused(&post(&path, "3", &wide).await, "envelopes:send");
+    // Itself no more than others.
+    let more = registration(&own, Scopes::ALL);
+    refused(&post(&format!("/v1/clients/{}", registrar.id), "4", &more).await, "envelopes:send");
+    // The keys of one that may do more, even if it were to do less.
+    let strong = Client::register(&test, organization, "strong").await;
+    let path = format!("/v1/clients/{}", strong.id);
+    refused(&post(&path, "5", &narrow).await, "envelopes:send");
+    strong.own_token("envelopes:send").await;
+    // Ending gives nothing.
+    let ended = registrar.api(Method::POST, &format!("{path}/end"), &token).header("Idempotency-Key", "6");
+    assert_eq!(Answered::of(ended).await.status, StatusCode::OK);
+    test.finish().await;
+}
+
 /// a resource server that has no more than its `resource` learns of the tokens that are for it, and of no others.
 #[tokio::test]
 async fn a_resource_learns_only_of_its_own_tokens() {
