@@ -83,6 +83,8 @@ impl Proof {
         match self {
             Self::Typed(typed) => Self::typed(app, user, factors, typed, now),
             Self::Passkey(verified) => Ok(Some(verified.proven())),
+            // A link is no password: whoever has any other way in shows it.
+            Self::Nothing if !factors.rows.is_empty() => Ok(None),
             Self::Nothing => self.beside_password(app, user, factors, now),
         }
     }

@@ -35,6 +35,19 @@ pub struct Reset {
     pub needs_codes: bool,
 }
 
+/// Refuses an account that has nothing to show beside a link, and is opened by an organization's provider: a mailbox alone
+/// would open it.
+pub fn check_way(factors: &Factors) -> Result<(), Refusal> {
+    if factors.has_second() || factors.rows.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Code::SignInRefused,
+        "your account is opened by your organization's sign-in, and a mailed link alone sets no password for it: sign in with \
+         your organization, or ask an owner of it to remove its sign-in",
+    ))
+}
+
 /// Sets another password. A code is counted before it is verified; nothing of the link is used up unless all is right.
 pub async fn reset(
     app: &App,
@@ -79,6 +92,7 @@ async fn commit(
         {
             return Err(refused().into());
         }
+        check_way(&factors)?;
         let proven = proof.alone(app, &user, &factors, app.now())?.ok_or_else(refused)?;
         let mut batch = Batch { spends: proven.spends.clone(), ..Batch::default() };
         batch.changes.push(tickets::used(app, &opened.row));

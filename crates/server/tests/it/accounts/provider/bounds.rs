@@ -68,6 +68,35 @@ async fn an_invitation_is_accepted_through_the_provider() {
     scene.finish().await;
 }
 
+/// whoever reads the mailbox of somebody who has nothing but the provider sets no password by a mailed link.
+#[tokio::test]
+async fn a_mailbox_alone_opens_no_account_of_a_provider() {
+    let scene = Scene::start().await;
+    let test = &scene.test;
+    let link = invite(test, scene.organization, BOB, Role::Sender).await;
+    let bob = Person::new(test, BOB);
+    scene.issuer.spoil(|claims| claims["sub"] = json!("bob-of-the-provider"));
+    assert_eq!(join(&scene, &bob, &link).await.url().path(), "/account");
+    let thief = Person::new(test, BOB);
+    thief.form(test, "/reset", &[("email", BOB)]).await;
+    let key = test.mailbox_key(scene.organization).await;
+    let letters = test.letters(&key, BOB).await;
+    let mut words = letters.iter().flat_map(|letter| letter.text.split_whitespace());
+    let secret = secret_of(words.find(|word| word.contains("/reset/password#csi_")).expect("a link"));
+    for (path, form) in [
+        ("/reset/password/open", json!({ "secret": secret })),
+        ("/reset/password", json!({ "secret": secret, "password": super::super::person::OTHER_PASSWORD })),
+    ] {
+        let (status, answer) = thief.post(test, path, &form).await;
+        assert_eq!((status, &answer["code"]), (StatusCode::FORBIDDEN, &json!("sign_in_refused")), "{answer}");
+        assert!(answer["detail"].as_str().unwrap().contains("your organization's sign-in"), "{answer}");
+    }
+    assert!(!thief.is_in(test).await && bob.is_in(test).await);
+    let events = scene.events().await;
+    assert_eq!(count(&events, |body| matches!(body, SecurityBody::PasswordChanged { .. })), 0);
+    scene.finish().await;
+}
+
 /// a step-up by another member, who is connected, too, raises nothing and changes nobody.
 #[tokio::test]
 async fn another_member_confirms_nothing() {
