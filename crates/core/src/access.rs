@@ -157,6 +157,8 @@ pub struct MemberIdentity {
     pub person: PersonId,
     /// Who, as what, and how surely.
     pub member: Behind,
+    /// Whether an organization's provider opened the session: whoever runs it could have done that.
+    pub is_through_provider: bool,
 }
 
 impl Principal {

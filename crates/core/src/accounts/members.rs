@@ -8,12 +8,14 @@ use crate::{
     role::Role,
 };
 
-/// Refuses to let `principal` give this role to somebody, or take it away. Owners are made and ended by owners in person. A
+/// Refuses to let `principal` give this role to somebody, or take it away. Owners are made and ended by owners in person,
+/// in a session that they opened with something of their own: admins set the provider, and who runs it opens what it opens. A
 /// program gives no role that may do more in live than itself; whoever is a member is so in both environments, so that one
 /// of the sandbox gives none.
 pub fn check_power(principal: &Principal, role: Role) -> Result<(), Refusal> {
     let refused = |sentence: String| Err(Refusal::at(Code::Invalid, "/role", sentence));
     let by = match principal.identity() {
+        Identity::Member(member) if member.is_through_provider => member.member.role.max(Role::Admin),
         Identity::Member(member) => member.member.role,
         Identity::Client(client) => {
             if principal.tenant().environment() != Environment::Live {
@@ -38,7 +40,11 @@ pub fn check_power(principal: &Principal, role: Role) -> Result<(), Refusal> {
         return Ok(());
     }
     match role {
-        Role::Owner => refused("only an owner makes and ends owners, in person on the console".to_owned()),
+        Role::Owner => refused(
+            "only an owner makes and ends owners, in person on the console, signed in with a passkey or a password and not \
+             through the organization's provider"
+                .to_owned(),
+        ),
         _ => refused(format!("a member with the role `{}` gives and takes none", by.text())),
     }
 }
@@ -79,10 +85,15 @@ mod tests {
     }
 
     fn in_person(role: Role, environment: Environment) -> Principal {
+        in_session(role, environment, false)
+    }
+
+    fn in_session(role: Role, environment: Environment, is_through_provider: bool) -> Principal {
         let identity = Identity::Member(MemberIdentity {
             sign_in: SignInId::from_bytes([1; 16]),
             person: PersonId::from_bytes([2; 16]),
             member: behind(role),
+            is_through_provider,
         });
         Principal::authenticated(
             Tenant::of_stored_row(OrganizationId::from_bytes([1; 16]), environment),
@@ -105,6 +116,17 @@ mod tests {
             Tenant::of_stored_row(OrganizationId::from_bytes([1; 16]), environment),
             identity,
         )
+    }
+
+    /// A-3, A-10: in a session that a provider opened an owner is no more than an admin.
+    #[test]
+    fn nobody_makes_owners_through_a_provider() {
+        for (role, most) in
+            [(Role::Owner, &Role::ALL[1..]), (Role::Admin, &Role::ALL[1..]), (Role::Sender, &[])]
+        {
+            let through = in_session(role, Environment::Live, true);
+            assert_eq!(may_give(&through).collect::<Vec<_>>(), most, "{role:?}");
+        }
     }
 
     /// A-3: an owner gives every role, an admin every one but owner, the others none.

@@ -298,6 +298,7 @@ pub fn member(
             level: signed_in.level(),
             authenticated_at: signed_in.authenticated_at(),
         },
+        is_through_provider: signed_in.row.provider.is_some(),
     });
     Ok(Principal::authenticated(organizations::tenant(organization, environment), identity))
 }

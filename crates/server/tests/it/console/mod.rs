@@ -144,6 +144,7 @@ pub(crate) fn in_person(test: &TestApp, member: &MemberRow) -> Principal {
             level: Level::Aal2,
             authenticated_at: test.app.now(),
         },
+        is_through_provider: false,
     });
     let tenant = Tenant::of_stored_row(member.organization, Environment::Live);
     Principal::authenticated(tenant, identity)

@@ -97,6 +97,25 @@ async fn a_mailbox_alone_opens_no_account_of_a_provider() {
     scene.finish().await;
 }
 
+/// an admin who sets the provider, or whoever runs it, makes no owners in a session that it opened: an owner does
+/// so with something of their own.
+#[tokio::test]
+async fn nobody_makes_owners_through_a_provider() {
+    let scene = Scene::start().await;
+    scene.connect(&scene.ada).await;
+    let through = scene.through().await;
+    let invite = format!("/console/{}/live/members/invite", scene.organization);
+    let as_owner = [("email", BOB), ("role", "owner")];
+    let page = through.form(&scene.test, &invite, &as_owner).await;
+    assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let text = page.text().await.unwrap();
+    assert!(text.contains("not through the organization"), "{text}");
+    let page = through.form(&scene.test, &invite, &[("email", BOB), ("role", "admin")]).await;
+    assert_eq!(page.status(), StatusCode::OK, "what an admin may do");
+    assert_eq!(scene.ada.form(&scene.test, &invite, &as_owner).await.status(), StatusCode::OK);
+    scene.finish().await;
+}
+
 /// a step-up by another member, who is connected, too, raises nothing and changes nobody.
 #[tokio::test]
 async fn another_member_confirms_nothing() {
