@@ -74,16 +74,29 @@ pub async fn invite(
     keep: Option<Keep<'_, Invitation>>,
 ) -> Result<Invitation, Failure> {
     check_power(principal, role)?;
-    send(app, circumstances, principal.tenant(), address, role, keep).await
+    let may_end = |role| check_power(principal, role);
+    send_over(app, circumstances, principal.tenant(), (address, role), &may_end, keep).await
 }
 
-/// Mails an invitation, in place of an open one for the same address. Whether the caller may give this role is decided before.
+/// Mails an invitation, in place of an open one for the same address, for an operator, who gives and takes every role.
 pub async fn send(
     app: &Records,
     circumstances: &Circumstances,
     tenant: &Tenant,
     address: &Personal<String>,
     role: Role,
+    keep: Option<Keep<'_, Invitation>>,
+) -> Result<Invitation, Failure> {
+    send_over(app, circumstances, tenant, (address, role), &|_| Ok(()), keep).await
+}
+
+/// The same for somebody who may end invitations of some roles alone: one that is replaced ends.
+async fn send_over(
+    app: &Records,
+    circumstances: &Circumstances,
+    tenant: &Tenant,
+    (address, role): (&Personal<String>, Role),
+    may_end: &(dyn Fn(Role) -> Result<(), Refusal> + Send + Sync),
     keep: Option<Keep<'_, Invitation>>,
 ) -> Result<Invitation, Failure> {
     let address = email::read(address.disclose())?;
@@ -97,6 +110,7 @@ pub async fn send(
         let open = open(app, tenant.organization()).await?;
         let same = |one: &&Invitation| email::compared(&one.email) == email::compared(&address);
         let before: Vec<&Invitation> = open.iter().filter(same).collect();
+        before.iter().try_for_each(|one| may_end(one.role))?;
         if before.is_empty() && open.len() >= limits::INVITATIONS_OPEN {
             let sentence =
                 "too many invitations are open: take some back, or wait until they end after three days";

@@ -227,6 +227,15 @@ async fn nobody_gives_a_role_above_its_own() {
         assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY, "{act}");
     }
     assert!(scene.see(&admin, &format!("/members/{owner}")).await.contains("Only an owner"));
+    // An invitation that one may not take back is not replaced, either.
+    assert_eq!(scene.invite(&scene.ada, BOB, "owner").await.0, StatusCode::OK);
+    let link = scene.mailed_link(BOB).await;
+    let (status, page) = scene.invite(&admin, BOB, "reviewer").await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(error_of(&page).unwrap().contains("Only an owner"), "{page}");
+    let (status, _) =
+        Person::new(&test, BOB).post(&test, "/welcome/open", &json!({ "secret": secret_of(&link) })).await;
+    assert_eq!(status, StatusCode::OK, "the owner's invitation is still good");
     let own = scene.user("admin@example.com").await;
     let page = admin.form(&test, &scene.page(&format!("/members/{own}/role")), &[("role", "owner")]).await;
     assert_eq!(page.status(), StatusCode::UNPROCESSABLE_ENTITY);
