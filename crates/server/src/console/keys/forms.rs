@@ -36,6 +36,10 @@ impl RotateForm {
     }
 }
 
+fn unreadable() -> Refusal {
+    Refusal::new(Code::Malformed, "reload the page and try again")
+}
+
 /// What was typed about a key.
 #[derive(Debug)]
 pub(super) struct Fields {
@@ -46,12 +50,14 @@ pub(super) struct Fields {
     /// Days until it ends.
     pub(super) days: String,
     scopes: Vec<String>,
+    /// The fields that were sent, whatever was in them.
+    sent: Vec<String>,
 }
 
 impl Default for Fields {
     fn default() -> Self {
         let days = (limits::API_KEY_S / DAY_S).to_string();
-        Self { label: String::new(), networks: String::new(), days, scopes: Vec::new() }
+        Self { label: String::new(), networks: String::new(), days, scopes: Vec::new(), sent: Vec::new() }
     }
 }
 
@@ -59,21 +65,20 @@ impl Fields {
     /// Reads a form: each field once at most, but for scopes.
     pub(super) fn read(pairs: Vec<(String, String)>) -> Result<Self, Refusal> {
         let mut fields = Self::default();
-        let mut seen = Vec::new();
         for (name, value) in pairs {
             if name == "scope" {
                 fields.scopes.push(value);
                 continue;
             }
-            let is_again = seen.contains(&name);
+            let is_again = fields.sent.contains(&name);
             let field = match name.as_str() {
                 "label" if !is_again => &mut fields.label,
                 "networks" if !is_again => &mut fields.networks,
                 "days" if !is_again => &mut fields.days,
-                _ => return Err(Refusal::new(Code::Malformed, "reload the page and try again")),
+                _ => return Err(unreadable()),
             };
             *field = value;
-            seen.push(name);
+            fields.sent.push(name);
         }
         Ok(fields)
     }
@@ -86,7 +91,7 @@ impl Fields {
     fn scopes(&self) -> Result<Scopes, Refusal> {
         let read = self.scopes.iter().map(|name| Scope::parse(name));
         let read: Option<Scopes> = read.collect();
-        let scopes = read.ok_or_else(|| Refusal::new(Code::Malformed, "reload the page and try again"))?;
+        let scopes = read.ok_or_else(unreadable)?;
         if scopes.is_empty() {
             return Err(Refusal::at(
                 Code::Invalid,
@@ -122,8 +127,11 @@ impl Fields {
         })
     }
 
-    /// A key to change.
+    /// A key to change. A form without its networks is none: it would open the key to all of them.
     pub(super) fn edit(&self) -> Result<Edit, Refusal> {
+        if ["label", "networks"].iter().any(|name| !self.sent.iter().any(|sent| sent == name)) {
+            return Err(unreadable());
+        }
         Ok(Edit {
             label: Some(self.label.clone()),
             scopes: Some(self.scopes()?),

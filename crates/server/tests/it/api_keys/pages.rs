@@ -86,6 +86,16 @@ async fn a_member_makes_rotates_changes_and_ends_a_key() {
         "{text}"
     );
 
+    // A form that lacks a field opens nothing.
+    for partial in [
+        vec![("label", "Export"), ("scope", "envelopes:status")],
+        vec![("scope", "envelopes:status"), ("networks", "127.0.0.1")],
+    ] {
+        let refused = ada.form(&test, &format!("{one}/change"), &partial).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{partial:?}");
+        assert!(ada.get(&test, &one).await.text().await.unwrap().contains("127.0.0.1/32"), "{partial:?}");
+    }
+
     let rotated = ada.form(&test, &format!("{one}/rotate"), &[("overlap_s", "86400")]).await;
     let text = rotated.text().await.unwrap();
     let newer = token_on(&text);
