@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::{
     access::Environment,
+    accounts::provider,
     canonical,
     digest::Digest,
     envelope::event::Origin,
@@ -310,7 +311,7 @@ pub enum SecurityBody {
     ProviderRemoved { provider: ProviderId },
     /// Somebody came back from the organization's OpenID provider and was not let in.
     #[serde(rename = "provider.failed")]
-    ProviderFailed { provider: ProviderId, reason: String },
+    ProviderFailed { provider: ProviderId, reason: provider::Reason },
     /// A signing key of the authorization server changed its state.
     #[serde(rename = "signing_key.changed")]
     SigningKeyChanged { name: String, state: String, public_sha256: Digest },

@@ -4,9 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 mod answer;
+mod reason;
 mod settings;
 
 pub use answer::{Answer, Asked, Unfit};
+pub use reason::Reason;
 
 use crate::level::Level;
 

@@ -3,7 +3,7 @@
 
 use axum::http::HeaderValue;
 use countersign_core::{
-    accounts::ticket::Purpose,
+    accounts::{provider::Reason, ticket::Purpose},
     id::{SignInId, UserId},
     level::Level,
     limits,
@@ -39,15 +39,51 @@ use crate::{
 /// How sessions and events name this way in.
 const METHOD: &str = "provider";
 
-fn refused(sentence: &str) -> Failure {
-    Refusal::new(Code::SignInRefused, sentence).into()
+/// Why somebody did not get what was begun: what the person is told, and what the organization reads.
+struct Stopped {
+    reason: Reason,
+    failure: Failure,
 }
 
-fn not_connected() -> Failure {
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        Self { reason: Reason::Refused, failure }
+    }
+}
+
+impl From<Fault> for Stopped {
+    fn from(fault: Fault) -> Self {
+        Self { reason: Reason::Fault, failure: fault.into() }
+    }
+}
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Failure::from(refusal).into()
+    }
+}
+
+fn refused(reason: Reason, sentence: &str) -> Stopped {
+    Stopped { reason, failure: Refusal::new(Code::SignInRefused, sentence).into() }
+}
+
+fn not_connected() -> Stopped {
     refused(
+        Reason::NotConnected,
         "your organization's sign-in worked, but no account here is connected with it: open your invitation, or sign in with \
          a passkey or a password of your own and connect it on your account page",
     )
+}
+
+fn connected() -> Stopped {
+    refused(
+        Reason::Connected,
+        "this account of your organization's sign-in is connected with an account here already",
+    )
+}
+
+fn not_sure() -> Stopped {
+    Stopped { reason: Reason::Level, failure: flow::not_let_in().into() }
 }
 
 /// Lets somebody go on who came back. Gives the cookies to set.
@@ -58,10 +94,10 @@ pub async fn enter(app: &App, caller: &Caller, returned: Returned) -> Result<Vec
         Aim::Link(sign_in) => link(app, caller, &returned, sign_in).await,
         Aim::Join { secret, name } => join(app, caller, &returned, Secret::new(secret), &name).await,
     };
-    if let Err(Failure::Refused(refusal)) = &entered {
-        flow::failed(app, caller, &returned.provider, &refusal.sentence).await?;
+    if let Err(Stopped { reason, failure: Failure::Refused(_) }) = &entered {
+        flow::failed(app, caller, &returned.provider, *reason).await?;
     }
-    entered
+    entered.map_err(|stopped| stopped.failure)
 }
 
 /// The user whom the subject is connected with, as a member of the provider's organization.
@@ -86,10 +122,10 @@ fn used(row: &AuthenticatorRow, app: &App) -> Change {
     })
 }
 
-async fn sign_in(app: &App, caller: &Caller, returned: &Returned) -> Result<Vec<HeaderValue>, Failure> {
+async fn sign_in(app: &App, caller: &Caller, returned: &Returned) -> Result<Vec<HeaderValue>, Stopped> {
     for _ in 0..limits::CONFLICT_TRIES {
         let (user, member, row) = member(app, returned).await?.ok_or_else(not_connected)?;
-        let level = returned.level.filter(|level| *level >= Level::Aal2).ok_or_else(flow::not_let_in)?;
+        let level = returned.level.filter(|level| *level >= Level::Aal2).ok_or_else(not_sure)?;
         let provider = Some(returned.provider.row.provider);
         let (members, authenticated) = ([member], (level, returned.at));
         let begun = session::begin_through(app, &user, &members, authenticated, &[METHOD], caller, provider)?;
@@ -121,17 +157,18 @@ async fn again(
     caller: &Caller,
     returned: &Returned,
     sign_in: SignInId,
-) -> Result<Vec<HeaderValue>, Failure> {
+) -> Result<Vec<HeaderValue>, Stopped> {
     let signed_in = same_session(app, caller, sign_in).await?;
     let (user, member, row) = member(app, returned).await?.ok_or_else(not_connected)?;
     let is_its = signed_in.row.provider == Some(returned.provider.row.provider);
     if !is_its || user.id() != signed_in.user_id() {
         tell_of_stranger(app, caller, &signed_in).await?;
         return Err(refused(
+            Reason::AnotherPerson,
             "somebody else came back from your organization's sign-in: sign in there as yourself",
         ));
     }
-    let level = returned.level.filter(|level| *level >= Level::Aal2).ok_or_else(flow::not_let_in)?;
+    let level = returned.level.filter(|level| *level >= Level::Aal2).ok_or_else(not_sure)?;
     let begun = session::raise(app, &signed_in.row, (level, returned.at))?;
     let methods = vec![METHOD.to_owned()];
     let provider = signed_in.row.provider;
@@ -162,7 +199,7 @@ async fn link(
     caller: &Caller,
     returned: &Returned,
     sign_in: SignInId,
-) -> Result<Vec<HeaderValue>, Failure> {
+) -> Result<Vec<HeaderValue>, Stopped> {
     let signed_in = same_session(app, caller, sign_in).await?;
     let organization = returned.provider.row.organization;
     // Also a member whom this session does not open the organization to, because the provider is required.
@@ -170,12 +207,10 @@ async fn link(
         return Err(Refusal::not_found().into());
     }
     let Some(Found::Free(lookup)) = links::find(app, &returned.provider, &returned.subject).await? else {
-        return Err(refused(
-            "this account of your organization's sign-in is connected with an account here already",
-        ));
+        return Err(connected());
     };
     let changing = Changing { app, caller, signed_in: &signed_in };
-    changing
+    let changed = changing
         .make(|user, factors| {
             for row in factors.kind(people::PROVIDER) {
                 if links::read(user, row)?.provider == returned.provider.row.provider {
@@ -187,7 +222,8 @@ async fn link(
             edit.added.push(links::new_row(app, user, &returned.provider, lookup)?);
             Ok(edit)
         })
-        .await
+        .await;
+    Ok(changed?)
 }
 
 async fn join(
@@ -196,7 +232,7 @@ async fn join(
     returned: &Returned,
     secret: Secret<String>,
     name: &str,
-) -> Result<Vec<HeaderValue>, Failure> {
+) -> Result<Vec<HeaderValue>, Stopped> {
     let opened = tickets::open(app, &secret, &[Purpose::Invitation]).await?;
     if opened.row.organization != Some(returned.provider.row.organization) {
         return Err(Refusal::not_found().into());
@@ -204,11 +240,9 @@ async fn join(
     if opened.user.is_some() {
         return Err(welcome::has_account().into());
     }
-    let level = returned.level.filter(|level| *level >= Level::Aal2).ok_or_else(flow::not_let_in)?;
+    let level = returned.level.filter(|level| *level >= Level::Aal2).ok_or_else(not_sure)?;
     let Some(Found::Free(lookup)) = links::find(app, &returned.provider, &returned.subject).await? else {
-        return Err(refused(
-            "this account of your organization's sign-in is connected with an account here already",
-        ));
+        return Err(connected());
     };
     let id = UserId::new(app.now(), app.draw());
     let user = people::new(app, id, User::check_name(name)?, opened.email.clone())?;
@@ -221,5 +255,5 @@ async fn join(
         methods: &[METHOD],
         provider: Some(returned.provider.row.provider),
     };
-    newcomer.join(app, caller, &opened).await
+    Ok(newcomer.join(app, caller, &opened).await?)
 }

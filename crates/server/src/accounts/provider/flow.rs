@@ -4,7 +4,7 @@
 use axum::http::HeaderValue;
 use countersign_core::{
     access::Environment,
-    accounts::provider::Asked,
+    accounts::provider::{Asked, Reason},
     digest::Digest,
     id::{ProviderId, SignInId},
     level::Level,
@@ -218,7 +218,7 @@ pub async fn come_back(
     match redeem(app, &provider, &flow, parameters).await {
         Ok((subject, level, at)) => Ok(Returned { provider, flow, subject, level, at }),
         Err(trouble) => {
-            failed(app, caller, &provider, &trouble.to_string()).await?;
+            failed(app, caller, &provider, trouble.reason()).await?;
             Err(complain(&provider, &trouble))
         }
     }
@@ -230,31 +230,29 @@ async fn redeem(
     flow: &Flow,
     parameters: Parameters,
 ) -> Result<(String, Option<Level>, Time), Trouble> {
-    let wrong = |text: &str| Trouble::Wrong(text.to_owned());
     let known = openid::discover(app, &provider.settings).await?;
     match &parameters.iss {
         Some(iss) if *iss == provider.settings.issuer => {}
-        Some(_) => return Err(wrong("the response is of another issuer (iss)")),
-        None if known.names_issuer() => return Err(wrong("the response does not name its issuer (iss)")),
+        Some(_) => return Err(Trouble::Wrong(Reason::Issuer)),
+        None if known.names_issuer() => return Err(Trouble::Wrong(Reason::Issuer)),
         None => {}
     }
     if let Some(error) = &parameters.error {
-        let error: String = error.chars().filter(char::is_ascii_graphic).take(60).collect();
-        return Err(Trouble::Wrong(format!("it sent the person back with {error}")));
+        return Err(Trouble::Wrong(Reason::registered(error)));
     }
-    let code = parameters.code.ok_or_else(|| wrong("the response has neither code nor error"))?;
+    let code = parameters.code.ok_or(Trouble::Wrong(Reason::NoCode))?;
     let found = known.redeem(app, provider, &flow.secrets, code).await?;
     let asked = Asked { at: flow.at, max_age_s: flow.max_age_s, level: flow.level };
     let judged = found.judged(|answer| provider.settings.judge(answer, &asked, app.now()));
-    let (level, at) = judged.map_err(|unfit| Trouble::Wrong(unfit.to_string()))?;
+    let (level, at) = judged.map_err(|unfit| Trouble::Wrong(unfit.into()))?;
     Ok((found.subject().to_owned(), level, at))
 }
 
 /// Tells the organization that somebody came back from its provider and was not let in.
-pub async fn failed(app: &App, caller: &Caller, provider: &Provider, reason: &str) -> Result<(), Failure> {
+pub async fn failed(app: &App, caller: &Caller, provider: &Provider, reason: Reason) -> Result<(), Failure> {
     let tenant = organizations::tenant(provider.row.organization, Environment::Live);
     let circumstances =
         Circumstances { actor: SecurityActor::Unknown, origin: None, correlation: caller.correlation };
-    let body = SecurityBody::ProviderFailed { provider: provider.row.provider, reason: reason.to_owned() };
+    let body = SecurityBody::ProviderFailed { provider: provider.row.provider, reason };
     Ok(security::tell(app, &tenant, &circumstances, body).await?)
 }

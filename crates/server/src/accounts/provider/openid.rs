@@ -8,16 +8,18 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{
-    accounts::provider::{Answer, Settings},
+    accounts::provider::{Answer, Reason, Settings},
     limits,
     oauth::jose::compact,
     secret::Secret,
     time::Time,
 };
 use openidconnect::{
-    AdditionalProviderMetadata, AsyncHttpClient, AuthenticationContextClass, AuthorizationCode, ClientId,
-    ClientSecret, CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
-    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl, TokenResponse as _,
+    AdditionalProviderMetadata, AsyncHttpClient, AuthenticationContextClass, AuthorizationCode,
+    ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, DiscoveryError, EndpointMaybeSet,
+    EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce, PkceCodeChallenge,
+    PkceCodeVerifier, ProviderMetadata, RedirectUrl, RequestTokenError, SignatureVerificationError,
+    TokenResponse as _,
     core::{
         CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
         CoreClientAuthMethod, CoreGrantType, CoreIdTokenClaims, CoreJsonWebKey,
@@ -81,38 +83,51 @@ type Client = CoreClient<
     EndpointMaybeSet,
 >;
 
-/// Why nothing came of talking to a provider. The sentences are for the log and the organization's events.
+/// Why nothing came of talking to a provider. What it wrote itself is never told: events do not change, and logs are read by
+/// machines.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Trouble {
     /// It does not answer, or not as a provider does.
-    #[error("the provider does not answer as it should: {0}")]
-    Silent(String),
+    #[error("the provider does not answer as it should: {}", .0.text())]
+    Silent(Reason),
     /// It answered, and the answer is not taken.
-    #[error("the answer of the provider is not taken: {0}")]
-    Wrong(String),
+    #[error("the answer of the provider is not taken: {}", .0.text())]
+    Wrong(Reason),
     /// Something of ours broke.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// What an error says, with its causes: libraries keep those apart.
-fn told(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+impl Trouble {
+    /// For the organization's events.
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Silent(reason) | Self::Wrong(reason) => *reason,
+            Self::Fault(_) => Reason::Fault,
+        }
     }
-    // What a stranger's server writes is cut.
-    text.chars().filter(|letter| !letter.is_control()).take(200).collect()
 }
 
-fn silent(error: &dyn std::error::Error) -> Trouble {
-    Trouble::Silent(told(error))
+fn not_found(error: &DiscoveryError<NotFetched>) -> Trouble {
+    Trouble::Silent(match error {
+        DiscoveryError::Request(_) | DiscoveryError::Response(..) => Reason::Unreachable,
+        _ => Reason::Metadata,
+    })
 }
 
-fn wrong(error: &dyn std::error::Error) -> Trouble {
-    Trouble::Wrong(told(error))
+/// Why an ID token is not taken.
+fn unfit(error: &ClaimsVerificationError) -> Trouble {
+    use ClaimsVerificationError as E;
+    use SignatureVerificationError as S;
+    Trouble::Wrong(match error {
+        E::Expired(_) => Reason::Expired,
+        E::InvalidAudience(_) => Reason::Audience,
+        E::InvalidIssuer(_) => Reason::Issuer,
+        E::InvalidNonce(_) => Reason::Nonce,
+        E::SignatureVerification(S::DisallowedAlg(_) | S::UnsupportedAlg(_)) => Reason::Algorithm,
+        E::SignatureVerification(_) => Reason::Signature,
+        _ => Reason::IdToken,
+    })
 }
 
 /// Metadata and keys of a provider, read at this moment.
@@ -158,10 +173,10 @@ impl<'c> AsyncHttpClient<'c> for Through<'_> {
 /// Reads metadata and keys of a provider. The metadata must name the issuer that was set (OpenID Connect Discovery §4.3).
 pub(super) async fn discover(app: &App, settings: &Settings) -> Result<Known, Trouble> {
     let http = Through(&app.oauth.guard);
-    let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|error| silent(&error))?;
-    let metadata = Metadata::discover_async(issuer, &http).await.map_err(|error| silent(&error))?;
+    let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|_| Trouble::Silent(Reason::Metadata))?;
+    let metadata = Metadata::discover_async(issuer, &http).await.map_err(|error| not_found(&error))?;
     if metadata.authorization_endpoint().url().scheme() != "https" {
-        return Err(Trouble::Silent("its authorization endpoint is no https:// URL".to_owned()));
+        return Err(Trouble::Silent(Reason::Metadata));
     }
     Ok(Known { metadata })
 }
@@ -178,7 +193,8 @@ impl Known {
         provider: &Provider,
         secret: Option<&Secret<String>>,
     ) -> Result<Client, Trouble> {
-        let redirect_uri = RedirectUrl::new(provider.redirect_uri(app)).map_err(|error| wrong(&error))?;
+        let redirect_uri = RedirectUrl::new(provider.redirect_uri(app))
+            .map_err(|_| Fault::Missing("the redirect URI of a provider".to_owned()))?;
         let id = ClientId::new(provider.settings.client_id.clone());
         let secret = secret.map(|secret| ClientSecret::new(secret.expose().clone()));
         Ok(CoreClient::from_provider_metadata(self.metadata.clone(), id, secret)
@@ -224,7 +240,7 @@ impl Known {
         let client = self.client(app, provider, secret)?;
         let mut request = client
             .exchange_code(AuthorizationCode::new(code))
-            .map_err(|error| silent(&error))?
+            .map_err(|_| Trouble::Silent(Reason::Metadata))?
             .set_pkce_verifier(PkceCodeVerifier::new(secrets.verifier.clone()));
         if let Credential::Key(key) = &credential {
             let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -235,15 +251,20 @@ impl Known {
         }
         let http = Through(&app.oauth.guard);
         let response = request.request_async(&http).await.map_err(|error| match error {
-            openidconnect::RequestTokenError::Request(error) => silent(&error),
-            other => wrong(&other),
+            RequestTokenError::Request(_) => Trouble::Silent(Reason::Unreachable),
+            RequestTokenError::ServerResponse(said) => {
+                Trouble::Wrong(Reason::registered(said.error().as_ref()))
+            }
+            RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                Trouble::Wrong(Reason::TokenResponse)
+            }
         })?;
-        let token = response.id_token().ok_or_else(|| Trouble::Wrong("it has no ID token".to_owned()))?;
+        let token = response.id_token().ok_or(Trouble::Wrong(Reason::NoIdToken))?;
         let now = UNIX_EPOCH + Duration::from_millis(app.now().unix_ms().unsigned_abs());
         let verifier =
             client.id_token_verifier().set_allowed_algs(ALGORITHMS).set_time_fn(move || now.into());
         let claims = token.claims(&verifier, &Nonce::new(secrets.nonce.clone()));
-        Ok(Found { claims: claims.map_err(|error| wrong(&error))?.clone() })
+        Ok(Found { claims: claims.map_err(|error| unfit(&error))?.clone() })
     }
 }
 

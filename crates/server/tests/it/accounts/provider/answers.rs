@@ -22,7 +22,7 @@ async fn an_answer_that_does_not_fit_opens_nothing() {
         ("audience", How::Well, Box::new(|claims| claims["aud"] = json!("another"))),
         ("audience", How::Well, Box::new(|claims| claims["aud"] = json!(["countersign", "another"]))),
         ("audience", How::Well, Box::new(remove("aud"))),
-        ("aud, azp", How::Well, Box::new(|claims| claims["azp"] = json!("another"))),
+        ("audience", How::Well, Box::new(|claims| claims["azp"] = json!("another"))),
         ("nonce", How::Well, Box::new(|claims| claims["nonce"] = json!("another"))),
         ("nonce", How::Well, Box::new(remove("nonce"))),
         ("expired", How::Well, Box::new(|claims| claims["exp"] = claims["iat"].clone())),
@@ -37,13 +37,13 @@ async fn an_answer_that_does_not_fit_opens_nothing() {
                 claims["auth_time"] = json!(claims["iat"].as_i64().unwrap() - long);
             }),
         ),
-        ("acr", How::Well, Box::new(|claims| claims["acr"] = json!("platinum"))),
-        ("acr", How::Well, Box::new(|claims| claims["acr"] = json!("bronze"))),
-        ("acr", How::Well, Box::new(remove("acr"))),
+        ("level", How::Well, Box::new(|claims| claims["acr"] = json!("platinum"))),
+        ("level", How::Well, Box::new(|claims| claims["acr"] = json!("bronze"))),
+        ("level", How::Well, Box::new(remove("acr"))),
         ("", How::Unsigned, Box::new(|_| {})),
-        ("HS256", How::Hs256, Box::new(|_| {})),
-        ("ignature", How::OtherKey, Box::new(|_| {})),
-        ("connected", How::Well, Box::new(|claims| claims["sub"] = json!("somebody-else"))),
+        ("algorithm", How::Hs256, Box::new(|_| {})),
+        ("signature", How::OtherKey, Box::new(|_| {})),
+        ("not_connected", How::Well, Box::new(|claims| claims["sub"] = json!("somebody-else"))),
     ];
     let count = cases.len();
     for (why, how, spoil) in cases {
@@ -65,6 +65,35 @@ async fn an_answer_that_does_not_fit_opens_nothing() {
     scene.issuer.spoil(|_| {});
     scene.come_in(&person).await;
     assert!(person.is_in(&scene.test).await);
+    scene.finish().await;
+}
+
+/// L-4, A-10: what a provider or a stranger writes reaches no event: errors are told by their registered codes.
+#[tokio::test]
+async fn what_a_provider_writes_is_no_reason() {
+    let scene = Scene::start().await;
+    scene.connect(&scene.ada).await;
+    let person = scene.ada.elsewhere(&scene.test);
+    for (error, told) in [
+        ("access_denied", "access_denied"),
+        ("login_required", "login_required"),
+        ("call-0123456", "other"),
+        ("not_connected", "other"),
+    ] {
+        let back = scene.issuer.let_in(&scene.begin(&person).await);
+        let back = back.replace("code=code", &format!("error={error}&error_description=call-0123456&x=code"));
+        assert_eq!(person.get(&scene.test, &back).await.status(), StatusCode::FORBIDDEN, "{error}");
+        assert_eq!(scene.failures().await.last(), Some(&told), "{error}");
+    }
+    for (how, told) in
+        [(How::Refuses("invalid_grant"), "invalid_grant"), (How::Refuses("call-0123456"), "other")]
+    {
+        scene.issuer.answer_like(how);
+        assert_eq!(scene.come_in(&person).await.status(), StatusCode::FORBIDDEN, "{how:?}");
+        assert_eq!(scene.failures().await.last(), Some(&told), "{how:?}");
+    }
+    let events = serde_json::to_string(&scene.events().await).unwrap();
+    assert!(!events.contains("0123456"), "{events}");
     scene.finish().await;
 }
 

@@ -72,6 +72,8 @@ pub(crate) enum How {
     Hs256,
     /// Signed with a key that it does not publish.
     OtherKey,
+    /// With this error of the token endpoint, and words of its own.
+    Refuses(&'static str),
     /// With a status of 500.
     Broken,
     /// Never.
@@ -254,6 +256,10 @@ async fn token(
     let spoil = Arc::clone(&inner.spoil.lock().unwrap());
     spoil(&mut claims);
     let how = *inner.how.lock().unwrap();
+    if let How::Refuses(error) = how {
+        let said = json!({ "error": error, "error_description": "call-0123456" });
+        return (StatusCode::BAD_REQUEST, Json(said)).into_response();
+    }
     let id_token = match how {
         How::Unsigned => format!("{}.", input(&json!({ "alg": "none" }), &claims)),
         How::Hs256 => {

@@ -148,10 +148,10 @@ impl Scene {
     }
 
     /// Why people who came back were not let in, oldest first.
-    pub(super) async fn failures(&self) -> Vec<String> {
+    pub(super) async fn failures(&self) -> Vec<&'static str> {
         let events = self.events().await;
         let reason = |event: &SecurityEvent| match &event.body {
-            SecurityBody::ProviderFailed { reason, .. } => Some(reason.clone()),
+            SecurityBody::ProviderFailed { reason, .. } => Some(reason.text()),
             _ => None,
         };
         events.iter().filter_map(reason).collect()
