@@ -173,7 +173,7 @@ async fn register(app: &App, tenant: &Tenant, registration: &Value) -> Result<Cl
         .map_err(|error| format!("a registration: {error}"))?;
     let circumstances =
         Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() };
-    let made = clients::register(app, tenant, &circumstances, registration, None).await?;
+    let made = clients::register(app, tenant, &circumstances, Scopes::ALL, registration, None).await?;
     Ok(made.client.row.client)
 }
 
