@@ -13,7 +13,7 @@ use std::{
 };
 
 use countersign_store::{
-    Batch, CommitError, Fault, Postgres, Sqlite, Store,
+    AccessStore as _, Batch, CommitError, Fault, Postgres, Sqlite, Store,
     rows::IdempotencyState,
     testing::{
         self,
@@ -22,7 +22,7 @@ use countersign_store::{
 };
 use tokio::task::JoinSet;
 
-use crate::{dice::Dice, rows};
+use crate::{dice::Dice, people, rows};
 
 // Each event brings a job and a mail of its own, so that halves would show.
 fn one_event(stream: u64, seq: u64) -> Batch {
@@ -251,6 +251,18 @@ async fn reads_and_claims_whose_connection_is_cut_are_sent_again() {
         assert_eq!(store.claim_idempotency(&claim).await.unwrap(), IdempotencyState::Claimed);
         assert!(proxy.was_cut());
     }
+}
+
+/// G-7: what was spent is not given back a second time: somebody else may have spent it in between.
+#[tokio::test(flavor = "multi_thread")]
+async fn giving_back_is_never_sent_again() {
+    let (proxy, store) = behind_a_proxy().await;
+    store.commit(Batch { spends: vec![people::spend(1, 1)], ..Batch::default() }).await.unwrap();
+    proxy.cut_once(Cut::Before("DELETE FROM spent WHERE hash"));
+    let answer = store.give_back(rows::digest("spend", 1)).await;
+    assert!(matches!(answer, Err(Fault::Unavailable(_))), "{answer:?}");
+    assert!(proxy.was_cut());
+    assert!(store.is_spent(rows::digest("spend", 1)).await.unwrap());
 }
 
 /// The leader whose connection is cut asks for the role again, and the listener listens again.
