@@ -8,7 +8,7 @@ use countersign_core::{
     access::Environment,
     id::ClientId,
     oauth::{
-        client::{GrantType, Method, Profile, Registration, TokenFormat},
+        client::Registration,
         jose::{Jwk, JwkSet, PublicKey},
     },
     refusal::{Code, Refusal},
@@ -152,32 +152,11 @@ async fn register(records: &Records, create: Create) -> Result<clients::NewClien
         (None, Some(file)) => {
             let keys = JwkSet::parse(&read(file)?)
                 .map_err(|error| Refusal::new(Code::Invalid, format!("{}: {error}", file.display())))?;
-            of_key(create.name.unwrap_or_default(), keys, Scopes::of(&create.scopes))
+            Registration::of_key(create.name.unwrap_or_default(), keys, Scopes::of(&create.scopes))
         }
         (None, None) => return Err(Refusal::new(Code::Invalid, "give --jwks or --registration").into()),
     };
     clients::register(records, &tenant, &operator(records), Scopes::ALL, registration, None).await
-}
-
-/// The registration of a program that acts for itself: FAPI 2.0, proved by its key, with tokens bound by DPoP.
-pub fn of_key(name: String, keys: JwkSet, scope: Scopes) -> Registration {
-    Registration {
-        client_name: name,
-        profile: Profile::Fapi2,
-        token_endpoint_auth_method: Method::PrivateKeyJwt,
-        jwks: Some(keys),
-        jwks_uri: None,
-        tls_client_auth_subject_dn: None,
-        tls_client_auth_san_dns: None,
-        redirect_uris: Vec::new(),
-        grant_types: vec![GrantType::ClientCredentials],
-        scope,
-        dpop_bound_access_tokens: true,
-        tls_client_certificate_bound_access_tokens: false,
-        require_pushed_authorization_requests: false,
-        resource: None,
-        resource_token_format: TokenFormat::Opaque,
-    }
 }
 
 async fn list(records: &Records, organization: Option<&str>) -> Result<(), Failure> {

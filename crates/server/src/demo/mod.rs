@@ -17,7 +17,10 @@ use countersign_core::{
     digest::Digest,
     envelope::event::Factor,
     id::OrganizationId,
-    oauth::jose::{Algorithm, Jwk, JwkSet},
+    oauth::{
+        client::Registration,
+        jose::{Algorithm, Jwk, JwkSet},
+    },
     scope::{Scope, Scopes},
     security::SecurityActor,
 };
@@ -33,7 +36,6 @@ use self::{
 use crate::{
     app::{App, SystemClock, SystemRandomness},
     clients,
-    command_line::clients::of_key,
     config::Config,
     egress,
     fault::{Failure, Fault},
@@ -203,7 +205,7 @@ async fn register(app: &App, scopes: Scopes) -> Result<DpopClient, DemoFault> {
     let (own, dpop) = (key()?, key()?);
     let public = own.public().ok_or_else(|| unexpected("a key has no public part"))?;
     let keys = JwkSet::new(vec![Jwk { key: public, kid: None, x5c: Vec::new() }]);
-    let registration = of_key("Demo".to_owned(), keys, scopes);
+    let registration = Registration::of_key("Demo".to_owned(), keys, scopes);
     let tenant = organizations::tenant(organization(app).await?, Environment::Sandbox);
     let circumstances =
         Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() };

@@ -12,6 +12,7 @@ use countersign_core::{
         jose::{Header, JwkSet, Unverified},
         token::CallerProof,
     },
+    secret::HashedToken,
     security::{FailureReason, SecurityActor, SecurityBody},
 };
 use countersign_store::access_rows::{ClientRow, Spend};
@@ -66,19 +67,35 @@ impl Client {
 pub async fn authenticate(app: &App, asked: &Asked) -> Result<Client, Denied> {
     let credential = Credential::read(&asked.parameters, asked.authorization()?)?;
     let id = credential.client();
-    let Some(row) = app.store.client(id).await? else { return Err(unknown(app, asked, &credential).await) };
-    let registration: Registration = serde_json::from_str(&row.registration)
+    let row = app.store.client(id).await?;
+    // A client that is not there is judged like one that is: nothing, and not its time, tells them apart.
+    let registration = row.as_ref().map_or(&app.oauth.nobody, |row| &row.registration);
+    let registration: Registration = serde_json::from_str(registration)
         .map_err(|error| Fault::Task(format!("the registration of {id}: {error}")))?;
     let certificate = asked
         .certificates
         .as_ref()
         .and_then(|certificates| certificates.judge(app.oauth.client_ca.as_deref(), app.now()));
-    let mut client = Client { row, registration, certificate, spends: Vec::new() };
-    let (error, reason) = match prove(app, &mut client, &credential).await {
-        Ok(()) if client.row.ended_at.is_none() => return Ok(client),
-        Ok(()) => (OAuthError::unproven_client(), FailureReason::Ended),
-        Err(Denied::Error(error)) => (error, FailureReason::WrongCredential),
+    let secret = row.as_ref().and_then(|row| row.secret);
+    let (proof, reason) = match prove(app, &registration, secret, certificate.as_ref(), &credential).await {
+        Err(Denied::Error(error)) => (Err(error), FailureReason::WrongCredential),
         Err(broken) => return Err(broken),
+        Ok(spent) => (Ok(spent), FailureReason::Ended),
+    };
+    let Some(row) = row else {
+        let error = proof.err().unwrap_or_else(OAuthError::unproven_client);
+        let body = SecurityBody::ClientFailed { client: id, reason: FailureReason::WrongCredential };
+        security::tell_nobody(app, &asked.context.origin, asked.context.correlation, body).await?;
+        return Err(error.into());
+    };
+    let mut client = Client { row, registration, certificate, spends: Vec::new() };
+    let error = match proof {
+        Ok(spent) if client.row.ended_at.is_none() => {
+            client.spends.extend(spent);
+            return Ok(client);
+        }
+        Ok(_) => OAuthError::unproven_client(),
+        Err(error) => error,
     };
     let body = SecurityBody::ClientFailed { client: id, reason };
     let circumstances = Circumstances { actor: SecurityActor::Unknown, ..client.circumstances(asked) };
@@ -86,42 +103,49 @@ pub async fn authenticate(app: &App, asked: &Asked) -> Result<Client, Denied> {
     Err(error.into())
 }
 
-async fn prove(app: &App, client: &mut Client, credential: &Credential) -> Result<(), Denied> {
+/// Judges a credential by a registration; what it used up, if it is right.
+async fn prove(
+    app: &App,
+    registration: &Registration,
+    secret: Option<HashedToken>,
+    certificate: Option<&Judged>,
+    credential: &Credential,
+) -> Result<Option<Spend>, Denied> {
     let unproven = || Denied::from(OAuthError::unproven_client());
-    if let Err(error) = credential.check_method(client.registration.token_endpoint_auth_method) {
+    let id = credential.client();
+    if let Err(error) = credential.check_method(registration.token_endpoint_auth_method) {
         return Err(without_keys(app, credential).unwrap_or(error).into());
     }
-    match (client.registration.token_endpoint_auth_method, credential) {
+    match (registration.token_endpoint_auth_method, credential) {
         (Method::PrivateKeyJwt, Credential::Assertion { text, .. }) => {
-            let (id, issuer) = (client.row.client, app.oauth.issuer.as_str());
             let named = Unverified::parse(text).ok().map(|token| token.header().clone());
             let wanted = |keys: &JwkSet| {
                 let key = |header: &Header| keys.choose(header.kid.as_deref(), header.algorithm).is_ok();
                 named.as_ref().is_none_or(key)
             };
-            let keys = app.oauth.client_keys.of(app.now(), id, &client.registration, wanted).await;
+            let keys = app.oauth.client_keys.of(app.now(), id, registration, wanted).await;
+            let issuer = app.oauth.issuer.as_str();
             let assertion = assertion::check(text, id, &keys, issuer, app.now(), &Signatures)?;
-            client.spends.push(Spend { hash: assertion.jti_hash, expires_at: assertion.expires_at });
-            Ok(())
+            Ok(Some(Spend { hash: assertion.jti_hash, expires_at: assertion.expires_at }))
         }
         (Method::TlsClientAuth | Method::SelfSignedTlsClientAuth, Credential::Name { .. }) => {
-            let judged = client.certificate.as_ref().ok_or_else(unproven)?;
-            let (id, sha256) = (client.row.client, Some(judged.sha256));
+            let judged = certificate.ok_or_else(unproven)?;
+            let sha256 = Some(judged.sha256);
             let wanted = |keys: &JwkSet| keys.keys().iter().any(|key| key.certificate() == sha256);
-            let keys = app.oauth.client_keys.of(app.now(), id, &client.registration, wanted).await;
+            let keys = app.oauth.client_keys.of(app.now(), id, registration, wanted).await;
             let certificate = Certificate {
                 thumbprint: judged.sha256,
                 subject: judged.subject.as_ref(),
                 dns_names: &judged.dns_names,
                 is_trusted: judged.is_trusted,
             };
-            let is_its = judged.is_current && client.registration.is_certificate_of(&certificate, &keys);
-            if is_its { Ok(()) } else { Err(unproven()) }
+            let is_its = judged.is_current && registration.is_certificate_of(&certificate, &keys);
+            if is_its { Ok(None) } else { Err(unproven()) }
         }
-        (Method::ClientSecretBasic, Credential::Secret { secret, .. }) => {
-            if client.row.secret == Some(secret.hash()) { Ok(()) } else { Err(unproven()) }
+        (Method::ClientSecretBasic, Credential::Secret { secret: given, .. }) => {
+            if secret == Some(given.hash()) { Ok(None) } else { Err(unproven()) }
         }
-        (Method::None, Credential::Name { .. }) => Ok(()),
+        (Method::None, Credential::Name { .. }) => Ok(None),
         _ => Err(unproven()),
     }
 }
@@ -131,16 +155,4 @@ fn without_keys(app: &App, credential: &Credential) -> Option<OAuthError> {
     let Credential::Assertion { client, text } = credential else { return None };
     let none = JwkSet::default();
     assertion::check(text, *client, &none, &app.oauth.issuer, app.now(), &Signatures).err()
-}
-
-/// The refusal of a client that is not there: nothing in it, and not its time, tells that from a wrong key.
-async fn unknown(app: &App, asked: &Asked, credential: &Credential) -> Denied {
-    let error = without_keys(app, credential).unwrap_or_else(OAuthError::unproven_client);
-    let client = credential.client();
-    let body = SecurityBody::ClientFailed { client, reason: FailureReason::WrongCredential };
-    let (origin, correlation) = (&asked.context.origin, asked.context.correlation);
-    match security::tell_nobody(app, origin, correlation, body).await {
-        Ok(()) => error.into(),
-        Err(fault) => fault.into(),
-    }
 }

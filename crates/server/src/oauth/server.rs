@@ -4,12 +4,18 @@ use std::sync::Arc;
 
 use countersign_core::{
     id::ClientId,
-    oauth::{nonce::NonceKey, refresh::RefreshKey},
+    oauth::{
+        client::Registration,
+        jose::{Algorithm, Jwk, JwkSet, decoy},
+        nonce::NonceKey,
+        refresh::RefreshKey,
+    },
+    scope::Scopes,
 };
 use rustls::server::danger::ClientCertVerifier;
 
 use super::{client_keys::ClientKeys, signing::SigningKeys};
-use crate::{app::Records, egress::guard::Guard, fault::Fault, pace::Pace, tls};
+use crate::{app::Records, clients, egress::guard::Guard, fault::Fault, pace::Pace, tls};
 
 /// The authorization server.
 pub struct AuthorizationServer {
@@ -25,6 +31,8 @@ pub struct AuthorizationServer {
     pub keys: SigningKeys,
     /// How fast a resource server may ask what tokens are worth.
     pub introspections: Pace<ClientId>,
+    /// Stands in for the registration of a client that is not there, so that its refusal is as much work.
+    pub nobody: String,
     /// The keys of clients.
     pub client_keys: ClientKeys,
     /// Fetches what strangers name.
@@ -36,7 +44,10 @@ impl AuthorizationServer {
     pub fn open(records: &Records) -> Result<Self, Fault> {
         let config = &records.config;
         let client_ca = config.oauth.client_ca_file.as_deref().map(tls::client_ca).transpose()?;
+        let keys = JwkSet::new(vec![Jwk { kid: Some("nobody".to_owned()), ..decoy(Algorithm::Es256) }]);
+        let nobody = Registration::of_key("Nobody".to_owned(), keys, Scopes::of(&[]));
         Ok(Self {
+            nobody: clients::stored(&nobody)?,
             issuer: config.server.public_url.clone(),
             nonces: NonceKey::new(*records.keys.tokens.derive("dpop-nonces").expose()),
             refresh: RefreshKey::new(*records.keys.tokens.derive("refresh-tokens").expose()),

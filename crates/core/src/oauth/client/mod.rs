@@ -202,6 +202,27 @@ pub struct Certificate<'a> {
 }
 
 impl Registration {
+    /// The registration of a program that acts for itself: FAPI 2.0, proved by its key, with tokens bound by DPoP.
+    pub fn of_key(name: String, keys: JwkSet, scope: Scopes) -> Self {
+        Self {
+            client_name: name,
+            profile: Profile::Fapi2,
+            token_endpoint_auth_method: Method::PrivateKeyJwt,
+            jwks: Some(keys),
+            jwks_uri: None,
+            tls_client_auth_subject_dn: None,
+            tls_client_auth_san_dns: None,
+            redirect_uris: Vec::new(),
+            grant_types: vec![GrantType::ClientCredentials],
+            scope,
+            dpop_bound_access_tokens: true,
+            tls_client_certificate_bound_access_tokens: false,
+            require_pushed_authorization_requests: false,
+            resource: None,
+            resource_token_format: TokenFormat::Opaque,
+        }
+    }
+
     /// Reads a registration strictly; [`check`] then says whether it may be.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
         let malformed =
