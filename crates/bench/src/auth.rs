@@ -21,7 +21,7 @@ use row::Row;
 use subject::{Clients, Peer};
 
 /// Connections at the same time, each with one request on its way.
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 64;
 
 /// Which server is measured.
 pub(crate) enum Which<'a> {

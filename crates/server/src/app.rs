@@ -38,6 +38,7 @@ use crate::{
     oauth::AuthorizationServer,
     persons,
     sealing::fonts::SystemFonts,
+    security,
     vault::{folder, on_blocking_thread},
 };
 
@@ -139,6 +140,8 @@ pub struct Records {
     root: RootKey,
     organizations: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
     person_keys: Mutex<HashMap<PersonId, Arc<WrappingKey>>>,
+    /// Where programs called from lately.
+    pub origins: security::Origins,
 }
 
 /// Records that are open, and what the operator should be told.
@@ -171,7 +174,9 @@ impl Records {
         announcements.extend(told_of_log_name(keys.log.verifier().name(), &host, is_first_start));
         let organizations = RwLock::default();
         let person_keys = Mutex::default();
-        let records = Self { config, store, blobs, clock, random, keys, root, organizations, person_keys };
+        let origins = security::Origins::default();
+        let records =
+            Self { config, store, blobs, clock, random, keys, root, organizations, person_keys, origins };
         records.check_organizations().await?;
         Ok(Opened { records, announcements })
     }

@@ -56,8 +56,7 @@ impl Registered {
     }
 }
 
-/// As it is stored.
-pub(crate) fn stored(registration: &Registration) -> Result<String, Fault> {
+fn stored(registration: &Registration) -> Result<String, Fault> {
     let bytes = canonical::to_vec(registration).map_err(|error| Fault::Task(error.to_string()))?;
     String::from_utf8(bytes).map_err(|error| Fault::Task(error.to_string()))
 }

@@ -1,7 +1,10 @@
 //! Security events: what happened to credentials, people and powers, written in the same commit as the change itself and
 //! told to the log (L-4). Addresses and agents in them are veiled like those of envelopes.
 
+mod origins;
 pub mod reading;
+
+pub use origins::Origins;
 
 use countersign_core::{
     access::{Environment, Identity, Principal, Tenant},
@@ -74,7 +77,11 @@ pub async fn record(
     batch: &mut Batch,
 ) -> Result<(), Fault> {
     let kind = body.kind();
+    let is_program = matches!(circumstances.actor, SecurityActor::Client { user: None, .. });
     let origin = match &circumstances.origin {
+        Some((person, origin)) if is_program => {
+            Some(origins::origin_of_program(app, tenant, *person, origin).await?)
+        }
         Some((person, origin)) => {
             let key = app.person_key(tenant, *person).await?;
             Some(veiled(app, tenant, *person, &key, origin, batch)?)

@@ -19,7 +19,9 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject as _};
 
-use crate::{config::Config, fault::Fault, keys::secret_file, vault::write_new};
+use crate::{
+    config::Config, fault::Fault, http::client_certificate::ClientCas, keys::secret_file, vault::write_new,
+};
 
 /// Years that the development CA lives.
 const CA_YEARS: i16 = 10;
@@ -123,15 +125,17 @@ impl ClientCertVerifier for AnyCertificate {
     }
 }
 
-/// Judges chains of client certificates against the operator's CA (RFC 8705 §2.1).
-pub fn client_ca(path: &Path) -> Result<Arc<dyn ClientCertVerifier>, Fault> {
-    let mut roots = RootCertStore::empty();
-    for certificate in read_certificates(path)? {
-        roots.add(certificate).map_err(|error| Fault::file(path, error))?;
-    }
+/// Judges chains of client certificates against the operator's CAs (RFC 8705 §2.1).
+pub fn client_cas(path: &Path) -> Result<ClientCas, Fault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
-    verifier.map_err(|error| Fault::file(path, error))
+    let verifier = |certificate: CertificateDer<'static>| -> Result<_, Fault> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).map_err(|error| Fault::file(path, error))?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+        Ok((certificate, verifier.build().map_err(|error| Fault::file(path, error))?))
+    };
+    let cas = read_certificates(path)?.into_iter().map(verifier).collect::<Result<Vec<_>, _>>()?;
+    ClientCas::new(cas).map_err(|error| Fault::file(path, error))
 }
 
 fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {

@@ -23,7 +23,7 @@ use crate::{
 /// The scope that clients ask for.
 pub(crate) const SCOPE: &str = "envelopes:read";
 /// Users that gave the first client a refresh token each.
-pub(crate) const USERS: usize = 16 * CONNECTIONS;
+pub(crate) const USERS: usize = 4 * CONNECTIONS;
 
 /// Who asks.
 pub(crate) struct Clients {
@@ -142,6 +142,8 @@ pub(crate) struct Peer<'a> {
 }
 
 impl Peer<'_> {
+    /// Connections to the database of each of its processes: PostgreSQL takes 100 in all.
+    const POOL: usize = 32;
     /// What it calls the two clients.
     const CLIENT_IDS: [&'static str; 2] = ["integrator", "resource-server"];
 
@@ -150,7 +152,7 @@ impl Peer<'_> {
         let wish = json!({
             "database": database,
             "port": free_port()?,
-            "connections": CONNECTIONS,
+            "connections": Self::POOL,
             "clients": Self::metadata(clients),
             "scope": SCOPE,
             "users": USERS,

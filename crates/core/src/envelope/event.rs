@@ -92,7 +92,7 @@ pub struct Origin {
 }
 
 /// How a client address was learnt (G-11).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IpSource {
     /// The other end of the connection.

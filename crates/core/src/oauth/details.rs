@@ -240,9 +240,10 @@ pub fn permits(details: &[Detail], operation: Operation, envelope: Option<Envelo
     details.is_empty() || permitting(details, operation, envelope).is_some()
 }
 
-/// Whether an operation is permitted, and what is good once is spent, by its documents: [`permitting_documents`].
-pub fn is_judged_by_documents(operation: Operation) -> bool {
-    operation == Action::Create.purpose()
+/// Whether what is good once is spent before the operation runs. A creation is judged by its documents, and spends the detail
+/// that permits them: [`permitting_documents`]. An upload only prepares that, and spends nothing.
+pub fn is_spent_first(operation: Operation) -> bool {
+    !Action::Create.operations().contains(&operation)
 }
 
 /// The detail that permits an operation with an envelope of these documents, because of its documents: to create it, or to
@@ -388,8 +389,8 @@ mod tests {
         assert_eq!(found(&[bound(&other, false), bound(&other, true), bound(&one, true)]), Some(2));
         assert_eq!(found(&[bound(&one, true), bound(&other, false), bound(&one, false)]), Some(2));
         assert_eq!(found(&[bound(&other, true)]), None);
-        assert!(is_judged_by_documents(Operation::CreateEnvelope));
-        assert!(!is_judged_by_documents(Operation::UploadDocument));
+        assert!(!is_spent_first(Operation::CreateEnvelope) && !is_spent_first(Operation::UploadDocument));
+        assert!(is_spent_first(Operation::SendEnvelope) && is_spent_first(Operation::VoidEnvelope));
     }
 
     /// a refresh narrows and never widens.

@@ -1,7 +1,7 @@
 //! The certificate that a caller showed over mutual TLS: put into every request by the accept loop, judged where a client
 //! authenticates and where a token is bound to it (RFC 8705).
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use countersign_core::{digest::Digest, oauth::subject::Subject, time::Time};
 use der::{
@@ -36,6 +36,42 @@ pub struct Judged {
     pub is_current: bool,
 }
 
+/// The operator's CAs of client certificates.
+pub struct ClientCas(Vec<ClientCa>);
+
+struct ClientCa {
+    /// In s since 1970.
+    valid: RangeInclusive<u64>,
+    verifier: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientCas {
+    /// Of certificates, each with what judges chains that lead to it.
+    pub fn new(
+        cas: impl IntoIterator<Item = (CertificateDer<'static>, Arc<dyn ClientCertVerifier>)>,
+    ) -> Result<Self, der::Error> {
+        let read = |(certificate, verifier): (CertificateDer<'_>, _)| {
+            Ok(ClientCa { valid: valid(&Certificate::from_der(&certificate)?), verifier })
+        };
+        cas.into_iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether a certificate leads to one of them that is valid now. Path validation asks that of every certificate but the
+    /// CA's own (RFC 5280 §6.1), and a CA that is over is not trusted here.
+    fn trust(&self, own: &CertificateDer<'_>, others: &[CertificateDer<'_>], now_s: u64) -> bool {
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now_s));
+        let leads_to = |ca: &ClientCa| {
+            ca.valid.contains(&now_s) && ca.verifier.verify_client_cert(own, others, now).is_ok()
+        };
+        self.0.iter().any(leads_to)
+    }
+}
+
+fn valid(certificate: &Certificate) -> RangeInclusive<u64> {
+    let validity = certificate.tbs_certificate().validity();
+    validity.not_before.to_unix_duration().as_secs()..=validity.not_after.to_unix_duration().as_secs()
+}
+
 impl PeerCertificates {
     /// What the handshake gave.
     pub fn of(certificates: Option<&[CertificateDer<'static>]>) -> Self {
@@ -48,20 +84,16 @@ impl PeerCertificates {
     }
 
     /// The caller's certificate at `now`, if it showed one that can be read.
-    pub fn judge(&self, ca: Option<&dyn ClientCertVerifier>, now: Time) -> Option<Judged> {
+    pub fn judge(&self, cas: Option<&ClientCas>, now: Time) -> Option<Judged> {
         let (own, others) = self.0.split_first()?;
         let certificate = Certificate::from_der(own).ok()?;
-        let seconds = u64::try_from(now.unix_ms() / 1_000).unwrap_or_default();
-        let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-        let validity = certificate.tbs_certificate().validity();
-        let valid = validity.not_before.to_unix_duration().as_secs()
-            ..=validity.not_after.to_unix_duration().as_secs();
+        let now_s = u64::try_from(now.unix_ms() / 1_000).unwrap_or_default();
         Some(Judged {
             sha256: Digest::of(own),
             subject: subject(certificate.tbs_certificate().subject()),
             dns_names: dns_names(&certificate),
-            is_trusted: ca.is_some_and(|ca| ca.verify_client_cert(own, others, at).is_ok()),
-            is_current: valid.contains(&seconds),
+            is_trusted: cas.is_some_and(|cas| cas.trust(own, others, now_s)),
+            is_current: valid(&certificate).contains(&now_s),
         })
     }
 }

@@ -15,7 +15,7 @@ use countersign_core::{
     digest::Digest,
     id::{CorrelationId, EnvelopeId},
     limits,
-    oauth::details::{Detail, is_judged_by_documents},
+    oauth::details::{Detail, is_spent_first},
     refusal::{Code, Refusal},
 };
 use countersign_store::{Batch, CommitError, access_rows::Spend, rows::IdempotencyClaim};
@@ -170,10 +170,10 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         }
     };
     // Not before the claim: the same request coming again gets its answer, and spends nothing more.
-    let spent = if is_judged_by_documents(operation) {
-        None
-    } else {
+    let spent = if is_spent_first(operation) {
         spend_detail(&app, &principal, operation, envelope).await?
+    } else {
+        None
     };
     let claim = held.as_ref().and_then(Held::claim).cloned();
     let call = Call { principal, context, body, claim, path, query };

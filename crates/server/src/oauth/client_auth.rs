@@ -1,6 +1,8 @@
 //! Which client calls, and whether it proved that: one credential, of the method that is registered, never two.
 //! An unknown client, a wrong key and another method are told in the same words.
 
+use std::sync::Arc;
+
 use countersign_core::{
     id::UserId,
     oauth::{
@@ -20,7 +22,6 @@ use countersign_store::access_rows::{ClientRow, Spend};
 use super::{answer::Denied, asked::Asked};
 use crate::{
     app::App,
-    fault::Fault,
     http::client_certificate::Judged,
     keys::Signatures,
     security::{self, Circumstances},
@@ -31,7 +32,7 @@ pub struct Client {
     /// Its row.
     pub row: ClientRow,
     /// Its registration.
-    pub registration: Registration,
+    pub registration: Arc<Registration>,
     /// The certificate of its connection.
     pub certificate: Option<Judged>,
     /// What its proof of itself used up, to be spent with whatever follows.
@@ -69,13 +70,11 @@ pub async fn authenticate(app: &App, asked: &Asked) -> Result<Client, Denied> {
     let id = credential.client();
     let row = app.store.client(id).await?;
     // A client that is not there is judged like one that is: nothing, and not its time, tells them apart.
-    let registration = row.as_ref().map_or(&app.oauth.nobody, |row| &row.registration);
-    let registration: Registration = serde_json::from_str(registration)
-        .map_err(|error| Fault::Task(format!("the registration of {id}: {error}")))?;
+    let registration = app.oauth.registrations.of(row.as_ref())?;
     let certificate = asked
         .certificates
         .as_ref()
-        .and_then(|certificates| certificates.judge(app.oauth.client_ca.as_deref(), app.now()));
+        .and_then(|certificates| certificates.judge(app.oauth.client_cas.as_ref(), app.now()));
     let secret = row.as_ref().and_then(|row| row.secret);
     let (proof, reason) = match prove(app, &registration, secret, certificate.as_ref(), &credential).await {
         Err(Denied::Error(error)) => (Err(error), FailureReason::WrongCredential),

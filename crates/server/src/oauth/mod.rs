@@ -13,6 +13,7 @@ pub mod issue;
 pub mod metadata;
 pub mod par;
 pub mod refresh;
+pub mod registrations;
 pub mod revoke;
 pub mod server;
 pub mod signing;

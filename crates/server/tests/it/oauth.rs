@@ -10,6 +10,7 @@ pub(crate) mod judges;
 mod jwks_uri;
 pub(crate) mod keys;
 mod mutual_tls;
+mod origins;
 mod races;
 mod rotation;
 mod single_use;

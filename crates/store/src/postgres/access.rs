@@ -30,13 +30,11 @@ use crate::{
 #[async_trait]
 impl AccessStore for Postgres {
     async fn access_token(&self, hash: &HashedToken) -> Result<Option<TokenView>, Fault> {
-        let call = call!(sql::ACCESS_TOKEN, tokens(hash));
-        self.first("access_tokens", call, |row| access_cells::token_view(row)).await
+        self.lookups.access_tokens.find(hash.as_bytes()).await
     }
 
     async fn client(&self, client: ClientId) -> Result<Option<ClientRow>, Fault> {
-        let call = call!(sql::CLIENT, client.as_bytes().to_vec());
-        self.first("clients", call, |row| access_cells::client(row)).await
+        self.lookups.clients.find(client.as_bytes()).await
     }
 
     async fn clients(
@@ -57,8 +55,7 @@ impl AccessStore for Postgres {
     }
 
     async fn grant_view(&self, grant: GrantId) -> Result<Option<GrantView>, Fault> {
-        let call = call!(sql::GRANT_VIEW, grant.as_bytes().to_vec());
-        self.first("grants", call, |row| access_cells::grant_view(row)).await
+        self.lookups.grants.find(grant.as_bytes()).await
     }
 
     async fn grants(

@@ -23,13 +23,12 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENT: Duration = Duration::from_secs(30);
 /// Reads that lost their connection are tried so often.
 pub(super) const TRIES: usize = 4;
-/// Whatever the server's configuration says: an answered commit is durable, and nothing runs or waits for ever.
+/// Whatever the server's configuration says: an answered commit is durable, and nothing runs or waits for ever. Each
+/// statement is about a few rows, has its index, and keeps one plan: one that was made while the tables were small, or for
+/// more rows than come, would read large ones whole.
 const SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=60s -c lock_timeout=30s \
-    -c idle_in_transaction_session_timeout=60s";
-
-/// Besides, for connections that write: a group is a few rows of large tables, but a plan that was made while the
-/// tables were small, and is kept, would read them whole.
-const BY_INDEX: &str = "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off";
+    -c idle_in_transaction_session_timeout=60s -c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
+    -c enable_hashjoin=off -c enable_mergejoin=off -c max_parallel_workers_per_gather=0 -c jit=off";
 
 /// A parameter that a call owns.
 pub(super) type Parameter = Box<dyn ToSql + Sync + Send>;
@@ -68,14 +67,6 @@ pub(super) fn configured(url: &str, ca: Option<&Path>) -> Result<Access, Fault> 
         config.connect_timeout(CONNECT);
     }
     Ok(Access { config, tls })
-}
-
-/// The same for connections that write.
-pub(super) fn by_index(access: &Access) -> Access {
-    let mut access = access.clone();
-    let options = format!("{} {BY_INDEX}", access.config.get_options().unwrap_or_default());
-    access.config.options(options);
-    access
 }
 
 /// A pool of up to `size` connections.

@@ -1,10 +1,11 @@
-//! The store on PostgreSQL: group commit over two connections, a pool that reads, one connection that looks single rows up,
-//! one that listens.
+//! The store on PostgreSQL: group commit over two connections, look-ups in groups over four, a pool that reads, one connection
+//! that listens.
 
 mod access;
 mod access_batch;
 mod batch;
 mod connection;
+mod gather;
 mod listen;
 mod lookups;
 mod migrate;
@@ -32,6 +33,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::{
     Store, access_cells,
+    access_rows::{ClientRow, GrantView, TokenView},
     batch::{Batch, CommitError, Committed},
     cells::{self, Cells as _, signed},
     fault::Fault,
@@ -45,12 +47,14 @@ use crate::{
 };
 use batch::tenant as owner;
 use connection::{Call, PostgresCells, call, execute, fault, query};
-use lookups::Lookups;
+use lookups::{Kind, Lookup};
 pub use writer::GroupStats;
 use writer::Writer;
 
 /// Connections that read, lease and claim.
 const READERS: usize = 8;
+/// Connections that look up what each request needs.
+const LOOKUPS: usize = 4;
 /// A claim that races with releases is tried so often.
 const CLAIM_TRIES: usize = 5;
 
@@ -80,9 +84,10 @@ impl Postgres {
         let (listening, heard) = oneshot::channel();
         tasks.spawn(listen::listen(access.clone(), Arc::clone(&work), listening));
         heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
-        let writers = connection::pool(&connection::by_index(&access), Writer::connections())?;
+        let writers = connection::pool(&access, Writer::connections())?;
         let writer = Writer::start(&writers, &work, &mut tasks);
-        let lookups = Lookups::new(&readers);
+        let lookups = connection::pool(&access, LOOKUPS)?;
+        let lookups = Lookups::start(&lookups, &mut tasks);
         Ok(Self { readers, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }
 
@@ -107,7 +112,7 @@ impl Postgres {
         call: Call,
         read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        let rows = self.lookups.query(&call).await?;
+        let rows = connection::repeat(&self.readers, &call, query).await?;
         rows.first().map(|row| read(&PostgresCells::new(table, row))).transpose()
     }
 
@@ -134,6 +139,49 @@ impl Postgres {
         ];
         let swept = try_join_all(calls.iter().map(|call| execute(&client, call))).await;
         swept.map(drop).map_err(|error| fault(&error))
+    }
+}
+
+/// What each request looks up.
+struct Lookups {
+    access_tokens: Lookup<TokenView>,
+    api_keys: Lookup<ApiKeyRow>,
+    clients: Lookup<ClientRow>,
+    grants: Lookup<GrantView>,
+}
+
+impl Lookups {
+    fn start(pool: &Pool, tasks: &mut JoinSet<()>) -> Self {
+        let access_tokens = Kind {
+            table: "access_tokens",
+            sql: sql::ACCESS_TOKEN,
+            read: |row| access_cells::token_view(row),
+            key: |view: &TokenView| view.token.hash.as_bytes(),
+        };
+        let api_keys = Kind {
+            table: "api_keys",
+            sql: sql::API_KEY,
+            read: |row| access_cells::api_key(row),
+            key: |row: &ApiKeyRow| row.hash.as_bytes(),
+        };
+        let clients = Kind {
+            table: "clients",
+            sql: sql::CLIENT,
+            read: |row| access_cells::client(row),
+            key: |row: &ClientRow| row.client.as_bytes(),
+        };
+        let grants = Kind {
+            table: "grants",
+            sql: sql::GRANT_VIEW,
+            read: |row| access_cells::grant_view(row),
+            key: |view: &GrantView| view.grant.grant.as_bytes(),
+        };
+        Self {
+            access_tokens: Lookup::start(pool, access_tokens, tasks),
+            api_keys: Lookup::start(pool, api_keys, tasks),
+            clients: Lookup::start(pool, clients, tasks),
+            grants: Lookup::start(pool, grants, tasks),
+        }
     }
 }
 
@@ -238,7 +286,7 @@ impl Store for Postgres {
     }
 
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault> {
-        self.first("api_keys", call!(sql::API_KEY, tokens(hash)), |row| access_cells::api_key(row)).await
+        self.lookups.api_keys.find(hash.as_bytes()).await
     }
 
     async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {

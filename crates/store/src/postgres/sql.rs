@@ -45,7 +45,7 @@ statements! {
         WHERE organization = $1 AND environment = $2 AND lookup = ANY($3) ORDER BY person";
     PERSONS = "SELECT * FROM persons
         WHERE organization = $1 AND environment = $2 AND person = ANY($3) ORDER BY person";
-    API_KEY = "SELECT * FROM api_keys WHERE hash = $1";
+    API_KEY = "SELECT * FROM api_keys WHERE hash = ANY($1)";
     API_KEYS = "SELECT * FROM api_keys WHERE organization = $1 ORDER BY api_key";
     END_API_KEY = "UPDATE api_keys SET expires_at = $2, version = version + 1
         WHERE api_key = $1 AND expires_at > $2";
@@ -214,8 +214,8 @@ statements! {
         LEFT JOIN sign_ins s ON s.sign_in = g.sign_in
         LEFT JOIN users u ON u.user_id = g.user_id
         LEFT JOIN members m ON m.organization = g.organization AND m.user_id = g.user_id
-        WHERE t.hash = $1";
-    CLIENT = "SELECT * FROM clients WHERE client = $1";
+        WHERE t.hash = ANY($1)";
+    CLIENT = "SELECT * FROM clients WHERE client = ANY($1)";
     CLIENTS = "SELECT * FROM clients WHERE organization = $1 AND environment = $2
         AND ($3::bytea IS NULL OR client < $3) ORDER BY client DESC LIMIT $4";
     GRANT = "SELECT * FROM grants WHERE grant_id = $1";
@@ -225,7 +225,7 @@ statements! {
         LEFT JOIN sign_ins s ON s.sign_in = g.sign_in
         LEFT JOIN users u ON u.user_id = g.user_id
         LEFT JOIN members m ON m.organization = g.organization AND m.user_id = g.user_id
-        WHERE g.grant_id = $1";
+        WHERE g.grant_id = ANY($1)";
     GRANTS = "SELECT * FROM grants WHERE organization = $1 AND environment = $2
         AND ($3::bytea IS NULL OR grant_id < $3) ORDER BY grant_id DESC LIMIT $4";
     GRANTS_OF_CLIENT = "SELECT * FROM grants WHERE organization = $1 AND environment = $2 AND client = $5

@@ -17,6 +17,7 @@ use tokio_postgres::Error;
 use super::{
     batch::{Unmet, steps},
     connection::{call, connection, execute, fault, is_lost, query, repeat},
+    gather::gather,
     sql,
 };
 use crate::{
@@ -130,7 +131,7 @@ enum Failure {
 impl Group {
     async fn run(self, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
         let mut group = Vec::with_capacity(GROUP_BATCHES);
-        while fill(&mut group, &mut *waiting.lock().await).await {
+        while gather(&mut group, &mut *waiting.lock().await, GROUP_BATCHES).await {
             let (batches, replies): (Vec<Batch>, Vec<Reply>) = group.drain(..).unzip();
             let answers = self.commit_all(&batches).await;
             for (reply, answer) in replies.into_iter().zip(answers) {
@@ -209,26 +210,6 @@ impl Group {
             self.durable.notify_one();
         }
         Ok(())
-    }
-}
-
-/// Waits for batches; `false` if there will be none. Those who are about to come are let in: a transaction costs the
-/// database more than a row, and to let others run costs nothing where nobody else does.
-async fn fill(group: &mut Vec<Waiting>, queue: &mut mpsc::Receiver<Waiting>) -> bool {
-    if queue.recv_many(group, GROUP_BATCHES).await == 0 {
-        return false;
-    }
-    loop {
-        let before = group.len();
-        tokio::task::yield_now().await;
-        while group.len() < GROUP_BATCHES
-            && let Ok(next) = queue.try_recv()
-        {
-            group.push(next);
-        }
-        if group.len() == before || group.len() == GROUP_BATCHES {
-            return true;
-        }
     }
 }
 

@@ -102,13 +102,19 @@ impl Fields {
         Ok(scopes)
     }
 
+    fn check_sent(&self, names: &[&str]) -> Result<(), Refusal> {
+        let is_sent = |name: &&str| self.sent.iter().any(|sent| sent == *name);
+        if names.iter().all(is_sent) { Ok(()) } else { Err(unreadable()) }
+    }
+
     fn networks(&self) -> Result<Networks, Refusal> {
         let words = self.networks.split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty());
         Networks::read(&words.map(str::to_owned).collect::<Vec<_>>())
     }
 
-    /// A key to make.
+    /// A key to make. A form without its networks is none: it would open the key to all of them.
     pub(super) fn wish(&self) -> Result<Wish, Refusal> {
+        self.check_sent(&["label", "networks", "days"])?;
         let days = self
             .days
             .trim()
@@ -129,9 +135,7 @@ impl Fields {
 
     /// A key to change. A form without its networks is none: it would open the key to all of them.
     pub(super) fn edit(&self) -> Result<Edit, Refusal> {
-        if ["label", "networks"].iter().any(|name| !self.sent.iter().any(|sent| sent == name)) {
-            return Err(unreadable());
-        }
+        self.check_sent(&["label", "networks"])?;
         Ok(Edit {
             label: Some(self.label.clone()),
             scopes: Some(self.scopes()?),

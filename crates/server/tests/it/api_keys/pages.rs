@@ -116,6 +116,13 @@ async fn what_is_wrong_is_said_and_the_rest_is_kept() {
     let test = TestApp::start().await;
     let (organization, ada) = test.owner("Acme", "ada@example.com").await;
     let new = page(organization, "/new");
+    // A form that lacks a field makes nothing: without its networks it would open the key to all of them.
+    for lacking in ["label", "networks", "days"] {
+        let partial: Vec<_> = GOOD.into_iter().filter(|(name, _)| *name != lacking).collect();
+        assert_eq!(ada.form(&test, &new, &partial).await.status(), StatusCode::BAD_REQUEST, "{lacking}");
+    }
+    let list = ada.get(&test, &page(organization, "")).await.text().await.unwrap();
+    assert!(list.contains("None in the sandbox"), "{list}");
     for (form, part) in [
         (vec![("label", "x"), ("networks", ""), ("days", "30")], "Choose at least one"),
         (

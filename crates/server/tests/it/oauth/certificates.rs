@@ -28,8 +28,11 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
+        Self::of(Self::params(name))
+    }
+
+    fn of(params: CertificateParams) -> Self {
         let key = KeyPair::generate().unwrap();
-        let params = Self::params(name);
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
@@ -70,6 +73,11 @@ impl Authority {
     }
 }
 
+fn end(params: &mut CertificateParams) {
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2021, 1, 1);
+}
+
 /// What a certificate is to say.
 #[derive(Clone, Default)]
 pub(crate) struct Wish {
@@ -94,8 +102,7 @@ impl Wish {
         params.distinguished_name.push(DnType::OrganizationName, "Acme, Ltd");
         params.distinguished_name.push(DnType::CommonName, self.name.as_str());
         if self.has_expired {
-            params.not_before = date_time_ymd(2020, 1, 1);
-            params.not_after = date_time_ymd(2021, 1, 1);
+            end(&mut params);
         }
         params
     }
@@ -169,11 +176,21 @@ pub(crate) fn authority() -> &'static Authority {
     AUTHORITY.get_or_init(|| Authority::new("Test CA"))
 }
 
+/// Another, whose time is over.
+pub(crate) fn old_authority() -> &'static Authority {
+    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
+    AUTHORITY.get_or_init(|| {
+        let mut params = Authority::params("Old CA");
+        end(&mut params);
+        Authority::of(params)
+    })
+}
+
 /// A server that asks for certificates on a port and under a name of its own.
 pub(crate) fn with_mutual_tls(config: &mut Config) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let file = config.server.data_dir.parent().unwrap().join("client-ca.pem");
-    std::fs::write(&file, &authority().pem).unwrap();
+    std::fs::write(&file, format!("{}{}", old_authority().pem, authority().pem)).unwrap();
     config.oauth.mtls_listen = Some(free);
     config.oauth.mtls_url = Some(format!("https://mtls.sign.test:{}", free.port()));
     config.oauth.client_ca_file = Some(file);

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    certificates::{Authority, Shown, Wish, authority, with_mutual_tls},
+    certificates::{Authority, Shown, Wish, authority, old_authority, with_mutual_tls},
     client::{Answered, Client, kinds},
     flow::{REDIRECT, Scene, VERIFIER},
     keys::{ClientKey, proof_claims},
@@ -84,7 +84,7 @@ async fn call(test: &TestApp, shown: Option<&Shown>, token: &str) -> Answered {
     Answered::of(test.showing(shown).get(url).bearer_auth(token)).await
 }
 
-/// a certificate of the operator's authority, with the registered subject or DNS name, valid now, with or without an
+/// a certificate of the operator's authority, old_authority, with the registered subject or DNS name, valid now, with or without an
 /// authority between; nothing else, and all else in the same words.
 #[tokio::test]
 async fn a_certificate_authenticates_by_its_name_and_its_authority() {
@@ -113,6 +113,7 @@ async fn a_certificate_authenticates_by_its_name_and_its_authority() {
     for (what, shown) in [
         ("none", None),
         ("another subject", Some(authority().certify(&Wish::of("robot2")))),
+        ("by an authority whose time is over", Some(old_authority().certify(&wish))),
         ("expired", Some(authority().certify(&Wish { has_expired: true, ..wish.clone() }))),
         ("a foreign authority", Some(Authority::new("Test CA").certify(&wish))),
         ("no authority", Some(wish.alone())),

@@ -129,3 +129,35 @@ async fn a_creation_spends_the_detail_of_its_documents() {
     test.work().await;
     test.finish().await;
 }
+
+/// to create one envelope its documents are uploaded with the same token first, one or several: that spends nothing.
+#[tokio::test]
+async fn an_upload_leaves_the_detail_to_the_creation() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let client = Client::register(&test, organization, "one").await;
+    let details = json!([{ "type": "envelope", "actions": ["create"], "single_use": true }]);
+    let asked = [
+        ("grant_type", "client_credentials"),
+        ("scope", "envelopes:write documents:write"),
+        ("authorization_details", &details.to_string()),
+    ];
+    let token = client.ask(&asked).await.token();
+    let post =
+        |path: &str, name: &str| client.api(Method::POST, path, &token).header("Idempotency-Key", name);
+    let mut documents = Vec::new();
+    for (name, pages) in [("first", 1), ("second", 2)] {
+        let upload =
+            post("/v1/documents?name=a.pdf", name).header("Content-Type", "application/pdf").body(pdf(pages));
+        let answered = Answered::of(upload).await;
+        assert_eq!(answered.status, StatusCode::CREATED, "{}", answered.body);
+        documents.push(answered.body["id"].as_str().unwrap().to_owned());
+    }
+    let create =
+        |name: &'static str| Answered::of(post("/v1/envelopes", name).json(&envelope_of(&documents[0])));
+    let made = create("create").await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
+    assert_eq!(create("again").await.status, StatusCode::NOT_FOUND);
+    test.work().await;
+    test.finish().await;
+}
