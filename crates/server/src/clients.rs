@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch,
-    access_rows::{Change, ClientRow},
+    access_rows::{Change, ClientRow, Ending},
     batch::Row,
     rows::{FinishedIdempotency, OrganizationRow},
 };
@@ -157,8 +157,14 @@ pub async fn change(
         profile: changed.registration.profile.text().to_owned(),
         method: changed.registration.token_endpoint_auth_method.text().to_owned(),
     };
-    replace(app, circumstances, &changed, body, keep).await?;
-    Ok(changed)
+    let change = Change::Client(changed.row.clone());
+    match replace(app, circumstances, (change, &changed), body, keep).await? {
+        Replaced::Yes => Ok(changed),
+        Replaced::Outdated => {
+            let sentence = "somebody else changed this client just now; read it and try again";
+            Err(Refusal::new(Code::Busy, sentence).into())
+        }
+    }
 }
 
 /// Ends a client, and with it everything that it was granted, from the next request on.
@@ -169,32 +175,39 @@ pub async fn end(
     client: ClientId,
     keep: Option<Keep<'_>>,
 ) -> Result<Registered, Failure> {
-    let known = read(app, tenant, client).await?;
-    let row = ClientRow { ended_at: Some(app.now()), version: known.row.version + 1, ..known.row };
-    let ended = Registered { row, ..known };
-    replace(app, circumstances, &ended, SecurityBody::ClientEnded { client }, keep).await?;
-    Ok(ended)
+    let mut ended = read(app, tenant, client).await?;
+    ended.row.ended_at = Some(app.now());
+    // Also a client that may change registrations, and changes its own again and again, ends at the first try.
+    let what = Ending::Client(client);
+    let change = Change::End { what, at: app.now(), once: true };
+    match replace(app, circumstances, (change, &ended), SecurityBody::ClientEnded { client }, keep).await? {
+        Replaced::Yes => Ok(ended),
+        Replaced::Outdated => Err(Refusal::not_found().into()),
+    }
+}
+
+/// What came of a commit.
+enum Replaced {
+    Yes,
+    Outdated,
 }
 
 async fn replace(
     app: &Records,
     circumstances: &Circumstances,
-    client: &Registered,
+    (change, client): (Change, &Registered),
     body: SecurityBody,
     keep: Option<Keep<'_>>,
-) -> Result<(), Failure> {
+) -> Result<Replaced, Failure> {
     let mut batch = Batch {
-        changes: vec![Change::Client(client.row.clone())],
+        changes: vec![change],
         answers: keep.map(|keep| keep(client)).transpose()?,
         ..Batch::default()
     };
     security::record(app, &client.row.tenant, circumstances, body, &mut batch).await?;
     match app.store.commit(batch).await {
-        Ok(_) => Ok(()),
-        Err(countersign_store::CommitError::Outdated) => {
-            Err(Refusal::new(Code::Busy, "somebody else changed this client just now; read it and try again")
-                .into())
-        }
+        Ok(_) => Ok(Replaced::Yes),
+        Err(countersign_store::CommitError::Outdated) => Ok(Replaced::Outdated),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
 }

@@ -6,18 +6,17 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use countersign_core::{
     access::{Environment, Tenant},
     id::{ClientId, GrantId, OrganizationId, SignInId, UserId},
-    limits,
     refusal::Refusal,
     security::{EndReason, SecurityBody},
     time::Time,
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Change, GrantRow},
+    access_rows::{Change, Ending, GrantRow},
 };
 
 use crate::{
-    accounts::{busy, people},
+    accounts::people,
     app::Records,
     clients::{Keep, Registered},
     fault::{Failure, Fault},
@@ -125,7 +124,14 @@ impl Standing {
     }
 }
 
-/// Adds the end of a grant to what is about to be committed.
+/// The end of a grant, however often it is refreshed meanwhile. The refresh that comes later finds another version, and adds
+/// nothing. If it had ended, `once` makes the batch outdated.
+pub fn ending(app: &Records, grant: GrantId, once: bool) -> Change {
+    Change::End { what: Ending::Grant(grant), at: app.now(), once }
+}
+
+/// Adds the end of a grant, among that of others, to what is about to be committed. One that ends by itself meanwhile holds
+/// nothing up.
 pub async fn add_end(
     app: &Records,
     circumstances: &Circumstances,
@@ -133,8 +139,17 @@ pub async fn add_end(
     reason: EndReason,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
-    let ended = GrantRow { ended_at: Some(app.now()), version: grant.version + 1, ..grant.clone() };
-    batch.changes.push(Change::Grant(ended));
+    batch.changes.push(ending(app, grant.grant, false));
+    tell_end(app, circumstances, grant, reason, batch).await
+}
+
+async fn tell_end(
+    app: &Records,
+    circumstances: &Circumstances,
+    grant: &GrantRow,
+    reason: EndReason,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
     let body = SecurityBody::GrantEnded { grant: grant.grant, client: grant.client, reason };
     security::record(app, &grant.tenant, circumstances, body, batch).await
 }
@@ -147,18 +162,18 @@ pub async fn end(
     (grant, user): (GrantId, Option<UserId>),
     keep: Option<Keep<'_, Given>>,
 ) -> Result<Given, Failure> {
-    for _ in 0..limits::CONFLICT_TRIES {
-        let row = app.store.grant(grant).await?.filter(|row| row.tenant == *tenant);
-        let row = row.filter(|row| user.is_none() || row.user == user).ok_or_else(Refusal::not_found)?;
-        let found = that_hold(app, vec![row]).await?.pop().ok_or_else(Refusal::not_found)?;
-        let mut batch = Batch { answers: keep.map(|keep| keep(&found)).transpose()?, ..Batch::default() };
-        let reason = if user.is_some() { EndReason::Revoked } else { EndReason::Ended };
-        add_end(app, circumstances, &found.row, reason, &mut batch).await?;
-        match app.store.commit(batch).await {
-            Ok(_) => return Ok(found),
-            Err(CommitError::Outdated) => {}
-            Err(error) => return Err(Fault::of_commit(error).into()),
-        }
+    let row = app.store.grant(grant).await?.filter(|row| row.tenant == *tenant);
+    let row = row.filter(|row| user.is_none() || row.user == user).ok_or_else(Refusal::not_found)?;
+    let found = that_hold(app, vec![row]).await?.pop().ok_or_else(Refusal::not_found)?;
+    let changes = vec![ending(app, grant, true)];
+    let answers = keep.map(|keep| keep(&found)).transpose()?;
+    let mut batch = Batch { changes, answers, ..Batch::default() };
+    let reason = if user.is_some() { EndReason::Revoked } else { EndReason::Ended };
+    tell_end(app, circumstances, &found.row, reason, &mut batch).await?;
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(found),
+        // Somebody else ended it first.
+        Err(CommitError::Outdated) => Err(Refusal::not_found().into()),
+        Err(error) => Err(Fault::of_commit(error).into()),
     }
-    Err(busy().into())
 }

@@ -17,6 +17,8 @@ use countersign_core::{
 
 pub use countersign_core::oauth::token::Binding;
 
+pub use crate::change::{Change, Ending};
+
 /// An OAuth client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRow {
@@ -351,44 +353,4 @@ pub struct KeyUse {
     pub at: Time,
     /// Address and agent, encrypted under the key's person.
     pub sealed_origin: Vec<u8>,
-}
-
-/// A change of a row that exists: replaces it if its version is the one before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// A client.
-    Client(ClientRow),
-    /// A grant.
-    Grant(GrantRow),
-    /// An authorization code.
-    AuthorizationCode(AuthorizationCodeRow),
-    /// An authorization request.
-    PushedRequest(PushedRequestRow),
-    /// A user.
-    User(UserRow),
-    /// A member.
-    Member(MemberRow),
-    /// An authenticator.
-    Authenticator(AuthenticatorRow),
-    /// A session on the console.
-    SignIn(SignInRow),
-    /// A one-time link.
-    Ticket(TicketRow),
-    /// An organization's OpenID provider.
-    Provider(ProviderRow),
-    /// An API key.
-    ApiKey(crate::rows::ApiKeyRow),
-    /// Ends the access tokens of a grant that were issued with these generations, both included. Any number may be there.
-    EndTokens {
-        /// Of which grant.
-        grant: GrantId,
-        /// From which generation.
-        from: u64,
-        /// To which generation.
-        to: u64,
-    },
-    /// Ends one access token, if it is there.
-    EndToken(HashedToken),
-    /// Notes when an access token was seen last, if it is there and was not seen later.
-    SeeToken(HashedToken, Time),
 }

@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::{
     access_rows::{
-        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
-        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
+        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, Ending, GrantRow,
+        MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
     },
     fault::Fault,
     rows::{
@@ -189,6 +189,12 @@ impl Batch {
         self.append.is_some() || !self.jobs.is_empty()
     }
 
+    /// Whether no rows of other batches may be written between its changes and its rows.
+    pub(crate) fn stands_alone(&self) -> bool {
+        let is_of_many = |change: &Change| matches!(change, Change::End { what: Ending::SignInsOf(_), .. });
+        self.changes.iter().any(is_of_many)
+    }
+
     /// What a caller gets once it is durable.
     pub(crate) fn committed(&self) -> Committed {
         Committed { last_seq: self.append.as_ref().map_or(0, |append| append.projection.last_seq) }
@@ -278,7 +284,12 @@ impl Change {
             Self::Ticket(row) => Some(row.version),
             Self::Provider(row) => Some(row.version),
             Self::ApiKey(row) => Some(row.version),
-            Self::EndTokens { .. } | Self::EndToken(_) | Self::SeeToken(..) => None,
+            Self::EndTokens { .. }
+            | Self::EndToken(_)
+            | Self::SeeToken(..)
+            | Self::End { .. }
+            | Self::Vouch { .. }
+            | Self::Tries { .. } => None,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod access_rows;
 pub mod batch;
 pub mod blob;
 mod cells;
+mod change;
 pub mod fault;
 mod limits;
 mod memory;
@@ -21,7 +22,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -98,9 +99,6 @@ pub trait Store: AccessStore {
 
     /// The API keys of an organization, of both environments and also those that ended, by id: for its operator.
     async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault>;
-
-    /// Lets an API key end at `now`; `false` if there is none or if it ended before.
-    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault>;
 
     /// Whether there is an API key of a live environment that has not ended by `now`.
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault>;

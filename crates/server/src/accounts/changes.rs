@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{AuthenticatorRow, Change, MemberRow, SignInRow, Spend},
+    access_rows::{AuthenticatorRow, Change, Ending, MemberRow, SignInRow, Spend},
     batch::Row,
 };
 use webauthn_rs::prelude::RegisterPublicKeyCredential;
@@ -69,17 +69,13 @@ pub struct Changing<'a> {
     pub signed_in: &'a SignedIn,
 }
 
-/// Ends all sessions of a user but those in `except`; grants end with the user's new beginning. It lies a millisecond
-/// ahead, so that nothing that was made at this very moment survives.
-pub(super) async fn end_everything(
-    app: &Records,
-    user: &mut User,
-    batch: &mut Batch,
-) -> Result<Vec<SignInRow>, Fault> {
+/// Ends all sessions of a user, also those that begin while this is on its way; grants end with the user's new beginning. It
+/// lies a millisecond ahead, so that nothing that was made at this very moment survives. Gives the sessions that are told of.
+/// [`put_anew`] puts it into the batch.
+pub(super) async fn end_everything(app: &Records, user: &mut User) -> Result<Vec<SignInRow>, Fault> {
     let now = app.now();
     let rows = app.store.sign_ins(user.id()).await?;
     let open: Vec<SignInRow> = rows.into_iter().filter(|row| session::is_open(row, user, now)).collect();
-    batch.changes.extend(open.iter().map(|row| Change::SignIn(session::ended(row, now))));
     user.row.valid_from = now.plus_ms(1).max(user.row.valid_from.plus_ms(1));
     let mut failures = user.failures()?;
     failures.begin_anew();
@@ -87,12 +83,21 @@ pub(super) async fn end_everything(
     Ok(open)
 }
 
-/// Ends factors and adds others: rows and events.
+/// Puts the changed user into the batch, and then the end of the sessions: whoever comes in meanwhile is refused by the one, or
+/// was before it, and is ended by the other.
+pub(super) fn put_anew(app: &Records, user: &mut User, batch: &mut Batch) {
+    user.row = user.next();
+    batch.changes.push(Change::User(user.row.clone()));
+    let what = Ending::SignInsOf(user.id());
+    batch.changes.push(Change::End { what, at: app.now(), once: false });
+}
+
+/// Ends factors and adds others: rows and events. That a factor is used meanwhile does not hold up its end.
 pub(super) fn apply_factors(edit: &Edit, now: Time, batch: &mut Batch) -> Vec<SecurityBody> {
     let mut events = Vec::new();
     for row in &edit.removed {
-        let ended = AuthenticatorRow { ended_at: Some(now), version: row.version + 1, ..row.clone() };
-        batch.changes.push(Change::Authenticator(ended));
+        let what = Ending::Authenticator(row.authenticator);
+        batch.changes.push(Change::End { what, at: now, once: false });
         events.push(SecurityBody::FactorRemoved {
             user: row.user,
             authenticator: row.authenticator,
@@ -154,15 +159,14 @@ impl Changing<'_> {
     async fn batch(&self, mut user: User, edit: Edit) -> Result<(Vec<HeaderValue>, Batch), Failure> {
         let Self { app, caller, signed_in } = self;
         let mut batch = Batch { spends: edit.spends.clone(), ..Batch::default() };
-        let open = end_everything(app, &mut user, &mut batch).await?;
+        let open = end_everything(app, &mut user).await?;
         let mut events = apply_factors(&edit, app.now(), &mut batch);
         events.extend(signed_out(&open, Some(signed_in.sign_in()), EndReason::FactorChanged));
         let (device, device_cookie) = devices::renewed(app, &user.row.lookup)?;
         let mut failures = user.failures()?;
         failures.came_in(None, device, app.now());
         user.set_failures(&failures)?;
-        user.row = user.next();
-        batch.changes.push(Change::User(user.row.clone()));
+        put_anew(app, &mut user, &mut batch);
         let memberships = &signed_in.told;
         let (level, at) = signed_in.row.authenticated;
         let authenticated =
@@ -323,29 +327,29 @@ impl Changing<'_> {
     }
 }
 
-/// Ends one session; that it ended already, or was touched meanwhile, is as good.
+/// Ends one session; that it ended already is as good.
 async fn end_one(app: &App, caller: &Caller, signed_in: &SignedIn, row: &SignInRow) -> Result<(), Failure> {
-    let mut batch =
-        Batch { changes: vec![Change::SignIn(session::ended(row, app.now()))], ..Batch::default() };
+    let mut batch = Batch { changes: vec![session::ending(row.sign_in, app.now())], ..Batch::default() };
     let actor = circumstances::in_person(signed_in.user_id(), Some(signed_in.sign_in()));
     let is_own = row.sign_in == signed_in.sign_in();
     let reason = if is_own { EndReason::Revoked } else { EndReason::Ended };
     let body = SecurityBody::SignedOut { user: row.user, sign_in: row.sign_in, reason };
     circumstances::record(app, &signed_in.told, actor, caller, &body, &mut batch).await?;
-    match app.store.commit(batch).await {
-        Ok(_) => Ok(()),
-        Err(CommitError::Outdated) => Err(busy().into()),
-        Err(error) => Err(Fault::of_commit(error).into()),
-    }
+    app.store.commit(batch).await.map_err(Fault::of_commit)?;
+    Ok(())
 }
 
 /// Signs out: the session is over, as if its time were. What was granted in it to go on (with refresh tokens) does, as the
 /// person was told when agreeing; what was granted for the time of the session ends with it. Ending a session from the list
 /// is another thing: whoever does that suspects it, and all that was granted in it ends.
 pub async fn sign_out(app: &App, caller: &Caller, signed_in: &SignedIn) -> Result<(), Failure> {
-    let (row, now) = (&signed_in.row, app.now());
-    let actor = circumstances::in_person(row.user, Some(row.sign_in));
+    let now = app.now();
+    let actor = circumstances::in_person(signed_in.user_id(), Some(signed_in.sign_in()));
     for _ in 0..limits::CONFLICT_TRIES {
+        // As it is now: somebody may have confirmed it in this session meanwhile.
+        let rows = app.store.sign_ins(signed_in.user_id()).await?;
+        let row = rows.into_iter().find(|row| row.sign_in == signed_in.sign_in() && row.ended_at.is_none());
+        let Some(row) = row else { return Ok(()) };
         let over = SignInRow { expires_at: now, version: row.version + 1, ..row.clone() };
         let mut batch = Batch { changes: vec![Change::SignIn(over)], ..Batch::default() };
         let body =
@@ -380,9 +384,9 @@ pub async fn passkey_was_cloned(
     spend: Spend,
 ) -> Result<(), Failure> {
     let memberships: Vec<MemberRow> = people::memberships(app, user.id()).await?;
-    let ended = AuthenticatorRow { ended_at: Some(app.now()), version: row.version + 1, ..row.clone() };
-    let mut batch =
-        Batch { spends: vec![spend], changes: vec![Change::Authenticator(ended)], ..Batch::default() };
+    let what = Ending::Authenticator(row.authenticator);
+    let end = Change::End { what, at: app.now(), once: true };
+    let mut batch = Batch { spends: vec![spend], changes: vec![end], ..Batch::default() };
     let body = SecurityBody::FactorCloned { user: user.id(), authenticator: row.authenticator };
     circumstances::record(app, &memberships, SecurityActor::Unknown, caller, &body, &mut batch).await?;
     mails::notify(app, user.id(), &memberships, Notice::PasskeyCloned, caller.correlation, &mut batch);

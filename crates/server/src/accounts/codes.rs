@@ -50,8 +50,9 @@ pub async fn taken(
         if let Some(used) = super::totp::taken(&user, row, typed.expose(), now)? {
             let mut failures = user.failures()?;
             failures.was_right(device, Kind::Totp, now);
+            let before = user.row.failures.clone();
             user.set_failures(&failures)?;
-            return Ok(vec![Change::User(user.next()), Change::Authenticator(used)]);
+            return Ok(vec![user.tried(before), Change::Authenticator(used)]);
         }
     }
     Ok(Vec::new())

@@ -15,7 +15,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Change, MemberRow},
+    access_rows::{Change, Ending, MemberRow},
 };
 
 use super::{
@@ -76,7 +76,8 @@ fn acting(principal: &Principal) -> Option<(UserId, Role)> {
 }
 
 /// Binds the commit to what was decided on: whoever acts still has that role, and if an owner stops being one, another one
-/// still is. Of two who take each other's power at the same moment, one comes too late.
+/// still is. Of two who take each other's power at the same moment, one comes too late. It changes nobody who vouches: a
+/// member who acts on others again and again does not hold up their own end by that.
 async fn vouch(
     app: &Records,
     principal: &Principal,
@@ -98,7 +99,8 @@ async fn vouch(
         vouching.insert(remaining_owner(owners, leaving.user, acting.map(|(user, _)| user))?);
     }
     let unchanged = rows.into_iter().filter(|row| vouching.contains(&row.user));
-    batch.changes.extend(unchanged.map(|row| Change::Member(MemberRow { version: row.version + 1, ..row })));
+    let vouch = |MemberRow { organization, user, role, .. }| Change::Vouch { organization, user, role };
+    batch.changes.extend(unchanged.map(vouch));
     Ok(())
 }
 
@@ -154,9 +156,9 @@ pub async fn remove(
         }
         let mut batch = Batch { answers: keep.map(|keep| keep(&known)).transpose()?, ..Batch::default() };
         vouch(app, principal, &known.row, false, &mut batch).await?;
-        let version = known.row.version + 1;
-        let ended = MemberRow { ended_at: Some(app.now()), version, ..known.row.clone() };
-        batch.changes.push(Change::Member(ended));
+        let (organization, role) = (tenant.organization(), known.row.role);
+        let what = Ending::Member { organization, user, role };
+        batch.changes.push(Change::End { what, at: app.now(), once: true });
         let body = SecurityBody::MemberRemoved { user };
         security::record(app, tenant, circumstances, body, &mut batch).await?;
         for grant in grants::open_of(app, tenant.organization(), user).await? {
@@ -183,9 +185,10 @@ async fn end_sessions(
     user: &User,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
+    let what = Ending::SignInsOf(user.id());
+    batch.changes.push(Change::End { what, at: app.now(), once: false });
     for row in app.store.sign_ins(user.id()).await? {
         if session::is_open(&row, user, app.now()) {
-            batch.changes.push(Change::SignIn(session::ended(&row, app.now())));
             let (user, sign_in, reason) = (row.user, row.sign_in, EndReason::MemberRemoved);
             let body = SecurityBody::SignedOut { user, sign_in, reason };
             security::record(app, principal.tenant(), circumstances, body, batch).await?;

@@ -9,7 +9,7 @@ use countersign_core::{
     refusal::Refusal,
     secret::Personal,
 };
-use countersign_store::access_rows::{AuthenticatorRow, MemberRow, UserRow};
+use countersign_store::access_rows::{AuthenticatorRow, Change, MemberRow, UserRow};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -120,6 +120,12 @@ impl User {
         let bytes = canonical::to_vec(failures).map_err(|error| Fault::Task(error.to_string()))?;
         self.row.failures = String::from_utf8(bytes).map_err(|error| Fault::Task(error.to_string()))?;
         Ok(())
+    }
+
+    /// The change of the counters, which were `before`. It is outdated if the account was changed since it was read.
+    pub fn tried(&self, before: String) -> Change {
+        let after = self.row.failures.clone();
+        Change::Tries { user: self.id(), version: self.row.version, before, after }
     }
 
     /// The row of the next version, to replace this one.

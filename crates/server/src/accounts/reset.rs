@@ -98,13 +98,12 @@ async fn commit(
         batch.changes.push(tickets::used(app, &opened.row));
         batch.changes.extend(proven.used.clone().map(Change::Authenticator));
         passwords::put(app, &mut user, hash)?;
-        let open = changes::end_everything(app, &mut user, &mut batch).await?;
+        let open = changes::end_everything(app, &mut user).await?;
         let (device, device_cookie) = devices::renewed(app, &user.row.lookup)?;
         let mut failures = user.failures()?;
         failures.came_in(None, device, app.now());
         user.set_failures(&failures)?;
-        user.row = user.next();
-        batch.changes.push(Change::User(user.row.clone()));
+        changes::put_anew(app, &mut user, &mut batch);
         let memberships = people::memberships(app, user.id()).await?;
         let authenticated = (proven.level, app.now());
         let begun = session::begin(app, &user, &memberships, authenticated, &proven.methods, caller)?;

@@ -11,7 +11,7 @@ use countersign_core::{
     secret::{HashedToken, Personal, PlainToken, TokenKind},
     time::Time,
 };
-use countersign_store::access_rows::{MemberRow, SignInRow};
+use countersign_store::access_rows::{Change, Ending, MemberRow, SignInRow};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -265,9 +265,9 @@ pub fn raise(app: &Records, row: &SignInRow, authenticated: (Level, Time)) -> Re
     Ok(Begun { row, cookie })
 }
 
-/// A session that ends now.
-pub fn ended(row: &SignInRow, now: Time) -> SignInRow {
-    SignInRow { ended_at: Some(now), version: row.version + 1, ..row.clone() }
+/// The end of a session, whatever is confirmed in it meanwhile; one that ended before is as good.
+pub fn ending(sign_in: SignInId, now: Time) -> Change {
+    Change::End { what: Ending::SignIn(sign_in), at: now, once: false }
 }
 
 /// A device in words, from its user agent: enough for its owner to know it again.

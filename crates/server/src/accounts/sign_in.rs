@@ -215,10 +215,10 @@ async fn entry(
     if proven.level >= Level::Aal2 {
         failures.came_in(device.as_ref(), known_as, now);
     }
+    let before = user.row.failures.clone();
     user.set_failures(&failures)?;
-    user.row = user.next();
-    let mut batch = Batch { spends: proven.spends.clone(), ..Batch::default() };
-    batch.changes.push(Change::User(user.row.clone()));
+    let changes = vec![user.tried(before)];
+    let mut batch = Batch { spends: proven.spends.clone(), changes, ..Batch::default() };
     batch.changes.extend(proven.used.clone().map(Change::Authenticator));
     let authenticated = (proven.level, now);
     let (methods, id) = (proven.methods.iter().map(|m| (*m).to_owned()).collect(), user.id());

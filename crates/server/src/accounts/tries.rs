@@ -1,4 +1,5 @@
-//! Counts tries before they are verified, in the user's row: of many at once each sees those before it (G-4).
+//! Counts tries before they are verified, in the user's row: of many at once each sees those before it (G-4). They raise
+//! no version, so that no tries hold up a change of the account.
 
 use countersign_core::{
     accounts::lockout::{Kind, Verdict},
@@ -7,7 +8,7 @@ use countersign_core::{
     limits,
     security::{FailureReason, SecurityActor, SecurityBody},
 };
-use countersign_store::{Batch, CommitError, access_rows::Change};
+use countersign_store::{Batch, CommitError};
 
 use super::{
     busy, circumstances,
@@ -36,13 +37,13 @@ pub async fn count(
         };
         let mut failures = found.failures()?;
         let verdict = failures.count(device, kind, app.now());
+        let before = found.row.failures.clone();
         found.set_failures(&failures)?;
         let (Verdict::Counted(locked_until), true) = (verdict, user == Some(found.id())) else {
             security::pass_time(app, 1).await?;
             return Ok(None);
         };
-        found.row = found.next();
-        let mut batch = Batch { changes: vec![Change::User(found.row.clone())], ..Batch::default() };
+        let mut batch = Batch { changes: vec![found.tried(before)], ..Batch::default() };
         if let Some(until) = locked_until {
             let memberships = people::memberships(app, found.id()).await?;
             let body = SecurityBody::Locked { user: found.id(), method: kind.text().to_owned(), until };

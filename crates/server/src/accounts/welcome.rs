@@ -17,7 +17,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{AuthenticatorRow, Change, GrantRow, MemberRow, Spend},
+    access_rows::{AuthenticatorRow, Change, MemberRow, Spend},
     batch::Row,
 };
 use serde::{Deserialize, Serialize};
@@ -289,8 +289,7 @@ async fn membership(
     let member = if let Some(before) = before {
         // What was granted at the very moment of the removal does not come back with the member.
         for grant in grants::open_of(app, organization, user.id()).await? {
-            let version = grant.version + 1;
-            batch.changes.push(Change::Grant(GrantRow { ended_at: Some(app.now()), version, ..grant }));
+            batch.changes.push(grants::ending(app, grant.grant, false));
         }
         let again = MemberRow { role, ended_at: None, version: before.version + 1, ..before };
         batch.changes.push(Change::Member(again.clone()));

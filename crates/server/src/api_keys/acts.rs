@@ -12,7 +12,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::Change,
+    access_rows::{Change, Ending},
     batch::Row,
     rows::{ApiKeyRow, NewJob},
 };
@@ -159,11 +159,16 @@ pub async fn end(
     }
     let row = ended(&old.row, app.now());
     let ended = Known { row, ..old };
-    let mut batch = Batch::default();
+    let answers = keep.map(|keep| keep(&ended)).transpose()?;
+    let end = Change::End { what: Ending::ApiKey(key), at: app.now(), once: true };
+    let mut batch = Batch { changes: vec![end], answers, ..Batch::default() };
     let body = SecurityBody::KeyEnded { key, reason: EndReason::Ended };
     security::record(app, tenant, circumstances, body, &mut batch).await?;
-    replace(app, &ended, batch, keep).await?;
-    Ok(ended)
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(ended),
+        Err(CommitError::Outdated) => Err(over("the key cannot be ended: it has ended").into()),
+        Err(error) => Err(Fault::of_commit(error).into()),
+    }
 }
 
 fn over(sentence: &str) -> Refusal {

@@ -28,6 +28,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
+    grants,
     security::{self},
 };
 
@@ -132,14 +133,13 @@ async fn grant_tokens(
     }
 }
 
-/// Ends the grant of a code that was used before; `false` if somebody else changed it meanwhile.
+/// Ends the grant of a code that was used before; `false` if somebody else ended it first.
 async fn end_reused(request: &TokenRequest<'_>, grant: &GrantRow) -> Result<bool, Denied> {
     let TokenRequest { app, asked, client, .. } = *request;
     if grant.ended_at.is_some() {
         return Ok(true);
     }
-    let ended = GrantRow { ended_at: Some(app.now()), version: grant.version + 1, ..grant.clone() };
-    let mut batch = Batch { changes: vec![Change::Grant(ended)], ..Batch::default() };
+    let mut batch = Batch { changes: vec![grants::ending(app, grant.grant, true)], ..Batch::default() };
     let circumstances = client.circumstances_for(asked, grant.user);
     let (id, owner) = (grant.grant, grant.client);
     let told = SecurityBody::CodeReused { grant: id, client: owner };

@@ -28,8 +28,8 @@ use super::{
     token::TokenRequest,
 };
 use crate::{
-    accounts::{letters::Notice, mails},
-    security,
+    accounts::{letters::Notice, mails, session},
+    grants, security,
 };
 
 fn refused() -> OAuthError {
@@ -182,13 +182,11 @@ fn told(grant: &GrantRow, made: &Made, used: Use, presented: u64) -> SecurityBod
 }
 
 /// Ends the grant of a refresh token that was used after its time, the session in which it was given, and with them every
-/// access token, in one commit; `false` if somebody else changed one of them meanwhile. The mail goes out with it.
+/// access token, in one commit; `false` if somebody else ended the grant first. The mail goes out with it.
 async fn end_reused(request: &TokenRequest<'_>, grant: &GrantRow, generation: u64) -> Result<bool, Denied> {
     let TokenRequest { app, asked, client, .. } = *request;
-    let now = app.now();
     let (id, owner, tenant) = (grant.grant, grant.client, grant.tenant);
-    let ended = GrantRow { ended_at: Some(now), version: grant.version + 1, ..grant.clone() };
-    let mut batch = Batch { changes: vec![Change::Grant(ended)], ..Batch::default() };
+    let mut batch = Batch { changes: vec![grants::ending(app, id, true)], ..Batch::default() };
     let circumstances = client.circumstances_for(asked, grant.user);
     let reused = SecurityBody::RefreshReused { grant: id, client: owner, generation };
     security::record(app, &tenant, &circumstances, reused, &mut batch).await?;
@@ -201,15 +199,8 @@ async fn end_reused(request: &TokenRequest<'_>, grant: &GrantRow, generation: u6
     }
     if let (Some(user), Some(sign_in)) = (grant.user, grant.sign_in) {
         let sessions = app.store.sign_ins(user).await?;
-        if let Some(session) =
-            sessions.into_iter().find(|row| row.sign_in == sign_in && row.ended_at.is_none())
-        {
-            let version = session.version + 1;
-            batch.changes.push(Change::SignIn(countersign_store::access_rows::SignInRow {
-                ended_at: Some(now),
-                version,
-                ..session
-            }));
+        if sessions.iter().any(|row| row.sign_in == sign_in && row.ended_at.is_none()) {
+            batch.changes.push(session::ending(sign_in, app.now()));
             let out = SecurityBody::SignedOut { user, sign_in, reason: EndReason::RefreshReused };
             security::record(app, &tenant, &circumstances, out, &mut batch).await?;
         }

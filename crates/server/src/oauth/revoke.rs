@@ -28,7 +28,7 @@ use super::{
     issue::{self, Written},
     with_nonce,
 };
-use crate::{app::App, security};
+use crate::{app::App, grants, security};
 
 /// Answers a revocation.
 pub async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -60,7 +60,7 @@ pub fn access_token(text: &str) -> Option<HashedToken> {
     kinds.into_iter().find_map(|kind| PlainToken::parse(kind, text).ok()).map(|token| token.hash())
 }
 
-/// Revokes; `false` if somebody else changed the grant meanwhile.
+/// Revokes; `false` if somebody else ended the grant first.
 async fn revoke(app: &App, asked: &Asked, client: &Client, text: &str) -> Result<bool, Denied> {
     let mut batch = Batch { spends: client.spends.clone(), ..Batch::default() };
     let circumstances = client.circumstances(asked);
@@ -72,8 +72,7 @@ async fn revoke(app: &App, asked: &Asked, client: &Client, text: &str) -> Result
         {
             let id = grant.grant;
             let (owner, token) = (grant.client, Fingerprint::of(&presented.hash));
-            let ended = GrantRow { ended_at: Some(app.now()), version: grant.version + 1, ..grant.clone() };
-            batch.changes.push(Change::Grant(ended));
+            batch.changes.push(grants::ending(app, id, true));
             let told = SecurityBody::TokenRevoked { grant: id, client: owner, token };
             security::record(app, &grant.tenant, &circumstances, told, &mut batch).await?;
             let over = SecurityBody::GrantEnded { grant: id, client: owner, reason: EndReason::Revoked };

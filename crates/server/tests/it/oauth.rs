@@ -4,6 +4,7 @@
 mod audiences;
 mod certificates;
 pub(crate) mod client;
+mod containment;
 mod fapi2;
 pub(crate) mod flow;
 pub(crate) mod judges;

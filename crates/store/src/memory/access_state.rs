@@ -13,9 +13,9 @@ use countersign_core::{
 use super::state::sweep;
 use crate::{
     access_rows::{
-        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, GrantView,
-        MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, TokenView,
-        UserRow,
+        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, Ending, GrantRow,
+        GrantView, MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow,
+        TokenView, UserRow,
     },
     batch::{CommitError, Row, waits_already},
     fault::Fault,
@@ -184,8 +184,38 @@ impl Access {
                 }
                 Ok(())
             }
+            Change::End { what, at, once } => {
+                let ended = self.end(what, at);
+                if once && ended == 0 { Err(CommitError::Outdated) } else { Ok(()) }
+            }
+            Change::Vouch { organization, user, role } => {
+                let is_so = |row: &&MemberRow| row.role == role && row.ended_at.is_none();
+                self.members.get(&(organization, user)).filter(is_so).map(drop).ok_or(CommitError::Outdated)
+            }
+            Change::Tries { user, version, before, after } => {
+                let is_as_read = |row: &&mut UserRow| row.version == version && row.failures == before;
+                let row = self.users.get_mut(&user).filter(is_as_read).ok_or(CommitError::Outdated)?;
+                row.failures = after;
+                Ok(())
+            }
             // The state has the API keys.
             Change::ApiKey(_) => Ok(()),
+        }
+    }
+
+    // How many rows it ended.
+    fn end(&mut self, what: Ending, at: Time) -> usize {
+        match what {
+            Ending::Client(client) => end(self.clients.get_mut(&client), at),
+            Ending::Grant(grant) => end(self.grants.get_mut(&grant), at),
+            Ending::Member { organization, user, role } => {
+                end(self.members.get_mut(&(organization, user)).filter(|row| row.role == role), at)
+            }
+            Ending::Authenticator(authenticator) => end(self.authenticators.get_mut(&authenticator), at),
+            Ending::SignIn(sign_in) => end(self.sign_ins.get_mut(&sign_in), at),
+            Ending::SignInsOf(user) => end(self.sign_ins.values_mut().filter(|row| row.user == user), at),
+            // The state has the API keys.
+            Ending::ApiKey(_) => 0,
         }
     }
 
@@ -227,6 +257,32 @@ pub(super) fn replace<T: Versioned>(old: Option<&mut T>, new: T) -> Result<(), C
         }
         _ => Err(CommitError::Outdated),
     }
+}
+
+/// A row that ends.
+trait Lasting {
+    fn end(&mut self, at: Time) -> bool;
+}
+
+macro_rules! lasting {
+    ($($row:ty)*) => {$(
+        impl Lasting for $row {
+            fn end(&mut self, at: Time) -> bool {
+                let is_open = self.ended_at.is_none();
+                if is_open {
+                    self.ended_at = Some(at);
+                    self.version += 1;
+                }
+                is_open
+            }
+        }
+    )*};
+}
+
+lasting!(ClientRow GrantRow MemberRow AuthenticatorRow SignInRow);
+
+fn end<'rows, T: Lasting + 'rows>(rows: impl IntoIterator<Item = &'rows mut T>, at: Time) -> usize {
+    rows.into_iter().map(|row| row.end(at)).filter(|ended| *ended).count()
 }
 
 /// A row that changes, and what of it never does.

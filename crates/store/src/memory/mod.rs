@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::{Environment, Tenant},
     digest::Digest,
-    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -151,16 +151,6 @@ impl Store for Memory {
         let state = self.state();
         let its = |row: &&ApiKeyRow| row.tenant.organization() == organization;
         Ok(state.api_keys.values().filter(its).cloned().collect())
-    }
-
-    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault> {
-        let mut state = self.state();
-        let Some(row) = state.api_keys.get_mut(&key).filter(|row| row.expires_at > now) else {
-            return Ok(false);
-        };
-        row.expires_at = now;
-        row.version += 1;
-        Ok(true)
     }
 
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_core::{
     access::Tenant,
+    api_key::life::END_TOLD,
     digest::Digest,
     id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, JobId, LinkId, OrganizationId, PersonId, SessionId},
     time::Time,
@@ -11,7 +12,7 @@ use countersign_core::{
 
 use super::access_state::{Access, replace};
 use crate::{
-    access_rows::Change,
+    access_rows::{Change, Ending},
     batch::{Append, Batch, Chain, CommitError, Committed, NewEvent, Row},
     cells::not_waiting,
     fault::Fault,
@@ -193,6 +194,16 @@ impl State {
                 let old = self.api_keys.get_mut(&row.key);
                 row.used = old.as_ref().and_then(|old| old.used.clone());
                 replace(old, row)
+            }
+            Change::End { what: Ending::ApiKey(key), at, once } => {
+                let is_open = |row: &&mut ApiKeyRow| row.expires_at > at && row.warned_days != Some(END_TOLD);
+                if let Some(row) = self.api_keys.get_mut(&key).filter(is_open) {
+                    (row.expires_at, row.warned_days) = (at, Some(END_TOLD));
+                    row.version += 1;
+                } else if once {
+                    return Err(CommitError::Outdated);
+                }
+                Ok(())
             }
             other => self.access.change(other),
         }

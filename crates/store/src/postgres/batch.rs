@@ -4,7 +4,7 @@
 use countersign_core::{access::Tenant, id::SecurityEventId, time::Time};
 
 use super::{
-    access_batch,
+    access_batch, access_change,
     connection::{Call, Parameter, call},
     sql,
 };
@@ -101,7 +101,7 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
         }
     }
     access_batch::spends(group, &mut steps);
-    access_batch::changes(group, &mut steps)?;
+    access_change::changes(group, &mut steps)?;
     appends(group, &mut steps)?;
     for chain in group.iter().filter_map(|batch| batch.chains.as_ref()) {
         access_batch::chain(chain, &mut steps)?;

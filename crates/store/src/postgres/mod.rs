@@ -3,6 +3,7 @@
 
 mod access;
 mod access_batch;
+mod access_change;
 mod batch;
 mod connection;
 mod gather;
@@ -19,7 +20,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -292,12 +293,6 @@ impl Store for Postgres {
     async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {
         let call = call!(sql::API_KEYS, organization.as_bytes().to_vec());
         self.rows("api_keys", call, |row| access_cells::api_key(row)).await
-    }
-
-    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault> {
-        let client = connection::connection(&self.readers).await?;
-        let call = call!(sql::END_API_KEY, key.as_bytes().to_vec(), now.unix_ms());
-        Ok(execute(&client, &call).await.map_err(|error| fault(&error))? > 0)
     }
 
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {

@@ -175,6 +175,10 @@ impl Group {
     }
 
     async fn try_group(&self, client: &ClientWrapper, group: &[Batch]) -> Result<(), Failure> {
+        // Among several all changes come before all rows: what a batch ends would be ended before those beside it begin it.
+        if group.len() > 1 && group.iter().any(Batch::stands_alone) {
+            return Err(Failure::Refused(CommitError::Conflict));
+        }
         let borrowed: Vec<&Batch> = group.iter().collect();
         let steps = steps(&borrowed).map_err(|fault| Failure::Refused(fault.into()))?;
         // Preparing is a round trip the first time, and must not happen between the statements.

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     access_cells::{binding_columns, networks_column},
     access_rows::{
-        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, GrantRow, MemberRow,
-        ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
+        AccessTokenRow, AuthenticatorRow, AuthorizationCodeRow, Change, ClientRow, Ending, GrantRow,
+        MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
     },
     batch::{CommitError, Row, waits_already},
     cells::{self, signed},
@@ -105,8 +105,35 @@ pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), Com
             let seen = params![token.as_bytes(), at.unix_ms()];
             return Ok(execute(connection, sql::SEE_TOKEN, seen).map(drop)?);
         }
+        Change::End { what, at, once: true } => end(connection, what, *at),
+        Change::End { what, at, once: false } => return Ok(end(connection, what, *at).map(drop)?),
+        Change::Vouch { organization, user, role } => {
+            execute(connection, sql::VOUCH, params![organization.as_bytes(), user.as_bytes(), role.text()])
+        }
+        Change::Tries { user, version, before, after } => {
+            let tried = params![user.as_bytes(), signed(*version)?, before, after];
+            execute(connection, sql::CHANGE_TRIES, tried)
+        }
     };
     if changed? == 0 { Err(CommitError::Outdated) } else { Ok(()) }
+}
+
+fn end(connection: &Connection, what: &Ending, at: Time) -> Result<usize, Fault> {
+    let at = at.unix_ms();
+    match what {
+        Ending::Client(client) => execute(connection, sql::END_CLIENT, params![at, client.as_bytes()]),
+        Ending::Grant(grant) => execute(connection, sql::END_GRANT, params![at, grant.as_bytes()]),
+        Ending::Member { organization, user, role } => {
+            let member = params![at, organization.as_bytes(), user.as_bytes(), role.text()];
+            execute(connection, sql::END_MEMBER, member)
+        }
+        Ending::Authenticator(authenticator) => {
+            execute(connection, sql::END_AUTHENTICATOR, params![at, authenticator.as_bytes()])
+        }
+        Ending::SignIn(sign_in) => execute(connection, sql::END_SIGN_IN, params![at, sign_in.as_bytes()]),
+        Ending::SignInsOf(user) => execute(connection, sql::END_SIGN_INS_OF, params![at, user.as_bytes()]),
+        Ending::ApiKey(key) => execute(connection, sql::END_API_KEY, params![at, key.as_bytes()]),
+    }
 }
 
 /// The version that a change must find.

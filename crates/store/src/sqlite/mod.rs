@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use countersign_core::{
     access::Tenant,
     digest::Digest,
-    id::{ApiKeyId, CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
+    id::{CodeId, DocumentId, EnvelopeId, LinkId, OrganizationId, PersonId, SessionId},
     secret::HashedToken,
     time::Time,
 };
@@ -283,15 +283,6 @@ impl Store for Sqlite {
             rows(connection, "api_keys", sql::API_KEYS, of, |row| access_cells::api_key(row))
         })
         .await
-    }
-
-    async fn end_api_key(&self, key: ApiKeyId, now: Time) -> Result<bool, Fault> {
-        self.writer
-            .write(move |connection| {
-                let ended = execute(connection, sql::END_API_KEY, params![key.as_bytes(), now.unix_ms()])?;
-                Ok(ended > 0)
-            })
-            .await
     }
 
     async fn has_live_keys(&self, now: Time) -> Result<bool, Fault> {

@@ -42,8 +42,6 @@ statements! {
     PERSON = "SELECT * FROM persons WHERE organization = ?1 AND environment = ?2 AND person = ?3";
     API_KEY = "SELECT * FROM api_keys WHERE hash = ?1";
     API_KEYS = "SELECT * FROM api_keys WHERE organization = ?1 ORDER BY api_key";
-    END_API_KEY = "UPDATE api_keys SET expires_at = ?2, version = version + 1
-        WHERE api_key = ?1 AND expires_at > ?2";
     LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > ?1 LIMIT 1";
     LINK = "SELECT * FROM links WHERE envelope = ?1 AND secret = ?2";
     LINK_BY_ID = "SELECT * FROM links WHERE organization = ?1 AND environment = ?2 AND link = ?3";
@@ -266,6 +264,24 @@ statements! {
         WHERE api_key = ?1 AND organization = ?2 AND environment = ?3 AND hash = ?4 AND person = ?5
             AND created_at = ?6 AND replaces IS ?7
             AND created_by IS ?8 AND version = ?9";
+    END_CLIENT = "UPDATE clients SET ended_at = ?1, version = version + 1
+        WHERE client = ?2 AND ended_at IS NULL";
+    END_GRANT = "UPDATE grants SET ended_at = ?1, version = version + 1
+        WHERE grant_id = ?2 AND ended_at IS NULL";
+    END_MEMBER = "UPDATE members SET ended_at = ?1, version = version + 1
+        WHERE organization = ?2 AND user_id = ?3 AND role = ?4 AND ended_at IS NULL";
+    END_AUTHENTICATOR = "UPDATE authenticators SET ended_at = ?1, version = version + 1
+        WHERE authenticator = ?2 AND ended_at IS NULL";
+    END_SIGN_IN = "UPDATE sign_ins SET ended_at = ?1, version = version + 1
+        WHERE sign_in = ?2 AND ended_at IS NULL";
+    END_SIGN_INS_OF = "UPDATE sign_ins SET ended_at = ?1, version = version + 1
+        WHERE user_id = ?2 AND ended_at IS NULL";
+    END_API_KEY = "UPDATE api_keys SET expires_at = ?1, warned_days = 0, version = version + 1
+        WHERE api_key = ?2 AND expires_at > ?1 AND coalesce(warned_days, 1) <> 0";
+    /// Takes the lock of the row, and leaves it as it is.
+    VOUCH = "UPDATE members SET version = version
+        WHERE organization = ?1 AND user_id = ?2 AND role = ?3 AND ended_at IS NULL";
+    CHANGE_TRIES = "UPDATE users SET failures = ?4 WHERE user_id = ?1 AND version = ?2 AND failures = ?3";
     END_TOKENS = "DELETE FROM access_tokens WHERE grant_id = ?1 AND generation BETWEEN ?2 AND ?3";
     END_TOKEN = "DELETE FROM access_tokens WHERE hash = ?1";
     SEE_TOKEN = "UPDATE access_tokens SET seen_at = ?2 WHERE hash = ?1 AND (seen_at IS NULL OR seen_at < ?2)";

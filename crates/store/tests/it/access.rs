@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_core::{scope::Scopes, time::Time};
 use countersign_store::{
     Batch, CommitError, Fault, Memory, Postgres, Sqlite, Store,
-    access_rows::{Change, KeyUse},
+    access_rows::{Change, Ending, KeyUse},
     batch::Row,
     rows::security_stream,
     testing,
@@ -276,7 +276,8 @@ async fn uses_are_noted_beside_the_versions() {
         store.commit(changing(Change::ApiKey(found.clone()))).await.unwrap();
         found.used = last;
         assert_eq!(store.api_key_by_id(key).await.unwrap(), Some(found));
-        assert!(store.end_api_key(key, rows::at(1)).await.unwrap());
+        let what = Ending::ApiKey(key);
+        store.commit(changing(Change::End { what, at: rows::at(1), once: true })).await.unwrap();
         assert_eq!(store.api_key_by_id(key).await.unwrap().unwrap().version, 3);
 
         let end = async || store.sign_in(&session.cookie).await.unwrap().unwrap().0;

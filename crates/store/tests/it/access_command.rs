@@ -2,10 +2,10 @@
 
 use std::fmt::Debug;
 
-use countersign_core::id::SignInId;
+use countersign_core::{id::SignInId, role::Role};
 use countersign_store::{
     Batch, Fault, Store,
-    access_rows::Change,
+    access_rows::{Change, Ending},
     batch::{Chain, Row},
     rows::{ApiKeyRow, security_stream},
 };
@@ -40,7 +40,7 @@ pub(crate) fn row(dice: &mut Dice, of: u64) -> Row {
 pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
     let (number, salt) = (dice.below(FEW), dice.below(SALTS));
     let of = if dice.below(6) == 0 { of } else { 0 };
-    let mut change = match dice.below(17) {
+    let mut change = match dice.below(24) {
         0..=1 => Change::Client(people::client(of, number % 4, salt)),
         2..=4 => Change::Grant(people::grant(of, number, salt)),
         5 => Change::AuthorizationCode(people::authorization_code(number, salt)),
@@ -57,10 +57,38 @@ pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
         }
         14 => Change::Provider(people::provider(of, salt)),
         15 => Change::SeeToken(rows::token("access token", dice.below(9)), rows::at(salt)),
+        16..=18 => Change::End { what: ending(dice, of), at: rows::at(salt), once: dice.below(4) == 0 },
+        19 => {
+            let (organization, user) = (rows::tenant(of).organization(), people::user_id(number % 4));
+            Change::Vouch { organization, user, role: role(dice) }
+        }
+        20 => {
+            let tries = |dice: &mut Dice| people::user(0, 0, dice.below(SALTS)).failures;
+            let (user, version) = (people::user_id(number % 4), 1 + dice.below(3));
+            Change::Tries { user, version, before: tries(dice), after: tries(dice) }
+        }
         _ => Change::EndToken(rows::token("access token", dice.below(9))),
     };
     set_version(&mut change, dice.below(4));
     change
+}
+
+fn role(dice: &mut Dice) -> Role {
+    people::member(0, 0, dice.below(SALTS)).role
+}
+
+fn ending(dice: &mut Dice, of: u64) -> Ending {
+    let number = dice.below(FEW);
+    let user = people::user_id(number % 4);
+    match dice.below(7) {
+        0 => Ending::Client(people::client_id(number % 4)),
+        1 => Ending::Grant(people::grant_id(number)),
+        2 => Ending::Member { organization: rows::tenant(of).organization(), user, role: role(dice) },
+        3 => Ending::Authenticator(people::authenticator(dice.below(9), 1).authenticator),
+        4 => Ending::SignIn(people::sign_in_id(number)),
+        5 => Ending::SignInsOf(user),
+        _ => Ending::ApiKey(rows::api_key_id(dice.below(9))),
+    }
 }
 
 fn api_key(of: u64, number: u64, secret: u64, salt: u64) -> ApiKeyRow {
@@ -85,7 +113,12 @@ fn set_version(change: &mut Change, version: u64) {
         Change::Ticket(row) => row.version = version,
         Change::Provider(row) => row.version = version,
         Change::ApiKey(row) => row.version = version,
-        Change::EndTokens { .. } | Change::EndToken(_) | Change::SeeToken(..) => {}
+        Change::EndTokens { .. }
+        | Change::EndToken(_)
+        | Change::SeeToken(..)
+        | Change::End { .. }
+        | Change::Vouch { .. } => {}
+        Change::Tries { version: read, .. } => *read = version,
     }
 }
 
@@ -113,6 +146,11 @@ pub(crate) async fn go_on(store: &dyn Store, batch: &mut Batch) {
     for change in &mut batch.changes {
         if let Some(version) = stored_version(store, change).await {
             set_version(change, version + 1);
+        }
+        if let Change::Tries { user, version, before, .. } = change
+            && let Some(row) = store.user(*user).await.unwrap()
+        {
+            (*version, *before) = (row.version, row.failures);
         }
     }
     if let Some(chain) = &mut batch.chains {
@@ -145,7 +183,12 @@ async fn stored_version(store: &dyn Store, change: &Change) -> Option<u64> {
         Change::Ticket(row) => Some(store.ticket_by_id(row.ticket).await.unwrap()?.version),
         Change::Provider(row) => Some(store.provider(row.organization).await.unwrap()?.version),
         Change::ApiKey(row) => Some(store.api_key_by_id(row.key).await.unwrap()?.version),
-        Change::EndTokens { .. } | Change::EndToken(_) | Change::SeeToken(..) => None,
+        Change::EndTokens { .. }
+        | Change::EndToken(_)
+        | Change::SeeToken(..)
+        | Change::End { .. }
+        | Change::Vouch { .. }
+        | Change::Tries { .. } => None,
     }
 }
 

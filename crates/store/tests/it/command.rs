@@ -3,11 +3,12 @@
 use std::fmt::{Debug, Write as _};
 
 use countersign_core::{
-    id::{ApiKeyId, CodeId, DocumentId, LinkId, PersonId, SessionId},
+    id::{CodeId, DocumentId, LinkId, PersonId, SessionId},
     time::Time,
 };
 use countersign_store::{
     Batch, CommitError, Fault, Store,
+    access_rows::{Change, Ending},
     batch::{Append, Row},
     rows::{
         EnvelopeQuery, FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, PutBack,
@@ -244,7 +245,9 @@ impl Runner {
                 [organization, all, keys, told(store.keys().await), told(store.ping().await)].join("\n")
             }
             Command::EndKey { number, now } => {
-                told(store.end_api_key(ApiKeyId::from_bytes(rows::bytes(number)), now).await)
+                let what = Ending::ApiKey(rows::api_key_id(number));
+                let changes = vec![Change::End { what, at: now, once: true }];
+                format!("{:?}", store.commit(Batch { changes, ..Batch::default() }).await)
             }
             Command::Touch { number, now, end } => {
                 told(store.touch_session(SessionId::from_bytes(rows::bytes(number)), now, end).await)

@@ -10,7 +10,7 @@ use crate::{
 };
 
 const SEEDS: u64 = 12;
-const STEPS: u64 = 400;
+const STEPS: u64 = 600;
 
 async fn compare(store: Arc<dyn Store>, seed: u64, seen: &mut BTreeMap<String, usize>) {
     let model = Memory::new();

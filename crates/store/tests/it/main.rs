@@ -19,6 +19,8 @@ mod dice;
 #[cfg(test)]
 mod encryption;
 #[cfg(test)]
+mod endings;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod migrations;

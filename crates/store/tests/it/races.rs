@@ -14,19 +14,19 @@ use tokio::task::JoinSet;
 use crate::{people, rows};
 
 /// Each backend as one or two servers over the same rows.
-struct Servers {
-    name: &'static str,
+pub(crate) struct Servers {
+    pub(crate) name: &'static str,
     running: Vec<Arc<dyn Store>>,
     _folder: Option<tempfile::TempDir>,
 }
 
 impl Servers {
-    fn turn(&self, number: u64) -> Arc<dyn Store> {
+    pub(crate) fn turn(&self, number: u64) -> Arc<dyn Store> {
         Arc::clone(&self.running[usize::try_from(number).unwrap() % self.running.len()])
     }
 }
 
-async fn all() -> Vec<Servers> {
+pub(crate) async fn all() -> Vec<Servers> {
     let memory: Vec<Arc<dyn Store>> = vec![Arc::new(Memory::new())];
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");

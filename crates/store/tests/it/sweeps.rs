@@ -5,6 +5,7 @@ use std::sync::Arc;
 use countersign_core::id::{ApiKeyId, CodeId, SessionId};
 use countersign_store::{
     Batch, CommitError, Memory, Postgres, Sqlite, Store,
+    access_rows::{Change, Ending},
     rows::{IdempotencyState, PutBack},
     testing,
 };
@@ -78,7 +79,8 @@ async fn an_api_key_that_was_ended_has_ended() {
         let key = ApiKeyId::from_bytes(rows::bytes(1));
         let mut ends = Vec::new();
         for (key, now) in [(key, 50), (key, 60), (ApiKeyId::from_bytes(rows::bytes(9)), 50)] {
-            ends.push(store.end_api_key(key, rows::at(now)).await.unwrap());
+            let end = Change::End { what: Ending::ApiKey(key), at: rows::at(now), once: true };
+            ends.push(store.commit(Batch { changes: vec![end], ..Batch::default() }).await.is_ok());
         }
         assert_eq!(ends, [true, false, false]);
         let listed = store.api_keys(rows::tenant(0).organization()).await.unwrap();

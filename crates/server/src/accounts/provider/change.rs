@@ -18,7 +18,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Change, GrantRow, MemberRow, ProviderRow},
+    access_rows::{Change, MemberRow, ProviderRow},
     batch::Row,
 };
 
@@ -34,7 +34,7 @@ use crate::{
     },
     app::App,
     fault::{Failure, Fault},
-    organizations,
+    grants, organizations,
     signer::strict::Caller,
 };
 
@@ -204,7 +204,7 @@ impl Setting<'_> {
                 row.provider == Some(old.row.provider) && row.ended_at.is_none()
             };
             let ended: Vec<_> = sessions.iter().filter(its).cloned().collect();
-            batch.changes.extend(ended.iter().map(|row| Change::SignIn(session::ended(row, now))));
+            batch.changes.extend(ended.iter().map(|row| session::ending(row.sign_in, now)));
             events.extend(changes::signed_out(&ended, None, EndReason::ProviderRemoved));
             if !edit.removed.is_empty() {
                 events.extend(self.end_grants(&member, EndReason::ProviderRemoved, batch).await?);
@@ -231,7 +231,7 @@ impl Setting<'_> {
         reason: EndReason,
         batch: &mut Batch,
     ) -> Result<Vec<SecurityBody>, Failure> {
-        let (store, now) = (&self.app.store, self.app.now());
+        let store = &self.app.store;
         let mut events = Vec::new();
         for environment in [Environment::Sandbox, Environment::Live] {
             let tenant = organizations::tenant(member.organization, environment);
@@ -242,16 +242,15 @@ impl Setting<'_> {
                 before = page.last().map(|row| row.grant);
                 let is_full = page.len() == PAGE;
                 for row in page.into_iter().filter(|row| row.ended_at.is_none()) {
-                    let is_ended = batch
-                        .changes
-                        .iter()
-                        .any(|change| matches!(change, Change::Grant(other) if other.grant == row.grant));
-                    if is_ended {
-                        continue;
+                    let end = grants::ending(self.app, row.grant, false);
+                    if !batch.changes.contains(&end) {
+                        events.push(SecurityBody::GrantEnded {
+                            grant: row.grant,
+                            client: row.client,
+                            reason,
+                        });
+                        batch.changes.push(end);
                     }
-                    events.push(SecurityBody::GrantEnded { grant: row.grant, client: row.client, reason });
-                    let version = row.version + 1;
-                    batch.changes.push(Change::Grant(GrantRow { ended_at: Some(now), version, ..row }));
                 }
                 if !is_full {
                     break;

@@ -30,15 +30,15 @@ const AT_ONCE: usize = 20;
 const ROUNDS: usize = 20;
 
 /// Where they race: the test app sets up and looks into the database.
-struct Course {
-    test: TestApp,
+pub(super) struct Course {
+    pub(super) test: TestApp,
     urls: Vec<String>,
     _processes: Vec<Process>,
 }
 
 impl Course {
     /// One server on SQLite, or two processes over one PostgreSQL.
-    async fn new(postgres: bool) -> Self {
+    pub(super) async fn new(postgres: bool) -> Self {
         let test =
             TestApp::start_with(Options { postgres, clock_goes: postgres, ..Options::default() }).await;
         let mut processes = Vec::new();
@@ -53,7 +53,7 @@ impl Course {
     }
 
     /// Where the request of this number goes.
-    fn url(&self, number: usize, path: &str) -> String {
+    pub(super) fn url(&self, number: usize, path: &str) -> String {
         format!("{}{path}", self.urls[number % self.urls.len()])
     }
 
@@ -84,7 +84,7 @@ impl Course {
     }
 
     /// The access tokens in the database that would be taken now from whoever holds the key.
-    async fn live_tokens(&self) -> BTreeSet<[u8; 32]> {
+    pub(super) async fn live_tokens(&self) -> BTreeSet<[u8; 32]> {
         let app = &self.test.app;
         let mut live = BTreeSet::new();
         for hash in column(&self.test, "SELECT hash FROM access_tokens").await {
