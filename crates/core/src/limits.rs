@@ -130,6 +130,10 @@ pub const FIRST_OWNER_S: i64 = 15 * 60;
 pub const INVITATION_S: i64 = 72 * 3_600;
 /// Invitations of one organization that can be open at the same time.
 pub const INVITATIONS_OPEN: usize = 200;
+/// Invitations that one organization mails in a day (UTC).
+pub const INVITATIONS_A_DAY: usize = 200;
+/// Invitations that one organization mails to one address in a day (UTC).
+pub const INVITATIONS_OF_ADDRESS_A_DAY: usize = 5;
 /// Life of a link to reset a password.
 pub const RESET_S: i64 = 15 * 60;
 /// Time between a right password and the second factor.

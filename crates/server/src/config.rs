@@ -158,7 +158,7 @@ pub struct Seal {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Mail {
-    /// Host name of the mail server; without one only the sandbox mailbox works.
+    /// Host name of the mail server; without one sandboxes have their mailbox, and the operator prints mails about accounts.
     pub smtp_host: Option<String>,
     /// Its port.
     pub smtp_port: u16,

@@ -256,7 +256,7 @@ pub struct ArtifactRow {
     pub wrapped_key: Vec<u8>,
 }
 
-/// A mail in the sandbox mailbox.
+/// A mail in the mailbox of a sandbox, or one about an account that no mail server took, which is kept as of live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MailboxRow {
     /// Its tenant.
@@ -265,7 +265,7 @@ pub struct MailboxRow {
     pub mail: MailId,
     /// When it was put there.
     pub at: Time,
-    /// The message (RFC 5322), encrypted under the organization's key.
+    /// The message, encrypted under the organization's key.
     pub sealed: Vec<u8>,
 }
 

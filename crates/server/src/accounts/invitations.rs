@@ -3,7 +3,8 @@
 
 use countersign_core::{
     access::{Environment, Principal, Tenant},
-    accounts::{email, members::check_power, ticket::Purpose},
+    accounts::{email, invitation, members::check_power, ticket::Purpose},
+    digest::Digest,
     id::{OrganizationId, TicketId},
     limits,
     refusal::{Code, Refusal},
@@ -11,7 +12,11 @@ use countersign_core::{
     secret::Personal,
     security::SecurityBody,
 };
-use countersign_store::{Batch, CommitError, access_rows::TicketRow, batch::Row};
+use countersign_store::{
+    Batch, CommitError,
+    access_rows::{Spend, TicketRow},
+    batch::Row,
+};
 
 use super::{
     busy, mails, people,
@@ -55,6 +60,35 @@ pub async fn open(app: &Records, organization: OrganizationId) -> Result<Vec<Inv
         }
     }
     Ok(open)
+}
+
+/// To whom the organization mailed invitations today, in any order: also those that were taken up, taken back or replaced.
+async fn mailed_today(app: &Records, organization: OrganizationId) -> Result<Vec<Personal<String>>, Fault> {
+    let today = invitation::day(app.now());
+    let mut mailed = Vec::new();
+    for row in app.store.tickets(organization).await? {
+        let is_one = Purpose::parse(&row.purpose) == Some(Purpose::Invitation);
+        if is_one && invitation::day(row.created_at) == today {
+            mailed.push(tickets::sealed_of(app, &row).await?.0.email);
+        }
+    }
+    Ok(mailed)
+}
+
+/// The place of another invitation among those of today, if there is one. Of several who take one at the same moment one has
+/// it, and the others look again.
+async fn place_today(
+    app: &Records,
+    organization: OrganizationId,
+    address: &Personal<String>,
+) -> Result<Spend, Failure> {
+    let mailed = mailed_today(app, organization).await?;
+    let same = mailed.iter().filter(|one| email::compared(one) == email::compared(address)).count();
+    invitation::check_pace(mailed.len(), same)?;
+    let (day, place) = (invitation::day(app.now()), u64::try_from(mailed.len()).unwrap_or(u64::MAX));
+    let parts: [&[u8]; 4] =
+        [b"countersign/invitation/v1\0", organization.as_bytes(), &day.to_be_bytes(), &place.to_be_bytes()];
+    Ok(Spend { hash: Digest::of_parts(&parts), expires_at: app.now().plus_s(2 * 24 * 3_600) })
 }
 
 async fn find(app: &Records, principal: &Principal, invitation: TicketId) -> Result<Invitation, Failure> {
@@ -174,7 +208,7 @@ async fn end(
     security::record(app, tenant, circumstances, body, batch).await
 }
 
-/// Ends these invitations and mails another; `None` if somebody else changed one of them meanwhile.
+/// Ends these invitations and mails another; `None` if somebody else changed one of them, or invited, meanwhile.
 async fn replace(
     app: &Records,
     circumstances: &Circumstances,
@@ -197,6 +231,7 @@ async fn replace(
     )?;
     let invitation = Invitation { row: made.row, email: address.clone(), role };
     let mut batch = Batch {
+        spends: vec![place_today(app, organization.id, address).await?],
         rows: vec![Row::Ticket(invitation.row.clone())],
         answers: keep.map(|keep| keep(&invitation)).transpose()?,
         ..Batch::default()
@@ -210,7 +245,7 @@ async fn replace(
     mails::send_ticket(app, mailbox, invitation.id(), circumstances.correlation, &mut batch);
     match app.store.commit(batch).await {
         Ok(_) => Ok(Some(invitation)),
-        Err(CommitError::Outdated) => Ok(None),
+        Err(CommitError::Outdated | CommitError::Spent) => Ok(None),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
 }

@@ -1,5 +1,5 @@
-//! Mails about accounts on their way: jobs in the commit of what they tell, then the mail server, or the mailbox of the
-//! organization's sandbox where there is none.
+//! Mails about accounts on their way: jobs in the commit of what they tell, then the mail server, or where only the operator
+//! reads where there is none.
 
 use countersign_core::{
     access::Environment,
@@ -12,16 +12,15 @@ use countersign_store::{
     Batch,
     access_rows::MemberRow,
     batch::Row,
-    rows::{JobRow, MailboxRow, NewJob, Work},
+    rows::{JobRow, NewJob, Work},
 };
 use lettre::message::Mailbox;
 
 use super::{
     letters::{self, Notice},
-    people, tickets,
+    people, tickets, undelivered,
 };
 use crate::{
-    api::list_mailbox::mail_binding,
     api_keys,
     app::{App, Records},
     fault::{Failure, Fault},
@@ -157,12 +156,14 @@ pub async fn deliver(app: &App, job: &JobRow, ready: Ready) -> Result<(), Failur
             );
         }
         (Err(fault), _) => return Err(Fault::mail(fault).into()),
-        (Ok(message), None) => {
-            let organization = app.organization(job.tenant.organization()).await?;
-            let binding = mail_binding(ready.mail);
-            let sealed = organization.key.seal(&*app.random, &binding, &message.formatted())?;
-            let row = MailboxRow { tenant: job.tenant, mail: ready.mail, at: app.now(), sealed };
+        (Ok(_), None) => {
+            let row = undelivered::row(app, job.tenant.organization(), &addressed, &ready.letter).await?;
             batch.rows.push(Row::Mailbox(row));
+            tracing::info!(
+                event_type = "account_mail",
+                event_result = "kept",
+                "no mail server is set: `countersign mails` prints this mail"
+            );
         }
         (Ok(message), Some(smtp)) => match smtp.send(message).await {
             Ok(()) => {}

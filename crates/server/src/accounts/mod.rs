@@ -23,6 +23,7 @@ pub mod sign_in;
 pub mod tickets;
 pub mod totp;
 pub mod tries;
+pub mod undelivered;
 pub mod welcome;
 
 use countersign_core::{

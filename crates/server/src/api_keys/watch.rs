@@ -89,7 +89,7 @@ async fn mails(
             "an API key ends soon, and the organization has no member to be told"
         );
     }
-    // Mails of accounts are the sandbox's, which has a mailbox where there is no mail server.
+    // Jobs of mails about accounts are the sandbox's.
     let tenant = organizations::tenant(row.tenant.organization(), Environment::Sandbox);
     let mail = |user| NewJob {
         tenant,

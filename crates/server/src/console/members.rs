@@ -132,6 +132,11 @@ pub async fn show(State(app): State<Arc<App>>, caller: Caller, place: Place) -> 
     page.frame.show(&page)
 }
 
+/// How the link gets to whom it is for.
+fn said_invited(app: &App) -> Said {
+    if app.smtp.is_some() { Said::Invited } else { Said::InvitedByHand }
+}
+
 /// Whom to invite.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -165,7 +170,7 @@ pub async fn invite(
             let page = page(&app, &caller, &desk, form.role).await?;
             again(&MembersPage { error, email: form.email.disclose().clone(), ..page }, &refusal)
         }
-        other => settle(other, &here, (&here, Said::Invited)),
+        other => settle(other, &here, (&here, said_invited(&app))),
     }
 }
 
@@ -195,7 +200,7 @@ pub async fn resend(
         }
         Err(refusal) => Err(refusal.into()),
     };
-    settle(sent, &here, (&here, Said::Invited))
+    settle(sent, &here, (&here, said_invited(&app)))
 }
 
 /// `POST /console/{organization}/{environment}/members/invitations/cancel`

@@ -273,6 +273,7 @@ enum Said {
     SessionsEnded,
     Joined,
     Invited,
+    InvitedByHand,
     InvitationCancelled,
     RoleChanged,
     MemberRemoved,
@@ -287,7 +288,7 @@ enum Said {
 
 impl Said {
     const COOKIE: &'static str = "__Host-cs-said";
-    const ALL: [(Self, &'static str, &'static str); 20] = [
+    const ALL: [(Self, &'static str, &'static str); 21] = [
         (Self::PasskeyAdded, "passkey-added", "The passkey was added. Other sessions have ended."),
         (Self::PasskeyRemoved, "passkey-removed", "The passkey was removed. Other sessions have ended."),
         (Self::PasskeyRenamed, "passkey-renamed", "The passkey has its new name."),
@@ -302,6 +303,12 @@ impl Said {
         (Self::SessionsEnded, "sessions-ended", "Done: what you ended is signed out."),
         (Self::Joined, "joined", "Welcome: you are a member now."),
         (Self::Invited, "invited", "The invitation is on its way. Its link works for three days."),
+        (
+            Self::InvitedByHand,
+            "invited-by-hand",
+            "The invitation is ready. This server sends no mail: its operator gets the link with `countersign mails`, and \
+             it works for three days.",
+        ),
         (
             Self::InvitationCancelled,
             "invitation-cancelled",

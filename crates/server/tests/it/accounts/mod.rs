@@ -13,4 +13,5 @@ mod sessions;
 mod sign_in;
 mod soft_key;
 mod timing;
+mod undelivered;
 mod welcome;

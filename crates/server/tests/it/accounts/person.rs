@@ -10,7 +10,7 @@ use countersign_core::{
     security::{SecurityBody, SecurityEvent, Tail},
     time::Time,
 };
-use countersign_server::accounts::{people, tickets};
+use countersign_server::accounts::{people, tickets, undelivered};
 use countersign_store::{
     Batch,
     access_rows::{Change, UserRow},
@@ -86,10 +86,21 @@ impl TestApp {
         self.key(organization, Environment::Sandbox, Scopes::of(&[Scope::MailboxRead])).await
     }
 
-    /// The mails of an organization's sandbox to an address, newest first.
+    /// The mails to an address that no mail server took, newest first: those about accounts, as `countersign mails` prints
+    /// them, before those of the organization's sandbox.
     pub(crate) async fn letters(&self, key: &Key, email: &str) -> Vec<Letter> {
         self.work().await;
-        letters_to(&self.get_json(key, "/v1/mailbox").await, email)
+        let kept = undelivered::last(&self.app, key.tenant.organization(), 1_000).await.unwrap();
+        let its = kept.into_iter().filter(|mail| mail.to.disclose() == email);
+        let mut letters: Vec<Letter> = its
+            .map(|mail| Letter {
+                head: format!("To: {}\nSubject: {}", mail.to.disclose(), mail.subject.disclose()),
+                text: mail.text.expose().clone(),
+                html: String::new(),
+            })
+            .collect();
+        letters.extend(letters_to(&self.get_json(key, "/v1/mailbox").await, email));
+        letters
     }
 
     /// The security events of an organization, oldest first.

@@ -193,7 +193,7 @@ async fn members_are_managed_by_keyboard_alone() {
     browser.keys(Keyboard::Down).await;
     assert_eq!(browser.run("return document.activeElement.value").await, "reviewer");
     browser.keys(Keyboard::Enter).await;
-    browser.until("document.querySelector('.said')?.textContent.includes('on its way')").await;
+    browser.until("document.querySelector('.said')?.textContent.includes('countersign mails')").await;
     check(&browser, "members-invited").await;
 
     let mailbox = test.mailbox_key(organization).await;

@@ -5,6 +5,7 @@ mod applications;
 mod browser;
 mod clients;
 mod guards;
+mod invitations;
 mod members;
 mod members_api;
 mod security;
