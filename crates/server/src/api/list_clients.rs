@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{
-    access::Operation,
-    id::ClientId,
-    refusal::{Code, Refusal},
-};
+use countersign_core::{access::Operation, id::ClientId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{client_shapes::ClientBody, json, list_envelopes::limit_of};
+use super::{
+    client_shapes::ClientBody,
+    json,
+    paging::{cursor_of, cut, limit_of},
+};
 use crate::{
     app::App,
     clients::Registered,
@@ -56,14 +56,12 @@ pub(super) struct ClientsBody {
     security(("oauth2" = ["clients:read"]), ("api_key" = ["clients:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
-    let before = call.query("cursor").map(str::parse::<ClientId>).transpose();
-    let before = before.map_err(|_| Refusal::new(Code::Malformed, "take `cursor` from `next_cursor`"))?;
+    let before: Option<ClientId> = cursor_of(&call)?;
     let limit = limit_of(&call)?;
     let rows = app.store.clients(call.tenant(), before, limit + 1).await?;
-    let more = rows.len() > limit;
-    let next_cursor = rows.get(limit.saturating_sub(1)).filter(|_| more).map(|row| row.client.to_string());
+    let (rows, next_cursor) = cut(rows, limit, |row| row.client);
     let mut clients = Vec::new();
-    for row in rows.into_iter().take(limit).filter(|row| row.ended_at.is_none()) {
+    for row in rows.into_iter().filter(|row| row.ended_at.is_none()) {
         clients.push(ClientBody::of(&Registered::read(row)?, None));
     }
     Ok(json(&ClientsBody { clients, next_cursor }))

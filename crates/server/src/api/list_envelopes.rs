@@ -7,14 +7,16 @@ use countersign_core::{
     access::{Operation, Tenant},
     digest::Digest,
     id::PersonId,
-    limits,
     refusal::{Code, Refusal},
 };
 use countersign_store::rows::{EnvelopeQuery, EnvelopeRow};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::json;
+use super::{
+    json,
+    paging::{cursor_of, limit_of},
+};
 use crate::{
     app::App,
     fault::Fault,
@@ -62,30 +64,6 @@ pub(super) struct EnvelopeSummaryBody {
     expires_at: Option<String>,
 }
 
-/// The number of entries wanted, within bounds.
-pub(super) fn limit_of(call: &Call) -> Result<usize, Refusal> {
-    let Some(text) = call.query("limit") else { return Ok(limits::PAGE_SIZE) };
-    let limit = text.parse().ok().filter(|limit| (1..=limits::PAGE_SIZE).contains(limit));
-    limit.ok_or_else(|| {
-        Refusal::new(Code::Malformed, format!("`limit` is a number between 1 and {}", limits::PAGE_SIZE))
-    })
-}
-
-/// The digits of the largest position that a cursor may name: more would not fit into the database's numbers.
-const POSITION_DIGITS: usize = 18;
-
-/// The position that the cursor of a list names, where there is one.
-pub(super) fn position_of(call: &Call) -> Result<Option<u64>, Refusal> {
-    let Some(text) = call.query("cursor") else { return Ok(None) };
-    let is_number = text.len() <= POSITION_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit());
-    let position = text.parse().ok().filter(|_| is_number);
-    position.map(Some).ok_or_else(wrong_cursor)
-}
-
-fn wrong_cursor() -> Refusal {
-    Refusal::new(Code::Malformed, "`cursor` is the `next_cursor` of the page before")
-}
-
 /// List envelopes with their states, without people or fields.
 #[utoipa::path(
     get,
@@ -109,9 +87,7 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
         let sentence = format!("`status` is one of: {}", STATUSES.join(", "));
         return Err(Refusal::new(Code::Malformed, sentence).into());
     }
-    let cursor = call.query("cursor").map(str::parse).transpose();
-    let before = cursor.map_err(|_| wrong_cursor())?;
-    let query = EnvelopeQuery { status, before, limit: limit_of(&call)? };
+    let query = EnvelopeQuery { status, before: cursor_of(&call)?, limit: limit_of(&call)? };
     let page = app.store.find_envelopes(call.tenant(), &query).await?;
     let titles = titles(&app, call.tenant(), &page.rows).await?;
     let next_cursor = page.rows.last().filter(|_| page.more).map(|row| row.envelope.to_string());

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::{
     json,
-    list_envelopes::{limit_of, position_of},
+    paging::{limit_of, position_of},
     shapes::shown,
 };
 use crate::{

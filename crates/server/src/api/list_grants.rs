@@ -11,7 +11,10 @@ use countersign_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{json, list_envelopes::limit_of};
+use super::{
+    json,
+    paging::{cursor_of, cut, limit_of},
+};
 use crate::{
     app::App,
     grants::{self, Given},
@@ -102,14 +105,12 @@ fn id<T: std::str::FromStr>(call: &Call, name: &str, sentence: &str) -> Result<O
     security(("oauth2" = ["grants:read"]), ("api_key" = ["grants:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
-    let before: Option<GrantId> = id(&call, "cursor", "take `cursor` from `next_cursor`")?;
+    let before: Option<GrantId> = cursor_of(&call)?;
     let client: Option<ClientId> = id(&call, "client", "`client` is the id of a client")?;
     let user: Option<UserId> = id(&call, "user", "`user` is the id of a user")?;
     let limit = limit_of(&call)?;
-    let mut rows = app.store.grants(call.tenant(), client, user, before, limit + 1).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| more).map(|row| row.grant.to_string());
+    let rows = app.store.grants(call.tenant(), client, user, before, limit + 1).await?;
+    let (rows, next_cursor) = cut(rows, limit, |row| row.grant);
     let given = grants::that_hold(&app, rows).await?;
     Ok(json(&GrantsBody { grants: given.iter().map(GrantBody::of).collect(), next_cursor }))
 }

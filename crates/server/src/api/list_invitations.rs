@@ -1,19 +1,15 @@
 //! `GET /v1/invitations`: the open invitations of an organization.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use axum::response::Response;
-use countersign_core::{
-    access::Operation,
-    id::TicketId,
-    refusal::{Code, Refusal},
-};
+use countersign_core::access::Operation;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{json, list_envelopes::limit_of, member_shapes::InvitationBody};
+use super::{json, member_shapes::InvitationBody, paging::page};
 use crate::{
-    accounts::invitations,
+    accounts::invitations::{self, Invitation},
     app::App,
     http::{
         gate::{Call, Endpoint, Method, Takes},
@@ -56,14 +52,8 @@ pub(super) struct InvitationsBody {
     security(("oauth2" = ["members:read"]), ("api_key" = ["members:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
-    let after = call.query("cursor").map(str::parse::<TicketId>).transpose();
-    let after = after.map_err(|_| Refusal::new(Code::Malformed, "take `cursor` from `next_cursor`"))?;
-    let limit = limit_of(&call)?;
     let all = invitations::open(&app, call.tenant().organization()).await?;
-    let mut rest = all.iter().filter(|one| after.is_none_or(|after| one.id() > after)).peekable();
-    let page: Vec<_> = rest.by_ref().take(limit).collect();
-    let last = page.last().filter(|_| rest.peek().is_some());
-    let next_cursor = last.map(|one| one.id().to_string());
-    let invitations = page.into_iter().map(InvitationBody::of).collect();
+    let (page, next_cursor) = page(&call, all, Ordering::Greater, Invitation::id)?;
+    let invitations = page.iter().map(InvitationBody::of).collect();
     Ok(json(&InvitationsBody { invitations, next_cursor }))
 }

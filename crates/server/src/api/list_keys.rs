@@ -1,20 +1,16 @@
 //! `GET /v1/keys`: the API keys of an environment, never the keys themselves.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use axum::response::Response;
-use countersign_core::{
-    access::Operation,
-    id::ApiKeyId,
-    refusal::{Code, Refusal},
-};
+use countersign_core::access::Operation;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     json,
     key_shapes::{KeyBody, KeyUseBody},
-    list_envelopes::limit_of,
+    paging::page,
 };
 use crate::{
     api_keys,
@@ -60,14 +56,8 @@ pub(super) struct KeysBody {
     security(("oauth2" = ["keys:read"]), ("api_key" = ["keys:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
-    let before = call.query("cursor").map(str::parse::<ApiKeyId>).transpose();
-    let before = before.map_err(|_| Refusal::new(Code::Malformed, "take `cursor` from `next_cursor`"))?;
-    let limit = limit_of(&call)?;
-    let mut found = api_keys::all(&app, call.tenant()).await?;
-    found.retain(|known| before.is_none_or(|before| known.row.key < before));
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next_cursor = found.last().filter(|_| more).map(|known| known.row.key.to_string());
+    let all = api_keys::all(&app, call.tenant()).await?;
+    let (found, next_cursor) = page(&call, all, Ordering::Less, |known| known.row.key)?;
     let mut keys = Vec::new();
     for known in &found {
         let used = KeyUseBody::of(&app, known).await?;

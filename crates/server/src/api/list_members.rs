@@ -1,17 +1,13 @@
 //! `GET /v1/members`: the members of an organization.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use axum::response::Response;
-use countersign_core::{
-    access::Operation,
-    id::UserId,
-    refusal::{Code, Refusal},
-};
+use countersign_core::access::Operation;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{json, list_envelopes::limit_of, member_shapes::MemberBody};
+use super::{json, member_shapes::MemberBody, paging::page};
 use crate::{
     accounts::members,
     app::App,
@@ -56,14 +52,8 @@ pub(super) struct MembersBody {
     security(("oauth2" = ["members:read"]), ("api_key" = ["members:read"])),
 )]
 pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem> {
-    let after = call.query("cursor").map(str::parse::<UserId>).transpose();
-    let after = after.map_err(|_| Refusal::new(Code::Malformed, "take `cursor` from `next_cursor`"))?;
-    let limit = limit_of(&call)?;
     let all = members::all(&app, call.tenant().organization()).await?;
-    let mut rest = all.iter().filter(|one| after.is_none_or(|after| one.row.user > after)).peekable();
-    let page: Vec<_> = rest.by_ref().take(limit).collect();
-    let last = page.last().filter(|_| rest.peek().is_some());
-    let next_cursor = last.map(|one| one.row.user.to_string());
-    let members = page.into_iter().map(MemberBody::of).collect();
+    let (page, next_cursor) = page(&call, all, Ordering::Greater, |one| one.row.user)?;
+    let members = page.iter().map(MemberBody::of).collect();
     Ok(json(&MembersBody { members, next_cursor }))
 }

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::{
     json,
-    list_envelopes::{limit_of, position_of},
+    paging::{limit_of, position_of},
 };
 use crate::{
     app::App,

@@ -26,6 +26,7 @@ mod list_members;
 mod list_security_events;
 mod member_shapes;
 pub mod openapi;
+mod paging;
 mod read_certificate;
 mod read_client;
 mod read_document;

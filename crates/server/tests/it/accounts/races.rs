@@ -121,3 +121,53 @@ async fn of_two_who_use_a_link_at_once_one_gets_an_account() {
     test.work().await;
     Arc::into_inner(test).unwrap().finish().await;
 }
+
+/// Who comes in with a recovery code each while the password is changed: nobody stays, however the two meet.
+async fn a_change_ends_all_who_come_in_beside_it(postgres: bool) {
+    let test = TestApp::start_with(Options { postgres, ..Options::default() }).await;
+    let other = test.beside(79).await;
+    let servers = [Arc::clone(&test.app), Arc::clone(&other.app)];
+    let (_, ada) = test.owner("Harbour Mills", ADA).await;
+    let address = Personal::new(ADA.to_owned());
+    for password in [super::person::OTHER_PASSWORD, super::person::PASSWORD, super::person::OTHER_PASSWORD] {
+        let codes = ada.recovery_codes(&test).await;
+        let user = people::by_address(&test.app, &address).await.unwrap().unwrap();
+        let half_way = HalfWay { user: user.id(), valid_from: user.row.valid_from };
+        let coming: Vec<_> = codes
+            .into_iter()
+            .enumerate()
+            .map(|(number, code)| {
+                let (app, caller) = (Arc::clone(&servers[number % 2]), caller(&test));
+                let proof = Proof::Typed(Secret::new(code));
+                tokio::spawn(async move {
+                    sign_in::finish(&app, &caller, &half_way, &proof, Aim::New).await.is_ok()
+                })
+            })
+            .collect();
+        let changed = ada.form(&test, "/account/password", &[("password", password)]).await;
+        let path = changed.url().path().to_owned();
+        assert_eq!(path, "/account", "{}", changed.text().await.unwrap());
+        for one in coming {
+            one.await.unwrap();
+        }
+        let sessions = test.app.store.sign_ins(user.id()).await.unwrap();
+        let open = sessions.iter().filter(|row| row.ended_at.is_none()).count();
+        assert_eq!(open, 1, "the one in which it was changed goes on");
+        assert!(ada.is_in(&test).await);
+    }
+    other.finish_without_worker().await;
+    test.work().await;
+    test.finish().await;
+}
+
+/// on SQLite.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_sqlite_a_change_of_the_password_ends_all_who_come_in_beside_it() {
+    Box::pin(a_change_ends_all_who_come_in_beside_it(false)).await;
+}
+
+/// on two servers that share a PostgreSQL.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_two_servers_a_change_of_the_password_ends_all_who_come_in_beside_it() {
+    Box::pin(a_change_ends_all_who_come_in_beside_it(true)).await;
+}
