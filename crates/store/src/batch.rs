@@ -180,6 +180,16 @@ impl Batch {
             return contradiction("a batch spends the same thing twice");
         }
         self.changes.iter().try_for_each(Change::check)?;
+        let mut changed = BTreeSet::new();
+        for change in &self.changes {
+            match change {
+                Change::User(row) => drop(changed.insert(row.user)),
+                Change::End { what: Ending::SignInsOf(user), .. } if !changed.contains(user) => {
+                    return contradiction("sessions of a user all end after the change that refuses others");
+                }
+                _ => {}
+            }
+        }
         self.rows.iter().try_for_each(Row::check)
     }
 

@@ -108,7 +108,8 @@ pub enum Ending {
     /// A session on the console.
     SignIn(SignInId),
     /// All sessions of a user that have not ended, also those that begin while the batch is on its way, but for those that
-    /// come with it: put the change of the user that refuses later ones before it.
+    /// come with it. The change of the user stands before it in the batch, and refuses those that come later: whoever begins
+    /// a session says which version of the user it is for, with [`Change::Tries`].
     SignInsOf(UserId),
     /// An API key: its end is recorded as told.
     ApiKey(ApiKeyId),

@@ -185,10 +185,9 @@ async fn end_sessions(
     user: &User,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
-    let what = Ending::SignInsOf(user.id());
-    batch.changes.push(Change::End { what, at: app.now(), once: false });
     for row in app.store.sign_ins(user.id()).await? {
         if session::is_open(&row, user, app.now()) {
+            batch.changes.push(session::ending(row.sign_in, app.now()));
             let (user, sign_in, reason) = (row.user, row.sign_in, EndReason::MemberRemoved);
             let body = SecurityBody::SignedOut { user, sign_in, reason };
             security::record(app, principal.tenant(), circumstances, body, batch).await?;

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use countersign_core::{id::SignInId, role::Role};
 use countersign_store::{
     Batch, Fault, Store,
-    access_rows::{Change, Ending},
+    access_rows::{Change, Ending, UserRow},
     batch::{Chain, Row},
     rows::{ApiKeyRow, security_stream},
 };
@@ -129,7 +129,14 @@ pub(crate) fn draw(dice: &mut Dice, of: u64, batch: &mut Batch) {
             (0..=dice.below(2)).map(|_| people::spend(dice.below(40), dice.below(SALTS))).collect();
     }
     if dice.below(3) == 0 {
-        batch.changes = (0..=dice.below(2)).map(|_| change(dice, of)).collect();
+        for _ in 0..=dice.below(2) {
+            let change = change(dice, of);
+            if let Change::End { what: Ending::SignInsOf(user), .. } = change {
+                let user = UserRow { user, ..people::user(0, dice.below(6), dice.below(SALTS)) };
+                batch.changes.push(Change::User(user));
+            }
+            batch.changes.push(change);
+        }
     }
     if dice.below(5) == 0 {
         batch.security = (0..=dice.below(3)).map(|_| people::security(of, dice.below(30))).collect();

@@ -37,7 +37,6 @@ fn member(number: u64, role: Role) -> MemberRow {
 
 /// every kind of row ends whatever its version is, once, and a change by somebody who read it before is refused.
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::too_many_lines, reason = "every kind of row, one after the other")]
 async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_late() {
     for servers in all().await {
         let store = servers.turn(0);
@@ -52,7 +51,6 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
             Row::Authenticator(authenticator.clone()),
             Row::SignIn(people::sign_in(1, 1, 1)),
             Row::SignIn(people::sign_in(4, 4, 1)),
-            Row::SignIn(people::sign_in(2, 2, 1)),
         ];
         let Row::ApiKey(mut key) = rows::api_key(0, 1, 1) else { unreachable!() };
         rows_there.push(Row::ApiKey(key.clone()));
@@ -92,7 +90,6 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
                 Change::Authenticator(authenticator.clone()),
             ),
             (Ending::SignIn(session.sign_in), Change::SignIn(session.clone())),
-            (Ending::SignInsOf(session.user), Change::SignIn(session.clone())),
             (Ending::ApiKey(key.key), Change::ApiKey(key.clone())),
         ] {
             store.commit(end(what, 50, true)).await.unwrap_or_else(|error| panic!("{what:?}: {error}"));
@@ -108,8 +105,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
         let found = store.authenticators(authenticator.user).await.unwrap();
         assert_eq!(found[0].ended_at, at);
         let sessions = store.sign_ins(session.user).await.unwrap();
-        assert_eq!(sessions.iter().map(|row| row.ended_at).collect::<Vec<_>>(), [at, at]);
-        assert_eq!(store.sign_ins(people::user_id(2)).await.unwrap()[0].ended_at, None, "another's");
+        assert_eq!(sessions.iter().map(|row| row.ended_at).collect::<Vec<_>>(), [at, None], "one of two");
         let key = store.api_key_by_id(key.key).await.unwrap().unwrap();
         assert_eq!((key.expires_at, key.warned_days), (rows::at(50), Some(0)));
     }
@@ -205,6 +201,45 @@ async fn no_session_that_begins_beside_a_change_of_the_user_outlives_it() {
                 open.iter().filter(|row| row.ended_at.is_none()).map(|row| row.sign_in).collect();
             assert_eq!(open, [own.sign_in], "{}", servers.name);
         }
+    }
+}
+
+/// those who come in at the very same moment, and are written together with the change, are ended, too; nobody else is. A
+/// batch that ends sessions without the change that refuses later ones is a contradiction.
+#[tokio::test]
+async fn sessions_that_are_written_together_with_the_change_of_the_user_end_with_it() {
+    for servers in all().await {
+        let store = servers.turn(0);
+        let user = people::user(1, 1, 1);
+        let another = people::sign_in(2, 2, 1);
+        store.commit(with(vec![Row::User(user.clone()), Row::SignIn(another.clone())])).await.unwrap();
+        let what = Ending::SignInsOf(user.user);
+        let alone = store.commit(end(what, 50, false)).await;
+        assert!(matches!(alone, Err(CommitError::Fault(_))), "{}: {alone:?}", servers.name);
+        let entering = (0..20_u64).map(|number| {
+            let tries = Change::Tries {
+                user: user.user,
+                version: 1,
+                before: user.failures.clone(),
+                after: user.failures.clone(),
+            };
+            let session = SignInRow { user: user.user, ..people::sign_in(100 + number, 100 + number, 1) };
+            Batch { changes: vec![tries], ..with(vec![Row::SignIn(session)]) }
+        });
+        let changed = Change::User(UserRow { version: 2, ..user.clone() });
+        let ends = Change::End { what, at: rows::at(50), once: false };
+        // On one thread: all wait before the first is written, and PostgreSQL gets them as a group.
+        let batches = entering.chain([changing(vec![changed, ends])]);
+        let answers = futures_util::future::join_all(batches.map(|batch| store.commit(batch))).await;
+        assert!(answers.iter().all(Result::is_ok), "{}: {answers:?}", servers.name);
+        let sessions = store.sign_ins(user.user).await.unwrap();
+        assert_eq!(
+            (sessions.len(), sessions.iter().filter(|row| row.ended_at.is_none()).count()),
+            (20, 0),
+            "{}",
+            servers.name
+        );
+        assert_eq!(store.sign_ins(another.user).await.unwrap(), [another], "another's");
     }
 }
 
