@@ -199,10 +199,11 @@ impl Batch {
         self.append.is_some() || !self.jobs.is_empty()
     }
 
-    /// Whether no rows of other batches may be written between its changes and its rows.
+    /// Whether it is written without others beside it. What ends something meets whatever the others do to the same row, and
+    /// waits for that; among others it would hold rows that those wait for. And what ends many rows at once must not come before
+    /// the rows of those that it was to end.
     pub(crate) fn stands_alone(&self) -> bool {
-        let is_of_many = |change: &Change| matches!(change, Change::End { what: Ending::SignInsOf(_), .. });
-        self.changes.iter().any(is_of_many)
+        self.changes.iter().any(|change| matches!(change, Change::End { .. }))
     }
 
     /// What a caller gets once it is durable.

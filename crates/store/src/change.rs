@@ -1,7 +1,7 @@
 //! Changes of rows that exist, as values.
 
 use countersign_core::{
-    id::{ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, SignInId, UserId},
+    id::{ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, UserId},
     role::Role,
     secret::HashedToken,
     time::Time,
@@ -111,6 +111,9 @@ pub enum Ending {
     /// come with it. The change of the user stands before it in the batch, and refuses those that come later: whoever begins
     /// a session says which version of the user it is for, with [`Change::Tries`].
     SignInsOf(UserId),
+    /// All sessions that an organization's OpenID provider opened, in the same way: put the end of whatever the provider is
+    /// known by before it.
+    SignInsThrough(ProviderId),
     /// An API key: its end is recorded as told.
     ApiKey(ApiKeyId),
 }

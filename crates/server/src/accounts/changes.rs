@@ -71,7 +71,7 @@ pub struct Changing<'a> {
 
 /// Ends all sessions of a user, also those that begin while this is on its way; grants end with the user's new beginning. It
 /// lies a millisecond ahead, so that nothing that was made at this very moment survives. Gives the sessions that are told of.
-/// [`put_anew`] puts it into the batch.
+/// [`put_user`] and [`put_end_of_sessions`] put it into the batch.
 pub(super) async fn end_everything(app: &Records, user: &mut User) -> Result<Vec<SignInRow>, Fault> {
     let now = app.now();
     let rows = app.store.sign_ins(user.id()).await?;
@@ -83,11 +83,15 @@ pub(super) async fn end_everything(app: &Records, user: &mut User) -> Result<Vec
     Ok(open)
 }
 
-/// Puts the changed user into the batch, and then the end of the sessions: whoever comes in meanwhile is refused by the one, or
-/// was before it, and is ended by the other.
-pub(super) fn put_anew(app: &Records, user: &mut User, batch: &mut Batch) {
+/// Puts the changed user into the batch, before any of its factors: whoever comes in takes these rows in the same order.
+pub(super) fn put_user(user: &mut User, batch: &mut Batch) {
     user.row = user.next();
     batch.changes.push(Change::User(user.row.clone()));
+}
+
+/// Puts the end of the sessions into the batch, after the user and its factors: whoever comes in meanwhile is refused by
+/// these, or was before them, and is ended.
+pub(super) fn put_end_of_sessions(app: &Records, user: &User, batch: &mut Batch) {
     let what = Ending::SignInsOf(user.id());
     batch.changes.push(Change::End { what, at: app.now(), once: false });
 }
@@ -160,13 +164,14 @@ impl Changing<'_> {
         let Self { app, caller, signed_in } = self;
         let mut batch = Batch { spends: edit.spends.clone(), ..Batch::default() };
         let open = end_everything(app, &mut user).await?;
-        let mut events = apply_factors(&edit, app.now(), &mut batch);
-        events.extend(signed_out(&open, Some(signed_in.sign_in()), EndReason::FactorChanged));
         let (device, device_cookie) = devices::renewed(app, &user.row.lookup)?;
         let mut failures = user.failures()?;
         failures.came_in(None, device, app.now());
         user.set_failures(&failures)?;
-        put_anew(app, &mut user, &mut batch);
+        put_user(&mut user, &mut batch);
+        let mut events = apply_factors(&edit, app.now(), &mut batch);
+        put_end_of_sessions(app, &user, &mut batch);
+        events.extend(signed_out(&open, Some(signed_in.sign_in()), EndReason::FactorChanged));
         let memberships = &signed_in.told;
         let (level, at) = signed_in.row.authenticated;
         let authenticated =

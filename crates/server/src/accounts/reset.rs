@@ -96,14 +96,15 @@ async fn commit(
         let proven = proof.alone(app, &user, &factors, app.now())?.ok_or_else(refused)?;
         let mut batch = Batch { spends: proven.spends.clone(), ..Batch::default() };
         batch.changes.push(tickets::used(app, &opened.row));
-        batch.changes.extend(proven.used.clone().map(Change::Authenticator));
         passwords::put(app, &mut user, hash)?;
         let open = changes::end_everything(app, &mut user).await?;
         let (device, device_cookie) = devices::renewed(app, &user.row.lookup)?;
         let mut failures = user.failures()?;
         failures.came_in(None, device, app.now());
         user.set_failures(&failures)?;
-        changes::put_anew(app, &mut user, &mut batch);
+        changes::put_user(&mut user, &mut batch);
+        batch.changes.extend(proven.used.clone().map(Change::Authenticator));
+        changes::put_end_of_sessions(app, &user, &mut batch);
         let memberships = people::memberships(app, user.id()).await?;
         let authenticated = (proven.level, app.now());
         let begun = session::begin(app, &user, &memberships, authenticated, &proven.methods, caller)?;

@@ -214,6 +214,9 @@ impl Access {
             Ending::Authenticator(authenticator) => end(self.authenticators.get_mut(&authenticator), at),
             Ending::SignIn(sign_in) => end(self.sign_ins.get_mut(&sign_in), at),
             Ending::SignInsOf(user) => end(self.sign_ins.values_mut().filter(|row| row.user == user), at),
+            Ending::SignInsThrough(provider) => {
+                end(self.sign_ins.values_mut().filter(|row| row.provider == Some(provider)), at)
+            }
             // The state has the API keys.
             Ending::ApiKey(_) => 0,
         }

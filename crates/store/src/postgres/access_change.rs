@@ -31,8 +31,10 @@ pub(super) fn changes<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'bat
     let is_alone = group.len() == 1;
     let (mut grants, mut tokens, mut generations) = (Vec::new(), Vec::new(), Vec::new());
     let mut seen: Vec<(&HashedToken, Time, &Change)> = Vec::new();
+    let mut ended: Vec<(GrantId, &Change)> = Vec::new();
     for one in group.iter().flat_map(|batch| &batch.changes) {
         match one {
+            Change::End { what: Ending::Grant(grant), once: false, .. } => ended.push((*grant, one)),
             Change::Grant(row) if !is_alone => grants.push(row),
             Change::EndToken(token) if !is_alone => tokens.push(token),
             Change::EndTokens { grant, from, to } if !is_alone => generations.push((*grant, *from, *to)),
@@ -44,6 +46,10 @@ pub(super) fn changes<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'bat
         }
     }
     // All servers take the locks in the same order.
+    ended.sort_by_key(|(grant, _)| *grant);
+    for (_, one) in ended {
+        steps.push(Step { call: change(one)?, must: None });
+    }
     seen.sort_by_key(|(token, at, _)| (*token.as_bytes(), *at));
     for (.., one) in seen {
         steps.push(Step { call: change(one)?, must: None });
@@ -130,6 +136,9 @@ fn end(what: &Ending, at: Time) -> Call {
         }
         Ending::SignIn(sign_in) => call!(sql::END_SIGN_IN, at, sign_in.as_bytes().to_vec()),
         Ending::SignInsOf(user) => call!(sql::END_SIGN_INS_OF, at, user.as_bytes().to_vec()),
+        Ending::SignInsThrough(provider) => {
+            call!(sql::END_SIGN_INS_THROUGH, at, provider.as_bytes().to_vec())
+        }
         Ending::ApiKey(key) => call!(sql::END_API_KEY, at, key.as_bytes().to_vec()),
     }
 }

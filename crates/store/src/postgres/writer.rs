@@ -175,7 +175,6 @@ impl Group {
     }
 
     async fn try_group(&self, client: &ClientWrapper, group: &[Batch]) -> Result<(), Failure> {
-        // Among several all changes come before all rows: what a batch ends would be ended before those beside it begin it.
         if group.len() > 1 && group.iter().any(Batch::stands_alone) {
             return Err(Failure::Refused(CommitError::Conflict));
         }

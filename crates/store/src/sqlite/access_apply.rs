@@ -132,6 +132,9 @@ fn end(connection: &Connection, what: &Ending, at: Time) -> Result<usize, Fault>
         }
         Ending::SignIn(sign_in) => execute(connection, sql::END_SIGN_IN, params![at, sign_in.as_bytes()]),
         Ending::SignInsOf(user) => execute(connection, sql::END_SIGN_INS_OF, params![at, user.as_bytes()]),
+        Ending::SignInsThrough(provider) => {
+            execute(connection, sql::END_SIGN_INS_THROUGH, params![at, provider.as_bytes()])
+        }
         Ending::ApiKey(key) => execute(connection, sql::END_API_KEY, params![at, key.as_bytes()]),
     }
 }

@@ -276,6 +276,8 @@ statements! {
         WHERE sign_in = ?2 AND ended_at IS NULL";
     END_SIGN_INS_OF = "UPDATE sign_ins SET ended_at = ?1, version = version + 1
         WHERE user_id = ?2 AND ended_at IS NULL";
+    END_SIGN_INS_THROUGH = "UPDATE sign_ins SET ended_at = ?1, version = version + 1
+        WHERE provider = ?2 AND ended_at IS NULL";
     END_API_KEY = "UPDATE api_keys SET expires_at = ?1, warned_days = 0, version = version + 1
         WHERE api_key = ?2 AND expires_at > ?1 AND coalesce(warned_days, 1) <> 0";
     /// Takes the lock of the row, and leaves it as it is.

@@ -80,13 +80,14 @@ fn role(dice: &mut Dice) -> Role {
 fn ending(dice: &mut Dice, of: u64) -> Ending {
     let number = dice.below(FEW);
     let user = people::user_id(number % 4);
-    match dice.below(7) {
+    match dice.below(8) {
         0 => Ending::Client(people::client_id(number % 4)),
         1 => Ending::Grant(people::grant_id(number)),
         2 => Ending::Member { organization: rows::tenant(of).organization(), user, role: role(dice) },
         3 => Ending::Authenticator(people::authenticator(dice.below(9), 1).authenticator),
         4 => Ending::SignIn(people::sign_in_id(number)),
         5 => Ending::SignInsOf(user),
+        6 => Ending::SignInsThrough(people::provider_id(7 * dice.below(9))),
         _ => Ending::ApiKey(rows::api_key_id(dice.below(9))),
     }
 }

@@ -37,6 +37,7 @@ fn member(number: u64, role: Role) -> MemberRow {
 
 /// every kind of row ends whatever its version is, once, and a change by somebody who read it before is refused.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "every kind of row, one after the other")]
 async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_late() {
     for servers in all().await {
         let store = servers.turn(0);
@@ -51,6 +52,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
             Row::Authenticator(authenticator.clone()),
             Row::SignIn(people::sign_in(1, 1, 1)),
             Row::SignIn(people::sign_in(4, 4, 1)),
+            Row::SignIn(people::sign_in(7, 7, 7)),
         ];
         let Row::ApiKey(mut key) = rows::api_key(0, 1, 1) else { unreachable!() };
         rows_there.push(Row::ApiKey(key.clone()));
@@ -78,6 +80,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
         let (user, role) = (admin.user, Role::Sender);
         let other_role = end(Ending::Member { organization, user, role }, 50, true);
         assert!(is_outdated(&store.commit(other_role).await), "{}", servers.name);
+        let through = SignInRow { version: 2, ..people::sign_in(7, 7, 7) };
         let member = Ending::Member { organization, user, role: Role::Admin };
         next(&mut grant, &mut session, &mut admin);
         (client.version, authenticator.version, key.version) = (3, 3, 3);
@@ -90,6 +93,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
                 Change::Authenticator(authenticator.clone()),
             ),
             (Ending::SignIn(session.sign_in), Change::SignIn(session.clone())),
+            (Ending::SignInsThrough(through.provider.unwrap()), Change::SignIn(through.clone())),
             (Ending::ApiKey(key.key), Change::ApiKey(key.clone())),
         ] {
             store.commit(end(what, 50, true)).await.unwrap_or_else(|error| panic!("{what:?}: {error}"));
@@ -105,7 +109,11 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
         let found = store.authenticators(authenticator.user).await.unwrap();
         assert_eq!(found[0].ended_at, at);
         let sessions = store.sign_ins(session.user).await.unwrap();
-        assert_eq!(sessions.iter().map(|row| row.ended_at).collect::<Vec<_>>(), [at, None], "one of two");
+        assert_eq!(
+            sessions.iter().map(|row| row.ended_at).collect::<Vec<_>>(),
+            [at, None, at],
+            "one, and one through the provider"
+        );
         let key = store.api_key_by_id(key.key).await.unwrap().unwrap();
         assert_eq!((key.expires_at, key.warned_days), (rows::at(50), Some(0)));
     }

@@ -18,7 +18,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Change, MemberRow, ProviderRow},
+    access_rows::{Change, Ending, MemberRow, ProviderRow},
     batch::Row,
 };
 
@@ -30,7 +30,7 @@ use crate::{
         circumstances,
         letters::Notice,
         people::{self, Factors, PROVIDER},
-        session::{self, SignedIn},
+        session::SignedIn,
     },
     app::App,
     fault::{Failure, Fault},
@@ -204,13 +204,15 @@ impl Setting<'_> {
                 row.provider == Some(old.row.provider) && row.ended_at.is_none()
             };
             let ended: Vec<_> = sessions.iter().filter(its).cloned().collect();
-            batch.changes.extend(ended.iter().map(|row| session::ending(row.sign_in, now)));
             events.extend(changes::signed_out(&ended, None, EndReason::ProviderRemoved));
             if !edit.removed.is_empty() {
                 events.extend(self.end_grants(&member, EndReason::ProviderRemoved, batch).await?);
                 events.extend(changes::apply_factors(&edit, now, batch));
             }
         }
+        // After the connections, so that a session that begins through one of them at this moment ends, too.
+        let what = Ending::SignInsThrough(old.row.provider);
+        batch.changes.push(Change::End { what, at: now, once: false });
         Ok(events)
     }
 
