@@ -125,6 +125,11 @@ impl Standing {
     }
 }
 
+/// Whether the end of a grant is in what is about to be committed.
+pub fn ends(batch: &Batch, grant: &GrantRow) -> bool {
+    batch.changes.iter().any(|change| matches!(change, Change::Grant(other) if other.grant == grant.grant))
+}
+
 /// Adds the end of a grant to what is about to be committed.
 pub async fn add_end(
     app: &Records,

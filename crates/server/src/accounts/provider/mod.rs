@@ -2,10 +2,14 @@
 //! provider could come in as any of its members, so it opens nothing else and changes nothing of the person's own.
 
 pub mod change;
+pub mod end;
 pub mod enter;
+pub mod failures;
 pub mod flow;
+pub mod known;
 pub mod links;
 mod openid;
+pub mod required;
 
 use countersign_core::{
     accounts::provider::{Authentication, Settings},
@@ -13,7 +17,6 @@ use countersign_core::{
     digest::Digest,
     id::{OrganizationId, ProviderId},
     oauth::jose::{Algorithm, Jwk},
-    role::Role,
     secret::Secret,
 };
 use countersign_store::access_rows::{MemberRow, ProviderRow, SignInRow};
@@ -103,11 +106,7 @@ pub async fn opened_by(
     }
     let mut opened = Vec::new();
     for member in &all {
-        let provider = match member.role {
-            Role::Owner => None,
-            _ => of(app, member.organization).await?,
-        };
-        if provider.is_none_or(|provider| !provider.settings.is_required) {
+        if required::for_member(app, member).await?.is_none() {
             opened.push(member.clone());
         }
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::app::TestApp;
 
 /// Invites somebody; the link in the mail.
-async fn invite(test: &TestApp, organization: OrganizationId, email: &str, role: Role) -> String {
+pub(super) async fn invite(test: &TestApp, organization: OrganizationId, email: &str, role: Role) -> String {
     let tenant = Tenant::of_stored_row(organization, Environment::Live);
     let correlation = CorrelationId::new(test.app.now(), [1; 10]);
     let circumstances = Circumstances { actor: SecurityActor::Operator, origin: None, correlation };

@@ -4,8 +4,10 @@
 mod answers;
 mod bounds;
 mod issuer;
+mod required;
 mod settings;
 mod stranger;
+mod strangers;
 mod way;
 
 use countersign_core::{
