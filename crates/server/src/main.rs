@@ -12,6 +12,7 @@ use countersign_server::{
         self,
         clients::{Clients, keygen},
         keys::Keys,
+        providers::Providers,
     },
     config::Config,
     demo::{self, Wish},
@@ -55,6 +56,9 @@ enum Command {
     /// OAuth clients: programs that call the API with access tokens.
     #[command(subcommand)]
     Clients(Clients),
+    /// The OpenID providers of organizations: the way out where one is gone and nobody comes in without it.
+    #[command(subcommand)]
+    Providers(Providers),
     /// Fold all events again, compare everything that hangs on them, and try the key that seals.
     Doctor,
     /// Tell what PDF files are and whether they can be sealed, one line of JSON for each file.
@@ -187,6 +191,10 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
         }
         Command::Clients(command) => {
             command_line::clients::run(records, command).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Providers(command) => {
+            command_line::providers::run(records, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve | Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => {

@@ -1,6 +1,8 @@
 //! Rows of credentials and people as values: clients, grants, tokens, users, members, sessions. What can change has a
 //! version, and a change replaces the row whose version is the one before: of several that saw the same row, one wins.
 
+use std::collections::BTreeSet;
+
 use countersign_core::{
     access::{Environment, Tenant},
     digest::Digest,
@@ -376,6 +378,14 @@ pub enum Change {
     Ticket(TicketRow),
     /// An organization's OpenID provider.
     Provider(ProviderRow),
+    /// The names that lead to an organization's OpenID provider, in place of those before. One that leads to another
+    /// organization's makes the batch a conflict.
+    NameProvider {
+        /// Whose provider.
+        organization: OrganizationId,
+        /// Its names.
+        names: BTreeSet<String>,
+    },
     /// An API key.
     ApiKey(crate::rows::ApiKeyRow),
     /// Ends the access tokens of a grant that were issued with these generations, both included. Any number may be there.

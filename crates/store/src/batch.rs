@@ -278,7 +278,9 @@ impl Change {
             Self::Ticket(row) => Some(row.version),
             Self::Provider(row) => Some(row.version),
             Self::ApiKey(row) => Some(row.version),
-            Self::EndTokens { .. } | Self::EndToken(_) | Self::SeeToken(..) => None,
+            Self::NameProvider { .. } | Self::EndTokens { .. } | Self::EndToken(_) | Self::SeeToken(..) => {
+                None
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ pub(crate) mod judges;
 mod jwks_uri;
 pub(crate) mod keys;
 mod mutual_tls;
-mod races;
+pub(crate) mod races;
 mod rotation;
 mod single_use;
 mod strangers;

@@ -96,6 +96,8 @@ impl Setting<'_> {
                 is_required: settings.is_required,
             };
             security::record(app, &live, &circumstances, body, &mut batch).await?;
+            let (organization, names) = (member.organization, settings.names());
+            batch.changes.push(Change::NameProvider { organization, names });
             match before {
                 Some(_) => batch.changes.push(Change::Provider(row)),
                 None => batch.rows.push(Row::Provider(row)),
@@ -112,7 +114,7 @@ impl Setting<'_> {
     /// Removes the provider.
     pub async fn remove(&self) -> Result<(), Failure> {
         self.signed_in.check_fresh(self.app.now())?;
-        end::remove(self.app, &self.circumstances(), self.member.organization).await.map(drop)
+        end::remove(self.app, &self.circumstances(), (self.member.organization, None)).await.map(drop)
     }
 
     fn circumstances(&self) -> Circumstances {
@@ -160,21 +162,20 @@ impl Setting<'_> {
         })
     }
 
-    /// Refuses a handle or a domain that leads to another organization's provider already.
+    /// Says which handle or domain leads to another organization's provider already. That there is one alone is settled by
+    /// the commit.
     async fn check_names(&self, settings: &Settings) -> Result<(), Failure> {
-        for row in self.app.store.providers().await.map_err(Fault::from)? {
-            if row.organization == self.member.organization || row.ended_at.is_some() {
+        for name in settings.names() {
+            let found = self.app.store.provider_by_name(&name).await.map_err(Fault::from)?;
+            if found.is_none_or(|other| other.organization == self.member.organization) {
                 continue;
             }
-            let other = read(row)?.settings;
-            if other.handle == settings.handle {
-                let sentence = "this handle is taken: choose another";
-                return Err(Refusal::at(Code::Invalid, "/handle", sentence).into());
-            }
-            if settings.domains.iter().any(|domain| other.domains.contains(domain)) {
-                let sentence = "one of these domains leads to another organization's provider";
-                return Err(Refusal::at(Code::Invalid, "/domains", sentence).into());
-            }
+            let (pointer, sentence) = if name == settings.handle {
+                ("/handle", "this handle is taken: choose another".to_owned())
+            } else {
+                ("/domains", format!("{name} leads to another organization's provider"))
+            };
+            return Err(Refusal::at(Code::Invalid, pointer, sentence).into());
         }
         Ok(())
     }

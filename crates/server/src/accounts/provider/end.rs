@@ -1,6 +1,8 @@
 //! The end of a provider, and what ends with it in the same commit: its sessions, its connections, and what was granted by
 //! whoever was connected.
 
+use std::collections::BTreeSet;
+
 use countersign_core::{
     access::Environment,
     id::{OrganizationId, ProviderId},
@@ -62,22 +64,24 @@ pub(super) async fn add_end(
     Ok(())
 }
 
-/// Removes the provider of an organization.
+/// Removes the provider of an organization: this one, or the one that it has.
 pub async fn remove(
     app: &Records,
     circumstances: &Circumstances,
-    organization: OrganizationId,
+    (organization, this): (OrganizationId, Option<ProviderId>),
 ) -> Result<ProviderId, Failure> {
     let live = organizations::tenant(organization, Environment::Live);
     for _ in 0..limits::CONFLICT_TRIES {
         let none = || Refusal::new(Code::NotFound, "this organization has no provider");
-        let old = of(app, organization).await?.ok_or_else(none)?;
+        let old = of(app, organization).await?;
+        let old = old.filter(|old| this.is_none_or(|this| old.row.provider == this)).ok_or_else(none)?;
         let mut batch = Batch::default();
         add_end(app, circumstances, &old, &mut batch).await?;
         let id = old.row.provider;
         let body = SecurityBody::ProviderRemoved { provider: id };
         security::record(app, &live, circumstances, body, &mut batch).await?;
         let version = old.row.version + 1;
+        batch.changes.push(Change::NameProvider { organization, names: BTreeSet::new() });
         batch.changes.push(Change::Provider(ProviderRow { ended_at: Some(app.now()), version, ..old.row }));
         match app.store.commit(batch).await {
             Ok(_) => return Ok(id),

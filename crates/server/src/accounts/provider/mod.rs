@@ -12,7 +12,7 @@ mod openid;
 pub mod required;
 
 use countersign_core::{
-    accounts::provider::{Authentication, Settings},
+    accounts::provider::{Authentication, Settings, name_meant},
     canonical,
     digest::Digest,
     id::{OrganizationId, ProviderId},
@@ -80,13 +80,12 @@ pub async fn by_id(app: &Records, provider: ProviderId) -> Result<Option<Provide
     in_force(app.store.provider_by_id(provider).await?)
 }
 
-/// The provider that somebody means on the sign-in page. Where two could be meant, none is.
+/// The provider that somebody means on the sign-in page.
 pub async fn meant_by(app: &Records, typed: &str) -> Result<Option<Provider>, Fault> {
-    let mut meant = Vec::new();
-    for row in app.store.providers().await? {
-        meant.extend(in_force(Some(row))?.filter(|provider| provider.settings.is_meant_by(typed)));
+    match name_meant(typed) {
+        Some(name) => in_force(app.store.provider_by_name(&name).await?),
+        None => Ok(None),
     }
-    Ok(if meant.len() == 1 { meant.pop() } else { None })
 }
 
 /// Where a user is a member as far as this session opens it, and who is told what happens in it. `None` if the provider that

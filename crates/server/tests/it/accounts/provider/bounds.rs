@@ -31,7 +31,7 @@ pub(super) async fn invite(test: &TestApp, organization: OrganizationId, email: 
 }
 
 /// Goes the way of an invitation through the provider; the page on which one ends up.
-async fn join(scene: &Scene, person: &Person, link: &str) -> reqwest::Response {
+pub(super) async fn join(scene: &Scene, person: &Person, link: &str) -> reqwest::Response {
     let form = json!({ "secret": secret_of(link), "name": "Bob Boole" });
     let preview = person.ask(&scene.test, "/welcome/open", &json!({ "secret": secret_of(link) })).await;
     assert_eq!(preview["has_provider"], json!(true));
