@@ -3,6 +3,7 @@
 
 mod answers;
 mod bounds;
+mod browser;
 mod issuer;
 mod operator;
 mod races;
