@@ -107,8 +107,7 @@ impl Rule {
 
     fn read(line: &str) -> Result<Self, Refusal> {
         let wrong = || {
-            let sentence =
-                "each line is `acr VALUE LEVEL` or `amr VALUE LEVEL`, with aal1, aal2 or aal2-phr as level";
+            let sentence = "each line is acr or amr, a value, and aal1, aal2 or aal2-phr, with spaces between: acr gold aal2";
             refused("/rules", sentence)
         };
         let mut words = line.split_whitespace();
