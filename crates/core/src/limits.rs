@@ -120,6 +120,8 @@ pub const PROVIDER_BYTES: usize = 64 * 1_024;
 pub const PROVIDER_FORM_BYTES: usize = 16 * 1_024;
 /// Values of an OpenID provider that are mapped to levels.
 pub const PROVIDER_RULES: usize = 20;
+/// Events of people who came back from an OpenID provider and were not let in, at once; then there is one a minute.
+pub const PROVIDER_FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(29);
 /// E-mail domains that lead to an OpenID provider.
 pub const PROVIDER_DOMAINS: usize = 10;
 /// Time after which a user's session on the console ends, however much is done in it.

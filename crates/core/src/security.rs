@@ -3,6 +3,8 @@
 //!
 //! Names and shapes here are a stored format: version 1 never changes but by new kinds of events.
 
+use std::num::NonZeroU64;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -309,9 +311,15 @@ pub enum SecurityBody {
     /// The organization's OpenID provider was removed: the sessions that it opened have ended.
     #[serde(rename = "provider.removed")]
     ProviderRemoved { provider: ProviderId },
-    /// Somebody came back from the organization's OpenID provider and was not let in.
+    /// Somebody came back from the organization's OpenID provider and was not let in. So many others are not told since the
+    /// last of these events, because there were too many.
     #[serde(rename = "provider.failed")]
-    ProviderFailed { provider: ProviderId, reason: provider::Reason },
+    ProviderFailed {
+        provider: ProviderId,
+        reason: provider::Reason,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left_out: Option<NonZeroU64>,
+    },
     /// A signing key of the authorization server changed its state.
     #[serde(rename = "signing_key.changed")]
     SigningKeyChanged { name: String, state: String, public_sha256: Digest },

@@ -2,6 +2,7 @@
 //! (guarded), and, in the demo, to itself.
 
 pub mod guard;
+pub mod kept;
 
 use std::{fs, path::Path};
 

@@ -130,6 +130,12 @@ pub fn ending(app: &Records, grant: GrantId, once: bool) -> Change {
     Change::End { what: Ending::Grant(grant), at: app.now(), once }
 }
 
+/// Whether the end of a grant is in what is about to be committed.
+pub fn ends(batch: &Batch, grant: &GrantRow) -> bool {
+    let its = Ending::Grant(grant.grant);
+    batch.changes.iter().any(|change| matches!(change, Change::End { what, .. } if *what == its))
+}
+
 /// Adds the end of a grant, among that of others, to what is about to be committed. One that ends by itself meanwhile holds
 /// nothing up.
 pub async fn add_end(

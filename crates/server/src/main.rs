@@ -13,6 +13,7 @@ use countersign_server::{
         clients::{Clients, keygen},
         keys::Keys,
         mails::Mails,
+        providers::Providers,
     },
     config::Config,
     demo::{self, Wish},
@@ -59,6 +60,9 @@ enum Command {
     /// Print the mails about accounts that could not be sent because no mail server is set: invitations, and links to set
     /// another password. Whoever has such a link has the account: they are for the operator alone.
     Mails(Mails),
+    /// The OpenID providers of organizations: the way out where one is gone and nobody comes in without it.
+    #[command(subcommand)]
+    Providers(Providers),
     /// Fold all events again, compare everything that hangs on them, and try the key that seals.
     Doctor,
     /// Tell what PDF files are and whether they can be sealed, one line of JSON for each file.
@@ -195,6 +199,10 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
         }
         Command::Mails(wish) => {
             command_line::mails::run(records, wish).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Providers(command) => {
+            command_line::providers::run(records, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve | Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => {

@@ -122,6 +122,9 @@ pub trait AccessStore: Send + Sync {
     /// An OpenID provider by id, also one that was removed; `None` when its organization has another now.
     async fn provider_by_id(&self, provider: ProviderId) -> Result<Option<ProviderRow>, Fault>;
 
+    /// The OpenID provider that a name leads to.
+    async fn provider_by_name(&self, name: &str) -> Result<Option<ProviderRow>, Fault>;
+
     /// The OpenID providers of all organizations, by these.
     async fn providers(&self) -> Result<Vec<ProviderRow>, Fault>;
 

@@ -295,7 +295,8 @@ impl Change {
             Self::Ticket(row) => Some(row.version),
             Self::Provider(row) => Some(row.version),
             Self::ApiKey(row) => Some(row.version),
-            Self::EndTokens { .. }
+            Self::NameProvider { .. }
+            | Self::EndTokens { .. }
             | Self::EndToken(_)
             | Self::SeeToken(..)
             | Self::End { .. }

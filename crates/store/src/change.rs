@@ -1,5 +1,7 @@
 //! Changes of rows that exist, as values.
 
+use std::collections::BTreeSet;
+
 use countersign_core::{
     id::{ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, UserId},
     role::Role,
@@ -38,6 +40,14 @@ pub enum Change {
     Ticket(TicketRow),
     /// An organization's OpenID provider.
     Provider(ProviderRow),
+    /// The names that lead to an organization's OpenID provider, in place of those before. One that leads to another
+    /// organization's makes the batch a conflict.
+    NameProvider {
+        /// Whose provider.
+        organization: OrganizationId,
+        /// Its names.
+        names: BTreeSet<String>,
+    },
     /// An API key.
     ApiKey(ApiKeyRow),
     /// Ends the access tokens of a grant that were issued with these generations, both included. Any number may be there.

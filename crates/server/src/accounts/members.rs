@@ -21,7 +21,7 @@ use countersign_store::{
 use super::{
     busy,
     people::{self, User},
-    session,
+    provider, session,
 };
 use crate::{
     app::Records,
@@ -127,6 +127,8 @@ pub async fn change(
             batch.changes.push(Change::Member(changed.row.clone()));
             let body = SecurityBody::MemberChanged { user, from, to: role };
             security::record(app, tenant, circumstances, body, &mut batch).await?;
+            // Only owners may come in by themselves where the others must come in through a provider.
+            provider::required::end_grants_of(app, (tenant, circumstances), &changed.row, &mut batch).await?;
         }
         batch.answers = keep.map(|keep| keep(&changed)).transpose()?;
         match app.store.commit(batch).await {

@@ -42,6 +42,10 @@ pub struct Accounts {
     pub passkeys: Option<passkeys::Passkeys>,
     /// Stands in where an address is nobody's, so that its refusal is as much work. It is in no database.
     pub nobody: people::User,
+    /// What is known of the OpenID providers of organizations.
+    pub providers: provider::known::Providers,
+    /// How fast it is told who was not let in through them.
+    pub provider_failures: provider::failures::Failures,
 }
 
 impl Accounts {
@@ -53,7 +57,13 @@ impl Accounts {
         let mut nobody = people::new(records, id, name, address)?;
         passwords::put(records, &mut nobody, &passwords::of_nobody(records, cost)?)?;
         let passkeys = passkeys::Passkeys::new(&records.config.server.public_url)?;
-        Ok(Self { hashing: passwords::Hashing::new(cost), passkeys, nobody })
+        Ok(Self {
+            hashing: passwords::Hashing::new(cost),
+            passkeys,
+            nobody,
+            providers: provider::known::Providers::default(),
+            provider_failures: provider::failures::Failures::default(),
+        })
     }
 }
 

@@ -112,6 +112,7 @@ pub async fn begin(
         let error = Some(spoken(&refusal));
         let mut page = SignInPage::new(&app, &return_to).await?;
         page.error = error;
+        page.organization = Some(form.organization);
         return again_with(&page, &refusal);
     };
     let again = format!("/signin?return_to={}", return_to.path());

@@ -44,6 +44,14 @@ struct SettingsPage {
     jwks_uri: String,
     form: SettingsForm,
     error: Option<String>,
+    /// Where it is, as a JSON pointer into the form.
+    pointer: Option<String>,
+}
+
+impl SettingsPage {
+    fn is_wrong(&self, field: &str) -> bool {
+        self.pointer.as_deref().and_then(|pointer| pointer.strip_prefix('/')) == Some(field)
+    }
 }
 
 /// The settings as they are typed.
@@ -129,6 +137,7 @@ async fn page(
         jwks_uri: found.as_ref().map(|found| found.jwks_uri(app)).unwrap_or_default(),
         form: found.map_or(example, |found| SettingsForm::of(&found.settings)),
         error: None,
+        pointer: None,
     })
 }
 
@@ -173,7 +182,9 @@ pub async fn set(
         Err(Failure::Refused(refusal)) if refusal.code == Code::StepUpRequired => Ok(to_confirm(&path)),
         Err(Failure::Refused(refusal)) => {
             let error = Some(spoken(&refusal));
-            again_with(&SettingsPage { form, error, ..page(&app, &signed_in, organization).await? }, &refusal)
+            let pointer = refusal.pointer.clone();
+            let page = SettingsPage { form, error, pointer, ..page(&app, &signed_in, organization).await? };
+            again_with(&page, &refusal)
         }
         Err(other) => Err(other.into()),
     }

@@ -44,6 +44,8 @@ pub(super) struct SignInPage {
     has_providers: bool,
     pub(super) email: String,
     pub(super) error: Option<String>,
+    /// What was typed for the organization, and leads nowhere.
+    pub(super) organization: Option<String>,
 }
 
 impl SignInPage {
@@ -55,6 +57,7 @@ impl SignInPage {
             has_providers: provider::is_offered(app).await?,
             email: String::new(),
             error: None,
+            organization: None,
         })
     }
 }

@@ -27,6 +27,7 @@ use super::{
     token::TokenRequest,
 };
 use crate::{
+    accounts::provider::required,
     fault::Fault,
     grants,
     security::{self},
@@ -60,7 +61,7 @@ pub async fn redeem(request: &TokenRequest<'_>) -> Result<Value, Denied> {
             Redemption::Granted if grant.ended_at.is_some() => return Err(code_refused().into()),
             Redemption::Granted => {
                 let view = app.store.grant_view(grant.grant).await?.ok_or_else(code_refused)?;
-                if !refresh::holds(&view) {
+                if !refresh::holds(&view) || !required::bears(app, &view).await? {
                     return Err(code_refused().into());
                 }
                 let scopes = token::remaining_scope(grant.scopes, refresh::ceiling(client, &view))?;

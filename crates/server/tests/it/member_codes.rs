@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 
 use crate::{
     accounts::person::{PASSWORD, Person, code_at, count, hidden},
-    app::{Key, TestApp, logged, pdf},
-    people::{Human, link, sign_with, status, types},
+    app::{Key, Options, TestApp, logged, pdf},
+    browser::driver::Browser,
+    console::browser::{check, on_localhost, url},
+    people::{Human, letters, link, sign_with, status, types},
 };
 
 const ADA: &str = "ada@example.com";
@@ -340,4 +342,37 @@ async fn who_lost_membership_or_app_is_told_to_ask_the_sender() {
         assert!(!told.iter().any(|one| one.starts_with("factor.")), "{told:?}");
         test.finish().await;
     }
+}
+
+/// S-2, S-3: the page that asks for the code, after a wrong one, and without an app, at the size of a desk and of phones, by
+/// day and by night, axe clean.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_that_asks_for_the_code_is_fit_to_be_used() {
+    let mut test = TestApp::start_with(Options { configure: on_localhost, ..Options::default() }).await;
+    test.url.clone_from(&test.app.config.server.public_url);
+    let (_, ada, key) = mills(&test).await;
+    let envelope = sent(&test, &key).await;
+    test.work().await;
+    let browser = Browser::start(1280, 900).await;
+    let letters = letters(&test, &key, AS_SENT).await;
+    let mut words = letters.iter().flat_map(|letter| letter.text.split_whitespace());
+    let link = words.find(|word| word.starts_with(&url(&test, &format!("/s/{envelope}#")))).expect("a link");
+    browser.open(link).await;
+    browser.until("!document.getElementById('ready').hidden").await;
+    browser.click("#continue").await;
+    browser.until_at("/totp").await;
+    check(&browser, "totp").await;
+    browser.expect_answers(&[422]);
+    let right = ada.code(&test);
+    let wrong = if right == "000000" { "000001" } else { "000000" };
+    browser.write("#code", wrong).await;
+    browser.click("form[action$='/totp'] button").await;
+    browser.until("document.getElementById('code-error')").await;
+    check(&browser, "totp-wrong").await;
+    without_app(&test).await;
+    browser.open(&url(&test, &format!("/s/{envelope}/totp"))).await;
+    assert!(browser.text("main").await.contains("Ask Harbour Mills"));
+    check(&browser, "totp-without-app").await;
+    browser.quit().await;
+    test.finish().await;
 }

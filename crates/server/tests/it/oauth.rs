@@ -12,7 +12,7 @@ mod jwks_uri;
 pub(crate) mod keys;
 mod mutual_tls;
 mod origins;
-mod races;
+pub(crate) mod races;
 mod rotation;
 mod single_use;
 mod strangers;

@@ -20,7 +20,8 @@ impl Process {
     pub(crate) async fn beside(test: &TestApp, number: usize) -> Self {
         let log = test.folder.path().join(format!("server-{number}.log"));
         let output = File::create(&log).unwrap();
-        let config = &test.app.config.server;
+        let (config, egress) = (&test.app.config.server, &test.app.config.egress);
+        let ca_file = egress.ca_file.as_ref().map(|file| ("COUNTERSIGN_EGRESS__CA_FILE", file));
         let database = config.database_url_file.as_ref().expect("processes share a PostgreSQL");
         let mut server = Command::new(env!("CARGO_BIN_EXE_countersign"))
             .arg("serve")
@@ -29,6 +30,8 @@ impl Process {
             .env("COUNTERSIGN_SERVER__DATA_DIR", &config.data_dir)
             .env("COUNTERSIGN_SERVER__DATABASE_URL_FILE", database)
             .env("COUNTERSIGN_LOG__LEVEL", "warn")
+            .env("COUNTERSIGN_EGRESS__ALLOW_HOSTS", serde_json::to_string(&egress.allow_hosts).unwrap())
+            .envs(ca_file)
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)

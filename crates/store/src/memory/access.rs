@@ -166,6 +166,12 @@ impl AccessStore for Memory {
         Ok(self.state().access.providers.values().find(|row| row.provider == provider).cloned())
     }
 
+    async fn provider_by_name(&self, name: &str) -> Result<Option<ProviderRow>, Fault> {
+        let state = self.state();
+        let organization = state.access.provider_names.get(name);
+        Ok(organization.and_then(|organization| state.access.providers.get(organization)).cloned())
+    }
+
     async fn providers(&self) -> Result<Vec<ProviderRow>, Fault> {
         Ok(self.state().access.providers.values().cloned().collect())
     }

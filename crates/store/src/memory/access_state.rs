@@ -41,6 +41,7 @@ pub(super) struct Access {
     pub(super) sign_ins: BTreeMap<SignInId, SignInRow>,
     pub(super) tickets: BTreeMap<TicketId, TicketRow>,
     pub(super) providers: BTreeMap<OrganizationId, ProviderRow>,
+    pub(super) provider_names: BTreeMap<String, OrganizationId>,
     pub(super) spent: BTreeMap<Digest, Time>,
     pub(super) inbox: Vec<SecurityRow>,
 }
@@ -170,6 +171,16 @@ impl Access {
             }
             Change::Ticket(row) => replace(self.tickets.get_mut(&row.ticket), row),
             Change::Provider(row) => replace(self.providers.get_mut(&row.organization), row),
+            Change::NameProvider { organization, names } => {
+                self.provider_names.retain(|name, of| *of != organization || names.contains(name));
+                for name in names {
+                    let of = *self.provider_names.entry(name).or_insert(organization);
+                    if of != organization {
+                        return Err(CommitError::Conflict);
+                    }
+                }
+                Ok(())
+            }
             Change::EndTokens { grant, from, to } => {
                 self.tokens.retain(|_, row| row.grant != grant || !(from..=to).contains(&row.generation));
                 Ok(())

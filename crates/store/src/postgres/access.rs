@@ -180,6 +180,11 @@ impl AccessStore for Postgres {
         self.first("providers", call, |row| access_cells::provider(row)).await
     }
 
+    async fn provider_by_name(&self, name: &str) -> Result<Option<ProviderRow>, Fault> {
+        let call = call!(sql::PROVIDER_BY_NAME, name.to_owned());
+        self.first("providers", call, |row| access_cells::provider(row)).await
+    }
+
     async fn providers(&self) -> Result<Vec<ProviderRow>, Fault> {
         self.rows("providers", call!(sql::PROVIDERS), |row| access_cells::provider(row)).await
     }

@@ -1,6 +1,13 @@
 //! What batches change of credentials and people, as calls: whole rows of the version before, and ends that meet any version.
 
-use countersign_core::{id::GrantId, role::Role, secret::HashedToken, time::Time};
+use std::collections::BTreeSet;
+
+use countersign_core::{
+    id::{GrantId, OrganizationId},
+    role::Role,
+    secret::HashedToken,
+    time::Time,
+};
 
 use super::{
     access_batch::{column, count, fitting, grant_columns, level, ms, shown},
@@ -39,6 +46,11 @@ pub(super) fn changes<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'bat
             Change::EndToken(token) if !is_alone => tokens.push(token),
             Change::EndTokens { grant, from, to } if !is_alone => generations.push((*grant, *from, *to)),
             Change::SeeToken(token, at) => seen.push((token, *at, one)),
+            Change::NameProvider { organization, names } => {
+                let unname = name_provider(sql::UNNAME_PROVIDER, *organization, names);
+                let must = Some((u64::try_from(names.len()).unwrap_or(u64::MAX), Unmet::Name));
+                steps.extend([Step { call: unname, must: None }, Step { call: change(one)?, must }]);
+            }
             Change::EndToken(_) | Change::EndTokens { .. } | Change::End { once: false, .. } => {
                 steps.push(Step { call: change(one)?, must: None });
             }
@@ -87,6 +99,11 @@ fn end_generations(ended: &[(GrantId, u64, u64)]) -> Result<Call, Fault> {
     Ok(Call { sql: sql::END_TOKENS, parameters })
 }
 
+// The names are sorted: all servers take the locks in the same order.
+fn name_provider(sql: &'static str, of: OrganizationId, names: &BTreeSet<String>) -> Call {
+    call!(sql, of.as_bytes().to_vec(), names.iter().cloned().collect::<Vec<_>>())
+}
+
 fn change(change: &Change) -> Result<Call, Fault> {
     match change {
         Change::Client(row) => change_client(row),
@@ -99,6 +116,9 @@ fn change(change: &Change) -> Result<Call, Fault> {
         Change::SignIn(row) => change_sign_in(row),
         Change::Ticket(row) => change_ticket(row),
         Change::Provider(row) => change_provider(row),
+        Change::NameProvider { organization, names } => {
+            Ok(name_provider(sql::NAME_PROVIDER, *organization, names))
+        }
         Change::ApiKey(row) => change_api_key(row),
         Change::EndTokens { grant, from, to } => end_generations(&[(*grant, *from, *to)]),
         Change::EndToken(token) => Ok(end_tokens(&[token])),

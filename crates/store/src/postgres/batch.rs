@@ -31,6 +31,7 @@ pub(super) enum Unmet<'batch> {
     Spent,
     Change,
     Append,
+    Name,
     Row(&'batch Row),
     Security(SecurityEventId),
 }
@@ -43,7 +44,7 @@ impl Unmet<'_> {
             Self::Claim => CommitError::ClaimLost,
             Self::Spent => CommitError::Spent,
             Self::Change => CommitError::Outdated,
-            Self::Append => CommitError::Conflict,
+            Self::Append | Self::Name => CommitError::Conflict,
             Self::Row(_) if lookup_exists => CommitError::Conflict,
             Self::Row(row) => row.refusal().unwrap_or(CommitError::Conflict),
             Self::Security(event) => waits_already(event),

@@ -250,6 +250,8 @@ statements! {
         WHERE sign_in = $1 AND expires_at > $2 AND ended_at IS NULL";
     PROVIDER = "SELECT * FROM providers WHERE organization = $1";
     PROVIDER_BY_ID = "SELECT * FROM providers WHERE provider = $1";
+    PROVIDER_BY_NAME = "SELECT p.* FROM provider_names n JOIN providers p ON p.organization = n.organization
+        WHERE n.name = $1";
     PROVIDERS = "SELECT * FROM providers ORDER BY organization";
     TICKET = "SELECT * FROM tickets WHERE secret = $1";
     TICKETS = "SELECT * FROM tickets WHERE organization = $1 ORDER BY ticket";
@@ -313,6 +315,11 @@ statements! {
     CHANGE_PROVIDER = "UPDATE providers SET provider = $4, settings = $5, sealed = $6, ended_at = $7,
             version = version + 1
         WHERE organization = $1 AND created_at = $2 AND version = $3";
+    UNNAME_PROVIDER = "DELETE FROM provider_names WHERE organization = $1 AND name <> ALL ($2::text[])";
+    /// A name that is another organization's is not among the rows that it changes.
+    NAME_PROVIDER = "INSERT INTO provider_names (name, organization) SELECT unnest($2::text[]), $1
+        ON CONFLICT (name) DO UPDATE SET organization = excluded.organization
+            WHERE provider_names.organization = excluded.organization";
     /// The last use is not among what changes: it is noted without a version.
     CHANGE_API_KEY = "UPDATE api_keys SET scopes = $10, label = $11, expires_at = $12, networks = $13,
             warned_days = $14, version = version + 1

@@ -221,6 +221,10 @@ impl AccessStore for Sqlite {
         self.one("providers", sql::PROVIDER_BY_ID, key, |row| access_cells::provider(row)).await
     }
 
+    async fn provider_by_name(&self, name: &str) -> Result<Option<ProviderRow>, Fault> {
+        self.one("providers", sql::PROVIDER_BY_NAME, name.to_owned(), |row| access_cells::provider(row)).await
+    }
+
     async fn providers(&self) -> Result<Vec<ProviderRow>, Fault> {
         self.read(|connection| {
             rows(connection, "providers", sql::PROVIDERS, params![], |row| access_cells::provider(row))

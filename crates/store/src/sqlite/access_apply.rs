@@ -1,5 +1,7 @@
 //! What a batch writes of credentials and people, within the writer's transaction.
 
+use std::collections::BTreeSet;
+
 use countersign_core::{
     access::Tenant,
     id::{ApiKeyId, OrganizationId, ProviderId, SignInId, UserId},
@@ -93,6 +95,9 @@ pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), Com
         Change::SignIn(row) => change_sign_in(connection, row),
         Change::Ticket(row) => change_ticket(connection, row),
         Change::Provider(row) => change_provider(connection, row),
+        Change::NameProvider { organization, names } => {
+            return name_provider(connection, *organization, names);
+        }
         Change::ApiKey(row) => change_api_key(connection, row),
         Change::EndTokens { grant, from, to } => {
             let ended = params![grant.as_bytes(), signed(*from)?, signed(*to)?];
@@ -311,6 +316,18 @@ fn change_provider(connection: &Connection, row: &ProviderRow) -> Result<usize, 
         ms(row.ended_at)
     ];
     execute(connection, sql::CHANGE_PROVIDER, values)
+}
+
+fn name_provider(
+    connection: &Connection,
+    organization: OrganizationId,
+    names: &BTreeSet<String>,
+) -> Result<(), CommitError> {
+    let list = serde_json::to_string(names).map_err(|error| Fault::Contradiction(error.to_string()))?;
+    let values = params![organization.as_bytes(), list];
+    execute(connection, sql::UNNAME_PROVIDER, values)?;
+    let named = execute(connection, sql::NAME_PROVIDER, values)?;
+    if named == names.len() { Ok(()) } else { Err(CommitError::Conflict) }
 }
 
 fn change_api_key(connection: &Connection, row: &ApiKeyRow) -> Result<usize, Fault> {

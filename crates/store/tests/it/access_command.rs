@@ -40,7 +40,7 @@ pub(crate) fn row(dice: &mut Dice, of: u64) -> Row {
 pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
     let (number, salt) = (dice.below(FEW), dice.below(SALTS));
     let of = if dice.below(6) == 0 { of } else { 0 };
-    let mut change = match dice.below(24) {
+    let mut change = match dice.below(26) {
         0..=1 => Change::Client(people::client(of, number % 4, salt)),
         2..=4 => Change::Grant(people::grant(of, number, salt)),
         5 => Change::AuthorizationCode(people::authorization_code(number, salt)),
@@ -66,6 +66,10 @@ pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
             let tries = |dice: &mut Dice| people::user(0, 0, dice.below(SALTS)).failures;
             let (user, version) = (people::user_id(number % 4), 1 + dice.below(3));
             Change::Tries { user, version, before: tries(dice), after: tries(dice) }
+        }
+        21..=22 => {
+            let names = dice.some_of(6).into_iter().map(people::provider_name).collect();
+            Change::NameProvider { organization: rows::tenant(of).organization(), names }
         }
         _ => Change::EndToken(rows::token("access token", dice.below(9))),
     };
@@ -114,7 +118,8 @@ fn set_version(change: &mut Change, version: u64) {
         Change::Ticket(row) => row.version = version,
         Change::Provider(row) => row.version = version,
         Change::ApiKey(row) => row.version = version,
-        Change::EndTokens { .. }
+        Change::NameProvider { .. }
+        | Change::EndTokens { .. }
         | Change::EndToken(_)
         | Change::SeeToken(..)
         | Change::End { .. }
@@ -191,7 +196,8 @@ async fn stored_version(store: &dyn Store, change: &Change) -> Option<u64> {
         Change::Ticket(row) => Some(store.ticket_by_id(row.ticket).await.unwrap()?.version),
         Change::Provider(row) => Some(store.provider(row.organization).await.unwrap()?.version),
         Change::ApiKey(row) => Some(store.api_key_by_id(row.key).await.unwrap()?.version),
-        Change::EndTokens { .. }
+        Change::NameProvider { .. }
+        | Change::EndTokens { .. }
         | Change::EndToken(_)
         | Change::SeeToken(..)
         | Change::End { .. }
@@ -244,6 +250,7 @@ pub(crate) async fn people(store: &dyn Store, of: u64, number: u64) -> String {
         told(store.ticket_by_id(people::ticket_id(number)).await),
         told(store.provider(organization).await),
         told(store.provider_by_id(people::provider_id(of * 1_000 + number % 3)).await),
+        told(store.provider_by_name(&people::provider_name(number)).await),
         all(store.providers().await),
         told(store.api_key_by_id(rows::api_key_id(number)).await),
     ]

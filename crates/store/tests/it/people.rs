@@ -191,6 +191,10 @@ pub(crate) fn provider_id(number: u64) -> ProviderId {
     ProviderId::from_bytes(bytes(number))
 }
 
+pub(crate) fn provider_name(number: u64) -> String {
+    format!("name-{number}")
+}
+
 pub(crate) fn provider(of: u64, salt: u64) -> ProviderRow {
     ProviderRow {
         organization: organization_id(of),

@@ -1,9 +1,12 @@
 //! Sign-in through an organization's own OpenID provider: its settings, and what its answers are worth. Who somebody is
 //! depends on the issuer and the subject alone, never on an e-mail address.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 mod answer;
+mod mail_domains;
 mod reason;
 mod settings;
 
@@ -83,13 +86,18 @@ impl Settings {
         rules.into_iter().map(|rule| rule.value.as_str()).collect()
     }
 
-    /// Whether what somebody typed on the sign-in page means this provider: its handle, one of its domains, or an address
-    /// in one of them.
-    pub fn is_meant_by(&self, typed: &str) -> bool {
-        let typed = typed.trim().to_lowercase();
-        let domain = typed.rsplit_once('@').map_or(typed.as_str(), |(_, domain)| domain);
-        let is_handle = !typed.contains('@') && typed == self.handle;
-        is_handle || self.domains.iter().any(|known| known == domain)
+    /// The names that lead to this provider: each to one alone. A handle has no dot, and a domain has one.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.domains.iter().chain([&self.handle]).cloned().collect()
+    }
+}
+
+/// The name that somebody means who typed this on the sign-in page: a handle, a domain, or the domain of an address.
+pub fn name_meant(typed: &str) -> Option<String> {
+    let typed = typed.trim().to_lowercase();
+    match typed.rsplit_once('@') {
+        Some((_, domain)) => domain.contains('.').then(|| domain.to_owned()),
+        None => Some(typed).filter(|typed| !typed.is_empty()),
     }
 }
 
@@ -146,12 +154,14 @@ mod tests {
 
     #[test]
     fn a_provider_is_found_by_handle_and_domain() {
-        let settings = settings();
+        let names = settings().names();
+        let is_meant = |typed: &str| name_meant(typed).is_some_and(|name| names.contains(&name));
         for typed in ["harbour-mills", " Harbour-Mills ", "example.com", "ada@Example.com"] {
-            assert!(settings.is_meant_by(typed), "{typed}");
+            assert!(is_meant(typed), "{typed}");
         }
-        for typed in ["", "harbour", "ada@mail.example.com", "example.com.evil.test", "x@harbour-mills"] {
-            assert!(!settings.is_meant_by(typed), "{typed}");
+        for typed in ["", "@", "harbour", "ada@mail.example.com", "example.com.evil.test", "x@harbour-mills"]
+        {
+            assert!(!is_meant(typed), "{typed}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What settings of a provider must be, and the lines in which people write what its values are worth.
 
-use super::{Claim, Rule, Settings};
+use super::{Claim, Rule, Settings, mail_domains::is_public};
 use crate::{
     level::Level,
     limits,
@@ -56,6 +56,12 @@ impl Settings {
             return Err(refused("/domains", sentence));
         }
         for domain in &self.domains {
+            if is_public(domain) {
+                let sentence = format!(
+                    "anybody gets an address at {domain}, so it leads nowhere: leave it out, and tell members the handle"
+                );
+                return Err(refused("/domains", sentence));
+            }
             let is_domain = domain.contains('.') && domain.len() <= 253 && domain.split('.').all(is_label);
             let is_own = domain == own_domain || domain.ends_with(&format!(".{own_domain}"));
             if !is_domain || !is_own {
@@ -101,8 +107,7 @@ impl Rule {
 
     fn read(line: &str) -> Result<Self, Refusal> {
         let wrong = || {
-            let sentence =
-                "each line is `acr VALUE LEVEL` or `amr VALUE LEVEL`, with aal1, aal2 or aal2-phr as level";
+            let sentence = "each line is acr or amr, a value, and aal1, aal2 or aal2-phr, with spaces between: acr gold aal2";
             refused("/rules", sentence)
         };
         let mut words = line.split_whitespace();
@@ -176,6 +181,9 @@ mod tests {
         assert_eq!(at(|it| it.domains = vec!["bank.test".to_owned()]), "/domains");
         assert_eq!(at(|it| it.domains = vec!["notexample.com".to_owned()]), "/domains");
         assert_eq!(at(|it| it.domains = vec!["com".to_owned()]), "/domains");
+        let public = Settings { domains: vec!["gmail.com".to_owned()], ..settings() };
+        let refusal = public.check("gmail.com").unwrap_err();
+        assert!(refusal.sentence.contains("handle"), "{}", refusal.sentence);
         assert_eq!(at(|it| it.rules.clear()), "/rules");
         assert_eq!(at(|it| it.rules.retain(|rule| rule.level == Level::Aal1)), "/rules");
         assert_eq!(at(|it| it.rules.push(it.rules[0].clone())), "/rules");

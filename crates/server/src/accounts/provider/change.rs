@@ -1,5 +1,5 @@
-//! Setting and removing an organization's provider: by owners and admins who proved lately who they are. What is removed, or
-//! replaced by another issuer, ends its sessions, its connections and what was granted in them, in the same commit.
+//! Setting and removing an organization's provider: by owners and admins who proved lately who they are. What ends with the
+//! one before, ends in the same commit.
 
 use axum::http::HeaderValue;
 use countersign_core::{
@@ -14,32 +14,34 @@ use countersign_core::{
     refusal::{Code, Refusal},
     role::Role,
     secret::Secret,
-    security::{EndReason, SecurityBody},
+    security::SecurityBody,
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Change, Ending, MemberRow, ProviderRow},
+    access_rows::{Change, MemberRow, ProviderRow},
     batch::Row,
 };
 
-use super::{Provider, links, of, read, sealed};
+use super::{
+    Provider, end, read,
+    required::{self, By},
+    sealed,
+};
 use crate::{
     accounts::{
         busy,
-        changes::{self, Changing, Edit},
+        changes::{Changing, Edit},
         circumstances,
         letters::Notice,
-        people::{self, Factors, PROVIDER},
+        people::PROVIDER,
         session::SignedIn,
     },
     app::App,
     fault::{Failure, Fault},
-    grants, organizations,
+    organizations,
+    security::{self, Circumstances},
     signer::strict::Caller,
 };
-
-/// Grants that are read at a time.
-const PAGE: usize = 100;
 
 /// Who sets an organization's provider.
 pub struct Setting<'a> {
@@ -73,32 +75,37 @@ impl Setting<'_> {
         app.oauth.guard.takes(&settings.issuer).map_err(|error| {
             Refusal::at(Code::Invalid, "/issuer", format!("the issuer cannot be reached: {error}"))
         })?;
+        let live = organizations::tenant(member.organization, Environment::Live);
+        let circumstances = self.circumstances();
         for _ in 0..limits::CONFLICT_TRIES {
             self.check_names(settings).await?;
             let before = app.store.provider(member.organization).await.map_err(Fault::from)?;
             let in_force = before.clone().filter(|row| row.ended_at.is_none()).map(read).transpose()?;
             let row = self.row(before.as_ref(), in_force.as_ref(), settings, secret).await?;
+            let set = read(row.clone())?;
             let mut batch = Batch::default();
-            let mut events = Vec::new();
             if let Some(old) = in_force.as_ref().filter(|old| old.row.provider != row.provider) {
-                events.extend(self.end(old, &mut batch).await?);
+                end::add_end(app, &circumstances, old, &mut batch).await?;
             }
-            let is_required_now =
-                settings.is_required && in_force.is_none_or(|old| !old.settings.is_required);
-            if is_required_now {
-                events.extend(self.end_grants_of_members(&mut batch).await?);
+            if settings.is_required && in_force.is_none_or(|old| !old.settings.is_required) {
+                self.end_grants_without((&live, &circumstances), &set, &mut batch).await?;
             }
-            events.push(SecurityBody::ProviderSet {
+            let body = SecurityBody::ProviderSet {
                 provider: row.provider,
                 issuer: settings.issuer.clone(),
                 is_required: settings.is_required,
-            });
+            };
+            security::record(app, &live, &circumstances, body, &mut batch).await?;
+            let (organization, names) = (member.organization, settings.names());
+            batch.changes.push(Change::NameProvider { organization, names });
             match before {
                 Some(_) => batch.changes.push(Change::Provider(row)),
                 None => batch.rows.push(Row::Provider(row)),
             }
-            if self.commit(events, batch).await? {
-                return Ok(());
+            match app.store.commit(batch).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Outdated | CommitError::Conflict) => {}
+                Err(error) => return Err(Fault::of_commit(error).into()),
             }
         }
         Err(busy().into())
@@ -106,23 +113,17 @@ impl Setting<'_> {
 
     /// Removes the provider.
     pub async fn remove(&self) -> Result<(), Failure> {
-        let Self { app, signed_in, member, .. } = self;
-        signed_in.check_fresh(app.now())?;
-        for _ in 0..limits::CONFLICT_TRIES {
-            let old = of(app, member.organization).await?.ok_or_else(Refusal::not_found)?;
-            let mut batch = Batch::default();
-            let mut events = self.end(&old, &mut batch).await?;
-            events.push(SecurityBody::ProviderRemoved { provider: old.row.provider });
-            batch.changes.push(Change::Provider(ProviderRow {
-                ended_at: Some(app.now()),
-                version: old.row.version + 1,
-                ..old.row
-            }));
-            if self.commit(events, batch).await? {
-                return Ok(());
-            }
+        self.signed_in.check_fresh(self.app.now())?;
+        end::remove(self.app, &self.circumstances(), (self.member.organization, None)).await.map(drop)
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        let person = self.member.person(Environment::Live);
+        Circumstances {
+            actor: circumstances::in_person(self.signed_in.user_id(), Some(self.signed_in.sign_in())),
+            origin: Some((person, self.caller.origin.clone())),
+            correlation: self.caller.correlation,
         }
-        Err(busy().into())
     }
 
     /// The row after the change. Another issuer, or the first after a removal, is another provider: whoever was connected
@@ -161,119 +162,36 @@ impl Setting<'_> {
         })
     }
 
-    /// Refuses a handle or a domain that leads to another organization's provider already.
+    /// Says which handle or domain leads to another organization's provider already. That there is one alone is settled by
+    /// the commit.
     async fn check_names(&self, settings: &Settings) -> Result<(), Failure> {
-        for row in self.app.store.providers().await.map_err(Fault::from)? {
-            if row.organization == self.member.organization || row.ended_at.is_some() {
+        for name in settings.names() {
+            let found = self.app.store.provider_by_name(&name).await.map_err(Fault::from)?;
+            if found.is_none_or(|other| other.organization == self.member.organization) {
                 continue;
             }
-            let other = read(row)?.settings;
-            if other.handle == settings.handle {
-                let sentence = "this handle is taken: choose another";
-                return Err(Refusal::at(Code::Invalid, "/handle", sentence).into());
-            }
-            if settings.domains.iter().any(|domain| other.domains.contains(domain)) {
-                let sentence = "one of these domains leads to another organization's provider";
-                return Err(Refusal::at(Code::Invalid, "/domains", sentence).into());
-            }
+            let (pointer, sentence) = if name == settings.handle {
+                ("/handle", "this handle is taken: choose another".to_owned())
+            } else {
+                ("/domains", format!("{name} leads to another organization's provider"))
+            };
+            return Err(Refusal::at(Code::Invalid, pointer, sentence).into());
         }
         Ok(())
     }
 
-    async fn members(&self) -> Result<Vec<MemberRow>, Fault> {
-        let mut rows = self.app.store.members(self.member.organization).await?;
-        rows.retain(|row| row.ended_at.is_none());
-        Ok(rows)
-    }
-
-    /// Ends what hangs on a provider: connections, sessions, and the grants of whoever was connected.
-    async fn end(&self, old: &Provider, batch: &mut Batch) -> Result<Vec<SecurityBody>, Failure> {
-        let (app, now) = (self.app, self.app.now());
-        let mut events = Vec::new();
-        // Also of former members.
-        for member in app.store.members(old.row.organization).await.map_err(Fault::from)? {
-            let Some(user) = people::by_id(app, member.user).await? else { continue };
-            let mut edit = Edit::new(Notice::ProviderUnlinked);
-            for row in Factors::of(app, user.id()).await?.kind(PROVIDER) {
-                if links::read(&user, row)?.provider == old.row.provider {
-                    edit.removed.push(row.clone());
-                }
-            }
-            let sessions = app.store.sign_ins(user.id()).await.map_err(Fault::from)?;
-            let its = |row: &&countersign_store::access_rows::SignInRow| {
-                row.provider == Some(old.row.provider) && row.ended_at.is_none()
-            };
-            let ended: Vec<_> = sessions.iter().filter(its).cloned().collect();
-            events.extend(changes::signed_out(&ended, None, EndReason::ProviderRemoved));
-            if !edit.removed.is_empty() {
-                events.extend(self.end_grants(&member, EndReason::ProviderRemoved, batch).await?);
-                events.extend(changes::apply_factors(&edit, now, batch));
-            }
-        }
-        // After the connections, so that a session that begins through one of them at this moment ends, too.
-        let what = Ending::SignInsThrough(old.row.provider);
-        batch.changes.push(Change::End { what, at: now, once: false });
-        Ok(events)
-    }
-
-    /// Ends what members other than owners granted before they had to come in through the provider.
-    async fn end_grants_of_members(&self, batch: &mut Batch) -> Result<Vec<SecurityBody>, Failure> {
-        let mut events = Vec::new();
-        for member in self.members().await? {
-            if member.role != Role::Owner {
-                events.extend(self.end_grants(&member, EndReason::ProviderRequired, batch).await?);
-            }
-        }
-        Ok(events)
-    }
-
-    async fn end_grants(
+    /// Ends what members other than owners granted without the provider, now that they must come in through it.
+    async fn end_grants_without(
         &self,
-        member: &MemberRow,
-        reason: EndReason,
+        by: By<'_>,
+        provider: &Provider,
         batch: &mut Batch,
-    ) -> Result<Vec<SecurityBody>, Failure> {
-        let store = &self.app.store;
-        let mut events = Vec::new();
-        for environment in [Environment::Sandbox, Environment::Live] {
-            let tenant = organizations::tenant(member.organization, environment);
-            let mut before = None;
-            loop {
-                let page = store.grants(&tenant, None, Some(member.user), before, PAGE).await;
-                let page = page.map_err(Fault::from)?;
-                before = page.last().map(|row| row.grant);
-                let is_full = page.len() == PAGE;
-                for row in page.into_iter().filter(|row| row.ended_at.is_none()) {
-                    let end = grants::ending(self.app, row.grant, false);
-                    if !batch.changes.contains(&end) {
-                        events.push(SecurityBody::GrantEnded {
-                            grant: row.grant,
-                            client: row.client,
-                            reason,
-                        });
-                        batch.changes.push(end);
-                    }
-                }
-                if !is_full {
-                    break;
-                }
-            }
+    ) -> Result<(), Fault> {
+        let members = self.app.store.members(self.member.organization).await?;
+        for member in members.iter().filter(|row| row.ended_at.is_none() && row.role != Role::Owner) {
+            required::end_grants_without(self.app, by, provider, member, batch).await?;
         }
-        Ok(events)
-    }
-
-    /// Commits with the events; `false` if something changed meanwhile.
-    async fn commit(&self, events: Vec<SecurityBody>, mut batch: Batch) -> Result<bool, Failure> {
-        let Self { app, caller, signed_in, member } = self;
-        let actor = circumstances::in_person(signed_in.user_id(), Some(signed_in.sign_in()));
-        for body in &events {
-            circumstances::record(app, std::slice::from_ref(member), actor, caller, body, &mut batch).await?;
-        }
-        match app.store.commit(batch).await {
-            Ok(_) => Ok(true),
-            Err(CommitError::Outdated | CommitError::Conflict) => Ok(false),
-            Err(error) => Err(Fault::of_commit(error).into()),
-        }
+        Ok(())
     }
 }
 

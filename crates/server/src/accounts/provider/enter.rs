@@ -95,7 +95,7 @@ pub async fn enter(app: &App, caller: &Caller, returned: Returned) -> Result<Vec
         Aim::Join { secret, name } => join(app, caller, &returned, Secret::new(secret), &name).await,
     };
     if let Err(Stopped { reason, failure: Failure::Refused(_) }) = &entered {
-        flow::failed(app, caller, &returned.provider, *reason).await?;
+        app.accounts.provider_failures.tell(app, caller, &returned.provider, *reason).await?;
     }
     entered.map_err(|stopped| stopped.failure)
 }

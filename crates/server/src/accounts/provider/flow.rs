@@ -3,14 +3,12 @@
 
 use axum::http::HeaderValue;
 use countersign_core::{
-    access::Environment,
     accounts::provider::{Asked, Reason},
     digest::Digest,
     id::{ProviderId, SignInId},
     level::Level,
     limits,
     refusal::{Code, Refusal},
-    security::{SecurityActor, SecurityBody},
     time::Time,
 };
 use countersign_store::{Batch, CommitError, access_rows::Spend};
@@ -24,8 +22,6 @@ use crate::{
     accounts::{sealed, session},
     app::App,
     fault::{Failure, Fault},
-    organizations,
-    security::{self, Circumstances},
     signer::strict::Caller,
 };
 
@@ -60,6 +56,8 @@ pub struct Flow {
     at: Time,
     max_age_s: i64,
     level: Option<Level>,
+    /// Whether the answer must name its issuer (RFC 9207 §2.4).
+    names_issuer: bool,
     /// What for.
     pub aim: Aim,
     /// Where to go on.
@@ -153,7 +151,7 @@ pub async fn leave(
         Aim::SignIn | Aim::Join { .. } => limits::SIGN_IN_S,
         Aim::Again(_) | Aim::Link(_) => limits::PROVIDER_STEP_UP_S,
     };
-    let known = match openid::discover(app, &provider.settings).await {
+    let known = match app.accounts.providers.of(app, provider).await {
         Ok(known) => known,
         Err(trouble) => return Err(complain(provider, &trouble)),
     };
@@ -167,6 +165,7 @@ pub async fn leave(
         at: app.now(),
         max_age_s,
         level,
+        names_issuer: known.names_issuer(),
         aim,
         return_to: return_to.to_owned(),
     };
@@ -194,7 +193,8 @@ pub fn begun(app: &App, caller: &Caller) -> Option<Flow> {
     session::cookie(&caller.headers, COOKIE).and_then(|text| sealed::open(app, STEP, text))
 }
 
-/// Comes back from a provider: the state is used up first, then the code is redeemed. Whatever does not fit ends here.
+/// Comes back from a provider: the state is used up first, then the response is judged, and only for one that has a code the
+/// provider is asked anything. Whatever does not fit ends here.
 pub async fn come_back(
     app: &App,
     caller: &Caller,
@@ -218,7 +218,7 @@ pub async fn come_back(
     match redeem(app, &provider, &flow, parameters).await {
         Ok((subject, level, at)) => Ok(Returned { provider, flow, subject, level, at }),
         Err(trouble) => {
-            failed(app, caller, &provider, trouble.reason()).await?;
+            app.accounts.provider_failures.tell(app, caller, &provider, trouble.reason()).await?;
             Err(complain(&provider, &trouble))
         }
     }
@@ -230,29 +230,18 @@ async fn redeem(
     flow: &Flow,
     parameters: Parameters,
 ) -> Result<(String, Option<Level>, Time), Trouble> {
-    let known = openid::discover(app, &provider.settings).await?;
     match &parameters.iss {
         Some(iss) if *iss == provider.settings.issuer => {}
-        Some(_) => return Err(Trouble::Wrong(Reason::Issuer)),
-        None if known.names_issuer() => return Err(Trouble::Wrong(Reason::Issuer)),
-        None => {}
+        None if !flow.names_issuer => {}
+        _ => return Err(Trouble::Wrong(Reason::Issuer)),
     }
     if let Some(error) = &parameters.error {
         return Err(Trouble::Wrong(Reason::registered(error)));
     }
     let code = parameters.code.ok_or(Trouble::Wrong(Reason::NoCode))?;
-    let found = known.redeem(app, provider, &flow.secrets, code).await?;
+    let found = openid::redeem(app, provider, &flow.secrets, code).await?;
     let asked = Asked { at: flow.at, max_age_s: flow.max_age_s, level: flow.level };
     let judged = found.judged(|answer| provider.settings.judge(answer, &asked, app.now()));
     let (level, at) = judged.map_err(|unfit| Trouble::Wrong(unfit.into()))?;
     Ok((found.subject().to_owned(), level, at))
-}
-
-/// Tells the organization that somebody came back from its provider and was not let in.
-pub async fn failed(app: &App, caller: &Caller, provider: &Provider, reason: Reason) -> Result<(), Failure> {
-    let tenant = organizations::tenant(provider.row.organization, Environment::Live);
-    let circumstances =
-        Circumstances { actor: SecurityActor::Unknown, origin: None, correlation: caller.correlation };
-    let body = SecurityBody::ProviderFailed { provider: provider.row.provider, reason };
-    Ok(security::tell(app, &tenant, &circumstances, body).await?)
 }

@@ -2,18 +2,21 @@
 //! provider could come in as any of its members, so it opens nothing else and changes nothing of the person's own.
 
 pub mod change;
+pub mod end;
 pub mod enter;
+pub mod failures;
 pub mod flow;
+pub mod known;
 pub mod links;
 mod openid;
+pub mod required;
 
 use countersign_core::{
-    accounts::provider::{Authentication, Settings},
+    accounts::provider::{Authentication, Settings, name_meant},
     canonical,
     digest::Digest,
     id::{OrganizationId, ProviderId},
     oauth::jose::{Algorithm, Jwk},
-    role::Role,
     secret::Secret,
 };
 use countersign_store::access_rows::{MemberRow, ProviderRow, SignInRow};
@@ -77,13 +80,12 @@ pub async fn by_id(app: &Records, provider: ProviderId) -> Result<Option<Provide
     in_force(app.store.provider_by_id(provider).await?)
 }
 
-/// The provider that somebody means on the sign-in page. Where two could be meant, none is.
+/// The provider that somebody means on the sign-in page.
 pub async fn meant_by(app: &Records, typed: &str) -> Result<Option<Provider>, Fault> {
-    let mut meant = Vec::new();
-    for row in app.store.providers().await? {
-        meant.extend(in_force(Some(row))?.filter(|provider| provider.settings.is_meant_by(typed)));
+    match name_meant(typed) {
+        Some(name) => in_force(app.store.provider_by_name(&name).await?),
+        None => Ok(None),
     }
-    Ok(if meant.len() == 1 { meant.pop() } else { None })
 }
 
 /// Where a user is a member as far as this session opens it, and who is told what happens in it. `None` if the provider that
@@ -103,11 +105,7 @@ pub async fn opened_by(
     }
     let mut opened = Vec::new();
     for member in &all {
-        let provider = match member.role {
-            Role::Owner => None,
-            _ => of(app, member.organization).await?,
-        };
-        if provider.is_none_or(|provider| !provider.settings.is_required) {
+        if required::for_member(app, member).await?.is_none() {
             opened.push(member.clone());
         }
     }

@@ -1,5 +1,5 @@
 //! The protocol (OpenID Connect Core, RFC 6749, RFC 7636), which the `openidconnect` package speaks; every request goes out
-//! through the guard. Nothing of a provider is kept: its metadata and keys are read anew each time.
+//! through the guard.
 
 use std::{
     pin::Pin,
@@ -8,7 +8,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{
-    accounts::provider::{Answer, Reason, Settings},
+    accounts::provider::{Answer, Reason},
     limits,
     oauth::jose::compact,
     secret::Secret,
@@ -22,7 +22,7 @@ use openidconnect::{
     TokenResponse as _,
     core::{
         CoreAuthDisplay, CoreAuthenticationFlow, CoreClaimName, CoreClaimType, CoreClient,
-        CoreClientAuthMethod, CoreGrantType, CoreIdTokenClaims, CoreJsonWebKey,
+        CoreClientAuthMethod, CoreGrantType, CoreIdToken, CoreIdTokenClaims, CoreJsonWebKey,
         CoreJweContentEncryptionAlgorithm, CoreJweKeyManagementAlgorithm, CoreJwsSigningAlgorithm as Signed,
         CoreResponseMode, CoreResponseType, CoreSubjectIdentifierType,
     },
@@ -108,11 +108,11 @@ impl Trouble {
     }
 }
 
-fn not_found(error: &DiscoveryError<NotFetched>) -> Trouble {
-    Trouble::Silent(match error {
+fn not_found(error: &DiscoveryError<NotFetched>) -> Reason {
+    match error {
         DiscoveryError::Request(_) | DiscoveryError::Response(..) => Reason::Unreachable,
         _ => Reason::Metadata,
-    })
+    }
 }
 
 /// Why an ID token is not taken.
@@ -130,7 +130,7 @@ fn unfit(error: &ClaimsVerificationError) -> Trouble {
     })
 }
 
-/// Metadata and keys of a provider, read at this moment.
+/// Metadata and keys of a provider.
 pub(super) struct Known {
     metadata: Metadata,
 }
@@ -170,18 +170,18 @@ impl<'c> AsyncHttpClient<'c> for Through<'_> {
     }
 }
 
-/// Reads metadata and keys of a provider. The metadata must name the issuer that was set (OpenID Connect Discovery §4.3).
-pub(super) async fn discover(app: &App, settings: &Settings) -> Result<Known, Trouble> {
-    let http = Through(&app.oauth.guard);
-    let issuer = IssuerUrl::new(settings.issuer.clone()).map_err(|_| Trouble::Silent(Reason::Metadata))?;
-    let metadata = Metadata::discover_async(issuer, &http).await.map_err(|error| not_found(&error))?;
-    if metadata.authorization_endpoint().url().scheme() != "https" {
-        return Err(Trouble::Silent(Reason::Metadata));
-    }
-    Ok(Known { metadata })
-}
-
 impl Known {
+    /// Reads metadata and keys of a provider. The metadata must name the issuer that was set (OpenID Connect Discovery §4.3).
+    pub(super) async fn fetch(guard: Guard, issuer: String) -> Result<Self, Reason> {
+        let issuer = IssuerUrl::new(issuer).map_err(|_| Reason::Metadata)?;
+        let metadata = Metadata::discover_async(issuer, &Through(&guard)).await;
+        let metadata = metadata.map_err(|error| not_found(&error))?;
+        if metadata.authorization_endpoint().url().scheme() != "https" {
+            return Err(Reason::Metadata);
+        }
+        Ok(Self { metadata })
+    }
+
     /// Whether the answer must name its issuer (RFC 9207 §2.4).
     pub(super) fn names_issuer(&self) -> bool {
         self.metadata.additional_metadata().authorization_response_iss_parameter_supported
@@ -224,14 +224,14 @@ impl Known {
         Ok(request.url().0.to_string())
     }
 
-    /// Redeems a code and checks signature, issuer, audience, end and nonce of the ID token.
-    pub(super) async fn redeem(
+    /// Redeems a code.
+    async fn token(
         &self,
         app: &App,
         provider: &Provider,
         secrets: &Secrets,
         code: String,
-    ) -> Result<Found, Trouble> {
+    ) -> Result<CoreIdToken, Trouble> {
         let credential = provider.credential(app).await?;
         let secret = match &credential {
             Credential::Secret(secret) => Some(secret),
@@ -259,13 +259,46 @@ impl Known {
                 Trouble::Wrong(Reason::TokenResponse)
             }
         })?;
-        let token = response.id_token().ok_or(Trouble::Wrong(Reason::NoIdToken))?;
+        response.id_token().cloned().ok_or(Trouble::Wrong(Reason::NoIdToken))
+    }
+
+    /// Checks signature, issuer, audience, end and nonce of an ID token. `None` if it is signed with a key that is not known.
+    fn claims(
+        &self,
+        app: &App,
+        provider: &Provider,
+        secrets: &Secrets,
+        token: &CoreIdToken,
+    ) -> Result<Option<Found>, Trouble> {
+        let client = self.client(app, provider, None)?;
         let now = UNIX_EPOCH + Duration::from_millis(app.now().unix_ms().unsigned_abs());
         let verifier =
             client.id_token_verifier().set_allowed_algs(ALGORITHMS).set_time_fn(move || now.into());
-        let claims = token.claims(&verifier, &Nonce::new(secrets.nonce.clone()));
-        Ok(Found { claims: claims.map_err(|error| unfit(&error))?.clone() })
+        match token.claims(&verifier, &Nonce::new(secrets.nonce.clone())) {
+            Ok(claims) => Ok(Some(Found { claims: claims.clone() })),
+            Err(ClaimsVerificationError::SignatureVerification(
+                SignatureVerificationError::NoMatchingKey,
+            )) => Ok(None),
+            Err(error) => Err(unfit(&error)),
+        }
     }
+}
+
+/// Redeems a code and checks the ID token. For a key that is not known the provider is asked for its keys again.
+pub(super) async fn redeem(
+    app: &App,
+    provider: &Provider,
+    secrets: &Secrets,
+    code: String,
+) -> Result<Found, Trouble> {
+    let providers = &app.accounts.providers;
+    let known = providers.of(app, provider).await?;
+    let token = known.token(app, provider, secrets, code).await?;
+    if let Some(found) = known.claims(app, provider, secrets, &token)? {
+        return Ok(found);
+    }
+    let newer = providers.newer(app, provider, &known).await?;
+    newer.claims(app, provider, secrets, &token)?.ok_or(Trouble::Wrong(Reason::Signature))
 }
 
 /// The proof of who this server is (RFC 7523 §3), for this provider and for a minute.

@@ -68,7 +68,7 @@ pub(crate) async fn check(browser: &Browser, page: &str) {
 }
 
 /// Opens a page that may be open already but for its fragment.
-pub(super) async fn open(browser: &Browser, url: &str) {
+pub(crate) async fn open(browser: &Browser, url: &str) {
     browser.open("about:blank").await;
     browser.open(url).await;
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A server that is called as the browser calls it.
-fn on_localhost(config: &mut Config) {
+pub(crate) fn on_localhost(config: &mut Config) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     config.server.listen = free;
     config.server.public_url = format!("https://localhost:{}", free.port());
@@ -29,7 +29,7 @@ async fn start() -> TestApp {
     test
 }
 
-fn url(test: &TestApp, path: &str) -> String {
+pub(crate) fn url(test: &TestApp, path: &str) -> String {
     format!("{}{path}", test.app.config.server.public_url)
 }
 
@@ -44,7 +44,7 @@ async fn picture(browser: &Browser, name: &str) {
 }
 
 /// A page is right at the size of a desk and of two phones, by day and by night.
-async fn check(browser: &Browser, page: &str) {
+pub(crate) async fn check(browser: &Browser, page: &str) {
     for (width_px, height_px, size) in [(320, 640, "small"), (390, 844, "phone"), (1280, 900, "desk")] {
         browser.resize(width_px, height_px).await;
         for (is_dark, scheme) in [(true, "dark"), (false, "light")] {
@@ -56,7 +56,7 @@ async fn check(browser: &Browser, page: &str) {
 }
 
 /// Signs the browser in as the person, whose account was made without it.
-async fn sign_in(test: &TestApp, browser: &Browser, person: &Person) {
+pub(crate) async fn sign_in(test: &TestApp, browser: &Browser, person: &Person) {
     browser.open(&url(test, "/signin")).await;
     browser.write("#email", &person.email).await;
     browser.write("#password", PASSWORD).await;

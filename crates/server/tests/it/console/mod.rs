@@ -2,7 +2,7 @@
 //!
 
 mod applications;
-mod browser;
+pub(crate) mod browser;
 mod clients;
 mod guards;
 mod invitations;

@@ -26,8 +26,21 @@ use crate::{
     processes::{Process, column},
 };
 
-const AT_ONCE: usize = 20;
-const ROUNDS: usize = 20;
+pub(crate) const AT_ONCE: usize = 20;
+pub(crate) const ROUNDS: usize = 20;
+
+/// Where it can be raced: on the test app, or on two processes beside it.
+pub(crate) async fn servers(test: &TestApp, postgres: bool) -> (Vec<String>, Vec<Process>) {
+    let mut processes = Vec::new();
+    for number in 0..if postgres { 2 } else { 0 } {
+        processes.push(Process::beside(test, number).await);
+    }
+    let mut urls: Vec<String> = processes.iter().map(|process| process.url.clone()).collect();
+    if urls.is_empty() {
+        urls.push(test.url.clone());
+    }
+    (urls, processes)
+}
 
 /// Where they race: the test app sets up and looks into the database.
 pub(super) struct Course {
@@ -41,14 +54,7 @@ impl Course {
     pub(super) async fn new(postgres: bool) -> Self {
         let test =
             TestApp::start_with(Options { postgres, clock_goes: postgres, ..Options::default() }).await;
-        let mut processes = Vec::new();
-        for number in 0..if postgres { 2 } else { 0 } {
-            processes.push(Process::beside(&test, number).await);
-        }
-        let mut urls: Vec<String> = processes.iter().map(|process| process.url.clone()).collect();
-        if urls.is_empty() {
-            urls.push(test.url.clone());
-        }
+        let (urls, processes) = servers(&test, postgres).await;
         Self { test, urls, _processes: processes }
     }
 

@@ -167,6 +167,13 @@ CREATE TABLE providers (
     version      INTEGER NOT NULL
 ) STRICT;
 
+-- The handle and the domains that lead to a provider: each to one alone.
+CREATE TABLE provider_names (
+    name         TEXT NOT NULL PRIMARY KEY,
+    organization BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX provider_names_by_organization ON provider_names (organization);
+
 -- What is good once and was used: proofs, assertions, challenges, codes.
 CREATE TABLE spent (
     hash       BLOB NOT NULL PRIMARY KEY,

@@ -134,10 +134,12 @@ async fn a_response_is_good_once_and_in_the_browser_that_began() {
     }
     // Where the metadata does not promise it, a response may leave its issuer out.
     scene.issuer.name_issuer(false);
+    scene.test.clock.forward_s(60);
     let back = scene.issuer.let_in(&scene.begin(&ada).await);
     let page = ada.get(&scene.test, back.split("&iss=").next().unwrap()).await;
     assert_eq!(page.url().path(), "/account");
     scene.issuer.name_issuer(true);
+    scene.test.clock.forward_s(60);
     // Twenty times at once: one opens a session.
     let back = scene.issuer.let_in(&scene.begin(&ada).await);
     let all = futures_util::future::join_all((0..20).map(|_| ada.get(&scene.test, &back))).await;
@@ -174,6 +176,7 @@ async fn a_provider_that_does_not_answer_costs_nothing_but_time() {
     for how in [How::Broken, How::Never, How::Huge] {
         let back = scene.issuer.let_in(&scene.begin(&person).await);
         scene.issuer.answer_like(how);
+        scene.test.clock.forward_s(60);
         let form = [("organization", "harbour-mills"), ("return_to", "/account/recovery")];
         let gone = person.form(&scene.test, "/signin/provider", &form).await;
         assert_eq!(gone.status(), StatusCode::SERVICE_UNAVAILABLE, "{how:?}");
@@ -183,8 +186,16 @@ async fn a_provider_that_does_not_answer_costs_nothing_but_time() {
             "{text}"
         );
         assert_eq!(person.get(&scene.test, &back).await.status(), StatusCode::SERVICE_UNAVAILABLE, "{how:?}");
+        assert_eq!(scene.failures().await.last(), Some(&"unreachable"), "{how:?}");
         scene.issuer.answer_like(How::Well);
+        scene.test.clock.forward_s(10);
     }
+    // Or only the token endpoint does not.
+    let back = scene.issuer.let_in(&scene.begin(&person).await);
+    scene.issuer.answer_like(How::Broken);
+    assert_eq!(person.get(&scene.test, &back).await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(scene.failures().await.last(), Some(&"token_response"));
+    scene.issuer.answer_like(How::Well);
     assert!(scene.ada.is_in(&scene.test).await, "other sessions go on");
     scene.come_in(&person).await;
     assert!(person.is_in(&scene.test).await);

@@ -18,7 +18,7 @@ use super::{
 use crate::app::TestApp;
 
 /// Invites somebody; the link in the mail.
-async fn invite(test: &TestApp, organization: OrganizationId, email: &str, role: Role) -> String {
+pub(super) async fn invite(test: &TestApp, organization: OrganizationId, email: &str, role: Role) -> String {
     let tenant = Tenant::of_stored_row(organization, Environment::Live);
     let correlation = CorrelationId::new(test.app.now(), [1; 10]);
     let circumstances = Circumstances { actor: SecurityActor::Operator, origin: None, correlation };
@@ -31,7 +31,7 @@ async fn invite(test: &TestApp, organization: OrganizationId, email: &str, role:
 }
 
 /// Goes the way of an invitation through the provider; the page on which one ends up.
-async fn join(scene: &Scene, person: &Person, link: &str) -> reqwest::Response {
+pub(super) async fn join(scene: &Scene, person: &Person, link: &str) -> reqwest::Response {
     let form = json!({ "secret": secret_of(link), "name": "Bob Boole" });
     let preview = person.ask(&scene.test, "/welcome/open", &json!({ "secret": secret_of(link) })).await;
     assert_eq!(preview["has_provider"], json!(true));

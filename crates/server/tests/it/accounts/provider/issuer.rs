@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::PathBuf,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -72,6 +75,8 @@ pub(crate) enum How {
     Hs256,
     /// Signed with a key that it does not publish.
     OtherKey,
+    /// Signed with a key of a name that it does not publish.
+    UnknownKey,
     /// With this error of the token endpoint, and words of its own.
     Refuses(&'static str),
     /// With a status of 500.
@@ -94,6 +99,10 @@ struct Inner {
     spoil: Mutex<Spoil>,
     /// Whether its metadata says that responses name the issuer (RFC 9207).
     names_issuer: Mutex<bool>,
+    /// How often its metadata were asked for.
+    lookups: AtomicUsize,
+    /// The name of the key that it publishes and signs with.
+    kid: Mutex<&'static str>,
     requests: Mutex<HashMap<String, HashMap<String, String>>>,
     /// What came to the token endpoint: header and form.
     seen: Mutex<Vec<Seen>>,
@@ -121,6 +130,8 @@ impl Issuer {
             how: Mutex::new(How::Well),
             spoil: Mutex::new(Arc::new(|_| {})),
             names_issuer: Mutex::new(true),
+            lookups: AtomicUsize::default(),
+            kid: Mutex::new("1"),
             requests: Mutex::default(),
             seen: Mutex::default(),
         });
@@ -159,6 +170,16 @@ impl Issuer {
 
     pub(crate) fn name_issuer(&self, names: bool) {
         *self.0.names_issuer.lock().unwrap() = names;
+    }
+
+    /// Publishes its key under another name, and signs with that.
+    pub(crate) fn rename_key(&self, kid: &'static str) {
+        *self.0.kid.lock().unwrap() = kid;
+    }
+
+    /// How often its metadata were asked for.
+    pub(crate) fn lookups(&self) -> usize {
+        self.0.lookups.load(Ordering::SeqCst)
     }
 
     /// Changes the claims of its ID tokens from now on.
@@ -201,6 +222,7 @@ async fn misbehave(inner: &Inner) -> Option<Response> {
 }
 
 async fn metadata(State(inner): State<Arc<Inner>>) -> Response {
+    inner.lookups.fetch_add(1, Ordering::SeqCst);
     if let Some(wrong) = misbehave(&inner).await {
         return wrong;
     }
@@ -221,7 +243,7 @@ async fn metadata(State(inner): State<Arc<Inner>>) -> Response {
 }
 
 async fn jwks(State(inner): State<Arc<Inner>>) -> Response {
-    Json(json!({ "keys": [inner.key.public("1")] })).into_response()
+    Json(json!({ "keys": [inner.key.public(*inner.kid.lock().unwrap())] })).into_response()
 }
 
 async fn token(
@@ -231,6 +253,9 @@ async fn token(
 ) -> Response {
     let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     inner.seen.lock().unwrap().push((authorization, form.clone()));
+    if let Some(wrong) = misbehave(&inner).await {
+        return wrong;
+    }
     // It takes a code again and again: that a response is good once must not depend on it.
     let asked = inner.requests.lock().unwrap().get(&form["code"]).cloned();
     let fits = asked.as_ref().is_some_and(|asked| {
@@ -267,8 +292,9 @@ async fn token(
             let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, SECRET.as_bytes());
             format!("{input}.{}", base64url(aws_lc_rs::hmac::sign(&key, input.as_bytes()).as_ref()))
         }
+        How::UnknownKey => inner.key.sign(&json!({ "alg": "ES256", "kid": "unknown" }), &claims),
         How::OtherKey => ClientKey::new("other").sign(&json!({ "alg": "ES256", "kid": "1" }), &claims),
-        _ => inner.key.sign(&json!({ "alg": "ES256", "kid": "1" }), &claims),
+        _ => inner.key.sign(&json!({ "alg": "ES256", "kid": *inner.kid.lock().unwrap() }), &claims),
     };
     let answer =
         json!({ "access_token": "x", "token_type": "Bearer", "expires_in": 60, "id_token": id_token });

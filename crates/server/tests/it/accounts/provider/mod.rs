@@ -3,9 +3,14 @@
 
 mod answers;
 mod bounds;
+mod browser;
 mod issuer;
+mod operator;
+mod races;
+mod required;
 mod settings;
 mod stranger;
+mod strangers;
 mod way;
 
 use countersign_core::{
@@ -71,7 +76,12 @@ pub(super) fn address_of(page: &str) -> String {
 
 impl Scene {
     pub(super) async fn start() -> Self {
-        let test = TestApp::start_with(Options { configure: reach_providers, ..Options::default() }).await;
+        let options = Options { configure: reach_providers, ..Options::default() };
+        Self::on(TestApp::start_with(options).await).await
+    }
+
+    /// The same on a server that reaches providers.
+    pub(super) async fn on(test: TestApp) -> Self {
         let (organization, ada) = test.owner("Harbour Mills", ADA).await;
         let issuer = Issuer::start(test.clock.clone()).await;
         let scene = Self { test, organization, ada, issuer };

@@ -46,6 +46,7 @@ async fn wrong_settings_are_told_and_change_nothing() {
         ("handle", "Harbour Mills", "small letters"),
         ("domains", "elsewhere.test", "your own address"),
         ("rules", "acr gold", "Each line"),
+        ("domains", "gmail.com", "Anybody gets an address"),
         ("rules", "acr gold aal1", "at least one value"),
         ("rules", "acr gold aal2\nacr gold aal2-phr", "twice"),
         ("authentication", "client_secret", "client secret"),
@@ -58,6 +59,9 @@ async fn wrong_settings_are_told_and_change_nothing() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{name} {value}");
         let error = error_of(&text).unwrap_or_default();
         assert!(error.contains(said), "{name} {value}: {error}");
+        let marked = text.split('<').find(|tag| tag.contains("aria-invalid=\"true\"")).unwrap_or_default();
+        let field = if said == "client secret" { "client_secret" } else { name };
+        assert!(marked.contains(&format!("id=\"{field}\"")), "{name} {value}: {marked}");
     }
     // A handle and a domain lead to one organization alone.
     let path = format!("/console/provider/{other}");
