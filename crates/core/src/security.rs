@@ -1,7 +1,7 @@
 //! The security stream of an organization's environment: what happened to credentials, people and powers (L-4). It is
 //! chained and logged like an envelope, and holds fingerprints, never a token.
 //!
-//! Names and shapes here are a stored format: version 1 never changes but by new kinds of events.
+//! Names and shapes here are a stored format: once released, version 1 never changes but by new kinds of events.
 
 use std::num::NonZeroU64;
 

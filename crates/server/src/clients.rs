@@ -12,7 +12,7 @@ use countersign_core::{
     security::SecurityBody,
 };
 use countersign_store::{
-    Batch,
+    Batch, CommitError,
     access_rows::{Change, ClientRow, Ending},
     batch::Row,
     rows::{FinishedIdempotency, OrganizationRow},
@@ -109,9 +109,23 @@ pub async fn register(
         profile: client.registration.profile.text().to_owned(),
         method: client.registration.token_endpoint_auth_method.text().to_owned(),
     };
+    batch.changes.extend(client.registration.resource.clone().map(|name| stands_for(tenant, id, Some(name))));
     security::record(app, tenant, circumstances, body, &mut batch).await?;
-    app.store.commit(batch).await.map_err(Fault::of_commit)?;
-    Ok(NewClient { client, secret })
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(NewClient { client, secret }),
+        Err(CommitError::Conflict) => Err(resource_is_taken().into()),
+        Err(error) => Err(Fault::of_commit(error).into()),
+    }
+}
+
+fn stands_for(tenant: &Tenant, client: ClientId, resource: Option<String>) -> Change {
+    Change::NameResource { tenant: *tenant, client, resource }
+}
+
+fn resource_is_taken() -> Refusal {
+    let sentence =
+        "another client of this environment stands for this resource: end that one, or name another resource";
+    Refusal::at(Code::Invalid, "/resource", sentence)
 }
 
 /// A client of this tenant that has not ended.
@@ -157,8 +171,9 @@ pub async fn change(
         profile: changed.registration.profile.text().to_owned(),
         method: changed.registration.token_endpoint_auth_method.text().to_owned(),
     };
-    let change = Change::Client(changed.row.clone());
-    match replace(app, circumstances, (change, &changed), body, keep).await? {
+    let resource = changed.registration.resource.clone();
+    let changes = vec![Change::Client(changed.row.clone()), stands_for(tenant, client, resource)];
+    match replace(app, circumstances, (changes, &changed), body, keep).await? {
         Replaced::Yes => Ok(changed),
         Replaced::Outdated => {
             let sentence = "somebody else changed this client just now; read it and try again";
@@ -179,8 +194,8 @@ pub async fn end(
     ended.row.ended_at = Some(app.now());
     // Also a client that may change registrations, and changes its own again and again, ends at the first try.
     let what = Ending::Client(client);
-    let change = Change::End { what, at: app.now(), once: true };
-    match replace(app, circumstances, (change, &ended), SecurityBody::ClientEnded { client }, keep).await? {
+    let changes = vec![Change::End { what, at: app.now(), once: true }, stands_for(tenant, client, None)];
+    match replace(app, circumstances, (changes, &ended), SecurityBody::ClientEnded { client }, keep).await? {
         Replaced::Yes => Ok(ended),
         Replaced::Outdated => Err(Refusal::not_found().into()),
     }
@@ -195,19 +210,17 @@ enum Replaced {
 async fn replace(
     app: &Records,
     circumstances: &Circumstances,
-    (change, client): (Change, &Registered),
+    (changes, client): (Vec<Change>, &Registered),
     body: SecurityBody,
     keep: Option<Keep<'_>>,
 ) -> Result<Replaced, Failure> {
-    let mut batch = Batch {
-        changes: vec![change],
-        answers: keep.map(|keep| keep(client)).transpose()?,
-        ..Batch::default()
-    };
+    let mut batch =
+        Batch { changes, answers: keep.map(|keep| keep(client)).transpose()?, ..Batch::default() };
     security::record(app, &client.row.tenant, circumstances, body, &mut batch).await?;
     match app.store.commit(batch).await {
         Ok(_) => Ok(Replaced::Yes),
-        Err(countersign_store::CommitError::Outdated) => Ok(Replaced::Outdated),
+        Err(CommitError::Outdated) => Ok(Replaced::Outdated),
+        Err(CommitError::Conflict) => Err(resource_is_taken().into()),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
 }

@@ -76,18 +76,40 @@ pub async fn record(
     body: SecurityBody,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
-    let kind = body.kind();
-    let is_program = matches!(circumstances.actor, SecurityActor::Client { user: None, .. });
     let origin = match &circumstances.origin {
-        Some((person, origin)) if is_program => {
-            Some(origins::origin_of_program(app, tenant, *person, origin).await?)
-        }
         Some((person, origin)) => {
             let key = app.person_key(tenant, *person).await?;
             Some(veiled(app, tenant, *person, &key, origin, batch)?)
         }
         None => None,
     };
+    add(app, tenant, circumstances, origin, body, batch)
+}
+
+/// The same for a client that proved who it is and acts for itself: where it calls from is sealed once an hour.
+pub async fn record_of_program(
+    app: &Records,
+    tenant: &Tenant,
+    circumstances: &Circumstances,
+    body: SecurityBody,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
+    let origin = match &circumstances.origin {
+        Some((person, origin)) => Some(origins::origin_of_program(app, tenant, *person, origin).await?),
+        None => None,
+    };
+    add(app, tenant, circumstances, origin, body, batch)
+}
+
+fn add(
+    app: &Records,
+    tenant: &Tenant,
+    circumstances: &Circumstances,
+    origin: Option<Origin>,
+    body: SecurityBody,
+    batch: &mut Batch,
+) -> Result<(), Fault> {
+    let kind = body.kind();
     let event = SecurityEvent {
         id: SecurityEventId::new(app.now(), app.draw()),
         organization: tenant.organization(),

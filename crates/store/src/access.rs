@@ -58,6 +58,9 @@ pub trait AccessStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<GrantRow>, Fault>;
 
+    /// The client that stands for a resource.
+    async fn client_by_resource(&self, tenant: &Tenant, resource: &str) -> Result<Option<ClientRow>, Fault>;
+
     /// An authorization code and the grant that it stands for.
     async fn authorization_code(
         &self,

@@ -296,6 +296,7 @@ impl Change {
             Self::Provider(row) => Some(row.version),
             Self::ApiKey(row) => Some(row.version),
             Self::NameProvider { .. }
+            | Self::NameResource { .. }
             | Self::EndTokens { .. }
             | Self::EndToken(_)
             | Self::SeeToken(..)

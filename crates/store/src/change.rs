@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use countersign_core::{
+    access::Tenant,
     id::{ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, UserId},
     role::Role,
     secret::HashedToken,
@@ -47,6 +48,16 @@ pub enum Change {
         organization: OrganizationId,
         /// Its names.
         names: BTreeSet<String>,
+    },
+    /// The resource that a client stands for, in place of the one before. If another client of the tenant stands for it, the
+    /// batch is a conflict.
+    NameResource {
+        /// Where.
+        tenant: Tenant,
+        /// Which client.
+        client: ClientId,
+        /// For what; for nothing any more if there is none.
+        resource: Option<String>,
     },
     /// An API key.
     ApiKey(ApiKeyRow),
@@ -124,6 +135,8 @@ pub enum Ending {
     /// All sessions that an organization's OpenID provider opened, in the same way: put the end of whatever the provider is
     /// known by before it.
     SignInsThrough(ProviderId),
+    /// An organization's OpenID provider: whoever sets it again and again does not hold up its end.
+    Provider(ProviderId),
     /// An API key: its end is recorded as told.
     ApiKey(ApiKeyId),
 }

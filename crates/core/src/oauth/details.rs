@@ -241,7 +241,7 @@ pub fn permits(details: &[Detail], operation: Operation, envelope: Option<Envelo
 }
 
 /// Whether what is good once is spent before the operation runs. A creation is judged by its documents, and spends the detail
-/// that permits them: [`permitting_documents`]. An upload only prepares that, and spends nothing.
+/// that permits them: [`permitting_documents`]. An upload only prepares that: it spends nothing, and needs what is not spent.
 pub fn is_spent_first(operation: Operation) -> bool {
     !Action::Create.operations().contains(&operation)
 }

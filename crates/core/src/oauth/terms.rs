@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::oauth::{client::GrantType, details::Detail, token::Binding};
+use crate::{
+    id::ProviderId,
+    oauth::{client::GrantType, details::Detail, token::Binding},
+};
 
 /// The terms of a grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,9 @@ pub struct Terms {
     /// What the person authenticated with (RFC 8176).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
+    /// The organization's OpenID provider that opened the session in which the person agreed, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderId>,
     /// What the first access token was bound to: later ones are bound the same way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<BoundBy>,
@@ -59,6 +65,7 @@ impl Terms {
             openid: false,
             nonce: None,
             methods: Vec::new(),
+            provider: None,
             bound: None,
         }
     }

@@ -11,6 +11,7 @@ use countersign_core::{
     role::Role,
     secret::Personal,
     security::SecurityBody,
+    time::Time,
 };
 use countersign_store::{
     Batch, CommitError,
@@ -62,33 +63,38 @@ pub async fn open(app: &Records, organization: OrganizationId) -> Result<Vec<Inv
     Ok(open)
 }
 
-/// To whom the organization mailed invitations today, in any order: also those that were taken up, taken back or replaced.
-async fn mailed_today(app: &Records, organization: OrganizationId) -> Result<Vec<Personal<String>>, Fault> {
-    let today = invitation::day(app.now());
+/// To whom the organization mailed invitations on a day, in any order: also those that were taken up, taken back or replaced.
+async fn mailed_on(
+    app: &Records,
+    organization: OrganizationId,
+    day: i64,
+) -> Result<Vec<Personal<String>>, Fault> {
     let mut mailed = Vec::new();
     for row in app.store.tickets(organization).await? {
         let is_one = Purpose::parse(&row.purpose) == Some(Purpose::Invitation);
-        if is_one && invitation::day(row.created_at) == today {
+        if is_one && invitation::day(row.created_at) == day {
             mailed.push(tickets::sealed_of(app, &row).await?.0.email);
         }
     }
     Ok(mailed)
 }
 
-/// The place of another invitation among those of today, if there is one. Of several who take one at the same moment one has
+/// The place of an invitation that is made at `at` among those of its day, if there is one. Of several who take one at the same moment one has
 /// it, and the others look again.
-async fn place_today(
+async fn place_of(
     app: &Records,
     organization: OrganizationId,
     address: &Personal<String>,
+    at: Time,
 ) -> Result<Spend, Failure> {
-    let mailed = mailed_today(app, organization).await?;
+    let day = invitation::day(at);
+    let mailed = mailed_on(app, organization, day).await?;
     let same = mailed.iter().filter(|one| email::compared(one) == email::compared(address)).count();
     invitation::check_pace(mailed.len(), same)?;
-    let (day, place) = (invitation::day(app.now()), u64::try_from(mailed.len()).unwrap_or(u64::MAX));
+    let place = u64::try_from(mailed.len()).unwrap_or(u64::MAX);
     let parts: [&[u8]; 4] =
         [b"countersign/invitation/v1\0", organization.as_bytes(), &day.to_be_bytes(), &place.to_be_bytes()];
-    Ok(Spend { hash: Digest::of_parts(&parts), expires_at: app.now().plus_s(2 * 24 * 3_600) })
+    Ok(Spend { hash: Digest::of_parts(&parts), expires_at: at.plus_s(2 * 24 * 3_600) })
 }
 
 async fn find(app: &Records, principal: &Principal, invitation: TicketId) -> Result<Invitation, Failure> {
@@ -231,7 +237,7 @@ async fn replace(
     )?;
     let invitation = Invitation { row: made.row, email: address.clone(), role };
     let mut batch = Batch {
-        spends: vec![place_today(app, organization.id, address).await?],
+        spends: vec![place_of(app, organization.id, address, invitation.row.created_at).await?],
         rows: vec![Row::Ticket(invitation.row.clone())],
         answers: keep.map(|keep| keep(&invitation)).transpose()?,
         ..Batch::default()

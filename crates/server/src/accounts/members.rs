@@ -128,7 +128,10 @@ pub async fn change(
             let body = SecurityBody::MemberChanged { user, from, to: role };
             security::record(app, tenant, circumstances, body, &mut batch).await?;
             // Only owners may come in by themselves where the others must come in through a provider.
-            provider::required::end_grants_of(app, (tenant, circumstances), &changed.row, &mut batch).await?;
+            if from == Role::Owner {
+                let by = (tenant, circumstances);
+                provider::required::end_grants_of(app, by, &changed.row, &mut batch).await?;
+            }
         }
         batch.answers = keep.map(|keep| keep(&changed)).transpose()?;
         match app.store.commit(batch).await {

@@ -17,6 +17,7 @@ use super::{
     mails, passwords,
     people::{self, Factors, TOTP, User},
     proofs::{Proof, kind_of},
+    provider::links,
     refused, session, tickets,
     tickets::Opened,
     tries,
@@ -36,16 +37,28 @@ pub struct Reset {
 }
 
 /// Refuses an account that has nothing to show beside a link, and is opened by an organization's provider: a mailbox alone
-/// would open it.
-pub fn check_way(factors: &Factors) -> Result<(), Refusal> {
-    if factors.has_second() || factors.rows.is_empty() {
+/// would open it. A provider that was removed opens nothing, also where it left a connection behind.
+pub async fn check_way(app: &App, user: &User, factors: &Factors) -> Result<(), Failure> {
+    if factors.has_second() {
+        return Ok(());
+    }
+    let mut is_opened_elsewhere = false;
+    for row in &factors.rows {
+        is_opened_elsewhere |= row.kind != people::PROVIDER || {
+            let provider = links::read(user, row)?.provider;
+            let found = app.store.provider_by_id(provider).await.map_err(Fault::from)?;
+            found.is_some_and(|row| row.ended_at.is_none())
+        };
+    }
+    if !is_opened_elsewhere {
         return Ok(());
     }
     Err(Refusal::new(
         Code::SignInRefused,
         "your account is opened by your organization's sign-in, and a mailed link alone sets no password for it: sign in with \
          your organization, or ask an owner of it to remove its sign-in",
-    ))
+    )
+    .into())
 }
 
 /// Sets another password. A code is counted before it is verified; nothing of the link is used up unless all is right.
@@ -92,7 +105,7 @@ async fn commit(
         {
             return Err(refused().into());
         }
-        check_way(&factors)?;
+        check_way(app, &user, &factors).await?;
         let proven = proof.alone(app, &user, &factors, app.now())?.ok_or_else(refused)?;
         let mut batch = Batch { spends: proven.spends.clone(), ..Batch::default() };
         batch.changes.push(tickets::used(app, &opened.row));

@@ -3,6 +3,7 @@
 
 use countersign_core::{
     access::{Environment, Tenant},
+    accounts::email,
     canonical,
     id::{MailId, OrganizationId},
     secret::{Personal, Secret},
@@ -18,6 +19,9 @@ use crate::{
     mail::{Addressed, Letter},
     organizations,
 };
+
+/// Mails that are read at once.
+const PAGE: usize = 100;
 
 /// A mail that nobody delivered.
 pub struct Undelivered {
@@ -65,24 +69,38 @@ pub(super) async fn row(
     Ok(MailboxRow { tenant: place(organization), mail: addressed.mail, at: app.now(), sealed })
 }
 
-/// The last mails of an organization that nobody delivered, newest first.
+/// The last mails of an organization that nobody delivered, newest first: of all, or of those to one address.
 pub async fn last(
     app: &Records,
     organization: OrganizationId,
+    to: Option<&Personal<String>>,
     count: usize,
 ) -> Result<Vec<Undelivered>, Fault> {
-    let page = app.store.mailbox(&place(organization), None, count).await?;
     let key = &app.organization(organization).await?.key;
-    let read = |(_, row): (u64, MailboxRow)| {
-        let plain = key.open(&binding(row.mail), &row.sealed)?;
-        let plain: Plain = serde_json::from_slice(&plain).map_err(|_| Fault::Sealed(row.mail.to_string()))?;
-        let Plain { to, subject, text } = plain;
-        Ok(Undelivered {
-            at: row.at,
-            to: Personal::new(to),
-            subject: Personal::new(subject),
-            text: Secret::new(text),
-        })
-    };
-    page.rows.into_iter().map(read).collect()
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let page = app.store.mailbox(&place(organization), before, PAGE).await?;
+        before = page.rows.last().map(|(position, _)| *position);
+        for (_, row) in &page.rows {
+            let plain = key.open(&binding(row.mail), &row.sealed)?;
+            let plain: Plain =
+                serde_json::from_slice(&plain).map_err(|_| Fault::Sealed(row.mail.to_string()))?;
+            let address = Personal::new(plain.to);
+            if to.is_some_and(|to| email::compared(to) != email::compared(&address)) {
+                continue;
+            }
+            found.push(Undelivered {
+                at: row.at,
+                to: address,
+                subject: Personal::new(plain.subject),
+                text: Secret::new(plain.text),
+            });
+            if found.len() == count {
+                return Ok(found);
+            }
+        }
+        if !page.more {
+            return Ok(found);
+        }
+    }
 }

@@ -14,7 +14,7 @@ pub struct Mails {
     /// Only mails to this address.
     #[arg(long)]
     to: Option<String>,
-    /// Look at so many mails of each organization, the newest.
+    /// Print so many mails of each organization, the newest.
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     last: u16,
 }
@@ -28,8 +28,8 @@ pub async fn run(records: &Records, wish: Mails) -> Result<(), Failure> {
     let to = wish.to.map(|to| email::read(&to)).transpose()?;
     let mut count = 0;
     for organization in organizations {
-        let mut mails = undelivered::last(records, organization.organization, wish.last.into()).await?;
-        mails.retain(|mail| to.as_ref().is_none_or(|to| email::compared(to) == email::compared(&mail.to)));
+        let mails =
+            undelivered::last(records, organization.organization, to.as_ref(), wish.last.into()).await?;
         for mail in mails.iter().rev() {
             println!("{}  {}  {}", mail.at, organization.name, mail.to.disclose());
             println!("{}\n", mail.subject.disclose());

@@ -96,7 +96,7 @@ pub async fn open(
     let opened = find(&app, &key.secret).await?;
     let user = opened.user.as_ref().ok_or_else(Refusal::not_found)?;
     let factors = Factors::of(&app, user.id()).await?;
-    reset::check_way(&factors)?;
+    reset::check_way(&app, user, &factors).await?;
     let preview = Preview {
         email: opened.email.disclose().clone(),
         needs_second: factors.has_second(),

@@ -173,6 +173,7 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     let spent = if is_spent_first(operation) {
         spend_detail(&app, &principal, operation, envelope).await?
     } else {
+        check_unspent(&app, &principal, operation).await?;
         None
     };
     let claim = held.as_ref().and_then(Held::claim).cloned();
@@ -225,6 +226,20 @@ async fn spend_detail(
         Err(CommitError::Spent) => Err(Refusal::not_found().into()),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
+}
+
+/// Refuses to prepare what was done already: an upload where the detail that permits it is spent.
+async fn check_unspent(app: &App, principal: &Principal, operation: Operation) -> Result<(), Problem> {
+    if operation != Operation::UploadDocument {
+        return Ok(());
+    }
+    let Some(spend) = spend_of(app, principal, detail_for(principal, operation, None)?) else {
+        return Ok(());
+    };
+    if app.store.is_spent(spend.hash).await.map_err(Fault::from)? {
+        return Err(Refusal::not_found().into());
+    }
+    Ok(())
 }
 
 /// Who calls, if it may do that. Whoever may not is told what is missing in `WWW-Authenticate`, too.

@@ -91,6 +91,7 @@ pub async fn agree(
         openid: request.openid,
         nonce: request.nonce.clone(),
         methods: origin.methods,
+        provider: signed_in.row.provider,
         bound: None,
     };
     let now = app.now();

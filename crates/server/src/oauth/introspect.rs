@@ -75,7 +75,7 @@ async fn respond(app: &App, request: Request) -> Result<Response, Denied> {
         let (token, active) = (Fingerprint::of(hash), view.is_some());
         let body = SecurityBody::TokenIntrospected { client: client.row.client, token, active };
         let circumstances = client.circumstances(&asked);
-        security::record(app, &client.row.tenant, &circumstances, body, &mut batch).await?;
+        security::record_of_program(app, &client.row.tenant, &circumstances, body, &mut batch).await?;
     }
     if view.is_some_and(|view| is_for(&view, &client)) {
         batch.changes.extend(hash.map(|hash| Change::SeeToken(hash, app.now())));

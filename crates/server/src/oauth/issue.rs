@@ -27,13 +27,9 @@ use serde_json::{Map, Value, json};
 use super::{answer::Denied, asked::Asked, client_auth::Client};
 use crate::{
     app::App,
-    clients::Registered,
     fault::Fault,
     security::{self, Circumstances},
 };
-
-/// Clients that are read at once in search of a resource server.
-const CLIENTS_AT_ONCE: usize = 100;
 
 /// What an access token is to be.
 pub struct Wish<'a> {
@@ -87,22 +83,13 @@ pub async fn audience(
         Ok(resource) => resource,
         Err(error) => return Ok(Err(error)),
     };
-    let mut before = None;
-    loop {
-        let rows = app.store.clients(tenant, before, CLIENTS_AT_ONCE).await?;
-        before = rows.last().map(|row| row.client);
-        let is_last = rows.len() < CLIENTS_AT_ONCE;
-        for row in rows.into_iter().filter(|row| row.ended_at.is_none()) {
-            let registration = Registered::read(row)?.registration;
-            if registration.resource.as_deref() == Some(resource.as_str()) {
-                return Ok(Ok(Some(Audience { resource, format: registration.resource_token_format })));
-            }
-        }
-        if is_last {
-            let sentence = "no resource server of this name is registered in this environment";
-            return Ok(Err(OAuthError::new(ErrorCode::InvalidTarget, sentence)));
-        }
-    }
+    let row = app.store.client_by_resource(tenant, &resource).await?.filter(|row| row.ended_at.is_none());
+    let Some(row) = row else {
+        let sentence = "no resource server of this name is registered in this environment";
+        return Ok(Err(OAuthError::new(ErrorCode::InvalidTarget, sentence)));
+    };
+    let registration = app.oauth.registrations.of(Some(&row))?;
+    Ok(Ok(Some(Audience { resource, format: registration.resource_token_format })))
 }
 
 /// Makes an access token of the grant's newest generation.
@@ -184,7 +171,10 @@ pub async fn record(
         audience: made.row.audience.clone(),
         expires_at: made.row.expires_at,
     };
-    security::record(app, &grant.tenant, circumstances, body, batch).await
+    match grant.user {
+        None => security::record_of_program(app, &grant.tenant, circumstances, body, batch).await,
+        Some(_) => security::record(app, &grant.tenant, circumstances, body, batch).await,
+    }
 }
 
 fn bound_to(binding: Binding) -> &'static str {

@@ -28,7 +28,7 @@ use super::{
     token::TokenRequest,
 };
 use crate::{
-    accounts::{letters::Notice, mails, session},
+    accounts::{letters::Notice, mails, provider::required, session},
     grants, security,
 };
 
@@ -55,7 +55,7 @@ pub async fn refresh(request: &TokenRequest<'_>) -> Result<Value, Denied> {
     let presented = app.oauth.refresh.parse(text).map_err(|_| refused())?;
     for _ in 0..limits::CONFLICT_TRIES {
         let view = app.store.grant_view(presented.grant).await?.ok_or_else(refused)?;
-        if !holds(&view) {
+        if !holds(&view) || !required::bears(app, &view).await? {
             return Err(refused().into());
         }
         let ceiling = ceiling(client, &view);

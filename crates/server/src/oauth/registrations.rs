@@ -1,4 +1,4 @@
-//! Registrations of clients that call again and again: each version of one is read once.
+//! Registrations of clients that call again and again: each is parsed once for as long as it stays the same.
 
 use std::{
     collections::HashMap,
@@ -22,7 +22,7 @@ const KEPT: usize = 1_000;
 
 /// Registrations that were read.
 pub struct Registrations {
-    kept: Mutex<HashMap<ClientId, (u64, Arc<Registration>)>>,
+    kept: Mutex<HashMap<ClientId, (String, Arc<Registration>)>>,
     nobody: Arc<Registration>,
 }
 
@@ -39,8 +39,8 @@ impl Registrations {
     pub fn of(&self, row: Option<&ClientRow>) -> Result<Arc<Registration>, Fault> {
         let Some(row) = row else { return Ok(Arc::clone(&self.nobody)) };
         let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((version, registration)) = kept().get(&row.client)
-            && *version == row.version
+        if let Some((text, registration)) = kept().get(&row.client)
+            && *text == row.registration
         {
             return Ok(Arc::clone(registration));
         }
@@ -51,7 +51,7 @@ impl Registrations {
         if kept.len() >= KEPT {
             kept.clear();
         }
-        kept.insert(row.client, (row.version, Arc::clone(&registration)));
+        kept.insert(row.client, (row.registration.clone(), Arc::clone(&registration)));
         Ok(registration)
     }
 }

@@ -1,6 +1,6 @@
 //! Addresses and agents of programs that call again and again. Each is veiled and sealed once an hour, before the first event
-//! that names it, and not for each of the thousands that follow: those tell no more of it than the first. Whoever acts for a
-//! person, or has proved nothing, gets a veil of their own each time.
+//! that names it, and not for each of the thousands that follow: those tell no more of it than the first. Whatever concerns a
+//! person, and each refusal, gets a veil of its own (ADR 11).
 
 use std::{
     collections::HashMap,

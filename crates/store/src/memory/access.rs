@@ -166,6 +166,12 @@ impl AccessStore for Memory {
         Ok(self.state().access.providers.values().find(|row| row.provider == provider).cloned())
     }
 
+    async fn client_by_resource(&self, tenant: &Tenant, resource: &str) -> Result<Option<ClientRow>, Fault> {
+        let state = self.state();
+        let client = state.access.resources.get(&(*tenant, resource.to_owned()));
+        Ok(client.and_then(|client| state.access.clients.get(client)).cloned())
+    }
+
     async fn provider_by_name(&self, name: &str) -> Result<Option<ProviderRow>, Fault> {
         let state = self.state();
         let organization = state.access.provider_names.get(name);

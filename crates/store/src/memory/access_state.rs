@@ -42,6 +42,7 @@ pub(super) struct Access {
     pub(super) tickets: BTreeMap<TicketId, TicketRow>,
     pub(super) providers: BTreeMap<OrganizationId, ProviderRow>,
     pub(super) provider_names: BTreeMap<String, OrganizationId>,
+    pub(super) resources: BTreeMap<(Tenant, String), ClientId>,
     pub(super) spent: BTreeMap<Digest, Time>,
     pub(super) inbox: Vec<SecurityRow>,
 }
@@ -181,6 +182,12 @@ impl Access {
                 }
                 Ok(())
             }
+            Change::NameResource { tenant, client, resource } => {
+                self.resources.retain(|(_, name), of| *of != client || Some(name) == resource.as_ref());
+                let Some(resource) = resource else { return Ok(()) };
+                let of = *self.resources.entry((tenant, resource)).or_insert(client);
+                if of == client { Ok(()) } else { Err(CommitError::Conflict) }
+            }
             Change::EndTokens { grant, from, to } => {
                 self.tokens.retain(|_, row| row.grant != grant || !(from..=to).contains(&row.generation));
                 Ok(())
@@ -227,6 +234,9 @@ impl Access {
             Ending::SignInsOf(user) => end(self.sign_ins.values_mut().filter(|row| row.user == user), at),
             Ending::SignInsThrough(provider) => {
                 end(self.sign_ins.values_mut().filter(|row| row.provider == Some(provider)), at)
+            }
+            Ending::Provider(provider) => {
+                end(self.providers.values_mut().filter(|row| row.provider == provider), at)
             }
             // The state has the API keys.
             Ending::ApiKey(_) => 0,
@@ -293,7 +303,7 @@ macro_rules! lasting {
     )*};
 }
 
-lasting!(ClientRow GrantRow MemberRow AuthenticatorRow SignInRow);
+lasting!(ClientRow GrantRow MemberRow AuthenticatorRow SignInRow ProviderRow);
 
 fn end<'rows, T: Lasting + 'rows>(rows: impl IntoIterator<Item = &'rows mut T>, at: Time) -> usize {
     rows.into_iter().map(|row| row.end(at)).filter(|ended| *ended).count()

@@ -180,6 +180,12 @@ impl AccessStore for Postgres {
         self.first("providers", call, |row| access_cells::provider(row)).await
     }
 
+    async fn client_by_resource(&self, tenant: &Tenant, resource: &str) -> Result<Option<ClientRow>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let call = call!(sql::CLIENT_BY_RESOURCE, organization, environment, resource.to_owned());
+        self.first("clients", call, |row| access_cells::client(row)).await
+    }
+
     async fn provider_by_name(&self, name: &str) -> Result<Option<ProviderRow>, Fault> {
         let call = call!(sql::PROVIDER_BY_NAME, name.to_owned());
         self.first("providers", call, |row| access_cells::provider(row)).await

@@ -51,6 +51,13 @@ pub(super) fn changes<'batch>(group: &[&'batch Batch], steps: &mut Vec<Step<'bat
                 let must = Some((u64::try_from(names.len()).unwrap_or(u64::MAX), Unmet::Name));
                 steps.extend([Step { call: unname, must: None }, Step { call: change(one)?, must }]);
             }
+            Change::NameResource { client, resource, .. } => {
+                let unname = call!(sql::UNNAME_RESOURCE, client.as_bytes().to_vec(), resource.clone());
+                steps.push(Step { call: unname, must: None });
+                if resource.is_some() {
+                    steps.push(Step { call: change(one)?, must: Some((1, Unmet::Name)) });
+                }
+            }
             Change::EndToken(_) | Change::EndTokens { .. } | Change::End { once: false, .. } => {
                 steps.push(Step { call: change(one)?, must: None });
             }
@@ -119,6 +126,10 @@ fn change(change: &Change) -> Result<Call, Fault> {
         Change::NameProvider { organization, names } => {
             Ok(name_provider(sql::NAME_PROVIDER, *organization, names))
         }
+        Change::NameResource { tenant: of, client, resource } => {
+            let ((organization, environment), client) = (tenant(of), client.as_bytes().to_vec());
+            Ok(call!(sql::NAME_RESOURCE, organization, environment, resource.clone(), client))
+        }
         Change::ApiKey(row) => change_api_key(row),
         Change::EndTokens { grant, from, to } => end_generations(&[(*grant, *from, *to)]),
         Change::EndToken(token) => Ok(end_tokens(&[token])),
@@ -159,6 +170,7 @@ fn end(what: &Ending, at: Time) -> Call {
         Ending::SignInsThrough(provider) => {
             call!(sql::END_SIGN_INS_THROUGH, at, provider.as_bytes().to_vec())
         }
+        Ending::Provider(provider) => call!(sql::END_PROVIDER, at, provider.as_bytes().to_vec()),
         Ending::ApiKey(key) => call!(sql::END_API_KEY, at, key.as_bytes().to_vec()),
     }
 }

@@ -24,11 +24,14 @@ const SILENT: Duration = Duration::from_secs(30);
 /// Reads that lost their connection are tried so often.
 pub(super) const TRIES: usize = 4;
 /// Whatever the server's configuration says: an answered commit is durable, and nothing runs or waits for ever. Each
-/// statement is about a few rows, has its index, and keeps one plan: one that was made while the tables were small, or for
-/// more rows than come, would read large ones whole.
+/// statement is about a few rows and has its index: a plan that was made while the tables were small, and is kept, would
+/// read large ones whole.
 const SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=60s -c lock_timeout=30s \
-    -c idle_in_transaction_session_timeout=60s -c plan_cache_mode=force_generic_plan -c enable_seqscan=off \
-    -c enable_hashjoin=off -c enable_mergejoin=off -c max_parallel_workers_per_gather=0 -c jit=off";
+    -c idle_in_transaction_session_timeout=60s -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c max_parallel_workers_per_gather=0 -c jit=off";
+
+/// Besides, for connections that write, and look up by keys: no statement is planned anew for its values. Those that read
+/// lists are, for each begins where its page does.
+const ONE_PLAN: &str = "-c plan_cache_mode=force_generic_plan";
 
 /// A parameter that a call owns.
 pub(super) type Parameter = Box<dyn ToSql + Sync + Send>;
@@ -67,6 +70,14 @@ pub(super) fn configured(url: &str, ca: Option<&Path>) -> Result<Access, Fault> 
         config.connect_timeout(CONNECT);
     }
     Ok(Access { config, tls })
+}
+
+/// The same for connections whose statements have one plan each.
+pub(super) fn with_one_plan(access: &Access) -> Access {
+    let mut access = access.clone();
+    let options = format!("{} {ONE_PLAN}", access.config.get_options().unwrap_or_default());
+    access.config.options(options);
+    access
 }
 
 /// A pool of up to `size` connections.

@@ -148,6 +148,49 @@ mod tests {
         }
     }
 
+    /// A page of a list is read from where it begins, however long the list before it is, and however often it was asked for.
+    #[tokio::test]
+    async fn pages_of_lists_are_read_from_where_they_begin() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.readers).await.unwrap();
+        let fill = "INSERT INTO clients SELECT int4send(i), '\\x01', 'live', true, '', '\\x02', '{}', NULL, 1, NULL, 1
+                FROM generate_series(1, 30000) i;
+            INSERT INTO grants SELECT int4send(i), '\\x01', 'live', '\\x03', '\\x04', '\\x05', '', '{}',
+                'aal1', 1, NULL, 1, NULL, 1, 1, 2, NULL, 1 FROM generate_series(1, 30000) i;
+            INSERT INTO events SELECT '\\x01', 'live', '\\x06', i, '', '', '' FROM generate_series(1, 30000) i;
+            INSERT INTO mailbox (mail, organization, environment, at, sealed)
+                SELECT int4send(i), '\\x01', 'live', 1, '' FROM generate_series(1, 30000) i;
+            ANALYZE";
+        client.batch_execute(fill).await.unwrap();
+        for (statement, types, values, begins) in [
+            (sql::CLIENTS, "bytea, text, bytea, bigint", "'\\x01', 'live', int4send(9), 2", "client < "),
+            (sql::GRANTS, "bytea, text, bytea, bigint", "'\\x01', 'live', int4send(9), 2", "grant_id < "),
+            (
+                sql::SECURITY_EVENTS,
+                "bytea, text, bytea, bigint, bigint",
+                "'\\x01', 'live', '\\x06', 9, 2",
+                "seq < ",
+            ),
+            (sql::MAILBOX, "bytea, text, bigint, bigint", "'\\x01', 'live', 9, 2", "position < "),
+        ] {
+            client.batch_execute(&format!("PREPARE paging ({types}) AS {statement}")).await.unwrap();
+            let mut text = String::new();
+            for _ in 0..10 {
+                let rows = client.simple_query(&format!("EXPLAIN EXECUTE paging ({values})")).await.unwrap();
+                let lines = rows.iter().filter_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+                    _ => None,
+                });
+                text = lines.collect::<Vec<_>>().join("\n");
+            }
+            client.batch_execute("DEALLOCATE paging").await.unwrap();
+            let begins_there =
+                |line: &str| line.contains("Index Cond") && line.replace('"', "").contains(begins);
+            assert!(text.lines().any(begins_there), "{statement}\n{text}");
+        }
+    }
+
     /// Each look for jobs sweeps: large tables are not read for it, whatever plan is kept.
     #[tokio::test]
     async fn sweeping_reads_by_the_end_of_rows() {

@@ -85,9 +85,10 @@ impl Postgres {
         let (listening, heard) = oneshot::channel();
         tasks.spawn(listen::listen(access.clone(), Arc::clone(&work), listening));
         heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
-        let writers = connection::pool(&access, Writer::connections())?;
+        let one_plan = connection::with_one_plan(&access);
+        let writers = connection::pool(&one_plan, Writer::connections())?;
         let writer = Writer::start(&writers, &work, &mut tasks);
-        let lookups = connection::pool(&access, LOOKUPS)?;
+        let lookups = connection::pool(&one_plan, LOOKUPS)?;
         let lookups = Lookups::start(&lookups, &mut tasks);
         Ok(Self { readers, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }

@@ -221,6 +221,17 @@ impl AccessStore for Sqlite {
         self.one("providers", sql::PROVIDER_BY_ID, key, |row| access_cells::provider(row)).await
     }
 
+    async fn client_by_resource(&self, tenant: &Tenant, resource: &str) -> Result<Option<ClientRow>, Fault> {
+        let of = *tenant;
+        let read = |row: &SqliteCells<'_>| access_cells::client(row);
+        self.look_up(move |connection| {
+            let (organization, environment) = owner(&of);
+            let named = params![organization, environment, resource];
+            first(connection, "clients", sql::CLIENT_BY_RESOURCE, named, read)
+        })
+        .await
+    }
+
     async fn provider_by_name(&self, name: &str) -> Result<Option<ProviderRow>, Fault> {
         self.one("providers", sql::PROVIDER_BY_NAME, name.to_owned(), |row| access_cells::provider(row)).await
     }

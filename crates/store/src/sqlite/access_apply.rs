@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use countersign_core::{
     access::Tenant,
-    id::{ApiKeyId, OrganizationId, ProviderId, SignInId, UserId},
+    id::{ApiKeyId, ClientId, OrganizationId, ProviderId, SignInId, UserId},
     level::Level,
     role::Role,
     secret::HashedToken,
@@ -98,6 +98,9 @@ pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), Com
         Change::NameProvider { organization, names } => {
             return name_provider(connection, *organization, names);
         }
+        Change::NameResource { tenant, client, resource } => {
+            return name_resource(connection, tenant, *client, resource.as_deref());
+        }
         Change::ApiKey(row) => change_api_key(connection, row),
         Change::EndTokens { grant, from, to } => {
             let ended = params![grant.as_bytes(), signed(*from)?, signed(*to)?];
@@ -139,6 +142,9 @@ fn end(connection: &Connection, what: &Ending, at: Time) -> Result<usize, Fault>
         Ending::SignInsOf(user) => execute(connection, sql::END_SIGN_INS_OF, params![at, user.as_bytes()]),
         Ending::SignInsThrough(provider) => {
             execute(connection, sql::END_SIGN_INS_THROUGH, params![at, provider.as_bytes()])
+        }
+        Ending::Provider(provider) => {
+            execute(connection, sql::END_PROVIDER, params![at, provider.as_bytes()])
         }
         Ending::ApiKey(key) => execute(connection, sql::END_API_KEY, params![at, key.as_bytes()]),
     }
@@ -328,6 +334,19 @@ fn name_provider(
     execute(connection, sql::UNNAME_PROVIDER, values)?;
     let named = execute(connection, sql::NAME_PROVIDER, values)?;
     if named == names.len() { Ok(()) } else { Err(CommitError::Conflict) }
+}
+
+fn name_resource(
+    connection: &Connection,
+    of: &Tenant,
+    client: ClientId,
+    resource: Option<&str>,
+) -> Result<(), CommitError> {
+    execute(connection, sql::UNNAME_RESOURCE, params![client.as_bytes(), resource])?;
+    let Some(resource) = resource else { return Ok(()) };
+    let (organization, environment) = tenant(of);
+    let named = params![organization, environment, resource, client.as_bytes()];
+    if execute(connection, sql::NAME_RESOURCE, named)? == 1 { Ok(()) } else { Err(CommitError::Conflict) }
 }
 
 fn change_api_key(connection: &Connection, row: &ApiKeyRow) -> Result<usize, Fault> {

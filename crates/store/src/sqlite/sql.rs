@@ -204,6 +204,8 @@ statements! {
         WHERE sign_in = ?1 AND expires_at > ?2 AND ended_at IS NULL";
     PROVIDER = "SELECT * FROM providers WHERE organization = ?1";
     PROVIDER_BY_ID = "SELECT * FROM providers WHERE provider = ?1";
+    CLIENT_BY_RESOURCE = "SELECT c.* FROM resources r JOIN clients c ON c.client = r.client
+        WHERE r.organization = ?1 AND r.environment = ?2 AND r.resource = ?3";
     PROVIDER_BY_NAME = "SELECT p.* FROM provider_names n JOIN providers p ON p.organization = n.organization
         WHERE n.name = ?1";
     PROVIDERS = "SELECT * FROM providers ORDER BY organization";
@@ -267,12 +269,19 @@ statements! {
         SELECT value, ?1 FROM json_each(?2) WHERE true
         ON CONFLICT (name) DO UPDATE SET organization = excluded.organization
             WHERE organization = excluded.organization";
+    UNNAME_RESOURCE = "DELETE FROM resources WHERE client = ?1 AND resource IS NOT ?2";
+    /// One that is another client's is not changed.
+    NAME_RESOURCE = "INSERT INTO resources (organization, environment, resource, client) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (organization, environment, resource) DO UPDATE SET client = excluded.client
+            WHERE client = excluded.client";
     /// The last use is not among what changes: it is noted without a version.
     CHANGE_API_KEY = "UPDATE api_keys SET scopes = ?10, label = ?11, expires_at = ?12, networks = ?13,
             warned_days = ?14, version = version + 1
         WHERE api_key = ?1 AND organization = ?2 AND environment = ?3 AND hash = ?4 AND person = ?5
             AND created_at = ?6 AND replaces IS ?7
             AND created_by IS ?8 AND version = ?9";
+    END_PROVIDER = "UPDATE providers SET ended_at = ?1, version = version + 1
+        WHERE provider = ?2 AND ended_at IS NULL";
     END_CLIENT = "UPDATE clients SET ended_at = ?1, version = version + 1
         WHERE client = ?2 AND ended_at IS NULL";
     END_GRANT = "UPDATE grants SET ended_at = ?1, version = version + 1

@@ -40,7 +40,7 @@ pub(crate) fn row(dice: &mut Dice, of: u64) -> Row {
 pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
     let (number, salt) = (dice.below(FEW), dice.below(SALTS));
     let of = if dice.below(6) == 0 { of } else { 0 };
-    let mut change = match dice.below(26) {
+    let mut change = match dice.below(28) {
         0..=1 => Change::Client(people::client(of, number % 4, salt)),
         2..=4 => Change::Grant(people::grant(of, number, salt)),
         5 => Change::AuthorizationCode(people::authorization_code(number, salt)),
@@ -71,6 +71,10 @@ pub(crate) fn change(dice: &mut Dice, of: u64) -> Change {
             let names = dice.some_of(6).into_iter().map(people::provider_name).collect();
             Change::NameProvider { organization: rows::tenant(of).organization(), names }
         }
+        23..=24 => {
+            let resource = (dice.below(4) > 0).then(|| people::resource(dice.below(4)));
+            Change::NameResource { tenant: rows::tenant(of), client: people::client_id(number % 4), resource }
+        }
         _ => Change::EndToken(rows::token("access token", dice.below(9))),
     };
     set_version(&mut change, dice.below(4));
@@ -92,6 +96,7 @@ fn ending(dice: &mut Dice, of: u64) -> Ending {
         4 => Ending::SignIn(people::sign_in_id(number)),
         5 => Ending::SignInsOf(user),
         6 => Ending::SignInsThrough(people::provider_id(7 * dice.below(9))),
+        7 => Ending::Provider(people::provider_id(of * 1_000 + dice.below(3))),
         _ => Ending::ApiKey(rows::api_key_id(dice.below(9))),
     }
 }
@@ -119,6 +124,7 @@ fn set_version(change: &mut Change, version: u64) {
         Change::Provider(row) => row.version = version,
         Change::ApiKey(row) => row.version = version,
         Change::NameProvider { .. }
+        | Change::NameResource { .. }
         | Change::EndTokens { .. }
         | Change::EndToken(_)
         | Change::SeeToken(..)
@@ -197,6 +203,7 @@ async fn stored_version(store: &dyn Store, change: &Change) -> Option<u64> {
         Change::Provider(row) => Some(store.provider(row.organization).await.unwrap()?.version),
         Change::ApiKey(row) => Some(store.api_key_by_id(row.key).await.unwrap()?.version),
         Change::NameProvider { .. }
+        | Change::NameResource { .. }
         | Change::EndTokens { .. }
         | Change::EndToken(_)
         | Change::SeeToken(..)
@@ -250,6 +257,7 @@ pub(crate) async fn people(store: &dyn Store, of: u64, number: u64) -> String {
         told(store.ticket_by_id(people::ticket_id(number)).await),
         told(store.provider(organization).await),
         told(store.provider_by_id(people::provider_id(of * 1_000 + number % 3)).await),
+        told(store.client_by_resource(&rows::tenant(of), &people::resource(number)).await),
         told(store.provider_by_name(&people::provider_name(number)).await),
         all(store.providers().await),
         told(store.api_key_by_id(rows::api_key_id(number)).await),

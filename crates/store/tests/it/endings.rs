@@ -55,7 +55,8 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
             Row::SignIn(people::sign_in(7, 7, 7)),
         ];
         let Row::ApiKey(mut key) = rows::api_key(0, 1, 1) else { unreachable!() };
-        rows_there.push(Row::ApiKey(key.clone()));
+        let mut provider = people::provider(0, 1);
+        rows_there.extend([Row::ApiKey(key.clone()), Row::Provider(provider.clone())]);
         store.commit(with(rows_there)).await.unwrap();
         // All of them changed since.
         let mut grant = people::grant(0, 1, 1);
@@ -66,7 +67,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
                 (grant.version + 1, session.version + 1, admin.version + 1);
         };
         next(&mut grant, &mut session, &mut admin);
-        (client.version, authenticator.version, key.version) = (2, 2, 2);
+        (client.version, authenticator.version, key.version, provider.version) = (2, 2, 2, 2);
         let changes = vec![
             Change::Client(client.clone()),
             Change::Grant(grant.clone()),
@@ -74,6 +75,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
             Change::Authenticator(authenticator.clone()),
             Change::SignIn(session.clone()),
             Change::ApiKey(key.clone()),
+            Change::Provider(provider.clone()),
         ];
         store.commit(changing(changes)).await.unwrap();
         let organization = admin.organization;
@@ -83,7 +85,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
         let through = SignInRow { version: 2, ..people::sign_in(7, 7, 7) };
         let member = Ending::Member { organization, user, role: Role::Admin };
         next(&mut grant, &mut session, &mut admin);
-        (client.version, authenticator.version, key.version) = (3, 3, 3);
+        (client.version, authenticator.version, key.version, provider.version) = (3, 3, 3, 3);
         for (what, late) in [
             (Ending::Client(client.client), Change::Client(client.clone())),
             (Ending::Grant(grant.grant), Change::Grant(grant.clone())),
@@ -95,6 +97,7 @@ async fn a_row_ends_whatever_its_version_is_and_a_change_of_before_comes_too_lat
             (Ending::SignIn(session.sign_in), Change::SignIn(session.clone())),
             (Ending::SignInsThrough(through.provider.unwrap()), Change::SignIn(through.clone())),
             (Ending::ApiKey(key.key), Change::ApiKey(key.clone())),
+            (Ending::Provider(provider.provider), Change::Provider(provider.clone())),
         ] {
             store.commit(end(what, 50, true)).await.unwrap_or_else(|error| panic!("{what:?}: {error}"));
             let name = servers.name;

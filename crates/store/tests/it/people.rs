@@ -191,6 +191,10 @@ pub(crate) fn provider_id(number: u64) -> ProviderId {
     ProviderId::from_bytes(bytes(number))
 }
 
+pub(crate) fn resource(number: u64) -> String {
+    format!("https://resource-{number}.example")
+}
+
 pub(crate) fn provider_name(number: u64) -> String {
     format!("name-{number}")
 }

@@ -12,7 +12,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    access_rows::{Change, Ending, ProviderRow, SignInRow},
+    access_rows::{Change, Ending, SignInRow},
 };
 
 use super::{Provider, links, of, required};
@@ -52,7 +52,7 @@ pub(super) async fn add_end(
         let mut events = changes::signed_out(&ended, None, EndReason::ProviderRemoved);
         if !edit.removed.is_empty() {
             let why = (&member, EndReason::ProviderRemoved);
-            required::end_grants(app, (&live, circumstances), why, |_| true, batch).await?;
+            required::end_grants(app, (&live, circumstances), why, |_| Ok(true), batch).await?;
             events.extend(changes::apply_factors(&edit, now, batch));
         }
         for body in events {
@@ -80,9 +80,8 @@ pub async fn remove(
         let id = old.row.provider;
         let body = SecurityBody::ProviderRemoved { provider: id };
         security::record(app, &live, circumstances, body, &mut batch).await?;
-        let version = old.row.version + 1;
         batch.changes.push(Change::NameProvider { organization, names: BTreeSet::new() });
-        batch.changes.push(Change::Provider(ProviderRow { ended_at: Some(app.now()), version, ..old.row }));
+        batch.changes.push(Change::End { what: Ending::Provider(id), at: app.now(), once: true });
         match app.store.commit(batch).await {
             Ok(_) => return Ok(id),
             Err(CommitError::Outdated | CommitError::Conflict) => {}

@@ -132,8 +132,10 @@ async fn sign_in(app: &App, caller: &Caller, returned: &Returned) -> Result<Vec<
         let sign_in = begun.row.sign_in;
         let methods = vec![METHOD.to_owned()];
         let body = SecurityBody::SignedIn { user: user.id(), sign_in, level, methods, provider };
-        let mut batch =
-            Batch { rows: vec![Row::SignIn(begun.row)], changes: vec![used(&row, app)], ..Batch::default() };
+        // Whose version this is for: a change of the account that ends all sessions ends this one, too, or refuses it.
+        let as_read = user.tried(user.row.failures.clone());
+        let changes = vec![as_read, used(&row, app)];
+        let mut batch = Batch { rows: vec![Row::SignIn(begun.row)], changes, ..Batch::default() };
         let actor = circumstances::in_person(user.id(), Some(sign_in));
         circumstances::record(app, &members, actor, caller, &body, &mut batch).await?;
         match app.store.commit(batch).await {

@@ -1,11 +1,9 @@
 //! Members who must come in through their organization's provider: what they granted to programs holds if they granted it in
 //! a session of that provider. Owners are exempt, as long as they are owners.
 
-use std::collections::BTreeSet;
-
 use countersign_core::{
     access::Tenant,
-    id::{OrganizationId, SignInId, UserId},
+    id::{OrganizationId, UserId},
     role::Role,
     security::EndReason,
 };
@@ -15,7 +13,7 @@ use countersign_store::{
 };
 
 use super::{Provider, of};
-use crate::{app::Records, fault::Fault, grants, security::Circumstances};
+use crate::{app::Records, fault::Fault, grants, oauth::issue, security::Circumstances};
 
 /// Who ends something, and the tenant whose keys the address of that goes under.
 pub type By<'a> = (&'a Tenant, &'a Circumstances);
@@ -29,26 +27,19 @@ pub(super) async fn for_member(app: &Records, member: &MemberRow) -> Result<Opti
     Ok(found.filter(|provider| provider.settings.is_required))
 }
 
-/// The sessions of a user that a provider opened.
-async fn opened_by(app: &Records, provider: &Provider, user: UserId) -> Result<BTreeSet<SignInId>, Fault> {
-    let rows = app.store.sign_ins(user).await?;
-    Ok(rows
-        .into_iter()
-        .filter(|row| row.provider == Some(provider.row.provider))
-        .map(|row| row.sign_in)
-        .collect())
-}
-
-fn is_of(opened: &BTreeSet<SignInId>, grant: &GrantRow) -> bool {
-    grant.sign_in.is_some_and(|sign_in| opened.contains(&sign_in))
+/// Whether a grant was given in a session of this provider. The grant knows, because sessions are forgotten before it ends.
+fn is_of(provider: &Provider, grant: &GrantRow) -> Result<bool, Fault> {
+    Ok(issue::terms(grant)?.provider == Some(provider.row.provider))
 }
 
 /// Whether what a person granted holds, as far as the provider goes. What ended with the exemption has ended in the same
-/// commit; this is for what was granted in that very moment.
+/// commit; this is for what was granted in that very moment, and asked at every refresh.
 pub async fn bears(app: &Records, view: &GrantView) -> Result<bool, Fault> {
     let Some(member) = &view.member else { return Ok(true) };
-    let Some(provider) = for_member(app, member).await? else { return Ok(true) };
-    Ok(is_of(&opened_by(app, &provider, member.user).await?, &view.grant))
+    match for_member(app, member).await? {
+        Some(provider) => is_of(&provider, &view.grant),
+        None => Ok(true),
+    }
 }
 
 /// Adds the end of what a member granted without the provider to what is about to be committed. `member` is as it will be.
@@ -72,8 +63,7 @@ pub(super) async fn end_grants_without(
     member: &MemberRow,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
-    let opened = opened_by(app, provider, member.user).await?;
-    let without = |grant: &GrantRow| !is_of(&opened, grant);
+    let without = |grant: &GrantRow| is_of(provider, grant).map(|is_its| !is_its);
     end_grants(app, by, (member, EndReason::ProviderRequired), without, batch).await
 }
 
@@ -82,12 +72,12 @@ pub(super) async fn end_grants(
     app: &Records,
     (tenant, circumstances): By<'_>,
     (member, reason): (&MemberRow, EndReason),
-    these: impl Fn(&GrantRow) -> bool,
+    these: impl Fn(&GrantRow) -> Result<bool, Fault>,
     batch: &mut Batch,
 ) -> Result<(), Fault> {
     let (organization, user): (OrganizationId, UserId) = (member.organization, member.user);
-    for grant in grants::open_of(app, organization, user).await?.into_iter().filter(these) {
-        if grants::ends(batch, &grant) {
+    for grant in grants::open_of(app, organization, user).await? {
+        if !these(&grant)? || grants::ends(batch, &grant) {
             continue;
         }
         let is_here = grant.tenant == *tenant;

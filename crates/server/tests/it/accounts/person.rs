@@ -90,7 +90,7 @@ impl TestApp {
     /// them, before those of the organization's sandbox.
     pub(crate) async fn letters(&self, key: &Key, email: &str) -> Vec<Letter> {
         self.work().await;
-        let kept = undelivered::last(&self.app, key.tenant.organization(), 1_000).await.unwrap();
+        let kept = undelivered::last(&self.app, key.tenant.organization(), None, 1_000).await.unwrap();
         let its = kept.into_iter().filter(|mail| mail.to.disclose() == email);
         let mut letters: Vec<Letter> = its
             .map(|mail| Letter {

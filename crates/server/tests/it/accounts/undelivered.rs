@@ -35,6 +35,8 @@ async fn no_key_reads_a_link_to_an_account_and_the_operator_prints_it() {
         printed(&run(folder, &["mails", "--organization", "Harbour Mills", "--to", "BOB@example.com"]));
     let links: Vec<&str> = to_bob.split_whitespace().filter(|word| word.contains("#csi_")).collect();
     assert_eq!(links.len(), 1, "{to_bob}");
+    let newest = printed(&run(folder, &["mails", "--to", BOB, "--last", "1"]));
+    assert!(newest.contains(links[0]), "mails to others that came later hide none: {newest}");
     let none = run(folder, &["mails", "--to", "eve@example.com"]);
     assert!(none.status.success() && printed(&none).is_empty());
     assert!(said(&none).contains("smtp_host"), "{}", said(&none));

@@ -42,7 +42,7 @@ async fn invite(app: &App, organization: OrganizationId, address: &str) -> Resul
 
 async fn mailed(test: &TestApp, organization: OrganizationId) -> usize {
     test.work().await;
-    undelivered::last(&test.app, organization, 1_000).await.unwrap().len()
+    undelivered::last(&test.app, organization, None, 1_000).await.unwrap().len()
 }
 
 /// whoever may invite makes the server mail an address five times in a day, however it is done: invited again, sent again,

@@ -2,11 +2,21 @@
 //! ask about opaque ones (RFC 8707, RFC 9068).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countersign_core::{access::Environment, id::OrganizationId, limits, role::Role, scope::Scopes};
+use countersign_core::{
+    access::{Environment, Tenant},
+    id::{ClientId, OrganizationId},
+    limits,
+    oauth::client::Registration,
+    role::Role,
+    scope::Scopes,
+    security::SecurityActor,
+};
+use countersign_server::{clients, fault::Failure, security::Circumstances};
 use countersign_store::{
     Batch,
     access_rows::{Change, ClientRow, MemberRow},
 };
+use futures_util::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -198,13 +208,13 @@ async fn a_resource_that_is_not_registered_gets_no_token() {
         ("code_verifier", VERIFIER),
     ];
     let given = scene.client.ask(&form).await;
-    let circumstances = countersign_server::security::Circumstances {
-        actor: countersign_core::security::SecurityActor::Operator,
+    let circumstances = Circumstances {
+        actor: SecurityActor::Operator,
         origin: None,
         correlation: test.app.new_correlation(),
     };
     let (tenant, id) = (archive.tenant, archive.id);
-    countersign_server::clients::end(&test.app, &tenant, &circumstances, id, None).await.unwrap();
+    clients::end(&test.app, &tenant, &circumstances, id, None).await.unwrap();
     let refreshed = scene.refresh(given.body["refresh_token"].as_str().unwrap()).await;
     assert_eq!(refreshed.error(), (400, "invalid_target"));
     test.finish().await;
@@ -257,5 +267,59 @@ async fn a_signed_token_has_no_scope_that_was_lost() {
     let refused = scene.refresh(second.body["refresh_token"].as_str().unwrap()).await;
     assert_eq!(refused.error(), (400, "invalid_scope"), "{}", refused.body);
     assert_eq!(scene.redeem(&codes[2]).await.error(), (400, "invalid_scope"));
+    test.finish().await;
+}
+
+/// of those who want to stand for a resource one does, in its tenant and until it ends or takes another: nobody else
+/// gets to ask about its tokens, also if many try at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_one_client_s() {
+    let test = TestApp::start().await;
+    let organization = test.organization("Acme").await;
+    let key = ClientKey::new("archive");
+    let wish = |resource: &str| {
+        let registration = json!({
+            "client_name": "Archive",
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks": { "keys": [key.public("1")] },
+            "grant_types": [],
+            "scope": "",
+            "resource": resource,
+        });
+        Registration::parse(registration.to_string().as_bytes()).unwrap()
+    };
+    let circumstances = Circumstances {
+        actor: SecurityActor::Operator,
+        origin: None,
+        correlation: test.app.new_correlation(),
+    };
+    let other = test.organization("Other").await;
+    let [sandbox, elsewhere] =
+        [organization, other].map(|organization| Tenant::of_stored_row(organization, Environment::Sandbox));
+    let register = async |tenant: &Tenant, resource: &str| {
+        clients::register(&test.app, tenant, &circumstances, Scopes::ALL, wish(resource), None).await
+    };
+    let change = async |client: ClientId, resource: &str| {
+        let changed =
+            clients::change(&test.app, &sandbox, &circumstances, Scopes::ALL, client, wish(resource), None);
+        changed.await.map(drop)
+    };
+    let mut won = join_all((0..20).map(|_| register(&sandbox, ARCHIVE))).await;
+    won.sort_by_key(Result::is_err);
+    let (first, others) = won.split_first().unwrap();
+    let first = first.as_ref().unwrap().client.row.client;
+    for refused in others {
+        let Err(Failure::Refused(refusal)) = refused else { panic!("two clients stand for one resource") };
+        assert_eq!(refusal.pointer.as_deref(), Some("/resource"), "{refusal}");
+    }
+    register(&elsewhere, ARCHIVE).await.unwrap();
+
+    let second = register(&sandbox, NOBODY).await.unwrap().client.row.client;
+    assert!(matches!(change(second, ARCHIVE).await, Err(Failure::Refused(_))));
+    change(first, ARCHIVE).await.unwrap();
+    change(first, "https://archive.example/new").await.unwrap();
+    change(second, ARCHIVE).await.unwrap();
+    clients::end(&test.app, &sandbox, &circumstances, second, None).await.unwrap();
+    register(&sandbox, ARCHIVE).await.unwrap();
     test.finish().await;
 }

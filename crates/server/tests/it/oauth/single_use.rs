@@ -158,6 +158,13 @@ async fn an_upload_leaves_the_detail_to_the_creation() {
     let made = create("create").await;
     assert_eq!(made.status, StatusCode::CREATED, "{}", made.body);
     assert_eq!(create("again").await.status, StatusCode::NOT_FOUND);
+    let late =
+        post("/v1/documents?name=a.pdf", "late").header("Content-Type", "application/pdf").body(pdf(1));
+    assert_eq!(
+        Answered::of(late).await.status,
+        StatusCode::NOT_FOUND,
+        "there is nothing to prepare any more"
+    );
     test.work().await;
     test.finish().await;
 }

@@ -139,6 +139,7 @@ CREATE TABLE sign_ins (
 ) STRICT;
 CREATE INDEX sign_ins_by_user ON sign_ins (user_id, sign_in);
 CREATE INDEX sign_ins_by_end ON sign_ins (expires_at);
+CREATE INDEX sign_ins_by_provider ON sign_ins (provider) WHERE provider IS NOT NULL;
 
 CREATE TABLE tickets (
     ticket       BLOB NOT NULL PRIMARY KEY,
@@ -166,6 +167,16 @@ CREATE TABLE providers (
     ended_at     INTEGER,
     version      INTEGER NOT NULL
 ) STRICT;
+
+-- The resources that clients stand for: each of a tenant is one client's.
+CREATE TABLE resources (
+    organization BLOB NOT NULL,
+    environment  TEXT NOT NULL,
+    resource     TEXT NOT NULL,
+    client       BLOB NOT NULL,
+    PRIMARY KEY (organization, environment, resource)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX resources_by_client ON resources (client);
 
 -- The handle and the domains that lead to a provider: each to one alone.
 CREATE TABLE provider_names (

@@ -2,7 +2,7 @@
 
 use countersign_core::{
     access::{Environment, Tenant},
-    id::UserId,
+    id::{GrantId, UserId},
     role::Role,
     scope::Scopes,
     secret::{PlainToken, TokenKind},
@@ -32,7 +32,7 @@ struct Programs<'a> {
     own: flow::Scene<'a>,
     through: flow::Scene<'a>,
     own_tokens: [String; 2],
-    through_token: String,
+    through_tokens: [String; 2],
 }
 
 impl<'a> Programs<'a> {
@@ -48,8 +48,9 @@ impl<'a> Programs<'a> {
         let through = program(scene, scene.through().await).await;
         let tokens = own.redeem(&own.code().await).await;
         let own_tokens = [tokens.token(), tokens.body["refresh_token"].as_str().unwrap().to_owned()];
-        let through_token = through.redeem(&through.code().await).await.token();
-        Self { scene, ada, bob, own, through, own_tokens, through_token }
+        let answered = through.redeem(&through.code().await).await;
+        let through_tokens = [answered.token(), answered.body["refresh_token"].as_str().unwrap().to_owned()];
+        Self { scene, ada, bob, own, through, own_tokens, through_tokens }
     }
 
     async fn give_ada(&self, role: &str) {
@@ -60,7 +61,7 @@ impl<'a> Programs<'a> {
 
     /// Whether the tokens are taken: of the program let in by herself, and through the provider.
     async fn are_taken(&self) -> (bool, bool) {
-        (self.own.is_taken(&self.own_tokens[0]).await, self.through.is_taken(&self.through_token).await)
+        (self.own.is_taken(&self.own_tokens[0]).await, self.through.is_taken(&self.through_tokens[0]).await)
     }
 
     /// That what was granted without the provider has ended, is told, and is worth nothing.
@@ -121,5 +122,39 @@ async fn a_code_that_was_given_without_the_provider_is_not_redeemed() {
     store.commit(Batch { changes: vec![Change::Grant(missed)], ..Batch::default() }).await.unwrap();
     assert_eq!(programs.own.redeem(&own).await.error(), (400, "invalid_grant"));
     programs.through.redeem(&through).await.token();
+    scene.finish().await;
+}
+
+/// Makes a grant that ended go on, as if it had been given in the moment of that end.
+async fn revive(scene: &Scene, user: UserId) -> GrantId {
+    let (store, sandbox) =
+        (&scene.test.app.store, Tenant::of_stored_row(scene.organization, Environment::Sandbox));
+    let grants = store.grants(&sandbox, None, Some(user), None, 10).await.unwrap();
+    let ended = grants.into_iter().find(|row| row.ended_at.is_some()).unwrap();
+    let missed = GrantRow { ended_at: None, version: ended.version + 1, ..ended };
+    let grant = missed.grant;
+    store.commit(Batch { changes: vec![Change::Grant(missed)], ..Batch::default() }).await.unwrap();
+    grant
+}
+
+/// a grant that was missed goes on for no refresh; one of the provider does, also when its session is long forgotten.
+#[tokio::test]
+async fn a_refresh_asks_for_the_provider_and_not_for_its_session() {
+    let scene = Scene::start().await;
+    let programs = Programs::of(&scene).await;
+    scene.set(&[("required", "yes")]).await;
+    programs.give_ada("admin").await;
+    let missed = revive(&scene, programs.ada).await;
+    assert_eq!(programs.own.refresh(&programs.own_tokens[1]).await.error(), (400, "invalid_grant"));
+    let store = &scene.test.app.store;
+    assert!(
+        store.grant(missed).await.unwrap().unwrap().ended_at.is_none(),
+        "it was not the end that refused it"
+    );
+
+    scene.test.clock.forward_s(3 * 24 * 3_600);
+    store.claim_jobs(scene.test.app.now(), 1_000, 0).await.unwrap();
+    assert!(store.sign_ins(programs.ada).await.unwrap().is_empty(), "the sessions are forgotten");
+    programs.through.refresh(&programs.through_tokens[1]).await.token();
     scene.finish().await;
 }
