@@ -111,14 +111,16 @@ codes! {
         "`detail` lists the query parameters that are known here. Correct the name or leave the parameter \
          out; nothing is ignored silently.";
     Unauthenticated = "unauthenticated", Unauthenticated, "The caller is not known",
-        "Send one header `Authorization: Bearer csk_…` with the token that `countersign keys create` printed. \
-         If you do, the token is mistyped, cut off, or of another server.";
+        "Send one header `Authorization`: `Bearer csk_…` with the API key that `countersign keys create` printed, or \
+         `DPoP cst_…` with an access token of the token endpoint, and its proof in the header `DPoP` (`Bearer` for a token that \
+         is not bound to a DPoP key). If you do, the key or token is mistyped, cut off, or of another server.";
     KeyExpired = "key_expired", Unauthenticated, "The API key has expired",
         "Give your program the key that replaces it, or create another with `countersign keys create`. Keys end after at \
          most 90 days: rotate the next one before its end, when the mails of 14, 7 and 1 days ahead come.";
     TokenInvalid = "token_invalid", Unauthenticated, "The access token is not valid",
-        "It has expired, was revoked, or is of another server. Ask for another at the token endpoint; access \
-         tokens live for minutes, so a program asks whenever the one that it has is about to end.";
+        "It has expired, was revoked, or is of another server; or it is bound to a DPoP key and came as `Bearer`: send it as \
+         `Authorization: DPoP …` with a proof. Otherwise ask for another at the token endpoint; access tokens live for minutes, \
+         so a program asks whenever the one that it has is about to end.";
     ProofInvalid = "dpop_proof_invalid", Unauthenticated, "The proof of possession does not fit",
         "The token is bound to a key. Send it as `Authorization: DPoP …` with a `DPoP` header made for this \
          very request (RFC 9449 §4), or over mutual TLS with the certificate that it was issued to (RFC 8705 §3). \
@@ -130,8 +132,9 @@ codes! {
         "The header `WWW-Authenticate` says with which level and how lately (RFC 9470). Send the person through \
          an authorization request with these `acr_values` and this `max_age`, and use the new token.";
     ScopeMissing = "scope_missing", Forbidden, "The credential lacks the scope for this",
-        "`detail` names the scope that is needed. Create a key that has it with `countersign keys create \
-         --scope …`; give each program only the scopes that it uses.";
+        "`detail` names the scope that is needed. A client is registered for it (`scope` of its registration) and asks for \
+         it at the token endpoint; what acts for a person may do no more than that person's role. For a program with an API key \
+         create one that has it with `countersign keys create --scope …`. Give each program only the scopes that it uses.";
     CrossSite = "cross_site", Forbidden, "The request came from another site",
         "Signing pages take requests of their own pages only. Open the link from the mail again, in a browser \
          that sends the `Origin` header, and not in a frame of another site.";

@@ -7,7 +7,8 @@ use tokio::process::Command;
 
 use crate::{
     app::{TestApp, pdf},
-    people::{Human, sign},
+    oauth::judges::place,
+    people::{Human, link, sign},
 };
 
 const GUIDE: &str = include_str!("../../../../docs/api.md");
@@ -21,12 +22,16 @@ async fn shell(
     commands: &str,
 ) -> String {
     let port = test.url.rsplit_once(':').unwrap().1;
+    // Where the tests' own Python is the only one.
+    let python = place("CS_TEST_PYTHON", "venv/bin/python");
+    let path = format!("{}:{}", std::env::var("PATH").unwrap(), python.parent().unwrap().display());
     let done = Command::new("sh")
         .args(["-eu", "-c", commands])
         .current_dir(folder)
         .env("COUNTERSIGN", format!("https://localhost:{port}"))
         .env("CURL_CA_BUNDLE", test.app.config.development_ca_file())
         .env("KEY", token)
+        .env("PATH", path)
         .envs(before.iter().copied())
         .stdin(Stdio::null())
         .output()
@@ -42,7 +47,7 @@ async fn shell(
 async fn the_commands_of_the_guide_lead_from_a_pdf_to_evidence() {
     let blocks: Vec<&str> =
         GUIDE.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    let [to_send, to_evidence] = blocks.as_slice() else { panic!("{blocks:?}") };
+    let [to_send, to_link, to_evidence] = blocks.as_slice() else { panic!("{blocks:?}") };
     let test = TestApp::start().await;
     let key = test.sandbox("Acme").await;
     let folder = tempfile::tempdir().unwrap();
@@ -51,9 +56,14 @@ async fn the_commands_of_the_guide_lead_from_a_pdf_to_evidence() {
     let told = shell(&test, &key.token, folder.path(), &[], &commands).await;
     let words: Vec<&str> = told.split_whitespace().collect();
     let ["sent", document, envelope] = words.as_slice() else { panic!("{told}") };
-    sign(&test, &key, envelope, &Human::typing("ada@example.com", "Ada Lovelace")).await.unwrap();
     test.work().await;
     let before = [("document", *document), ("envelope", *envelope)];
+    let told = shell(&test, &key.token, folder.path(), &before, to_link).await;
+    let mailed = link(&test, &key, envelope, "ada@example.com").await;
+    let (_, path) = mailed.split_once("/s/").unwrap();
+    assert_eq!(told.lines().collect::<Vec<_>>(), [format!("https://sign.test/s/{path}")]);
+    sign(&test, &key, envelope, &Human::typing("ada@example.com", "Ada Lovelace")).await.unwrap();
+    test.work().await;
     let told = shell(&test, &key.token, folder.path(), &before, to_evidence).await;
     assert_eq!(told.trim(), "completed");
     let file = |name: &str| fs::read(folder.path().join(name)).unwrap();

@@ -7,6 +7,7 @@ pub(crate) mod client;
 mod containment;
 mod fapi2;
 pub(crate) mod flow;
+mod guide;
 pub(crate) mod judges;
 mod jwks_uri;
 pub(crate) mod keys;
