@@ -1,7 +1,8 @@
 //! The security stream of an organization's environment: what happened to credentials, people and powers (L-4). It is
 //! chained and logged like an envelope, and holds fingerprints, never a token.
 //!
-//! Names and shapes here are a stored format: once released, version 1 never changes but by new kinds of events.
+//! Names and shapes here are a stored format: once released, version 1 never changes but by new kinds of events, new
+//! reasons, and new members that may be absent.
 
 use std::num::NonZeroU64;
 
@@ -151,6 +152,18 @@ pub enum EndReason {
 pub enum FailureReason {
     /// The credential was not right.
     WrongCredential,
+    /// It was of another kind than the one that is registered.
+    WrongMethod,
+    /// It was signed by no key that is registered.
+    WrongSignature,
+    /// Its certificate is not the registered one, is not trusted, or was not valid.
+    WrongCertificate,
+    /// It was for another server.
+    WrongAudience,
+    /// Its times were in the future, or too far apart.
+    WrongTime,
+    /// It was not of the form that is taken.
+    Malformed,
     /// It was used before.
     Replayed,
     /// It had expired.
@@ -225,9 +238,19 @@ pub enum SecurityBody {
     /// A resource server asked about a token.
     #[serde(rename = "token.introspected")]
     TokenIntrospected { client: ClientId, token: Fingerprint, active: bool },
-    /// A token or a key was presented and refused.
+    /// A token or a key was presented and refused: this key, or a token of this client and grant. Whoever showed it is not
+    /// the actor: it may have been stolen.
     #[serde(rename = "access.refused")]
-    AccessRefused { token: Fingerprint, reason: FailureReason },
+    AccessRefused {
+        token: Fingerprint,
+        reason: FailureReason,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<ApiKeyId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        client: Option<ClientId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grant: Option<GrantId>,
+    },
     /// An API key was created.
     #[serde(rename = "key.created")]
     KeyCreated { key: ApiKeyId, scopes: Scopes, expires_at: Time },
@@ -470,6 +493,21 @@ mod tests {
         let mut other = Tail::after(OrganizationId::from_bytes([9; 16]), Environment::Live, None);
         assert_eq!(other.follow(&stream[0]), Err(NotNext::Break(1)));
         assert_eq!(other.place(event(1)), Err(NotNext::Break(1)));
+    }
+
+    /// L-4: a refusal that was recorded before it named the key is read as it was written, and names none.
+    #[test]
+    fn an_old_refusal_is_still_read() {
+        let body = SecurityBody::AccessRefused {
+            token: Fingerprint([7; 8]),
+            reason: FailureReason::Expired,
+            key: None,
+            client: None,
+            grant: None,
+        };
+        let old = r#"{"type":"access.refused","value":{"reason":"expired","token":"0707070707070707"}}"#;
+        assert_eq!(serde_json::from_str::<SecurityBody>(old).unwrap(), body);
+        assert_eq!(canonical::to_vec(&body).unwrap(), old.as_bytes());
     }
 
     /// The stored form: it changes by new kinds of events and in no other way.

@@ -31,7 +31,7 @@ use crate::{
     egress,
     envelopes::Recent,
     fault::{Failure, Fault},
-    http::limits::overloaded,
+    http::{headers, limits::overloaded},
     keys::{Binding, Making, RootKey, SealingKey, ServerKeys, WrappingKey, log_name},
     log::Log,
     mail::smtp::Smtp,
@@ -310,6 +310,8 @@ pub struct App {
     pub inspections: Arc<Semaphore>,
     /// Looks whether the server is ready.
     pub probes: Probes,
+    /// Whether browsers are told to come over HTTPS alone.
+    pub is_strict: bool,
 }
 
 impl Deref for App {
@@ -367,7 +369,9 @@ impl App {
             return Err(Fault::Unsafe(sentence.to_owned()));
         }
         watch::begin(&records).await?;
+        let is_strict = headers::is_strict(config)?;
         Ok(Self {
+            is_strict,
             seal,
             oauth: AuthorizationServer::open(&records)?,
             accounts: Accounts::new(&records, cost)?,

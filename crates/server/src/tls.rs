@@ -1,12 +1,12 @@
 //! TLS: the operator's certificate, or a development CA of our own in the data folder. TLS 1.2 is the least (D-4). Where
 //! mutual TLS is configured, a port of its own asks for certificates (RFC 8705): browsers never meet it.
 
-use std::{path::Path, sync::Arc};
+use std::{net::IpAddr, path::Path, sync::Arc};
 
 use countersign_core::time::Time;
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, NameConstraints, date_time_ymd,
 };
 use rustls::{
     DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
@@ -18,6 +18,11 @@ use rustls::{
     },
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, UnixTime, pem::PemObject as _};
+
+use x509_cert::{
+    der::Decode as _,
+    ext::pkix::{self, name::GeneralName},
+};
 
 use crate::{
     config::Config, fault::Fault, http::client_certificate::ClientCas, keys::secret_file, vault::write_new,
@@ -160,9 +165,17 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
         write_new(&key_file, key.serialize_pem().as_bytes(), 0o600)?;
     }
     let ca_key = KeyPair::from_pem(&secret_file::read(&key_file)?).map_err(failed)?;
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    for host in config.hosts()? {
+        if !names.contains(&host) {
+            names.push(host);
+        }
+    }
     // A start that was killed may have left the key alone.
     if !certificate_file.exists() {
-        let certificate = ca_params(now).self_signed(&ca_key).map_err(failed)?;
+        let mut params = ca_params(now);
+        params.name_constraints = Some(only_for(&names));
+        let certificate = params.self_signed(&ca_key).map_err(failed)?;
         write_new(&certificate_file, certificate.pem().as_bytes(), 0o644)?;
         announcement = Some(format!(
             "No TLS certificate is configured: a development CA was made. Trust {} on the machines that call \
@@ -171,12 +184,7 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
         ));
     }
     let issuer = Issuer::new(ca_params(now), ca_key);
-    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-    for host in config.hosts()? {
-        if !names.contains(&host) {
-            names.push(host);
-        }
-    }
+    check_is_for(&certificate_file, &key_file, &names)?;
     let mut params = CertificateParams::new(names).map_err(failed)?;
     params.distinguished_name.push(DnType::CommonName, "Countersign development server");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -188,7 +196,47 @@ fn development(config: &Config, now: Time) -> Result<Made, Fault> {
     Ok((vec![certificate.der().clone()], key, announcement))
 }
 
-/// The name is always the same: the public host may change, and the CA in people's trust stores stays.
+/// What a development CA may vouch for (RFC 5280 §4.2.1.10): whoever reads its key cannot pass for anybody else.
+fn only_for(names: &[String]) -> NameConstraints {
+    let subtree = |name: &String| match name.parse::<IpAddr>() {
+        Ok(address @ IpAddr::V4(_)) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 32)),
+        Ok(address @ IpAddr::V6(_)) => GeneralSubtree::IpAddress(CidrSubnet::from_addr_prefix(address, 128)),
+        Err(_) => GeneralSubtree::DnsName(name.clone()),
+    };
+    NameConstraints { permitted_subtrees: names.iter().map(subtree).collect(), excluded_subtrees: Vec::new() }
+}
+
+/// Refuses to start with a development CA that may not vouch for one of these names: no program would believe it. One without
+/// constraints, of an earlier version, may.
+fn check_is_for(certificate_file: &Path, key_file: &Path, names: &[String]) -> Result<(), Fault> {
+    let broken = |error: &dyn std::fmt::Display| Fault::file(certificate_file, error.to_string());
+    let certificates = read_certificates(certificate_file)?;
+    let der = certificates.first().ok_or_else(|| broken(&"there is no certificate in it"))?;
+    let certificate = x509_cert::Certificate::from_der(der).map_err(|error| broken(&error))?;
+    let found = certificate.tbs_certificate().get_extension::<pkix::NameConstraints>();
+    let Some((_, constraints)) = found.map_err(|error| broken(&error))? else { return Ok(()) };
+    let permitted = constraints.permitted_subtrees.unwrap_or_default();
+    let is_of = |name: &String, base: &GeneralName| match (name.parse::<IpAddr>(), base) {
+        (Ok(IpAddr::V4(address)), GeneralName::IpAddress(range)) => {
+            range.as_bytes().starts_with(&address.octets())
+        }
+        (Ok(IpAddr::V6(address)), GeneralName::IpAddress(range)) => {
+            range.as_bytes().starts_with(&address.octets())
+        }
+        (Err(_), GeneralName::DnsName(base)) => base.as_str().eq_ignore_ascii_case(name),
+        _ => false,
+    };
+    let beyond = names.iter().find(|name| !permitted.iter().any(|subtree| is_of(name, &subtree.base)));
+    let Some(beyond) = beyond else { return Ok(()) };
+    Err(Fault::Unsafe(format!(
+        "the development CA {} is for other hosts than {beyond}: remove it and {}, start again, and trust the new one, or \
+         set server.tls_certificates and server.tls_key",
+        certificate_file.display(),
+        key_file.display()
+    )))
+}
+
+/// The name is always the same: an issuer and its certificates are matched by it.
 fn ca_params(now: Time) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
@@ -197,4 +245,53 @@ fn ca_params(now: Time) -> CertificateParams {
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, now, CA_YEARS);
     params
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &Path, url: &str) -> Result<Option<String>, Fault> {
+        let mut config = Config::default();
+        config.server.data_dir = folder.to_owned();
+        config.server.public_url = url.to_owned();
+        Tls::open(&config, Time::from_unix_ms(1_795_000_000_000)).map(|tls| tls.announcement)
+    }
+
+    /// D-4: the development CA vouches for this server's hosts and for nobody else, and says so in a way that must be understood.
+    #[test]
+    fn a_development_ca_is_for_its_hosts_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(open(folder.path(), "https://sign.test:8443").unwrap().is_some(), "it was made");
+        let file = folder.path().join("tls-ca.pem");
+        let der = read_certificates(&file).unwrap().remove(0);
+        let certificate = x509_cert::Certificate::from_der(&der).unwrap();
+        let found = certificate.tbs_certificate().get_extension::<pkix::NameConstraints>().unwrap();
+        let (is_critical, constraints) = found.unwrap();
+        assert!(is_critical);
+        assert_eq!(constraints.permitted_subtrees.unwrap().len(), 4);
+        let pem = std::fs::read(&file).unwrap();
+        assert_eq!(open(folder.path(), "https://sign.test").unwrap(), None, "the files stay");
+        assert_eq!(std::fs::read(&file).unwrap(), pem);
+        let other = open(folder.path(), "https://bank.test").unwrap_err().to_string();
+        assert!(other.contains("bank.test") && other.contains("tls-ca.key"), "{other}");
+        let addressed = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            open(addressed.path(), "https://[2001:db8::7]:8443").unwrap();
+        }
+    }
+
+    /// D-4: a development CA of before stays as it is, and serves every host.
+    #[test]
+    fn an_older_development_ca_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, now) = (KeyPair::generate().unwrap(), Time::from_unix_ms(1_795_000_000_000));
+        write_new(&folder.path().join("tls-ca.key"), key.serialize_pem().as_bytes(), 0o600).unwrap();
+        let pem = ca_params(now).self_signed(&key).unwrap().pem();
+        write_new(&folder.path().join("tls-ca.pem"), pem.as_bytes(), 0o644).unwrap();
+        for url in ["https://sign.test", "https://bank.test"] {
+            assert_eq!(open(folder.path(), url).unwrap(), None);
+        }
+        assert_eq!(std::fs::read_to_string(folder.path().join("tls-ca.pem")).unwrap(), pem);
+    }
 }

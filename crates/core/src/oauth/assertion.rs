@@ -12,6 +12,7 @@ use crate::{
         jose::{JwkSet, Unverified, VerifySignature, decoy},
         json::{Members, NotStrict},
     },
+    security::FailureReason,
     time::Time,
 };
 
@@ -31,8 +32,32 @@ pub struct Assertion {
     pub expires_at: Time,
 }
 
+/// Why an assertion is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// What the caller is told.
+    pub error: OAuthError,
+    /// What the organization is told.
+    pub reason: FailureReason,
+}
+
+impl Wrong {
+    /// In the words for whoever is unknown.
+    pub fn unproven(reason: FailureReason) -> Self {
+        Self { error: OAuthError::unproven_client(), reason }
+    }
+
+    fn of(reason: FailureReason, sentence: impl std::fmt::Display) -> Self {
+        Self { error: wrong(sentence), reason }
+    }
+}
+
 fn wrong(sentence: impl std::fmt::Display) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidClient, format!("the client_assertion: {sentence}"))
+}
+
+fn malformed(sentence: impl std::fmt::Display) -> Wrong {
+    Wrong::of(FailureReason::Malformed, sentence)
 }
 
 /// Whose assertion it says it is: to look the client up with, before anything is verified.
@@ -46,7 +71,7 @@ pub fn client_of(assertion: &str) -> Result<ClientId, OAuthError> {
 ///
 /// # Errors
 ///
-/// Always `invalid_client`. What depends on the registration, the keys, has the same sentence as an unknown client.
+/// Always `invalid_client` for the caller. What depends on the registration, the keys, has the same sentence as an unknown client.
 pub fn check(
     assertion: &str,
     client: ClientId,
@@ -54,20 +79,20 @@ pub fn check(
     issuer: &str,
     now: Time,
     verifier: &dyn VerifySignature,
-) -> Result<Assertion, OAuthError> {
-    let token = Unverified::parse(assertion).map_err(wrong)?;
+) -> Result<Assertion, Wrong> {
+    let token = Unverified::parse(assertion).map_err(malformed)?;
     let header = token.header();
     if header.typ.as_deref().is_some_and(|typ| !TYPES.contains(&typ)) {
-        return Err(wrong("typ is JWT or client-authentication+jwt, if there is one"));
+        return Err(malformed("typ is JWT or client-authentication+jwt, if there is one"));
     }
     if header.jwk.is_some() {
-        return Err(wrong("the header holds a key, and only registered keys count: leave jwk out"));
+        return Err(malformed("the header holds a key, and only registered keys count: leave jwk out"));
     }
-    let claims = token.claims().map_err(wrong)?;
+    let claims = token.claims().map_err(malformed)?;
     names(&claims, &client.to_string(), issuer)?;
-    let jti = claims.required_text("jti").map_err(wrong)?;
+    let jti = claims.required_text("jti").map_err(malformed)?;
     if !JTI_BYTES.contains(&jti.len()) {
-        return Err(wrong("jti has 8 to 256 bytes"));
+        return Err(malformed("jti has 8 to 256 bytes"));
     }
     let expires_s = life(&claims, now)?;
     // A key is looked at in any case: how long it takes tells nobody whether there is one.
@@ -75,7 +100,7 @@ pub fn check(
     let chosen = keys.choose(header.kid.as_deref(), header.algorithm);
     let is_signed = token.is_signed_by(chosen.unwrap_or(&decoy), verifier);
     if chosen.is_err() || !is_signed {
-        return Err(OAuthError::unproven_client());
+        return Err(Wrong::unproven(FailureReason::WrongSignature));
     }
     let jti_hash = Digest::of_parts(&[DOMAIN, client.as_bytes(), jti.as_bytes()]);
     let expires_at = Time::from_unix_ms(expires_s.saturating_mul(1_000)).plus_s(limits::CLOCK_SKEW_S);
@@ -83,35 +108,40 @@ pub fn check(
 }
 
 /// `iss`, `sub` and `aud` (RFC 7523 §3, FAPI 2.0 Security Profile §5.3.2.1).
-fn names(claims: &Members, client: &str, issuer: &str) -> Result<(), OAuthError> {
-    let text = |name| claims.required_text(name).map_err(wrong);
+fn names(claims: &Members, client: &str, issuer: &str) -> Result<(), Wrong> {
+    let text = |name| claims.required_text(name).map_err(malformed);
     if text("iss")? != client || text("sub")? != client {
-        return Err(wrong("iss and sub are the client_id, both"));
+        return Err(malformed("iss and sub are the client_id, both"));
     }
+    let wrong = |sentence| Err(Wrong::of(FailureReason::WrongAudience, sentence));
     match claims.get("aud") {
         Some(Value::String(audience)) if audience == issuer => Ok(()),
-        Some(Value::Array(_)) => Err(wrong("aud is one string, the issuer of this server, and no list")),
-        Some(_) => Err(wrong("aud is the issuer of this server, as its metadata has it, and no endpoint")),
-        None => Err(wrong(NotStrict::Missing("aud"))),
+        Some(Value::Array(_)) => wrong("aud is one string, the issuer of this server, and no list"),
+        Some(_) => wrong("aud is the issuer of this server, as its metadata has it, and no endpoint"),
+        None => Err(malformed(NotStrict::Missing("aud"))),
     }
 }
 
 /// `exp`, `iat` and `nbf`; gives `exp` in seconds since 1970. `nbf` counts where there is one.
-fn life(claims: &Members, now: Time) -> Result<i64, OAuthError> {
+fn life(claims: &Members, now: Time) -> Result<i64, Wrong> {
     let now_s = now.unix_ms() / 1_000;
     let latest_s = now_s.saturating_add(limits::CLOCK_SKEW_S);
-    let expires_s = claims.required_integer("exp").map_err(wrong)?;
-    let issued_s = claims.required_integer("iat").map_err(wrong)?;
-    let begins_s = claims.integer("nbf").map_err(wrong)?.unwrap_or(issued_s);
+    let expires_s = claims.required_integer("exp").map_err(malformed)?;
+    let issued_s = claims.required_integer("iat").map_err(malformed)?;
+    let begins_s = claims.integer("nbf").map_err(malformed)?.unwrap_or(issued_s);
     if issued_s < 0 || expires_s <= now_s {
-        return Err(wrong("it has expired"));
+        return Err(Wrong::of(FailureReason::Expired, "it has expired"));
     }
     if issued_s > latest_s || begins_s > latest_s {
-        return Err(wrong("iat or nbf is in the future: check the clock against the Date header"));
+        let sentence = "iat or nbf is in the future: check the clock against the Date header";
+        return Err(Wrong::of(FailureReason::WrongTime, sentence));
     }
     let is_long = expires_s.saturating_sub(issued_s) > limits::ASSERTION_S
         || expires_s.saturating_sub(latest_s) > limits::ASSERTION_S;
-    if is_long { Err(wrong("it lives for more than 5 minutes")) } else { Ok(expires_s) }
+    if is_long {
+        return Err(Wrong::of(FailureReason::WrongTime, "it lives for more than 5 minutes"));
+    }
+    Ok(expires_s)
 }
 
 #[cfg(test)]
@@ -150,7 +180,8 @@ mod tests {
 
     fn judge_with(header: &Value, claims: &Value) -> Result<Assertion, OAuthError> {
         let keys = JwkSet::new(vec![Jwk::new(PublicKey::Ed25519 { x: [7; 32] }, "a")]);
-        check(&text(header, claims), client(), &keys, ISSUER, Time::from_unix_ms(NOW_S * 1_000), &Repeats)
+        let now = Time::from_unix_ms(NOW_S * 1_000);
+        check(&text(header, claims), client(), &keys, ISSUER, now, &Repeats).map_err(|wrong| wrong.error)
     }
 
     fn judge(claims: &Value) -> Result<Assertion, OAuthError> {
@@ -237,12 +268,12 @@ mod tests {
         let keys = JwkSet::new(vec![Jwk::new(PublicKey::Ed25519 { x: [8; 32] }, "a")]);
         let token = text(&json!({ "alg": "EdDSA", "kid": "a" }), &claims());
         let now = Time::from_unix_ms(NOW_S * 1_000);
-        let wrong_signature = check(&token, client(), &keys, ISSUER, now, &Repeats).unwrap_err();
+        let wrong_signature = check(&token, client(), &keys, ISSUER, now, &Repeats).unwrap_err().error;
         // The key that stands in is known to all: what it signed is believed from nobody.
         let (header, signature) = (json!({ "alg": "EdDSA", "kid": "b" }), base64url(&[0x58; 64]));
         let of_the_decoy = text(&header, &claims());
         let of_the_decoy = format!("{}.{signature}", of_the_decoy.rsplit_once('.').unwrap().0);
-        let of_the_decoy = check(&of_the_decoy, client(), &keys, ISSUER, now, &Repeats).unwrap_err();
+        let of_the_decoy = check(&of_the_decoy, client(), &keys, ISSUER, now, &Repeats).unwrap_err().error;
         for error in [unknown_key, other_algorithm, wrong_signature, of_the_decoy] {
             assert_eq!(error, OAuthError::unproven_client());
         }

@@ -43,6 +43,8 @@ pub struct Proof {
     pub jti_hash: Digest,
     /// Until when it must be remembered as spent.
     pub expires_at: Time,
+    /// Whether its nonce is good still, and there is a newer one: the answer brings that (RFC 9449 §8.2).
+    pub has_old_nonce: bool,
 }
 
 /// Which of the twelve points of RFC 9449 §4.3 a proof fails.
@@ -137,16 +139,16 @@ pub fn check(
         }
     }
     is_of_now(&claims, issued_at, now)?;
-    if let Some(nonces) = nonces
-        && !claims.text("nonce")?.is_some_and(|nonce| nonces.is_good(nonce, now))
-    {
-        return Err(BadProof::Nonce);
+    let mut has_old_nonce = false;
+    if let Some(nonces) = nonces {
+        let nonce = claims.text("nonce")?.filter(|nonce| nonces.is_good(nonce, now));
+        has_old_nonce = !nonces.is_newest(nonce.ok_or(BadProof::Nonce)?, now);
     }
     let jti_hash = Digest::of_parts(&[DOMAIN, &thumbprint.0, jti.as_bytes()]);
     let good_until_ms = issued_at.saturating_mul(1_000);
     let expires_at =
         Time::from_unix_ms(good_until_ms).plus_s(limits::DPOP_PROOF_S).plus_s(REMEMBERED_LONGER_S);
-    Ok(Proof { thumbprint, jti_hash, expires_at })
+    Ok(Proof { thumbprint, jti_hash, expires_at, has_old_nonce })
 }
 
 /// Points 8 and 9.

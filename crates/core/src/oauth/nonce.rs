@@ -37,6 +37,12 @@ impl NonceKey {
         of_this | of_last
     }
 
+    /// Whether `nonce` is the one to hand out at `now`. Whoever proves with an older one that is good gets the newer one along
+    /// with the answer (RFC 9449 §8.2).
+    pub fn is_newest(&self, nonce: &str, now: Time) -> bool {
+        equal_in_constant_time(nonce.as_bytes(), self.issue(now).as_bytes())
+    }
+
     fn of_step(&self, step: i64) -> Vec<u8> {
         // A key of 32 bytes is never refused by HMAC.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose()) else { return Vec::new() };
@@ -65,6 +71,7 @@ mod tests {
             let is_good = key.is_good(&nonce, now.plus_ms(later));
             let step_ms = limits::DPOP_NONCE_S * 1_000;
             prop_assert_eq!(is_good, (at + later) / step_ms <= at / step_ms + 1);
+            prop_assert_eq!(key.is_newest(&nonce, now.plus_ms(later)), (at + later) / step_ms == at / step_ms);
             prop_assert!(later > step_ms || is_good);
             prop_assert!(later < 2 * step_ms || !is_good);
         }

@@ -57,7 +57,11 @@ pub fn narrowed_scope(granted: Scopes, asked: Option<&str>) -> Result<Scopes, OA
     if asked.is_within(granted) {
         Ok(asked)
     } else {
-        Err(wrong(format!("not granted: {}", asked.without(granted))))
+        let sentence = format!(
+            "not granted, or not any more: {}; ask for less, or for it in a new authorization request",
+            asked.without(granted)
+        );
+        Err(wrong(sentence))
     }
 }
 
@@ -77,9 +81,26 @@ pub fn remaining_scope(granted: Scopes, ceiling: Scopes) -> Result<Scopes, OAuth
 
 /// The scopes of a token that a client gets for itself (RFC 6749 §4.4): what it asks for, or all that it may.
 pub fn own_scope(ceiling: Scopes, asked: Option<&str>) -> Result<Scopes, OAuthError> {
+    let wrong = |sentence: String| OAuthError::new(ErrorCode::InvalidScope, sentence);
+    let names: Vec<_> = asked.unwrap_or_default().split(' ').collect();
+    if names == [super::authorize::OPENID] {
+        let sentence = "openid is about a person who signs in, and client_credentials is for the client itself: use \
+                        authorization_code, or ask for other scopes";
+        return Err(wrong(sentence.to_owned()));
+    }
+    let names: Vec<_> = names.into_iter().filter(|name| *name != super::authorize::OPENID).collect();
+    if let Ok(named) = Scopes::parse(&names.join(" "))
+        && !named.is_within(ceiling)
+    {
+        return Err(wrong(format!(
+            "the client is not registered for {}: register it with them (`countersign clients create --scope …`, or \
+             `scope` of /v1/clients), or ask for less",
+            named.without(ceiling)
+        )));
+    }
     let scopes = narrowed_scope(ceiling, asked)?;
     if scopes.is_empty() {
-        return Err(OAuthError::new(ErrorCode::InvalidScope, "name the scopes that are needed"));
+        return Err(wrong("name the scopes that are needed".to_owned()));
     }
     Ok(scopes)
 }
@@ -266,6 +287,25 @@ mod tests {
             assert_eq!(narrowed_scope(granted, Some(asked)).unwrap_err().code, ErrorCode::InvalidScope);
         }
         assert!(own_scope(Scopes::NONE, None).is_err());
+    }
+
+    /// A-3: who is refused a scope is told why, and where it comes from.
+    #[test]
+    fn a_scope_that_is_refused_says_what_to_do() {
+        let registered = Scopes::of(&[Scope::EnvelopesRead]);
+        for (asked, word) in [
+            ("envelopes:send", "not registered for envelopes:send"),
+            ("openid", "a person who signs in"),
+            ("openid envelopes:send", "not registered for envelopes:send"),
+            ("nonsense", "no scope is called nonsense"),
+        ] {
+            let error = own_scope(registered, Some(asked)).unwrap_err();
+            assert_eq!(error.code, ErrorCode::InvalidScope);
+            assert!(error.description.contains(word), "{asked}: {error}");
+        }
+        assert_eq!(own_scope(registered, Some("openid envelopes:read")), Ok(registered));
+        let error = narrowed_scope(registered, Some("envelopes:send")).unwrap_err();
+        assert!(error.description.contains("new authorization request"), "{error}");
     }
 
     /// A-5: the registration and the first token say how a token is bound, and no request loosens it.

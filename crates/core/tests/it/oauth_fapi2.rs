@@ -163,6 +163,7 @@ fn judge_assertion(case: &Value) -> String {
     let judged = assertion::client_of(&text).and_then(|found| {
         let keys = if found == client(false) { own().jwk() } else { other().jwk() };
         assertion::check(&text, found, &JwkSet::new(vec![keys]), ISSUER, now(), &Verify)
+            .map_err(|wrong| wrong.error)
     });
     outcome(judged)
 }

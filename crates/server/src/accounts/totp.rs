@@ -21,7 +21,7 @@ fn binding(user: UserId, authenticator: AuthenticatorId) -> Binding {
     Binding::new("totp-secret", &[user.as_bytes(), authenticator.as_bytes()])
 }
 
-fn generator(secret: &Bytes, account: &str) -> Result<Totp, Fault> {
+fn generator(secret: &Bytes, account: &str, issuer: &str) -> Result<Totp, Fault> {
     Builder::new()
         .with_algorithm(Algorithm::SHA1)
         .with_digits(totp::DIGITS)
@@ -29,7 +29,7 @@ fn generator(secret: &Bytes, account: &str) -> Result<Totp, Fault> {
         .with_step_duration(totp::STEP_S)
         .with_secret(secret.as_slice())
         .with_account_name(account.replace(':', " "))
-        .with_issuer(Some("Countersign"))
+        .with_issuer(Some(issuer.replace(':', ".")))
         .build()
         .map_err(|error| Fault::Task(format!("a one-time code: {error}")))
 }
@@ -42,9 +42,10 @@ pub struct Shown {
     pub text: Secret<String>,
 }
 
-/// How a secret is shown to its owner.
-pub fn shown(secret: &Bytes, email: &Personal<String>) -> Result<Shown, Fault> {
-    let generator = generator(secret, email.disclose())?;
+/// How a secret is shown to its owner. The app lists it under the host, so that those of two servers can be told apart.
+pub fn shown(app: &Records, secret: &Bytes, email: &Personal<String>) -> Result<Shown, Fault> {
+    let issuer = format!("Countersign {}", app.config.public_host()?);
+    let generator = generator(secret, email.disclose(), &issuer)?;
     let address = generator.to_url().map_err(|error| Fault::Task(format!("a one-time code: {error}")))?;
     let plain = Zeroizing::new(TotpSecret::from(secret.as_slice()).to_base32());
     let mut text = String::new();
@@ -60,7 +61,7 @@ pub fn shown(secret: &Bytes, email: &Personal<String>) -> Result<Shown, Fault> {
 /// The step whose code was typed, if it may be taken after that of `last`.
 pub fn step(secret: &Bytes, typed: &str, last: u64, now: Time) -> Result<Option<u64>, Fault> {
     let Some(code) = totp::read(typed) else { return Ok(None) };
-    let matched = generator(secret, "account")?.check(&code, totp::unix_s(now));
+    let matched = generator(secret, "account", "Countersign")?.check(&code, totp::unix_s(now));
     Ok(matched.filter(|matched| totp::may_follow(last, *matched)))
 }
 

@@ -127,7 +127,7 @@ pub async fn ask_codes(
         codes: Some((hash.to_string(), secret)),
         passkey: None,
     };
-    Ok(Codes { shown: totp::shown(&secret, &opened.email)?, state: carried(app, &begun)? })
+    Ok(Codes { shown: totp::shown(app, &secret, &opened.email)?, state: carried(app, &begun)? })
 }
 
 /// Ends with the passkey that the browser made.

@@ -32,7 +32,7 @@ use crate::{
 pub struct Known {
     /// Its row.
     pub row: ApiKeyRow,
-    /// The key that it was rotated to.
+    /// The key that it was rotated to; none while it works and that one has ended.
     pub replaced_by: Option<ApiKeyId>,
 }
 
@@ -130,16 +130,27 @@ pub fn token_kind(environment: Environment) -> TokenKind {
     }
 }
 
-fn known(rows: Vec<ApiKeyRow>) -> impl Iterator<Item = Known> {
-    let replaced: HashMap<ApiKeyId, ApiKeyId> =
-        rows.iter().filter_map(|row| Some((row.replaces?, row.key))).collect();
-    rows.into_iter().map(move |row| Known { replaced_by: replaced.get(&row.key).copied(), row })
+/// Keys with what took their place. A key that still works, and whose successor has ended, stands for itself again: it can be
+/// rotated to another.
+fn known(rows: Vec<ApiKeyRow>, now: Time) -> impl Iterator<Item = Known> {
+    let mut replaced: HashMap<ApiKeyId, (ApiKeyId, bool)> = HashMap::new();
+    for row in &rows {
+        let Some(old) = row.replaces else { continue };
+        let is_over = life(row).is_over(now);
+        if !is_over || replaced.get(&old).is_none_or(|(_, is_other_over)| *is_other_over) {
+            replaced.insert(old, (row.key, is_over));
+        }
+    }
+    rows.into_iter().map(move |row| {
+        let by = replaced.get(&row.key).filter(|(_, is_over)| !is_over || life(&row).is_over(now));
+        Known { replaced_by: by.map(|(by, _)| *by), row }
+    })
 }
 
 /// All keys of a tenant, newest first, also those that ended.
 pub async fn all(app: &Records, tenant: &Tenant) -> Result<Vec<Known>, Fault> {
     let rows = app.store.api_keys(tenant.organization()).await?;
-    let mut keys: Vec<Known> = known(rows).filter(|known| known.row.tenant == *tenant).collect();
+    let mut keys: Vec<Known> = known(rows, app.now()).filter(|known| known.row.tenant == *tenant).collect();
     keys.reverse();
     Ok(keys)
 }
@@ -156,7 +167,7 @@ pub async fn of_organizations(
     let mut keys = Vec::new();
     for organization in organizations {
         let rows = app.store.api_keys(organization.organization).await?;
-        keys.extend(known(rows).map(|known| (organization.clone(), known)));
+        keys.extend(known(rows, app.now()).map(|known| (organization.clone(), known)));
     }
     Ok(keys)
 }

@@ -127,7 +127,13 @@ async fn refuse(
         origin: Some((row.person, context.origin.clone())),
         correlation: context.correlation,
     };
-    let body = SecurityBody::AccessRefused { token: Fingerprint::of(&row.hash), reason };
+    let body = SecurityBody::AccessRefused {
+        token: Fingerprint::of(&row.hash),
+        reason,
+        key: Some(row.key),
+        client: None,
+        grant: None,
+    };
     let told = security::tell(app, &row.tenant, &circumstances, body).await;
     told.inspect_err(|_| app.key_uses.forget(row.key))
 }

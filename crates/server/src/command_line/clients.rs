@@ -9,7 +9,7 @@ use countersign_core::{
     id::ClientId,
     oauth::{
         client::Registration,
-        jose::{Jwk, JwkSet, PublicKey},
+        jose::{Jwk, JwkSet, NotJose, PublicKey},
     },
     refusal::{Code, Refusal},
     scope::{Scope, Scopes},
@@ -62,7 +62,7 @@ pub struct Create {
     /// What people are shown.
     #[arg(long, required_unless_present = "registration")]
     name: Option<String>,
-    /// File with its public keys (JWK set), as `clients keygen` prints it; `-` reads standard input.
+    /// File with its public keys (JWK set), as `clients keygen` prints it, or with one public JWK; `-` reads standard input.
     #[arg(long, required_unless_present = "registration")]
     jwks: Option<PathBuf>,
     /// A scope; give several by repeating it.
@@ -87,6 +87,11 @@ fn parse_scope(text: &str) -> Result<Scope, String> {
 
 /// Makes a key: the private part goes into a new file, the public part is given as a JWK set.
 pub fn keygen(file: &Path) -> Result<String, Fault> {
+    if file.exists() {
+        let sentence =
+            format!("{} exists, and no key is ever overwritten: choose another name", file.display());
+        return Err(Fault::Unsafe(sentence));
+    }
     // Nearly every 32 bytes are a key of P-256.
     let drawn = std::iter::repeat_with(|| SecretKey::from_slice(&draw::<32>(&SystemRandomness)));
     let secret = drawn.take(100).find_map(Result::ok);
@@ -144,14 +149,36 @@ fn read(file: &Path) -> Result<Vec<u8>, Fault> {
     std::fs::read(file).map_err(|error| Fault::file(file, error))
 }
 
+/// The public keys of a file: a set, or one key alone.
+fn public_keys(file: &Path) -> Result<JwkSet, Failure> {
+    let refuse = |sentence: String| Refusal::new(Code::Invalid, format!("{}: {sentence}", file.display()));
+    let text = read(file)?;
+    let parsed = match serde_json::from_slice::<Value>(&text) {
+        Ok(Value::Object(members)) if members.contains_key("kty") && !members.contains_key("keys") => {
+            // Wrapped as it stands, so that what is strict about a key stays so.
+            JwkSet::parse(&[b"{\"keys\":[".as_slice(), &text, b"]}"].concat())
+        }
+        _ => JwkSet::parse(&text),
+    };
+    Ok(parsed.map_err(|error| match error {
+        NotJose::PrivateKey => refuse(format!(
+            "{error}: that is what `clients keygen` printed, and the file that it made stays with the program. If \
+             others could read this one, make another key"
+        )),
+        NotJose::Key("keys") => {
+            refuse("this is no JWK set: give what `clients keygen` printed, {\"keys\":[…]}, or one public JWK".to_owned())
+        }
+        _ => refuse(error.to_string()),
+    })?)
+}
+
 async fn register(records: &Records, create: Create) -> Result<clients::NewClient, Failure> {
     let organization = organizations::find(records, &create.organization).await?.organization;
     let tenant = organizations::tenant(organization, create.environment);
     let registration = match (&create.registration, &create.jwks) {
         (Some(file), _) => Registration::parse(&read(file)?)?,
         (None, Some(file)) => {
-            let keys = JwkSet::parse(&read(file)?)
-                .map_err(|error| Refusal::new(Code::Invalid, format!("{}: {error}", file.display())))?;
+            let keys = public_keys(file)?;
             Registration::of_key(create.name.unwrap_or_default(), keys, Scopes::of(&create.scopes))
         }
         (None, None) => return Err(Refusal::new(Code::Invalid, "give --jwks or --registration").into()),

@@ -159,7 +159,7 @@ async fn codes_page(app: &App, signed_in: &SignedIn) -> Result<CodesPage, Fault>
 }
 
 fn to_scan(app: &App, signed_in: &SignedIn, set_up: &SettingUp) -> Result<ToScan, Fault> {
-    let shown = totp::shown(&set_up.secret, &signed_in.user.email)?;
+    let shown = totp::shown(app, &set_up.secret, &signed_in.user.email)?;
     Ok(ToScan {
         qr: qr::draw(shown.address.expose())?,
         address: shown.address.expose().clone(),

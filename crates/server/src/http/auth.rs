@@ -1,6 +1,8 @@
 //! Authentication: the only place that makes a `Principal`, from an API key, an access token, a session on the console or a
 //! signer's session cookie.
 
+use std::fmt::Display;
+
 use axum::http::{HeaderMap, header, request::Parts};
 use countersign_core::{
     access::{Behind, ClientIdentity, Environment, Identity, MemberIdentity, Principal},
@@ -42,6 +44,13 @@ pub struct Credential {
     kind: TokenKind,
     proof: Option<Proof>,
     certificate: Option<Digest>,
+}
+
+impl Credential {
+    /// Whether the caller is to be given the newest nonce for its next proof.
+    pub fn has_old_nonce(&self) -> bool {
+        self.proof.is_some_and(|proof| proof.has_old_nonce)
+    }
 }
 
 fn unauthenticated() -> Refusal {
@@ -156,9 +165,16 @@ async fn api_key(
     let row = app.store.api_key(hash).await.map_err(Fault::from)?;
     let row = row.filter(|row| row.hash == *hash && row.tenant.environment() == environment(kind));
     let row = row.ok_or_else(unknown)?;
+    named(row.key, row.person);
     let expires_at = uses::admit(app, &row, context).await?.ok_or_else(unknown)?;
     let identity = Identity::ApiKey { key: row.key, person: row.person, scopes: row.scopes, expires_at };
     Ok(Principal::authenticated(row.tenant, identity))
+}
+
+/// Writes whose credential it is into the log lines of the request: also of one that is refused after this, whose caller is
+/// told nothing of it (L-1).
+fn named(client: impl Display, user: impl Display) {
+    tracing::Span::current().record("client_id", client.to_string()).record("user_id", user.to_string());
 }
 
 fn environment(kind: TokenKind) -> Environment {
@@ -177,6 +193,10 @@ async fn token(
 ) -> Result<Principal, Failure> {
     let view = app.store.access_token(hash).await.map_err(Fault::from)?;
     let view = view.filter(|view| view.token.hash == *hash).ok_or_else(invalid_token)?;
+    match view.grant.user {
+        Some(user) => named(view.client.client, user),
+        None => named(view.client.client, view.client.person),
+    }
     let shown = Shown {
         scheme: credential.scheme,
         environment: environment(credential.kind),
@@ -219,7 +239,13 @@ async fn refuse(
         origin: Some((view.client.person, context.origin.clone())),
         correlation: context.correlation,
     };
-    let body = SecurityBody::AccessRefused { token: Fingerprint::of(&view.token.hash), reason };
+    let body = SecurityBody::AccessRefused {
+        token: Fingerprint::of(&view.token.hash),
+        reason,
+        key: None,
+        client: Some(view.client.client),
+        grant: Some(view.grant.grant),
+    };
     security::tell(app, &view.grant.tenant, &circumstances, body).await
 }
 

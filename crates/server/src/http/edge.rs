@@ -153,7 +153,7 @@ fn finish(app: &App, correlation: CorrelationId, response: Response) -> Response
     if problem.as_ref().is_some_and(Problem::is_about_a_proof) {
         response = with_nonce(app, response);
     }
-    secure(&mut response);
+    secure(&mut response, app.is_strict);
     if let Ok(id) = HeaderValue::try_from(correlation.to_string()) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, future::Future, pin::Pin, sync::Arc};
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{FromRequestParts as _, Query, RawPathParams, Request},
     http::{Uri, request::Parts, uri::PathAndQuery},
     middleware::Next,
@@ -22,7 +22,7 @@ use countersign_store::{Batch, CommitError, access_rows::Spend, rows::Idempotenc
 use serde::de::DeserializeOwned;
 
 use super::{
-    auth,
+    auth::{self, Credential},
     edge::RequestContext,
     idempotency::{self, Held},
     json,
@@ -30,7 +30,7 @@ use super::{
     media_type::{check_accept, check_content_type},
     problem::Problem,
 };
-use crate::{app::App, envelopes::Asking, fault::Fault, security::Circumstances};
+use crate::{app::App, envelopes::Asking, fault::Fault, oauth::with_nonce, security::Circumstances};
 
 /// A handler's answer in the making.
 pub type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
@@ -136,21 +136,36 @@ impl Call {
     }
 }
 
-/// Takes a request through the gate and to its handler.
+/// Takes a request through the gate and to its handler. What is done for a proof with a nonce that is about to end brings the
+/// next one along, so that no request is lost to that (RFC 9449 §8.2).
 pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) -> Result<Response, Problem> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
+    let operation = endpoint.operation;
+    tracing::Span::current().record("event_type", operation.text());
+    let credential = auth::credential(&app, &parts)
+        .map_err(|refusal| Problem::from(refusal).challenging(auth::scheme(&parts.headers), operation))?;
+    let answer = pass_with(&app, endpoint, &credential, parts, body).await?;
+    Ok(if credential.has_old_nonce() { with_nonce(&app, answer) } else { answer })
+}
+
+async fn pass_with(
+    app: &Arc<App>,
+    endpoint: &'static Endpoint,
+    credential: &Credential,
+    mut parts: Parts,
+    body: Body,
+) -> Result<Response, Problem> {
     let context = parts.extensions.get::<RequestContext>().cloned();
     let context = context.ok_or_else(|| Fault::Missing("the context of a request".to_owned()))?;
     let operation = endpoint.operation;
-    tracing::Span::current().record("event_type", operation.text());
-    let principal = authorized(&app, &parts, &context, operation).await?;
+    let principal = authorized(app, credential, &context, operation).await?;
     let query = known_query(endpoint.query, &parts.uri)?;
     check_content_type(&parts.headers, media_type_of(endpoint.takes))?;
     check_accept(&parts.headers, given_by(operation))?;
     let body = match endpoint.takes {
         Takes::Nothing => read_body(body, 0).await?,
         Takes::Json => read_body(body, limits::BODY_BYTES).await?,
-        Takes::Pdf => read_upload(&app, body).await?,
+        Takes::Pdf => read_upload(app, body).await?,
     };
     if endpoint.takes == Takes::Nothing && !body.is_empty() {
         return Err(Refusal::new(Code::UnsupportedMediaType, "this takes no body").into());
@@ -163,7 +178,7 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
         Method::Post => {
             let target = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
             let fingerprint = Digest::of_parts(&[b"POST ", target.as_bytes(), b"\n", &body]);
-            match idempotency::claim(&app, &principal, &parts.headers, fingerprint).await? {
+            match idempotency::claim(app, &principal, &parts.headers, fingerprint).await? {
                 idempotency::Claimed::Work(held) => Some(held),
                 idempotency::Claimed::Replay(answer) => return Ok(idempotency::respond(answer, true)),
             }
@@ -171,18 +186,18 @@ pub async fn pass(app: Arc<App>, endpoint: &'static Endpoint, request: Request) 
     };
     // Not before the claim: the same request coming again gets its answer, and spends nothing more.
     let spent = if is_spent_first(operation) {
-        spend_detail(&app, &principal, operation, envelope).await?
+        spend_detail(app, &principal, operation, envelope).await?
     } else {
-        check_unspent(&app, &principal, operation).await?;
+        check_unspent(app, &principal, operation).await?;
         None
     };
     let claim = held.as_ref().and_then(Held::claim).cloned();
     let call = Call { principal, context, body, claim, path, query };
-    let answer = (endpoint.run)(Arc::clone(&app), call).await;
+    let answer = (endpoint.run)(Arc::clone(app), call).await;
     if let (Err(problem), Some(hash)) = (&answer, spent)
         && problem.status().is_client_error()
     {
-        give_back(&app, hash).await;
+        give_back(app, hash).await;
     }
     if let Some(mut held) = held {
         match answer {
@@ -245,27 +260,13 @@ async fn check_unspent(app: &App, principal: &Principal, operation: Operation) -
 /// Who calls, if it may do that. Whoever may not is told what is missing in `WWW-Authenticate`, too.
 async fn authorized(
     app: &App,
-    parts: &Parts,
+    credential: &Credential,
     context: &RequestContext,
     operation: Operation,
 ) -> Result<Principal, Problem> {
-    let credential = auth::credential(app, parts)
-        .map_err(|refusal| Problem::from(refusal).challenging(auth::scheme(&parts.headers), operation))?;
     let challenged = |problem: Problem| problem.challenging(credential.scheme, operation);
     let principal =
-        auth::caller(app, &credential, context).await.map_err(|failure| challenged(failure.into()))?;
-    let span = tracing::Span::current();
-    match principal.identity() {
-        Identity::ApiKey { key, person, .. } => {
-            span.record("client_id", key.to_string()).record("user_id", person.to_string());
-        }
-        Identity::Client(client) => {
-            let user =
-                client.member.map_or_else(|| client.person.to_string(), |member| member.user.to_string());
-            span.record("client_id", client.client.to_string()).record("user_id", user);
-        }
-        Identity::Member(_) | Identity::Signer { .. } => {}
-    }
+        auth::caller(app, credential, context).await.map_err(|failure| challenged(failure.into()))?;
     allow(&principal, operation, app.now()).map_err(|refusal| challenged(refusal.into()))?;
     Ok(principal)
 }

@@ -1,9 +1,13 @@
 //! Security headers: the one place that sets them. Pages ask for theirs by putting a [`Page`] into their answer.
 
+use std::net::IpAddr;
+
 use axum::{
     http::{HeaderName, HeaderValue, header},
     response::Response,
 };
+
+use crate::{config::Config, fault::Fault};
 
 /// Marks an answer as a page: it gets the policy of pages instead of the API's.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +34,10 @@ pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src
 pub const API_POLICY: &str =
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-const ALWAYS: [(HeaderName, HeaderValue); 7] = [
-    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=63072000; includeSubDomains")),
+/// For two years nothing but HTTPS goes to this host (RFC 6797), whatever the port.
+const STRICT_TRANSPORT: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+
+const ALWAYS: [(HeaderName, HeaderValue); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
@@ -43,13 +49,28 @@ const ALWAYS: [(HeaderName, HeaderValue); 7] = [
     ),
 ];
 
+/// Whether browsers may be told to come over HTTPS alone: not to this machine, whose other ports are other programs', and not
+/// while the certificate is of the development CA, which goes away.
+pub fn is_strict(config: &Config) -> Result<bool, Fault> {
+    let host = config.public_host()?;
+    let is_loopback = host.parse::<IpAddr>().map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
+        |address| address.to_canonical().is_loopback(),
+    );
+    let is_development = !config.server.plain_http && config.server.tls_certificates.is_none();
+    Ok(!is_loopback && !is_development)
+}
+
 /// Sets the headers of an answer.
-pub fn secure(response: &mut Response) {
+pub fn secure(response: &mut Response, is_strict: bool) {
     let is_page = response.extensions().get::<Page>().is_some();
     let forms_to = response.extensions().get::<FormsTo>().cloned();
     let is_immutable = response.extensions().get::<Immutable>().is_some();
     let kept = response.extensions().get::<KeptFor>().copied();
     let headers = response.headers_mut();
+    if is_strict {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, STRICT_TRANSPORT);
+    }
     for (name, value) in ALWAYS {
         headers.insert(name, value);
     }
@@ -68,4 +89,45 @@ pub fn secure(response: &mut Response) {
         (false, None) => HeaderValue::from_static("no-store"),
     };
     headers.insert(header::CACHE_CONTROL, caching);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// S-2: a server on this machine, and one with a certificate of the development CA, force HTTPS on nobody.
+    #[test]
+    fn only_a_real_host_with_a_real_certificate_is_strict() {
+        let strict = |url: &str, certificate: Option<&str>, plain_http: bool| {
+            let mut config = Config::default();
+            config.server.public_url = url.to_owned();
+            config.server.tls_certificates = certificate.map(Into::into);
+            config.server.plain_http = plain_http;
+            is_strict(&config).unwrap()
+        };
+        for (url, own, proxy, development) in [
+            ("https://sign.example.com", true, true, false),
+            ("https://203.0.113.7:8443", true, true, false),
+            ("https://localhost:8443", false, false, false),
+            ("https://LOCALHOST", false, false, false),
+            ("https://sign.localhost", false, false, false),
+            ("https://127.0.0.1:8443", false, false, false),
+            ("https://127.8.7.6", false, false, false),
+            ("https://[::1]:8443", false, false, false),
+        ] {
+            assert_eq!(strict(url, Some("tls.pem"), false), own, "{url}");
+            assert_eq!(strict(url, None, true), proxy, "{url} behind a proxy");
+            assert_eq!(strict(url, None, false), development, "{url} under the development CA");
+        }
+    }
+
+    /// S-2: what is decided stands in the answer.
+    #[test]
+    fn an_answer_is_strict_or_not() {
+        for is_strict in [true, false] {
+            let mut response = Response::default();
+            secure(&mut response, is_strict);
+            assert_eq!(response.headers().contains_key(header::STRICT_TRANSPORT_SECURITY), is_strict);
+        }
+    }
 }

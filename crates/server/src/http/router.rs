@@ -20,7 +20,13 @@ use super::{
     place::Places,
     problem::Problem,
 };
-use crate::{api, app::App, console, oauth, signer};
+use crate::{
+    api,
+    app::App,
+    console::{self, notice::NotShown},
+    oauth,
+    signer::{self, answer},
+};
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
@@ -81,7 +87,16 @@ fn gated(endpoints: &[&'static Endpoint]) -> MethodRouter<Arc<App>> {
     routes
 }
 
-async fn unknown_route() -> Response {
+/// Whoever types the host alone is led to where people go in; under the console a person is told, and a program elsewhere.
+async fn unknown_route(request: Request) -> Response {
+    let (path, is_get) = (request.uri().path(), request.method() == axum::http::Method::GET);
+    let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    if path == "/" && is_get && accepted.into_iter().any(|value| value.contains("text/html")) {
+        return answer::go("/console");
+    }
+    if path.starts_with("/console/") && request.method().is_safe() {
+        return NotShown::from(Refusal::not_found()).into_response();
+    }
     Problem::from(Refusal::not_found()).into_response()
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_core::{
     id::UserId,
     oauth::{
-        assertion,
+        assertion::{self, Wrong},
         client::{Certificate, Method, Registration},
         credential::Credential,
         dpop::Proof,
@@ -77,13 +77,12 @@ pub async fn authenticate(app: &App, asked: &Asked) -> Result<Client, Denied> {
         .and_then(|certificates| certificates.judge(app.oauth.client_cas.as_ref(), app.now()));
     let secret = row.as_ref().and_then(|row| row.secret);
     let (proof, reason) = match prove(app, &registration, secret, certificate.as_ref(), &credential).await {
-        Err(Denied::Error(error)) => (Err(error), FailureReason::WrongCredential),
-        Err(broken) => return Err(broken),
+        Err(Wrong { error, reason }) => (Err(error), reason),
         Ok(spent) => (Ok(spent), FailureReason::Ended),
     };
     let Some(row) = row else {
         let error = proof.err().unwrap_or_else(OAuthError::unproven_client);
-        let body = SecurityBody::ClientFailed { client: id, reason: FailureReason::WrongCredential };
+        let body = SecurityBody::ClientFailed { client: id, reason };
         security::tell_nobody(app, &asked.context.origin, asked.context.correlation, body).await?;
         return Err(error.into());
     };
@@ -109,11 +108,12 @@ async fn prove(
     secret: Option<HashedToken>,
     certificate: Option<&Judged>,
     credential: &Credential,
-) -> Result<Option<Spend>, Denied> {
-    let unproven = || Denied::from(OAuthError::unproven_client());
+) -> Result<Option<Spend>, Wrong> {
     let id = credential.client();
     if let Err(error) = credential.check_method(registration.token_endpoint_auth_method) {
-        return Err(without_keys(app, credential).unwrap_or(error).into());
+        // Judged like one of the registered kind, in the same words; the organization learns that it was of another.
+        let error = without_keys(app, credential).unwrap_or(error);
+        return Err(Wrong { error, reason: FailureReason::WrongMethod });
     }
     match (registration.token_endpoint_auth_method, credential) {
         (Method::PrivateKeyJwt, Credential::Assertion { text, .. }) => {
@@ -128,6 +128,7 @@ async fn prove(
             Ok(Some(Spend { hash: assertion.jti_hash, expires_at: assertion.expires_at }))
         }
         (Method::TlsClientAuth | Method::SelfSignedTlsClientAuth, Credential::Name { .. }) => {
+            let unproven = || Wrong::unproven(FailureReason::WrongCertificate);
             let judged = certificate.ok_or_else(unproven)?;
             let sha256 = Some(judged.sha256);
             let wanted = |keys: &JwkSet| keys.keys().iter().any(|key| key.certificate() == sha256);
@@ -142,10 +143,11 @@ async fn prove(
             if is_its { Ok(None) } else { Err(unproven()) }
         }
         (Method::ClientSecretBasic, Credential::Secret { secret: given, .. }) => {
-            if secret == Some(given.hash()) { Ok(None) } else { Err(unproven()) }
+            let is_its = secret == Some(given.hash());
+            if is_its { Ok(None) } else { Err(Wrong::unproven(FailureReason::WrongCredential)) }
         }
         (Method::None, Credential::Name { .. }) => Ok(None),
-        _ => Err(unproven()),
+        _ => Err(Wrong::unproven(FailureReason::WrongMethod)),
     }
 }
 
@@ -153,5 +155,6 @@ async fn prove(
 fn without_keys(app: &App, credential: &Credential) -> Option<OAuthError> {
     let Credential::Assertion { client, text } = credential else { return None };
     let none = JwkSet::default();
-    assertion::check(text, *client, &none, &app.oauth.issuer, app.now(), &Signatures).err()
+    let checked = assertion::check(text, *client, &none, &app.oauth.issuer, app.now(), &Signatures);
+    checked.err().map(|wrong| wrong.error)
 }

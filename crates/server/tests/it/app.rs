@@ -135,6 +135,14 @@ pub(crate) fn logged() -> Vec<String> {
     LINES.lock().unwrap().clone()
 }
 
+/// The log's last line about a request, by the headers of its answer.
+pub(crate) fn log_line(answer: &reqwest::header::HeaderMap) -> Value {
+    let id = answer["x-request-id"].to_str().unwrap();
+    let lines = LINES.lock().unwrap();
+    let line = lines.iter().rfind(|line| line.contains(id) && line.contains("\"answered\""));
+    serde_json::from_str(line.expect("the line of a request")).unwrap()
+}
+
 /// The server under test.
 pub(crate) struct TestApp {
     pub(crate) app: Arc<App>,

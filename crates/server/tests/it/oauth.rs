@@ -14,6 +14,7 @@ pub(crate) mod keys;
 mod mutual_tls;
 mod origins;
 pub(crate) mod races;
+mod record;
 mod rotation;
 mod single_use;
 mod strangers;

@@ -159,13 +159,15 @@ fn a_wrong_input_is_told_and_changes_nothing() {
     assert!(!folder.join("data").exists());
     let before = fs::read_to_string(&key).unwrap();
     let again = refused(folder, &["clients", "keygen", &key]);
-    assert!(again.contains("key.json") && again.contains("exists"), "{again}");
+    let told = ["key.json", "exists", "choose another name"];
+    assert!(told.iter().all(|words| again.contains(words)), "{again}");
     assert_eq!(fs::read_to_string(&key).unwrap(), before, "a key is never written over");
     assert!(refused(folder, &["clients", "keygen", &at("nowhere/key.json")]).contains("nowhere/key.json"));
 
     fs::write(at("public.json"), printed(&made)).unwrap();
     fs::write(at("text.json"), "not JSON").unwrap();
     fs::write(at("private-set.json"), format!("{{\"keys\":[{before}]}}")).unwrap();
+    fs::write(at("one.json"), r#"{"a":1}"#).unwrap();
     fs::write(at("empty.json"), "{\"keys\":[]}").unwrap();
     fs::write(at("more.json"), r#"{"client_name":"a","wrong_member":1}"#).unwrap();
     fs::write(
@@ -179,7 +181,9 @@ fn a_wrong_input_is_told_and_changes_nothing() {
     for (jwks, told) in [
         ("text.json", "text.json"),
         ("private-set.json", "private"),
-        ("key.json", "key.json"),
+        ("key.json", "treat it as disclosed"),
+        ("key.json", "what `clients keygen` printed"),
+        ("one.json", "no JWK set"),
         ("empty.json", "no public key in it"),
         ("nowhere.json", "nowhere.json"),
     ] {
@@ -214,4 +218,18 @@ fn a_wrong_input_is_told_and_changes_nothing() {
     let unknown = refused(folder, &["clients", "end", "cli_00000000000000000000000000"]);
     assert!(unknown.contains("countersign clients list"), "{unknown}");
     assert_eq!(printed(&run(folder, &["clients", "list"])), "", "nothing was registered");
+}
+
+/// A-6: a public key alone is as good as a set of one.
+#[test]
+fn one_public_key_is_taken_without_a_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let at = |name: &str| folder.join(name).display().to_string();
+    let made = run(folder, &["clients", "keygen", &at("key.json")]);
+    let set: Value = serde_json::from_str(&printed(&made)).unwrap();
+    fs::write(at("alone.json"), set["keys"][0].to_string()).unwrap();
+    assert!(run(folder, &["organizations", "create", "Acme"]).status.success());
+    let created = run(folder, &create(&at("alone.json"), &SCOPES));
+    assert!(created.status.success(), "{}", said(&created));
 }

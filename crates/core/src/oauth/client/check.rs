@@ -191,8 +191,14 @@ fn check_scope(client: &Registration, environment: Environment) -> Result<(), Re
     let wanted = client.scope;
     ensure(!wanted.is_empty() || client.grant_types.is_empty(), at, "name the scopes that it may ask for")?;
     let beyond = wanted.without(environment.ceiling());
-    ensure(beyond.is_empty(), at, &format!("not in this environment: {beyond}"))?;
-    ensure(!wanted.has_admin() || client.is_fapi(), at, "admin scopes are for clients of the profile fapi2")?;
+    let sentence =
+        format!("there is no {beyond} in {}: it is for the sandbox only, leave it out", environment.text());
+    ensure(beyond.is_empty(), at, &sentence)?;
+    ensure(
+        !wanted.has_admin() || client.is_fapi(),
+        at,
+        "admin scopes are for clients of the FAPI 2.0 profile: register it with \"profile\": \"fapi2\", or leave them out",
+    )?;
     let asks = !wanted.and(Scopes::of(&[Scope::TokensIntrospect])).is_empty();
     ensure(
         !asks || client.token_endpoint_auth_method.has_key(),
@@ -386,6 +392,19 @@ mod tests {
         assert_eq!(judge(&admin, Environment::Sandbox), Err("/scope".to_owned()));
         let asking = with(secret(), &[("scope", json!("tokens:introspect"))]);
         assert_eq!(judge(&asking, Environment::Sandbox), Err("/scope".to_owned()));
+    }
+
+    /// a scope that cannot be registered is refused in words that say what to do.
+    #[test]
+    fn a_refused_scope_says_what_to_do() {
+        let said = |value: &Value, environment| {
+            let registration = Registration::parse(value.to_string().as_bytes()).unwrap();
+            check_scope(&registration, environment).unwrap_err().sentence
+        };
+        let admin = said(&with(secret(), &[("scope", json!("admin:keys"))]), Environment::Sandbox);
+        assert!(admin.contains("\"profile\": \"fapi2\""), "{admin}");
+        let mailbox = said(&with(fapi(), &[("scope", json!("mailbox:read"))]), Environment::Live);
+        assert!(mailbox.contains("mailbox:read") && mailbox.contains("sandbox only"), "{mailbox}");
     }
 
     /// an application on somebody's machine has bound refresh tokens or none, and no power of its own.

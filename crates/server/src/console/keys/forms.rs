@@ -36,6 +36,23 @@ impl RotateForm {
     }
 }
 
+/// Whether the end of a key is meant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndForm {
+    sure: Option<String>,
+}
+
+impl EndForm {
+    /// One click ends nothing: what has ended does not come back.
+    pub(super) fn check(&self) -> Result<(), Refusal> {
+        if self.sure.as_deref() == Some("yes") {
+            return Ok(());
+        }
+        Err(Refusal::at(Code::Invalid, "/sure", "confirm that the key is to end: its end cannot be undone"))
+    }
+}
+
 fn unreadable() -> Refusal {
     Refusal::new(Code::Malformed, "reload the page and try again")
 }

@@ -383,6 +383,7 @@ async fn end(
     caller: Caller,
     place: Place,
     Id(key): Id<ApiKeyId>,
+    strict::Form(form): strict::Form<forms::EndForm>,
 ) -> Result<Response, NotShown> {
     let desk = match desk::enter(&app, &caller, place, &page_of(place, key)).await? {
         Ok(desk) => desk,
@@ -390,6 +391,7 @@ async fn end(
     };
     let ended = async {
         let tenant = desk.allow(&app, Operation::EndKey)?;
+        form.check()?;
         api_keys::end(&app, tenant, &Desk::circumstances(&desk.principal, &caller), key, None).await
     };
     match ended.await {

@@ -277,3 +277,32 @@ async fn a_key_makes_no_keys() {
     assert_eq!(Answered::of(request).await.status, StatusCode::FORBIDDEN);
     test.finish().await;
 }
+
+/// a key whose successor has ended, and which still works, is rotated again; as long as the successor works it is not.
+#[tokio::test]
+async fn a_key_whose_successor_has_ended_is_rotated_again() {
+    let test = TestApp::start().await;
+    let own = test.sandbox("Acme").await;
+    let manager = Manager::new(&test, &own, Scopes::ALL).await;
+    let old = manager.ask("/v1/keys", &nightly(), "make").await;
+    let rotate = format!("/v1/keys/{}/rotate", id(&old));
+    let how = json!({ "overlap_s": 3 * DAY_S });
+    let first = manager.ask(&rotate, &how, "first").await;
+    let refused = manager.post(&rotate, Some(&how), "too-early").await;
+    assert_eq!((refused.status, &refused.body["code"]), (StatusCode::CONFLICT, &json!("key_state")));
+    let ended = manager.post(&format!("/v1/keys/{}/end", id(&first)), None, "end").await;
+    assert_eq!(ended.status, StatusCode::OK, "{}", ended.body);
+    let path = format!("/v1/keys/{}", id(&old));
+    assert_eq!(manager.get(&path).await["state"], "active", "it works, and nothing stands in its place");
+    let second = manager.ask(&rotate, &how, "second").await;
+    let read = manager.get(&path).await;
+    assert_eq!((&read["state"], &read["replaced_by"]), (&json!("replaced"), &second["id"]));
+    assert_eq!(tried(&test, &token(&old)).await, ok());
+    assert_eq!((tried(&test, &token(&first)).await, tried(&test, &token(&second)).await), (over(), ok()));
+    // Once all is over, the record says what took its place.
+    test.clock.forward_s(4 * DAY_S);
+    let read = manager.get(&path).await;
+    assert_eq!((&read["state"], &read["replaced_by"]), (&json!("ended"), &second["id"]));
+    test.work().await;
+    test.finish().await;
+}

@@ -49,6 +49,7 @@ async fn a_key_is_made_and_rotated_by_keyboard_alone() {
     assert_eq!(browser.run("return document.querySelectorAll('.lines li').length").await, 2);
     browser.click(".lines li:last-child a.button").await;
     browser.until("document.querySelector('form[action$=\"/end\"]')").await;
+    browser.click("form[action$='/end'] input[name=sure]").await;
     browser.click("form[action$='/end'] button").await;
     browser.until("document.querySelector('h1 .badge')?.textContent === 'ended'").await;
     check(&browser, "key-ended").await;

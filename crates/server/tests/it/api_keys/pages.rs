@@ -103,7 +103,11 @@ async fn a_member_makes_rotates_changes_and_ends_a_key() {
     assert_eq!((tried(&test, &token).await, tried(&test, &newer).await), (ok(), ok()));
     let again = ada.form(&test, &format!("{one}/rotate"), &[("overlap_s", "0")]).await;
     assert_eq!(again.status(), StatusCode::CONFLICT);
-    let ended = ada.form(&test, &format!("{one}/end"), &[]).await;
+    let unsure = ada.form(&test, &format!("{one}/end"), &[]).await;
+    assert_eq!(unsure.status(), StatusCode::UNPROCESSABLE_ENTITY, "one click ends nothing");
+    assert!(unsure.text().await.unwrap().contains("Confirm that the key is to end"));
+    assert_eq!(tried(&test, &token).await, ok());
+    let ended = ada.form(&test, &format!("{one}/end"), &[("sure", "yes")]).await;
     assert!(ended.text().await.unwrap().contains("<span class=\"badge\">ended</span>"));
     assert_eq!((tried(&test, &token).await, tried(&test, &newer).await), (over(), ok()));
     test.work().await;
@@ -171,7 +175,7 @@ async fn others_find_nothing() {
         let form: &[(&str, &str)] = match act {
             "change" => &[("label", "x"), ("scope", "sealed:read"), ("networks", "")],
             "rotate" => &[("overlap_s", "0")],
-            _ => &[],
+            _ => &[("sure", "yes")],
         };
         for organization in [acme, other] {
             let refused = bob.form(&test, &page(organization, &format!("/{key}/{act}")), form).await;

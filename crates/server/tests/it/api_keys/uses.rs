@@ -4,7 +4,7 @@ use countersign_core::{
     limits,
     scope::Scopes,
     secret::{PlainToken, TokenKind},
-    security::{FailureReason, SecurityBody},
+    security::{FailureReason, SecurityActor, SecurityBody},
 };
 use countersign_server::config::{Config, Network};
 use reqwest::Method;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{DAY_S, Manager, id, ok, token, told, tried};
 use crate::{
-    app::{Key, Options, TestApp},
+    app::{Key, Options, TestApp, log_line},
     oauth::client::{Answered, security_events},
 };
 
@@ -139,5 +139,40 @@ async fn the_use_of_a_key_that_has_ended_is_told_once() {
         assert_eq!(tried(&test, &key).await, super::over());
     }
     assert_eq!(refusals(&test, &own, FailureReason::Expired).await, 1);
+    test.finish().await;
+}
+
+/// A-9, L-1, L-4: the record says which key was refused, in the event and in the line of the request; the caller is not told.
+#[tokio::test]
+async fn the_record_names_a_key_that_is_refused() {
+    let test = TestApp::start().await;
+    let own = test.sandbox("Acme").await;
+    let (elsewhere, elsewhere_token) = bound(&test, &own, json!(["192.0.2.0/24"])).await;
+    let manager = Manager::new(&test, &own, Scopes::ALL).await;
+    let ended =
+        manager.ask("/v1/keys", &json!({ "label": "old", "scopes": ["envelopes:status"] }), "old").await;
+    let ended_token = token(&ended);
+    test.clock.forward_s(90 * DAY_S);
+    let unknown = PlainToken::new(TokenKind::SandboxApiKey, &[9; 32]);
+    for (token, key) in [
+        (elsewhere_token.as_str(), json!(id(&elsewhere).to_string())),
+        (ended_token.as_str(), json!(id(&ended).to_string())),
+        (unknown.expose(), Value::Null),
+    ] {
+        let asked = test.request(Method::GET, "/v1/envelopes").bearer_auth(token);
+        let answered = Answered::of(asked).await;
+        assert_eq!(answered.status, 401);
+        let line = log_line(&answered.headers);
+        assert_eq!(line["client_id"], key, "{line}");
+        assert!(!answered.body.to_string().contains("key_0"), "{}", answered.body);
+    }
+    let events = security_events(&test, &own.tenant).await;
+    let refused = events.iter().filter_map(|event| match &event.body {
+        SecurityBody::AccessRefused { reason, key, .. } => Some((event.actor, *reason, *key)),
+        _ => None,
+    });
+    let expected = [(FailureReason::WrongNetwork, &elsewhere), (FailureReason::Expired, &ended)];
+    let expected = expected.map(|(reason, key)| (SecurityActor::Unknown, reason, Some(id(key))));
+    assert_eq!(refused.collect::<Vec<_>>(), expected);
     test.finish().await;
 }
