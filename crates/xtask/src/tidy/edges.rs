@@ -16,6 +16,7 @@ const OURS: &[(&str, &[&str])] = &[
     ("countersign-pdf", &[]),
     ("countersign-store", &["countersign-core"]),
     ("countersign-verify", &["countersign-core", "countersign-tlog", "countersign-pdf"]),
+    ("countersign-webhooks", &[]),
     (
         "countersign",
         &[
@@ -24,6 +25,7 @@ const OURS: &[(&str, &[&str])] = &[
             "countersign-pdf",
             "countersign-store",
             "countersign-verify",
+            "countersign-webhooks",
         ],
     ),
     (
@@ -35,6 +37,7 @@ const OURS: &[(&str, &[&str])] = &[
             "countersign-pdf",
             "countersign-store",
             "countersign-verify",
+            "countersign-webhooks",
         ],
     ),
     ("xtask", &[]),
@@ -42,6 +45,8 @@ const OURS: &[(&str, &[&str])] = &[
 
 const SERVER: &[&str] = &["countersign"];
 const STORE: &[&str] = &["countersign-store"];
+/// What integrators build in, and the server too.
+const WEBHOOKS: &str = "countersign-webhooks";
 const RUNNING: &[&str] = &["countersign", "countersign-store"];
 
 /// Outside packages by a prefix of their name, and who may use them in what ships. A pure crate (core, tlog, pdf,
@@ -72,12 +77,14 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("webauthn-rs", SERVER),
     ("zxcvbn", SERVER),
     // Keys that can seal, and randomness.
-    ("aws-lc", SERVER),
+    // The verifier of webhooks has it as a feature, for RSA.
+    ("aws-lc", &["countersign", WEBHOOKS]),
     ("cryptoki", SERVER),
     ("rand", &[]),
     ("getrandom", &[]),
-    // Databases.
-    ("rusqlite", STORE),
+    // Databases. The verifier of webhooks keeps what it has seen in one of two, each a feature.
+    ("rusqlite", &["countersign-store", WEBHOOKS]),
+    ("redis", &[WEBHOOKS]),
     ("deadpool", STORE),
     ("sqlx", &[]),
     // Formats that one package owns.
@@ -85,7 +92,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("cms", &["countersign-pdf"]),
     ("rustybuzz", &["countersign-pdf"]),
     ("subsetter", &["countersign-pdf"]),
-    ("ed25519-dalek", &["countersign-tlog", "countersign-verify"]),
+    ("ed25519-dalek", &["countersign-tlog", "countersign-verify", WEBHOOKS]),
 ];
 
 /// What `cargo metadata` says of our packages.

@@ -1,0 +1,146 @@
+//! When the public keys of an endpoint are fetched, and how long they are used: rules without clock and network.
+
+use crate::ids::KeyId;
+use crate::keys::{JwksError, KeySet};
+
+/// How long a set is used before it is fetched anew.
+const FRESH_S: i64 = 5 * 60;
+/// The shortest time between two fetches, whatever strangers name as their key.
+const PAUSE_S: i64 = 60;
+/// How long the last good set is used while fetching fails.
+const KEPT_S: i64 = 24 * 60 * 60;
+
+/// The public keys of one endpoint, out of its JWK set. It holds the last good set and says when to fetch; fetching is
+/// the caller's: `GET` over TLS, no redirects, at most [`JWKS_BYTES_MAX`](crate::JWKS_BYTES_MAX) bytes, a deadline of
+/// some seconds.
+///
+/// ```
+/// # use countersign_webhooks::{JwksError, KeyCache, KeySet, KeyId, Lookup};
+/// # fn fetch() -> Result<Vec<u8>, std::io::Error> { Err(std::io::ErrorKind::NotConnected.into()) }
+/// fn keys<'c>(cache: &'c mut KeyCache, named: &[KeyId], now_s: i64) -> Option<&'c KeySet> {
+///     if cache.look_up(named, now_s) == Lookup::Fetch
+///         && let Ok(bytes) = fetch()
+///     {
+///         // A set that cannot be used is as good as none: the last good one is kept.
+///         let _: Result<(), JwksError> = cache.fetched(&bytes, now_s);
+///     }
+///     cache.keys(now_s)
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct KeyCache {
+    good: Option<Good>,
+    asked_at_s: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+struct Good {
+    keys: KeySet,
+    fetched_at_s: i64,
+}
+
+/// What is to be done before a message is verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// Nothing: use [`KeyCache::keys`].
+    Ready,
+    /// Fetch the set first, and hand it to [`KeyCache::fetched`]. Who asks meanwhile is not told to fetch too.
+    Fetch,
+}
+
+impl KeyCache {
+    /// A cache that holds nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says whether to fetch before verifying a message that names these keys
+    /// (see [`Incoming::key_ids`](crate::Incoming::key_ids)), and takes it that the caller does.
+    pub fn look_up(&mut self, named: &[KeyId], now_s: i64) -> Lookup {
+        let is_known = self.good.as_ref().is_some_and(|good| {
+            is_within(good.fetched_at_s, FRESH_S, now_s) && named.iter().any(|id| good.keys.holds(id))
+        });
+        let was_asked = self.asked_at_s.is_some_and(|asked_at_s| is_within(asked_at_s, PAUSE_S, now_s));
+        if is_known || was_asked {
+            return Lookup::Ready;
+        }
+        self.asked_at_s = Some(now_s);
+        Lookup::Fetch
+    }
+
+    /// Takes what was fetched at `now_s`. If it cannot be used, the last good set stays.
+    pub fn fetched(&mut self, jwks: &[u8], now_s: i64) -> Result<(), JwksError> {
+        self.good = Some(Good { keys: KeySet::from_jwks(jwks)?, fetched_at_s: now_s });
+        Ok(())
+    }
+
+    /// The last good set, while it may be used. Without one, answer 503: the message comes again.
+    pub fn keys(&self, now_s: i64) -> Option<&KeySet> {
+        let good = self.good.as_ref()?;
+        is_within(good.fetched_at_s, KEPT_S, now_s).then_some(&good.keys)
+    }
+}
+
+/// Whether `now_s` is in the time after `since_s`. A clock that was set back is not: nothing is kept for ever by it.
+fn is_within(since_s: i64, lifetime_s: i64, now_s: i64) -> bool {
+    (0..lifetime_s).contains(&now_s.saturating_sub(since_s))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: &[u8] = br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"whk_01kb1x8a9wh5t0c8m2q4r6s7vw","x":"JrQLj5P_89iXES9-vFgrIy29clF9CC_oPPsw3c5D0bs"}]}"#;
+
+    fn known() -> [KeyId; 1] {
+        ["whk_01kb1x8a9wh5t0c8m2q4r6s7vw".parse().unwrap()]
+    }
+
+    fn unknown() -> [KeyId; 1] {
+        ["whk_01kb1x8a9wh5t0c8m2q4r6s7vx".parse().unwrap()]
+    }
+
+    #[test]
+    fn a_set_is_fetched_once_in_five_minutes() {
+        let mut cache = KeyCache::new();
+        assert_eq!(cache.look_up(&known(), 1000), Lookup::Fetch);
+        assert_eq!(cache.look_up(&known(), 1000), Lookup::Ready, "somebody fetches already");
+        assert!(cache.keys(1000).is_none());
+        cache.fetched(SET, 1001).unwrap();
+        assert_eq!(cache.look_up(&known(), 1300), Lookup::Ready);
+        assert_eq!(cache.look_up(&known(), 1301), Lookup::Fetch);
+        assert!(cache.keys(1301).unwrap().holds(&known()[0]));
+    }
+
+    #[test]
+    fn an_unknown_key_id_makes_one_fetch_a_minute() {
+        let mut cache = KeyCache::new();
+        cache.look_up(&known(), 1000);
+        cache.fetched(SET, 1000).unwrap();
+        let fetches = (1000..1600).filter(|now_s| cache.look_up(&unknown(), *now_s) == Lookup::Fetch).count();
+        assert_eq!(fetches, 9);
+        let both = [unknown()[0], known()[0]];
+        cache.fetched(SET, 1700).unwrap();
+        assert_eq!(cache.look_up(&both, 1701), Lookup::Ready, "one of the named keys is enough");
+    }
+
+    #[test]
+    fn the_last_good_set_is_kept_for_a_day_while_fetching_fails() {
+        let mut cache = KeyCache::new();
+        cache.fetched(SET, 0).unwrap();
+        assert_eq!(cache.look_up(&known(), 300), Lookup::Fetch);
+        assert_eq!(cache.fetched(b"<html>", 300), Err(JwksError::NotASet));
+        assert!(cache.keys(24 * 60 * 60 - 1).is_some());
+        assert!(cache.keys(24 * 60 * 60).is_none());
+        assert_eq!(cache.look_up(&known(), 24 * 60 * 60), Lookup::Fetch);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_does_not_keep_a_set() {
+        let mut cache = KeyCache::new();
+        cache.fetched(SET, 1000).unwrap();
+        assert!(cache.keys(999).is_none());
+        assert_eq!(cache.look_up(&known(), 999), Lookup::Fetch);
+        assert_eq!(cache.look_up(&known(), i64::MIN), Lookup::Fetch);
+    }
+}

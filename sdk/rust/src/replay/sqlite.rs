@@ -1,0 +1,108 @@
+//! A replay store in SQLite: for a receiver on one machine, and for one that keeps its messages there too.
+
+use std::fmt;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{Attempt, Remembered, ReplayStore, StoreFault};
+use crate::ids::MessageId;
+
+const TABLES: &str = "
+CREATE TABLE IF NOT EXISTS countersign_webhook_attempt (
+    id TEXT NOT NULL,
+    signed_at_s INTEGER NOT NULL,
+    until_s INTEGER NOT NULL,
+    PRIMARY KEY (id, signed_at_s)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX IF NOT EXISTS countersign_webhook_attempt_until ON countersign_webhook_attempt (until_s);
+CREATE TABLE IF NOT EXISTS countersign_webhook_message (
+    id TEXT NOT NULL PRIMARY KEY,
+    until_s INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE INDEX IF NOT EXISTS countersign_webhook_message_until ON countersign_webhook_message (until_s);
+";
+
+// A row that ended counts as if it were not there: it is written over. What is not met again is deleted in small
+// steps, two for each row that is added, so that no call has to delete a day's rows at once.
+const ADD_ATTEMPT: &str = "
+INSERT INTO countersign_webhook_attempt (id, signed_at_s, until_s) VALUES (?1, ?2, ?3)
+ON CONFLICT DO UPDATE SET until_s = excluded.until_s WHERE until_s <= ?4";
+const ADD_MESSAGE: &str = "
+INSERT INTO countersign_webhook_message (id, until_s) VALUES (?1, ?2)
+ON CONFLICT DO UPDATE SET until_s = excluded.until_s WHERE until_s <= ?3";
+const SWEEP_ATTEMPTS: &str = "
+DELETE FROM countersign_webhook_attempt WHERE (id, signed_at_s) IN (
+    SELECT id, signed_at_s FROM countersign_webhook_attempt WHERE until_s <= ?1 ORDER BY until_s LIMIT 2)";
+const SWEEP_MESSAGES: &str = "
+DELETE FROM countersign_webhook_message WHERE id IN (
+    SELECT id FROM countersign_webhook_message WHERE until_s <= ?1 ORDER BY until_s LIMIT 2)";
+
+/// Remembers in SQLite, in two tables of its own, each attempt in a transaction.
+pub struct SqliteStore(Mutex<Connection>);
+
+impl SqliteStore {
+    /// Takes a connection, and creates the tables where they are missing. Use write-ahead logging
+    /// (`PRAGMA journal_mode = wal`) unless the database has another.
+    pub fn new(connection: Connection) -> Result<Self, StoreFault> {
+        create_tables(&connection)?;
+        Ok(Self(Mutex::new(connection)))
+    }
+}
+
+/// Creates the tables of [`remember_within`] where they are missing.
+pub fn create_tables(connection: &Connection) -> Result<(), StoreFault> {
+    connection.execute_batch(TABLES).map_err(StoreFault::new)
+}
+
+/// Remembers an attempt within your own transaction, so that the message that you store in it and the memory of it
+/// are kept or lost together. Begin the transaction as `IMMEDIATE`, commit if it is new, and only then answer.
+pub fn remember_within(
+    connection: &Connection,
+    attempt: &Attempt,
+    now_s: i64,
+) -> Result<Remembered, StoreFault> {
+    remember(connection, attempt, now_s).map_err(StoreFault::new)
+}
+
+fn remember(connection: &Connection, attempt: &Attempt, now_s: i64) -> rusqlite::Result<Remembered> {
+    let id = attempt.id.as_str();
+    connection.prepare_cached(SWEEP_ATTEMPTS)?.execute((now_s,))?;
+    connection.prepare_cached(SWEEP_MESSAGES)?.execute((now_s,))?;
+    let attempts = connection.prepare_cached(ADD_ATTEMPT)?.execute((
+        id,
+        attempt.signed_at_s,
+        attempt.attempt_until_s,
+        now_s,
+    ))?;
+    if attempts == 0 {
+        return Ok(Remembered::Replayed);
+    }
+    let messages = connection.prepare_cached(ADD_MESSAGE)?.execute((id, attempt.id_until_s, now_s))?;
+    Ok(if messages == 0 { Remembered::Duplicate } else { Remembered::New })
+}
+
+impl ReplayStore for SqliteStore {
+    fn remember(&self, attempt: &Attempt, now_s: i64) -> Result<Remembered, StoreFault> {
+        let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreFault::new)?;
+        let remembered = remember_within(&transaction, attempt, now_s)?;
+        transaction.commit().map_err(StoreFault::new)?;
+        Ok(remembered)
+    }
+
+    fn forget(&self, id: &MessageId) -> Result<(), StoreFault> {
+        let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        connection
+            .execute("DELETE FROM countersign_webhook_message WHERE id = ?1", (id.as_str(),))
+            .map(|_| ())
+            .map_err(StoreFault::new)
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqliteStore")
+    }
+}
