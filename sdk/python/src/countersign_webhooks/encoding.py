@@ -1,0 +1,22 @@
+"""Base64, strictly."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Optional
+
+_BASE64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
+_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+
+
+def from_base64(text: str) -> Optional[bytes]:
+    """The bytes of padded base64 (RFC 4648 §4), or `None` if it is not that."""
+    return base64.b64decode(text) if _BASE64.fullmatch(text) else None
+
+
+def from_base64url(text: str) -> Optional[bytes]:
+    """The bytes of base64 as JSON Web Keys have it (RFC 7515 §2), or `None`."""
+    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
+        return None
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,38 @@
+"""Runs the server of README.md and sends it a message, a replay and a forgery. Prints the statuses, and what was stored."""
+
+import http.client
+import http.server
+import json
+import os
+import re
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from samples import BODY, KEY, KEY_ID, headers
+
+text = Path(__file__).resolve().parents[1].joinpath("README.md").read_text(encoding="utf-8")
+snippet = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1].replace("whk_…", KEY_ID)
+os.environ["WEBHOOK_SECRET"] = KEY["secret"]
+stored = []
+with tempfile.TemporaryDirectory() as folder:
+    os.chdir(folder)
+    names = {"store": lambda event: stored.append(event.type)}
+    exec(compile(snippet, "README.md", "exec"), names)
+    names["Webhooks"].log_message = lambda *_: None
+    server = http.server.HTTPServer(("127.0.0.1", 0), names["Webhooks"])
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    given = headers(timestamp=int(time.time()))
+    statuses = []
+    for body in (BODY, BODY, b"{}"):
+        connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
+        connection.request("POST", "/", body, given)
+        statuses.append(connection.getresponse().status)
+        connection.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    os.chdir("/")
+print(json.dumps({"statuses": statuses, "stored": stored}))
