@@ -1,4 +1,4 @@
-//! npm packages for the browser tests, the judges of OAuth and the bench, by the hashes in the lock file.
+//! npm packages for the browser tests, the judges, the TypeScript package and the bench, by the hashes in the lock file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(super) fn install(root: &Path, cache: &Path) -> Result<PathBuf, Failure> {
         return Ok(modules);
     }
     println!(
-        "npm packages: installing axe-core, judges of OAuth and peers of the bench in {}",
+        "npm packages: installing axe-core, TypeScript, judges of OAuth and of webhooks, and peers of the bench in {}",
         directory.display()
     );
     for (file, name) in [(&manifest, "package.json"), (&lock, "package-lock.json")] {
