@@ -174,6 +174,18 @@ ids! {
     ProviderId = "prv";
     /// An event of an organization's security stream.
     SecurityEventId = "sev";
+    /// A webhook endpoint.
+    EndpointId = "whe";
+    /// A key that signs what an endpoint is sent: what `webhook-key-id` names.
+    WebhookKeyId = "whk";
+    /// What a webhook says of one event, however often and to whichever endpoint it is sent: `webhook-id`.
+    MessageId = "msg";
+    /// A message on its way to one endpoint.
+    DeliveryId = "dlv";
+    /// One attempt of a delivery: `webhook-attempt-id`.
+    AttemptId = "att";
+    /// A running server that takes deliveries, under this name as long as its heartbeat goes.
+    WorkerId = "wrk";
 }
 
 #[cfg(test)]

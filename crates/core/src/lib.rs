@@ -19,3 +19,4 @@ pub mod scope;
 pub mod secret;
 pub mod security;
 pub mod time;
+pub mod webhook;

@@ -174,6 +174,31 @@ pub const REDIRECT_URIS: usize = 20;
 pub const JWKS_KEYS: usize = 20;
 /// Bytes of a JWK set.
 pub const JWKS_BYTES: usize = 32 * 1_024;
+/// Characters of a webhook endpoint's URL.
+pub const WEBHOOK_URL_BYTES: usize = 1_000;
+/// Bytes of a message's body (W-1).
+pub const WEBHOOK_BODY_BYTES: usize = 256 * 1_024;
+/// Longest wait that a receiver can ask for in `Retry-After`.
+pub const WEBHOOK_RETRY_AFTER_S: i64 = 3_600;
+/// So often a delivery waits as its receiver asked, and not as the schedule says.
+pub const WEBHOOK_RETRIES_AFTER: u32 = 24;
+/// Time without a success, failing throughout, after which an endpoint is disabled.
+pub const WEBHOOK_FAILING_S: i64 = 5 * 24 * 3_600;
+/// Longest time without an attempt within which an endpoint still counts as failing throughout: the longest wait of the
+/// schedule, and half of it.
+pub const WEBHOOK_FAILING_GAP_S: i64 = 36 * 3_600;
+/// Longest time that a webhook key still signs beside the one that replaced it (W-2).
+pub const WEBHOOK_KEY_OVERLAP_S: i64 = 30 * 24 * 3_600;
+/// Overlap of a rotation that names none.
+pub const WEBHOOK_KEY_OVERLAP_DEFAULT_S: i64 = 24 * 3_600;
+/// Most deliveries to one endpoint at the same time.
+pub const WEBHOOK_CONCURRENCY: u8 = 32;
+/// Deliveries at the same time with which an endpoint begins.
+pub const WEBHOOK_CONCURRENCY_FIRST: u8 = 8;
+/// An answer that takes so long counts against more at the same time.
+pub const WEBHOOK_SLOW_MS: i64 = 5_000;
+/// Deliveries that one server has in work at the same time.
+pub const WEBHOOK_SLOTS: usize = 256;
 /// Default life of a signing link.
 pub const LINK_S: i64 = 72 * 3_600;
 /// Idle time after which a signer's session ends.

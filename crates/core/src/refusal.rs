@@ -155,6 +155,13 @@ codes! {
     KeyState = "key_state", Conflict, "The API key's state does not allow this",
         "Read the key and look at its `state`: what has ended or was rotated is not changed any more. Change or rotate \
          the key in `replaced_by`, or create another.";
+    WebhookState = "webhook_state", Conflict, "The state of the webhook endpoint or its key does not allow this",
+        "`detail` says what is in the way. Read the endpoint and look at its `state`, at what blocks it, and at its keys; \
+         what has ended stays so: create another.";
+    WebhookUnproven = "webhook_unproven", Conflict, "The receiver of the webhook has not been proven",
+        "Before live events go to it, a receiver must accept a good message and refuse a forged, a stale, a replayed and a \
+         tampered one, and one with a wrong key id. Run the probes: their report says what to mend. A change of the address or the \
+         profile takes a new proof.";
     NotYourTurn = "not_your_turn", Conflict, "It is not this recipient's turn",
         "Others act first, as the routing orders say. A link is mailed by itself when it is this recipient's \
          turn; a copy goes out when everybody has acted. Nothing needs to be done.";

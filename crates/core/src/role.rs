@@ -55,15 +55,20 @@ const AUDITOR: Scopes = Scopes::of(&[
     Scope::MembersRead,
     Scope::GrantsRead,
     Scope::SecurityRead,
+    Scope::WebhooksRead,
 ]);
 const DEVELOPER_SANDBOX: Scopes = SENDER.or(Scopes::of(&[
     Scope::EvidenceRead,
     Scope::ClientsRead,
     Scope::KeysRead,
     Scope::GrantsRead,
+    Scope::WebhooksRead,
+    Scope::WebhooksWrite,
+    Scope::WebhooksSend,
     Scope::TokensIntrospect,
 ]));
-const DEVELOPER_LIVE: Scopes = Scopes::of(&[Scope::EnvelopesStatus, Scope::ClientsRead, Scope::KeysRead]);
+const DEVELOPER_LIVE: Scopes =
+    Scopes::of(&[Scope::EnvelopesStatus, Scope::ClientsRead, Scope::KeysRead, Scope::WebhooksRead]);
 
 impl Role {
     /// All roles, the mightiest first.
@@ -128,7 +133,7 @@ impl Role {
 mod tests {
     use super::*;
 
-    /// only owners and admins have a power over clients, keys, members or grants.
+    /// only owners and admins have a power over clients, keys, members, grants or the keys of webhooks.
     #[test]
     fn admin_scopes_are_for_owners_and_admins() {
         for role in Role::ALL {

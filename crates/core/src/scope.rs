@@ -44,11 +44,15 @@ scopes! {
     MembersRead = "members:read", "see who is a member";
     GrantsRead = "grants:read", "see what was granted to clients";
     SecurityRead = "security:read", "read the security events of the organization";
+    WebhooksRead = "webhooks:read", "see webhook endpoints and what was delivered to them, never their secrets";
+    WebhooksWrite = "webhooks:write", "create, change and end webhook endpoints";
+    WebhooksSend = "webhooks:send", "test webhook endpoints, and send again what they missed";
     TokensIntrospect = "tokens:introspect", "ask whether a token is valid and what it allows";
     AdminClients = "admin:clients", "register, change and end clients";
     AdminKeys = "admin:keys", "create, change, rotate and end API keys";
     AdminMembers = "admin:members", "invite members, change their roles and remove them";
     AdminGrants = "admin:grants", "end grants and their tokens";
+    AdminWebhooks = "admin:webhooks", "rotate and revoke the keys of webhooks, block deliveries and release them";
 }
 
 /// What the texts of all admin scopes begin with. The databases check it too.
@@ -60,8 +64,8 @@ impl Scope {
         Self::ALL.iter().copied().find(|scope| scope.text() == text)
     }
 
-    /// Whether it is a power over clients, keys, members or grants: only for clients of the FAPI 2.0 profile, never for
-    /// API keys, and in tokens of half the life.
+    /// Whether it is a power over clients, keys, members, grants or the keys of webhooks: only for clients of the FAPI 2.0
+    /// profile, never for API keys, and in tokens of half the life.
     pub fn is_admin(self) -> bool {
         self.text().starts_with(ADMIN_PREFIX)
     }
@@ -91,6 +95,7 @@ impl Scopes {
         Scope::AdminKeys,
         Scope::AdminMembers,
         Scope::AdminGrants,
+        Scope::AdminWebhooks,
     ]));
 
     /// The set of these.
@@ -229,11 +234,12 @@ mod tests {
         assert_eq!(Scopes::ALL.iter().count(), Scope::ALL.len());
     }
 
-    /// the powers over clients, keys, members and grants are four scopes, and the databases can tell them by name.
+    /// the powers over clients, keys, members, grants and keys of webhooks are five scopes, and the databases can tell them by
+    /// name.
     #[test]
     fn admin_scopes_are_told_by_their_names() {
         let admin: Vec<_> = Scopes::ALL.iter().filter(|scope| scope.is_admin()).map(Scope::text).collect();
-        assert_eq!(admin, ["admin:clients", "admin:keys", "admin:members", "admin:grants"]);
+        assert_eq!(admin, ["admin:clients", "admin:keys", "admin:members", "admin:grants", "admin:webhooks"]);
         assert!(!Scopes::FOR_KEYS.has_admin());
     }
 }

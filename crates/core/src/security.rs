@@ -16,14 +16,19 @@ use crate::{
     digest::Digest,
     envelope::event::Origin,
     id::{
-        ApiKeyId, AuthenticatorId, ClientId, CorrelationId, GrantId, OrganizationId, ProviderId,
-        SecurityEventId, SignInId, TicketId, UserId,
+        ApiKeyId, AuthenticatorId, ClientId, CorrelationId, EndpointId, GrantId, MessageId, OrganizationId,
+        ProviderId, SecurityEventId, SignInId, TicketId, UserId, WebhookKeyId,
     },
     level::Level,
     role::Role,
     scope::Scopes,
     secret::HashedToken,
     time::Time,
+    webhook::{
+        class::{Class, Classes, Payload},
+        endpoint::Profile,
+        standing::{BlockReason, DisableReason},
+    },
 };
 
 /// One event, before it has its place in the stream.
@@ -346,6 +351,87 @@ pub enum SecurityBody {
     /// A signing key of the authorization server changed its state.
     #[serde(rename = "signing_key.changed")]
     SigningKeyChanged { name: String, state: String, public_sha256: Digest },
+    /// A webhook endpoint was created, at this host.
+    #[serde(rename = "webhook.created")]
+    WebhookCreated {
+        endpoint: EndpointId,
+        host: String,
+        classes: Classes,
+        scopes: Scopes,
+        payload: Payload,
+        profile: Profile,
+    },
+    /// A webhook endpoint was changed. Another path at the same host is told by `is_moved` alone: it may hold a secret.
+    #[serde(rename = "webhook.changed")]
+    WebhookChanged {
+        endpoint: EndpointId,
+        host: String,
+        is_moved: bool,
+        classes: Classes,
+        scopes: Scopes,
+        payload: Payload,
+        profile: Profile,
+    },
+    /// A webhook endpoint ended.
+    #[serde(rename = "webhook.ended")]
+    WebhookEnded { endpoint: EndpointId },
+    /// A webhook endpoint is told of events from now on.
+    #[serde(rename = "webhook.activated")]
+    WebhookActivated { endpoint: EndpointId, is_proven: bool },
+    /// A webhook endpoint is told of nothing from now on.
+    #[serde(rename = "webhook.disabled")]
+    WebhookDisabled { endpoint: EndpointId, reason: DisableReason },
+    /// Deliveries are parked: of an endpoint, of a class, of both, or all.
+    #[serde(rename = "webhook.blocked")]
+    WebhookBlocked {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<EndpointId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<Class>,
+        reason: BlockReason,
+    },
+    /// What was parked goes out.
+    #[serde(rename = "webhook.released")]
+    WebhookReleased {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        endpoint: Option<EndpointId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        class: Option<Class>,
+    },
+    /// Somebody had one message sent again.
+    #[serde(rename = "webhook.resent")]
+    WebhookResent { endpoint: EndpointId, message: MessageId },
+    /// Somebody had what failed since then sent again.
+    #[serde(rename = "webhook.recovered")]
+    WebhookRecovered { endpoint: EndpointId, since: Time },
+    /// Somebody had events since then sent of which the endpoint was told nothing.
+    #[serde(rename = "webhook.replayed")]
+    WebhookReplayed { endpoint: EndpointId, since: Time },
+    /// A key of a webhook endpoint was made, and is published.
+    #[serde(rename = "webhook_key.staged")]
+    WebhookKeyStaged { endpoint: EndpointId, key: WebhookKeyId },
+    /// A new key of a webhook endpoint signs beside the one before it.
+    #[serde(rename = "webhook_key.joined")]
+    WebhookKeyJoined { endpoint: EndpointId, key: WebhookKeyId },
+    /// The receiver accepted a message that the new key alone had signed.
+    #[serde(rename = "webhook_key.proven")]
+    WebhookKeyProven { endpoint: EndpointId, key: WebhookKeyId },
+    /// A key took the place of the one before it, which signs beside it until then.
+    #[serde(rename = "webhook_key.promoted")]
+    WebhookKeyPromoted {
+        endpoint: EndpointId,
+        key: WebhookKeyId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        retiring: Option<WebhookKeyId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Time>,
+    },
+    /// A key of a webhook endpoint signs no more, and is published no more.
+    #[serde(rename = "webhook_key.retired")]
+    WebhookKeyRetired { endpoint: EndpointId, key: WebhookKeyId },
+    /// A key of a webhook endpoint ended at once, because it may be known to others or was not wanted after all.
+    #[serde(rename = "webhook_key.revoked")]
+    WebhookKeyRevoked { endpoint: EndpointId, key: WebhookKeyId },
 }
 
 impl SecurityBody {
@@ -449,6 +535,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::Scope;
 
     fn event(number: u8) -> SecurityEvent {
         SecurityEvent {
@@ -508,6 +595,56 @@ mod tests {
         let old = r#"{"type":"access.refused","value":{"reason":"expired","token":"0707070707070707"}}"#;
         assert_eq!(serde_json::from_str::<SecurityBody>(old).unwrap(), body);
         assert_eq!(canonical::to_vec(&body).unwrap(), old.as_bytes());
+    }
+
+    /// W-2, W-5, W-6: what happens to webhooks is told with ids, hosts and reasons, never with a path or a secret.
+    #[test]
+    fn events_of_webhooks_are_these() {
+        let (endpoint, key) = (EndpointId::from_bytes([4; 16]), WebhookKeyId::from_bytes([5; 16]));
+        let (at, message) = (Time::from_unix_ms(1_700_000_000_000), MessageId::from_bytes([6; 16]));
+        let (host, profile) = ("hooks.example.com".to_owned(), Profile::EcdsaP256Sha256);
+        let classes = Classes::of(&[Class::Envelope, Class::Security]);
+        let scopes = Scopes::of(&[Scope::EnvelopesStatus, Scope::SecurityRead]);
+        let payload = Payload::Thin;
+        let created =
+            SecurityBody::WebhookCreated { endpoint, host: host.clone(), classes, scopes, payload, profile };
+        let changed = SecurityBody::WebhookChanged {
+            endpoint,
+            host,
+            is_moved: true,
+            classes,
+            scopes,
+            payload: Payload::Full,
+            profile: Profile::Standard,
+        };
+        let bodies = [
+            created,
+            changed,
+            SecurityBody::WebhookEnded { endpoint },
+            SecurityBody::WebhookActivated { endpoint, is_proven: true },
+            SecurityBody::WebhookDisabled { endpoint, reason: DisableReason::ByHand },
+            SecurityBody::WebhookBlocked {
+                endpoint: Some(endpoint),
+                class: None,
+                reason: BlockReason::WrongReceiver,
+            },
+            SecurityBody::WebhookReleased { endpoint: None, class: Some(Class::Recipient) },
+            SecurityBody::WebhookResent { endpoint, message },
+            SecurityBody::WebhookRecovered { endpoint, since: at },
+            SecurityBody::WebhookReplayed { endpoint, since: at },
+            SecurityBody::WebhookKeyStaged { endpoint, key },
+            SecurityBody::WebhookKeyJoined { endpoint, key },
+            SecurityBody::WebhookKeyProven { endpoint, key },
+            SecurityBody::WebhookKeyPromoted { endpoint, key, retiring: Some(key), until: Some(at) },
+            SecurityBody::WebhookKeyRetired { endpoint, key },
+            SecurityBody::WebhookKeyRevoked { endpoint, key },
+        ];
+        let lines: Vec<String> =
+            bodies.iter().map(|body| String::from_utf8(canonical::to_vec(body).unwrap()).unwrap()).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+        for (line, body) in lines.iter().zip(&bodies) {
+            assert_eq!(serde_json::from_str::<SecurityBody>(line).as_ref().ok(), Some(body));
+        }
     }
 
     /// The stored form: it changes by new kinds of events and in no other way.

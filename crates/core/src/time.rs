@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
@@ -14,6 +14,11 @@ pub struct Time(i64);
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("a time is written in UTC with milliseconds, like 2026-11-21T14:03:26.123Z (RFC 3339)")]
 pub struct NotATime;
+
+/// Text that is not a date of HTTP.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("a date of HTTP is written like Sun, 06 Nov 1994 08:49:37 GMT (RFC 9110 §5.6.7)")]
+pub struct NotAnHttpDate;
 
 /// The calendar parts of a moment in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +107,16 @@ impl Time {
         let at: Timestamp = text.parse().map_err(|_| NotATime)?;
         Ok(Self::from_unix_ms(at.as_millisecond()))
     }
+
+    /// Reads a date as HTTP writes it: IMF-fixdate (RFC 9110 §5.6.7), and neither of the forms that are obsolete.
+    pub fn of_http_date(text: &str) -> Result<Self, NotAnHttpDate> {
+        const FORM: &str = "%a, %d %b %Y %H:%M:%S GMT";
+        let parts = strtime::parse(FORM, text).map_err(|_| NotAnHttpDate)?;
+        let at = parts.to_datetime().and_then(|at| at.to_zoned(TimeZone::UTC)).map_err(|_| NotAnHttpDate)?;
+        // Read leniently, and compared: the day of the week, the case of letters and each zero are as they must be.
+        let is_as_written = at.strftime(FORM).to_string() == text;
+        is_as_written.then(|| Self::from_unix_ms(at.timestamp().as_millisecond())).ok_or(NotAnHttpDate)
+    }
 }
 
 impl fmt::Display for Time {
@@ -150,6 +165,27 @@ mod tests {
         assert_eq!(at.to_string().parse(), Ok(at));
         assert_eq!("2026-11-18T07:06:40.12Z".parse::<Time>(), Err(NotATime));
         assert_eq!("2026-11-18T08:06:40.120+01:00".parse::<Time>(), Err(NotATime));
+    }
+
+    #[test]
+    fn a_date_of_http_has_one_text() {
+        let of = |text: &str| Time::of_http_date(text).map(Time::unix_ms);
+        assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), Ok(784_111_777_000));
+        assert_eq!(of("Thu, 29 Feb 2024 00:00:00 GMT"), Ok(1_709_164_800_000));
+        for wrong in [
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 6 Nov 1994 08:49:37 GMT",
+            "Sun, 06 nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 gmt",
+            "Sun, 06 Nov 1994 08:49:37 GMT ",
+            "Sun, 06 Nov 1994 24:00:00 GMT",
+            "Thu, 29 Feb 2023 00:00:00 GMT",
+            "",
+        ] {
+            assert_eq!(of(wrong), Err(NotAnHttpDate), "{wrong}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ const LINES: usize = 10_000;
 const DAY_S: i64 = 24 * 3_600;
 
 /// The groups of events, as their kinds begin, in words.
-const GROUPS: [(&str, &str); 10] = [
+const GROUPS: [(&str, &str); 12] = [
     ("user", "Signing in and out"),
     ("factor", "Passkeys and codes"),
     ("password", "Passwords"),
@@ -52,6 +52,8 @@ const GROUPS: [(&str, &str); 10] = [
     ("access", "Refused access"),
     ("key", "API keys"),
     ("signing_key", "Signing keys"),
+    ("webhook", "Webhooks"),
+    ("webhook_key", "Keys of webhooks"),
 ];
 
 /// What is asked for.
@@ -277,6 +279,29 @@ fn words(kind: &str) -> &'static str {
         "password.changed" => "A password was set",
         "password.reset_asked" => "A link to reset a password was asked for",
         "signing_key.changed" => "A signing key changed its state",
+        _ => words_of_webhooks(kind),
+    }
+}
+
+/// What happened to webhooks.
+fn words_of_webhooks(kind: &str) -> &'static str {
+    match kind {
+        "webhook.created" => "A webhook endpoint was created",
+        "webhook.changed" => "A webhook endpoint was changed",
+        "webhook.ended" => "A webhook endpoint was ended",
+        "webhook.activated" => "A webhook endpoint was activated",
+        "webhook.disabled" => "A webhook endpoint was disabled",
+        "webhook.blocked" => "Deliveries of webhooks were blocked",
+        "webhook.released" => "Deliveries of webhooks were released",
+        "webhook.resent" => "A message was sent again",
+        "webhook.recovered" => "Messages that had failed were sent again",
+        "webhook.replayed" => "Events that had been missed were sent",
+        "webhook_key.staged" => "A key of a webhook endpoint was made",
+        "webhook_key.joined" => "A new key of a webhook endpoint began to sign",
+        "webhook_key.proven" => "A receiver accepted a new key",
+        "webhook_key.promoted" => "A key of a webhook endpoint was promoted",
+        "webhook_key.retired" => "A key of a webhook endpoint was retired",
+        "webhook_key.revoked" => "A key of a webhook endpoint was revoked",
         _ => "Something happened",
     }
 }

@@ -1,0 +1,313 @@
+//! The states that a webhook endpoint goes through. It is told of events while it is active, and active for live events only
+//! after its receiver was proven to refuse what it must (W-9). What blocks it is beside its state, so that a release brings
+//! back what was.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    access::Environment,
+    refusal::{Code, Refusal},
+};
+
+/// Why an endpoint was disabled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisableReason {
+    /// It answered that it is gone for good (410).
+    Gone,
+    /// Nothing was delivered to it for days, and everything failed.
+    Failing,
+    /// Somebody with the power did it.
+    ByHand,
+}
+
+impl DisableReason {
+    /// All reasons.
+    pub const ALL: [Self; 3] = [Self::Gone, Self::Failing, Self::ByHand];
+
+    /// As it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+            Self::ByHand => "by_hand",
+        }
+    }
+
+    /// The inverse of [`Self::text`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.text() == text)
+    }
+}
+
+/// Why deliveries were blocked: they are kept, and go out when they are released (M-3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BlockReason {
+    /// The receiver, or a secret that it holds, may be in the hands of others.
+    Compromised,
+    /// Messages go where they should not.
+    WrongReceiver,
+    /// There is too much of it.
+    Overload,
+    /// Something else is looked into.
+    Incident,
+}
+
+impl BlockReason {
+    /// All reasons.
+    pub const ALL: [Self; 4] = [Self::Compromised, Self::WrongReceiver, Self::Overload, Self::Incident];
+
+    /// As it is written.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Compromised => "compromised",
+            Self::WrongReceiver => "wrong_receiver",
+            Self::Overload => "overload",
+            Self::Incident => "incident",
+        }
+    }
+
+    /// The inverse of [`Self::text`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.text() == text)
+    }
+}
+
+/// Where an endpoint is in its life. Its JSON is a stored form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", content = "reason", rename_all = "snake_case", deny_unknown_fields)]
+pub enum State {
+    /// It is told of nothing before it is activated.
+    Unproven,
+    /// It is told of events.
+    Active,
+    /// It is told of nothing until somebody activates it again.
+    Disabled(DisableReason),
+    /// It is told of nothing any more.
+    Ended,
+}
+
+impl State {
+    /// As it is written, without the reason.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Unproven => "unproven",
+            Self::Active => "active",
+            Self::Disabled(_) => "disabled",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// What decides whether an endpoint is told of events and sent messages. Its JSON is a stored form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Standing {
+    /// Where it is in its life.
+    pub state: State,
+    /// Whether its receiver refused what it must (W-9), at this address and with this profile.
+    pub is_proven: bool,
+    /// Why its deliveries are blocked, if they are: beside the state, so that a release brings back what was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked: Option<BlockReason>,
+}
+
+impl Standing {
+    /// Of a new endpoint.
+    pub const NEW: Self = Self { state: State::Unproven, is_proven: false, blocked: None };
+
+    /// Whether events become deliveries to it. Blocked ones do: they are parked, and none is lost.
+    pub fn is_told(&self) -> bool {
+        self.state == State::Active
+    }
+
+    /// Whether its deliveries go out.
+    pub fn is_sent(&self) -> bool {
+        self.is_told() && self.blocked.is_none()
+    }
+
+    /// Whether tests and the probes of a receiver go out.
+    pub fn is_tested(&self) -> bool {
+        self.state != State::Ended && self.blocked.is_none()
+    }
+
+    fn unless_ended(self) -> Result<Self, Refusal> {
+        if self.state == State::Ended {
+            return Err(refused("the endpoint has ended: create another"));
+        }
+        Ok(self)
+    }
+
+    /// After its receiver refused what it must.
+    pub fn proved(self) -> Result<Self, Refusal> {
+        Ok(Self { is_proven: true, ..self.unless_ended()? })
+    }
+
+    /// After somebody wants events to go out. For live events that takes the proof.
+    pub fn activated(self, environment: Environment) -> Result<Self, Refusal> {
+        self.unless_ended()?;
+        if self.state == State::Active {
+            return Err(refused("the endpoint is active already"));
+        }
+        if environment == Environment::Live && !self.is_proven {
+            let sentence = "the receiver has not been proven: run the probes, and mend what the report names";
+            return Err(Refusal::new(Code::WebhookUnproven, sentence));
+        }
+        Ok(Self { state: State::Active, ..self })
+    }
+
+    /// After somebody, or its answers, disabled it.
+    pub fn disabled(self, reason: DisableReason) -> Result<Self, Refusal> {
+        self.unless_ended()?;
+        if self.state != State::Active {
+            return Err(refused("the endpoint is not active, so there is nothing to disable"));
+        }
+        Ok(Self { state: State::Disabled(reason), ..self })
+    }
+
+    /// After a change to another receiver: what was proven is of the one before, so live events wait for the next proof.
+    pub fn moved(self, environment: Environment) -> Result<Self, Refusal> {
+        self.unless_ended()?;
+        let state = match environment {
+            Environment::Sandbox => self.state,
+            Environment::Live => State::Unproven,
+        };
+        Ok(Self { state, is_proven: false, ..self })
+    }
+
+    /// After it was ended.
+    pub fn ended(self) -> Result<Self, Refusal> {
+        Ok(Self { state: State::Ended, ..self.unless_ended()? })
+    }
+
+    /// After its deliveries were blocked.
+    pub fn blocked(self, reason: BlockReason) -> Result<Self, Refusal> {
+        self.unless_ended()?;
+        if self.blocked.is_some() {
+            return Err(refused("the endpoint is blocked already"));
+        }
+        Ok(Self { blocked: Some(reason), ..self })
+    }
+
+    /// After its deliveries were released.
+    pub fn released(self) -> Result<Self, Refusal> {
+        self.unless_ended()?;
+        if self.blocked.is_none() {
+            return Err(refused("the endpoint is not blocked, so there is nothing to release"));
+        }
+        Ok(Self { blocked: None, ..self })
+    }
+}
+
+fn refused(sentence: &str) -> Refusal {
+    Refusal::new(Code::WebhookState, sentence)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// W-9: live events take the proof, of this very receiver; in the sandbox an endpoint may be tried without it.
+    #[test]
+    fn an_endpoint_goes_live_after_its_proof() {
+        let refusal = Standing::NEW.activated(Environment::Live).unwrap_err();
+        assert_eq!(refusal.code, Code::WebhookUnproven);
+        assert!(Standing::NEW.activated(Environment::Sandbox).unwrap().is_sent());
+        let live = Standing::NEW.proved().unwrap().activated(Environment::Live).unwrap();
+        assert!(live.is_told() && live.is_sent());
+        let moved = live.moved(Environment::Live).unwrap();
+        assert!(!moved.is_told(), "the address is another one");
+        assert_eq!(moved.activated(Environment::Live).unwrap_err().code, Code::WebhookUnproven);
+        let in_sandbox = Standing::NEW.activated(Environment::Sandbox).unwrap();
+        assert!(in_sandbox.moved(Environment::Sandbox).unwrap().is_sent());
+    }
+
+    /// W-5: what was disabled is told of nothing until somebody activates it again, and what has ended never is.
+    #[test]
+    fn each_state_has_its_ways_out() {
+        let active = Standing::NEW.activated(Environment::Sandbox).unwrap();
+        for reason in DisableReason::ALL {
+            assert_eq!(DisableReason::parse(reason.text()), Some(reason));
+            let disabled = active.disabled(reason).unwrap();
+            assert!(!disabled.is_told() && disabled.is_tested());
+            assert_eq!(disabled.disabled(reason).unwrap_err().code, Code::WebhookState);
+            assert_eq!(disabled.activated(Environment::Sandbox), Ok(active));
+        }
+        assert!(
+            Standing::NEW.disabled(DisableReason::ByHand).is_err()
+                && active.activated(Environment::Live).is_err()
+        );
+        let ended = active.ended().unwrap();
+        let ways = [
+            ended.proved(),
+            ended.activated(Environment::Sandbox),
+            ended.disabled(DisableReason::ByHand),
+            ended.moved(Environment::Sandbox),
+            ended.ended(),
+            ended.blocked(BlockReason::Incident),
+            ended.released(),
+        ];
+        for way in ways {
+            assert!(way.unwrap_err().sentence.contains("ended"));
+        }
+        assert!(!ended.is_told() && !ended.is_tested());
+    }
+
+    /// W-5: a block is beside the state: events still become deliveries, and a release brings back what was.
+    #[test]
+    fn a_block_parks_and_a_release_restores() {
+        let active = Standing::NEW.activated(Environment::Sandbox).unwrap();
+        for before in [Standing::NEW, active, active.disabled(DisableReason::Gone).unwrap()] {
+            for reason in BlockReason::ALL {
+                assert_eq!(BlockReason::parse(reason.text()), Some(reason));
+                let blocked = before.blocked(reason).unwrap();
+                assert_eq!((blocked.is_told(), blocked.is_sent()), (before.is_told(), false));
+                assert!(!blocked.is_tested() && blocked.blocked(reason).is_err());
+                assert_eq!(blocked.released(), Ok(before));
+            }
+            assert!(before.released().is_err());
+        }
+        let blocked = active.blocked(BlockReason::Incident).unwrap();
+        let disabled = blocked.disabled(DisableReason::ByHand).unwrap();
+        assert!(!disabled.activated(Environment::Sandbox).unwrap().is_sent(), "activation is no release");
+    }
+
+    #[test]
+    fn the_stored_form_is_this() {
+        let blocked = Standing::NEW.blocked(BlockReason::Overload).unwrap();
+        let disabled = Standing { state: State::Disabled(DisableReason::ByHand), is_proven: true, ..blocked };
+        for (standing, json) in [
+            (Standing::NEW, r#"{"state":{"name":"unproven"},"is_proven":false}"#),
+            (
+                disabled,
+                r#"{"state":{"name":"disabled","reason":"by_hand"},"is_proven":true,"blocked":"overload"}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&standing).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Standing>(json).unwrap(), standing);
+        }
+    }
+
+    proptest! {
+        /// W-9: by whatever way, no live endpoint that has lost its proof, or never had one, is told of events.
+        #[test]
+        fn no_way_leads_around_the_proof(ways in proptest::collection::vec(0_u8..8, 0..40)) {
+            let mut standing = Standing::NEW;
+            for way in ways {
+                let next = match way {
+                    0 => standing.proved(),
+                    1 | 2 => standing.activated(Environment::Live),
+                    3 => standing.disabled(DisableReason::ByHand),
+                    4 | 5 => standing.moved(Environment::Live),
+                    6 => standing.blocked(BlockReason::Incident),
+                    _ => standing.released(),
+                };
+                standing = next.unwrap_or(standing);
+                prop_assert!(standing.is_proven || !standing.is_told());
+                prop_assert!(standing.blocked.is_none() || !standing.is_sent());
+            }
+        }
+    }
+}
