@@ -1,4 +1,4 @@
-//! What the application needs of credentials and people, as the second half of the store.
+//! What the application needs of credentials and people, as the second part of the store.
 
 use async_trait::async_trait;
 use countersign_core::{

@@ -20,6 +20,7 @@ use crate::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, FinishedIdempotency, JobRow, KeyRow,
         LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow, SessionRow, security_stream,
     },
+    webhook_rows::{DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow},
 };
 
 /// One transaction. Everything in it becomes durable together, or nothing does.
@@ -43,6 +44,10 @@ pub struct Batch {
     pub finishes: Option<JobRow>,
     /// The idempotency claim that this batch answers.
     pub answers: Option<FinishedIdempotency>,
+    /// What became of deliveries that a worker has: refused as a lost lease if it has one of them no longer.
+    pub settles: Vec<Settlement>,
+    /// Events that endpoints may ask for: each makes a delivery for every endpoint of its tenant that does.
+    pub messages: Vec<NewMessage>,
 }
 
 /// Events for one stream.
@@ -132,6 +137,13 @@ pub enum Row {
     Ticket(TicketRow),
     /// An organization's first OpenID provider. One of the same organization makes the batch a conflict.
     Provider(ProviderRow),
+    /// A new webhook endpoint.
+    Endpoint(EndpointRow),
+    /// A new key of a webhook endpoint.
+    WebhookKey(WebhookKeyRow),
+    /// A delivery besides those that events make. One of the same endpoint and message is left alone, and one for an endpoint
+    /// that its tenant does not have is not made. Nobody has it at work, and the endpoint says whether it is ordered.
+    Delivery(DeliveryRow),
 }
 
 /// A batch that became durable.
@@ -196,7 +208,11 @@ impl Batch {
     /// Whether somebody waits for what workers or the sequencer do after it. Nobody does for security events, which are
     /// durable where they wait: the next look takes them in, many at once.
     pub(crate) fn makes_work(&self) -> bool {
-        self.append.is_some() || !self.jobs.is_empty()
+        let is_delivery = |row: &Row| matches!(row, Row::Delivery(_));
+        self.append.is_some()
+            || !self.jobs.is_empty()
+            || !self.messages.is_empty()
+            || self.rows.iter().any(is_delivery)
     }
 
     /// Whether it is written without others beside it. What ends something meets whatever the others do to the same row, and
@@ -244,7 +260,7 @@ impl Row {
     /// authenticator with the same lookup is a conflict, which the backends find out themselves.
     pub(crate) fn refusal(&self) -> Option<CommitError> {
         let what = match self {
-            Self::Opening(_) | Self::Mailbox(_) => return None,
+            Self::Opening(_) | Self::Mailbox(_) | Self::Delivery(_) => return None,
             Self::Key(_) | Self::Member(_) | Self::Provider(_) => return Some(CommitError::Conflict),
             Self::Organization(row) => row.organization.to_string(),
             Self::Person(row) => row.person.to_string(),
@@ -263,6 +279,8 @@ impl Row {
             Self::Authenticator(row) => row.authenticator.to_string(),
             Self::SignIn(row) => row.sign_in.to_string(),
             Self::Ticket(row) => row.ticket.to_string(),
+            Self::Endpoint(row) => row.endpoint.to_string(),
+            Self::WebhookKey(row) => row.key.to_string(),
         };
         Some(Fault::Contradiction(format!("{what} exists")).into())
     }
@@ -295,6 +313,8 @@ impl Change {
             Self::Ticket(row) => Some(row.version),
             Self::Provider(row) => Some(row.version),
             Self::ApiKey(row) => Some(row.version),
+            Self::Endpoint(row) => Some(row.version),
+            Self::WebhookKey(row) => Some(row.version),
             Self::NameProvider { .. }
             | Self::NameResource { .. }
             | Self::EndTokens { .. }

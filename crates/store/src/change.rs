@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use countersign_core::{
     access::Tenant,
-    id::{ApiKeyId, AuthenticatorId, ClientId, GrantId, OrganizationId, ProviderId, SignInId, UserId},
+    id::{
+        ApiKeyId, AuthenticatorId, ClientId, EndpointId, GrantId, OrganizationId, ProviderId, SignInId,
+        UserId, WebhookKeyId,
+    },
     role::Role,
     secret::HashedToken,
     time::Time,
@@ -16,6 +19,7 @@ use crate::{
         PushedRequestRow, SignInRow, TicketRow, UserRow,
     },
     rows::ApiKeyRow,
+    webhook_rows::{EndpointRow, WebhookKeyRow},
 };
 
 /// A change of a row that exists. One that gives a whole row replaces it if its version is the one before.
@@ -61,6 +65,10 @@ pub enum Change {
     },
     /// An API key.
     ApiKey(ApiKeyRow),
+    /// A webhook endpoint.
+    Endpoint(EndpointRow),
+    /// A key of a webhook endpoint.
+    WebhookKey(WebhookKeyRow),
     /// Ends the access tokens of a grant that were issued with these generations, both included. Any number may be there.
     EndTokens {
         /// Of which grant.
@@ -139,4 +147,8 @@ pub enum Ending {
     Provider(ProviderId),
     /// An API key: its end is recorded as told.
     ApiKey(ApiKeyId),
+    /// A webhook endpoint, which takes nothing any more.
+    Endpoint(EndpointId),
+    /// A key of a webhook endpoint.
+    WebhookKey(WebhookKeyId),
 }

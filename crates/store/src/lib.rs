@@ -1,4 +1,4 @@
-//! The store: one narrow trait at the height of use cases, in two halves, a `Batch` that is the transaction as data, and
+//! The store: one narrow trait at the height of use cases, in three parts, a `Batch` that is the transaction as data, and
 //! three implementations that one conformance suite holds to the same behaviour.
 
 mod access;
@@ -16,6 +16,9 @@ pub mod rows;
 mod sqlite;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod webhook_cells;
+pub mod webhook_rows;
+mod webhooks;
 mod work;
 
 use async_trait::async_trait;
@@ -38,11 +41,12 @@ use rows::{
     PutBack, SessionRow, Stream, TileRow,
 };
 pub use sqlite::{Sqlite, Stats};
+pub use webhooks::WebhookStore;
 
 /// What the application needs of a database. Reads need a [`Tenant`], but for the look-ups that give one, and for
 /// what belongs to the whole server (people, keys, jobs, the log).
 #[async_trait]
-pub trait Store: AccessStore {
+pub trait Store: AccessStore + WebhookStore {
     // Envelopes
 
     /// The events of an envelope with their openings and the keys of its persons; `None` if the tenant has no such
@@ -54,7 +58,7 @@ pub trait Store: AccessStore {
     async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault>;
 
     /// Commits a batch, durably, as a whole or not at all. Of several things that are wrong with it, the first of these
-    /// is told: a contradiction within the batch, lease, claim, spends, changes in their order, append, chain, rows in
+    /// is told: a contradiction within the batch, lease, claim, settlements, spends, changes in their order, append, chain, rows in
     /// their order, security events. An append to an envelope of another tenant is a conflict.
     ///
     /// A change finds its row by id, by what never changes of it, and by the version before; it replaces all else. Never

@@ -11,6 +11,14 @@ const GRANT_KEPT_AFTER_END_MS: i64 = 30 * KEPT_AFTER_END_MS;
 /// Most rows of each kind that one call of `claim_jobs` sweeps.
 pub(crate) const SWEPT_ROWS: usize = 1_000;
 
+/// Most deliveries of dead workers that one call of `beat` frees.
+pub(crate) const FREED_DELIVERIES: usize = 1_000;
+
+/// A worker that died before this moment, and has nothing any more, is forgotten.
+pub(crate) fn workers_forgotten_before(now: Time) -> Time {
+    now.plus_ms(-KEPT_AFTER_END_MS)
+}
+
 /// Sessions, codes, tokens and tickets that ended by this moment are swept.
 pub(crate) fn swept_before(now: Time) -> Time {
     now.plus_ms(-KEPT_AFTER_END_MS)

@@ -216,8 +216,8 @@ impl Access {
                 row.failures = after;
                 Ok(())
             }
-            // The state has the API keys.
-            Change::ApiKey(_) => Ok(()),
+            // The state has the API keys, and webhooks are apart.
+            Change::ApiKey(_) | Change::Endpoint(_) | Change::WebhookKey(_) => Ok(()),
         }
     }
 
@@ -238,8 +238,8 @@ impl Access {
             Ending::Provider(provider) => {
                 end(self.providers.values_mut().filter(|row| row.provider == provider), at)
             }
-            // The state has the API keys.
-            Ending::ApiKey(_) => 0,
+            // The state has the API keys, and webhooks are apart.
+            Ending::ApiKey(_) | Ending::Endpoint(_) | Ending::WebhookKey(_) => 0,
         }
     }
 
@@ -284,7 +284,7 @@ pub(super) fn replace<T: Versioned>(old: Option<&mut T>, new: T) -> Result<(), C
 }
 
 /// A row that ends.
-trait Lasting {
+pub(super) trait Lasting {
     fn end(&mut self, at: Time) -> bool;
 }
 
@@ -303,7 +303,7 @@ macro_rules! lasting {
     )*};
 }
 
-lasting!(ClientRow GrantRow MemberRow AuthenticatorRow SignInRow ProviderRow);
+lasting!(ClientRow GrantRow MemberRow AuthenticatorRow SignInRow ProviderRow crate::webhook_rows::WebhookKeyRow);
 
 fn end<'rows, T: Lasting + 'rows>(rows: impl IntoIterator<Item = &'rows mut T>, at: Time) -> usize {
     rows.into_iter().map(|row| row.end(at)).filter(|ended| *ended).count()
@@ -342,4 +342,6 @@ versioned! {
     TicketRow: secret purpose organization created_at;
     ProviderRow: created_at;
     crate::rows::ApiKeyRow: tenant hash person created_at replaces created_by;
+    crate::webhook_rows::EndpointRow: tenant created_at;
+    crate::webhook_rows::WebhookKeyRow: tenant endpoint created_at;
 }

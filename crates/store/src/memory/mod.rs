@@ -4,6 +4,8 @@
 mod access;
 mod access_state;
 mod state;
+mod webhook_state;
+mod webhooks;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

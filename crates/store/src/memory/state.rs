@@ -10,7 +10,10 @@ use countersign_core::{
     time::Time,
 };
 
-use super::access_state::{Access, replace};
+use super::{
+    access_state::{Access, replace},
+    webhook_state::Webhooks,
+};
 use crate::{
     access_rows::{Change, Ending},
     batch::{Append, Batch, Chain, CommitError, Committed, NewEvent, Row},
@@ -79,6 +82,7 @@ pub(super) struct State {
     claims: BTreeMap<ClaimPlace, HeldClaim>,
     pub(super) jobs: BTreeMap<JobId, HeldJob>,
     pub(super) access: Access,
+    pub(super) webhooks: Webhooks,
 }
 
 impl State {
@@ -135,6 +139,9 @@ impl State {
                 .ok_or(CommitError::ClaimLost)?;
             held.answer = Some(finished.answer);
         }
+        for settlement in batch.settles {
+            self.webhooks.settle(settlement)?;
+        }
         self.access.spend(&batch.spends)?;
         for change in batch.changes {
             self.change(change)?;
@@ -145,6 +152,7 @@ impl State {
         if let Some(chain) = batch.chains {
             self.chain(chain)?;
         }
+        self.webhooks.announce(&batch.messages);
         for row in batch.rows {
             self.insert(row)?;
         }
@@ -189,6 +197,9 @@ impl State {
     }
 
     fn change(&mut self, change: Change) -> Result<(), CommitError> {
+        if let Some(changed) = self.webhooks.change(&change) {
+            return changed;
+        }
         match change {
             Change::ApiKey(mut row) => {
                 let old = self.api_keys.get_mut(&row.key);
@@ -241,6 +252,7 @@ impl State {
                 self.mails.insert(position, row);
             }
             Row::Key(row) => drop(self.keys.insert(row.name.clone(), row)),
+            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) => self.webhooks.insert(row),
             other => self.access.insert(other),
         }
         Ok(())
@@ -262,6 +274,7 @@ impl State {
             Row::Artifact(row) => self.artifacts.contains_key(&(row.envelope, row.document)),
             Row::Mailbox(row) => self.mails.values().any(|old| old.mail == row.mail),
             Row::Key(row) => self.keys.contains_key(&row.name),
+            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) => self.webhooks.has(row),
             other => self.access.has(other),
         }
     }

@@ -13,7 +13,7 @@ use super::{
     access_batch::{column, count, fitting, grant_columns, level, ms, shown},
     batch::{Step, Unmet, tenant},
     connection::{Call, call},
-    sql,
+    sql, webhook_batch, webhook_sql,
 };
 use crate::{
     access_cells::networks_column,
@@ -131,6 +131,8 @@ fn change(change: &Change) -> Result<Call, Fault> {
             Ok(call!(sql::NAME_RESOURCE, organization, environment, resource.clone(), client))
         }
         Change::ApiKey(row) => change_api_key(row),
+        Change::Endpoint(row) => webhook_batch::change_endpoint(row),
+        Change::WebhookKey(row) => webhook_batch::change_key(row),
         Change::EndTokens { grant, from, to } => end_generations(&[(*grant, *from, *to)]),
         Change::EndToken(token) => Ok(end_tokens(&[token])),
         Change::SeeToken(token, at) => Ok(call!(sql::SEE_TOKEN, token.as_bytes().to_vec(), at.unix_ms())),
@@ -172,6 +174,8 @@ fn end(what: &Ending, at: Time) -> Call {
         }
         Ending::Provider(provider) => call!(sql::END_PROVIDER, at, provider.as_bytes().to_vec()),
         Ending::ApiKey(key) => call!(sql::END_API_KEY, at, key.as_bytes().to_vec()),
+        Ending::Endpoint(endpoint) => call!(webhook_sql::END_ENDPOINT, at, endpoint.as_bytes().to_vec()),
+        Ending::WebhookKey(key) => call!(webhook_sql::END_WEBHOOK_KEY, at, key.as_bytes().to_vec()),
     }
 }
 

@@ -5,8 +5,8 @@ use countersign_core::{access::Tenant, id::SecurityEventId, time::Time};
 
 use super::{
     access_batch, access_change,
-    connection::{Call, Parameter, call},
-    sql,
+    connection::{Call, call},
+    sql, webhook_batch,
 };
 use crate::{
     access_cells::networks_column,
@@ -101,12 +101,14 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
             steps.push(Step { call, must: Some((1, Unmet::Claim)) });
         }
     }
+    webhook_batch::settle(group, &mut steps);
     access_batch::spends(group, &mut steps);
     access_change::changes(group, &mut steps)?;
     appends(group, &mut steps)?;
     for chain in group.iter().filter_map(|batch| batch.chains.as_ref()) {
         access_batch::chain(chain, &mut steps)?;
     }
+    webhook_batch::announce(group, &mut steps)?;
     let is_alone = group.len() == 1;
     for row in group.iter().flat_map(|batch| &batch.rows) {
         if !is_alone && matches!(row, Row::Grant(_) | Row::AccessToken(_)) {
@@ -136,12 +138,13 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
 /// Columns of many rows: one array for each.
 macro_rules! columns {
     ($sql:expr, $rows:expr, $($column:expr),+ $(,)?) => {
-        Call { sql: $sql, parameters: vec![$({
+        $crate::postgres::connection::Call { sql: $sql, parameters: vec![$({
             let column: Vec<_> = $rows.iter().map($column).collect();
-            Box::new(column) as Parameter
+            Box::new(column) as $crate::postgres::connection::Parameter
         }),+] }
     };
 }
+pub(super) use columns;
 
 fn organization(tenant: &Tenant) -> Vec<u8> {
     tenant.organization().as_bytes().to_vec()
@@ -383,6 +386,9 @@ fn insert(row: &Row) -> Result<Option<Call>, Fault> {
         Row::SignIn(row) => access_batch::add_sign_in(row)?,
         Row::Ticket(row) => access_batch::add_ticket(row)?,
         Row::Provider(row) => access_batch::add_provider(row)?,
+        Row::Endpoint(row) => webhook_batch::add_endpoint(row)?,
+        Row::WebhookKey(row) => webhook_batch::add_key(row)?,
+        Row::Delivery(row) => webhook_batch::add_delivery(row)?,
     };
     Ok(Some(call))
 }

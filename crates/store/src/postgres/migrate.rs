@@ -34,7 +34,7 @@ pub(super) async fn migrate(mut client: Object) -> Result<(), Fault> {
 mod tests {
     use crate::{
         fault::Fault,
-        postgres::{Postgres, connection, sql},
+        postgres::{Postgres, connection, sql, webhook_sql},
         testing,
     };
 
@@ -43,7 +43,7 @@ mod tests {
         let url = testing::cluster().unwrap().database().await.unwrap();
         let store = Postgres::open(&url, None).await.unwrap();
         let client = connection::connection(&store.readers).await.unwrap();
-        for (name, statement) in sql::ALL {
+        for (name, statement) in sql::ALL.iter().chain(webhook_sql::ALL) {
             if let Err(error) = client.prepare(statement).await {
                 panic!("{name}: {error:?}");
             }

@@ -12,6 +12,9 @@ mod lookups;
 mod migrate;
 mod sql;
 mod tls;
+mod webhook_batch;
+mod webhook_sql;
+mod webhooks;
 mod writer;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};

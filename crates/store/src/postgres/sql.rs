@@ -1,8 +1,11 @@
 //! Every statement of the PostgreSQL store. A test prepares each against a fresh schema.
 
 /// Schema versions in order: the first makes version 1.
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_initial.sql"), include_str!("migrations/0002_access.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_access.sql"),
+    include_str!("migrations/0003_webhooks.sql"),
+];
 
 /// The channel of [`NOTIFY`].
 pub(super) const LISTEN: &str = "LISTEN countersign_work";
@@ -15,6 +18,8 @@ macro_rules! statements {
         pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name),)*];
     };
 }
+
+pub(super) use statements;
 
 statements! {
     LOAD_EVENTS = "SELECT e.seq, e.bytes, e.hash, e.leaf_id, l.leaf_index FROM events e

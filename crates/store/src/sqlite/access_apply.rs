@@ -15,7 +15,7 @@ use rusqlite::{Connection, params};
 use super::{
     apply::tenant,
     row::{execute, first},
-    sql,
+    sql, webhook_sql, webhooks,
 };
 use crate::{
     access_cells::{binding_columns, networks_column},
@@ -85,6 +85,8 @@ pub(super) fn has_lookup(connection: &Connection, row: &Row) -> Result<bool, Fau
 /// Changes what is of the version before.
 pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), CommitError> {
     let changed = match change {
+        Change::Endpoint(row) => webhooks::change_endpoint(connection, row),
+        Change::WebhookKey(row) => webhooks::change_key(connection, row),
         Change::Client(row) => change_client(connection, row),
         Change::Grant(row) => change_grant(connection, row),
         Change::AuthorizationCode(row) => change_authorization_code(connection, row),
@@ -147,6 +149,12 @@ fn end(connection: &Connection, what: &Ending, at: Time) -> Result<usize, Fault>
             execute(connection, sql::END_PROVIDER, params![at, provider.as_bytes()])
         }
         Ending::ApiKey(key) => execute(connection, sql::END_API_KEY, params![at, key.as_bytes()]),
+        Ending::Endpoint(endpoint) => {
+            execute(connection, webhook_sql::END_ENDPOINT, params![at, endpoint.as_bytes()])
+        }
+        Ending::WebhookKey(key) => {
+            execute(connection, webhook_sql::END_WEBHOOK_KEY, params![at, key.as_bytes()])
+        }
     }
 }
 

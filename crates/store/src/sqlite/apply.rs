@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 use super::{
     access_apply,
     row::{execute, first, rows},
-    sql,
+    sql, webhooks,
 };
 use crate::{
     access_cells::networks_column,
@@ -40,6 +40,7 @@ pub(super) fn commit(connection: &Connection, batch: &Batch) -> Result<Committed
     if let Some(finished) = &batch.answers {
         answer(connection, finished)?;
     }
+    webhooks::settle(connection, &batch.settles)?;
     access_apply::spend(connection, &batch.spends)?;
     for change in &batch.changes {
         access_apply::change(connection, change)?;
@@ -50,6 +51,7 @@ pub(super) fn commit(connection: &Connection, batch: &Batch) -> Result<Committed
     if let Some(chained) = &batch.chains {
         chain(connection, chained)?;
     }
+    webhooks::announce(connection, &batch.messages)?;
     for row in &batch.rows {
         insert(connection, row)?;
     }
@@ -323,6 +325,9 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
         Row::SignIn(row) => access_apply::add_sign_in(connection, row),
         Row::Ticket(row) => access_apply::add_ticket(connection, row),
         Row::Provider(row) => access_apply::add_provider(connection, row),
+        Row::Endpoint(row) => webhooks::add_endpoint(connection, row),
+        Row::WebhookKey(row) => webhooks::add_key(connection, row),
+        Row::Delivery(row) => webhooks::add_delivery(connection, row),
     }
 }
 

@@ -6,6 +6,8 @@ mod apply;
 mod open;
 mod row;
 mod sql;
+mod webhook_sql;
+mod webhooks;
 mod writer;
 
 use std::{

@@ -115,12 +115,13 @@ pub(super) fn lock(path: &Path) -> Result<Option<File>, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sqlite::webhook_sql;
 
     #[test]
     fn every_statement_fits_the_schema() {
         let folder = tempfile::tempdir().unwrap();
         let connection = for_writing(&folder.path().join("store.db")).unwrap();
-        for (name, statement) in sql::ALL {
+        for (name, statement) in sql::ALL.iter().chain(webhook_sql::ALL) {
             if let Err(error) = connection.prepare(statement) {
                 panic!("{name}: {error}");
             }
@@ -215,10 +216,44 @@ mod tests {
             sql::SWEEP_SIGN_INS,
             sql::SWEEP_TOKENS_OF_GRANTS,
             sql::SWEEP_GRANTS,
+            webhook_sql::ENDPOINTS,
+            webhook_sql::WEBHOOK_KEYS,
+            webhook_sql::DELIVERIES,
+            webhook_sql::DELIVERIES_BY_STATE,
+            webhook_sql::DELIVERIES_OF_STREAM,
+            webhook_sql::ATTEMPTS,
+            webhook_sql::ANNOUNCE,
+            webhook_sql::SETTLE,
+            webhook_sql::FREE_DEAD,
+            webhook_sql::FORGET_WORKERS,
+            webhook_sql::WAITING_IN_LANE,
+            webhook_sql::WAITING_OF_ENDPOINT,
+            webhook_sql::NEXT_DELIVERY_DUE,
+            webhook_sql::MOVE_LANE,
+            webhook_sql::MOVE_DELIVERIES,
+            webhook_sql::SWEEP_ATTEMPTS,
+            webhook_sql::SWEEP_DELIVERIES,
         ] {
             let found = plan(&connection, statement);
             let reads_all = |step: &String| step.starts_with("SCAN") && !step.contains("(subquery");
             assert!(!found.iter().any(reads_all), "{statement}\n{found:#?}");
+        }
+    }
+
+    /// A claim of deliveries costs what it takes: it goes along one index, in the order in which they are due.
+    #[test]
+    fn deliveries_are_taken_along_the_index_of_their_lane() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = for_writing(&folder.path().join("store.db")).unwrap();
+        for (statement, index) in [
+            (webhook_sql::WAITING_IN_LANE, "deliveries_to_take (lane=? AND due_at<?)"),
+            (webhook_sql::WAITING_OF_ENDPOINT, "deliveries_to_take_of_endpoint (endpoint=? AND due_at<?)"),
+            (webhook_sql::DELIVERIES_BY_STATE, "deliveries_by_state (endpoint=? AND state=? AND message<?)"),
+            (webhook_sql::SWEEP_DELIVERIES, "deliveries_that_are_over (due_at<?)"),
+        ] {
+            let found = plan(&connection, statement);
+            assert!(found.iter().any(|step| step.contains(index)), "{index}\n{found:#?}");
+            assert!(!found.iter().any(|step| step.contains("TEMP B-TREE")), "{statement}\n{found:#?}");
         }
     }
 

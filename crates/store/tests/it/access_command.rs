@@ -123,6 +123,8 @@ fn set_version(change: &mut Change, version: u64) {
         Change::Ticket(row) => row.version = version,
         Change::Provider(row) => row.version = version,
         Change::ApiKey(row) => row.version = version,
+        Change::Endpoint(row) => row.version = version,
+        Change::WebhookKey(row) => row.version = version,
         Change::NameProvider { .. }
         | Change::NameResource { .. }
         | Change::EndTokens { .. }
@@ -202,6 +204,11 @@ async fn stored_version(store: &dyn Store, change: &Change) -> Option<u64> {
         Change::Ticket(row) => Some(store.ticket_by_id(row.ticket).await.unwrap()?.version),
         Change::Provider(row) => Some(store.provider(row.organization).await.unwrap()?.version),
         Change::ApiKey(row) => Some(store.api_key_by_id(row.key).await.unwrap()?.version),
+        Change::Endpoint(row) => Some(store.endpoint(&row.tenant, row.endpoint).await.unwrap()?.version),
+        Change::WebhookKey(row) => {
+            let all = store.webhook_keys(row.endpoint).await.unwrap();
+            Some(all.iter().find(|old| old.key == row.key)?.version)
+        }
         Change::NameProvider { .. }
         | Change::NameResource { .. }
         | Change::EndTokens { .. }

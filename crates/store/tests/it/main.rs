@@ -34,3 +34,5 @@ mod rows;
 mod sweeps;
 #[cfg(test)]
 mod tenants;
+#[cfg(test)]
+mod webhooks;

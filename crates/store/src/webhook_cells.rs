@@ -1,0 +1,108 @@
+//! Reads the rows of webhooks, as `cells` does for the others.
+
+use countersign_core::{
+    id::{AttemptId, CorrelationId, EndpointId, EnvelopeId, MessageId, WebhookKeyId, WorkerId},
+    time::Time,
+};
+
+use crate::{
+    cells::Cells,
+    fault::Fault,
+    webhook_rows::{AttemptRow, DeliveryRow, DeliveryState, EndpointRow, NewMessage, Taking, WebhookKeyRow},
+};
+
+fn optional_time(cells: &impl Cells, column: &'static str) -> Result<Option<Time>, Fault> {
+    Ok(cells.optional_number(column)?.map(Time::from_unix_ms))
+}
+
+/// The endpoint column.
+pub(crate) fn endpoint_id(cells: &impl Cells) -> Result<EndpointId, Fault> {
+    Ok(EndpointId::from_bytes(cells.fixed("endpoint")?))
+}
+
+/// The message column.
+pub(crate) fn message_id(cells: &impl Cells) -> Result<MessageId, Fault> {
+    Ok(MessageId::from_bytes(cells.fixed("message")?))
+}
+
+/// A row of endpoints.
+pub(crate) fn endpoint(cells: &impl Cells) -> Result<EndpointRow, Fault> {
+    let takes = Taking::parse(&cells.text("takes")?);
+    Ok(EndpointRow {
+        tenant: cells.tenant()?,
+        endpoint: endpoint_id(cells)?,
+        settings: cells.bytes("settings")?,
+        condition: cells.text("condition")?,
+        classes: cells.number("classes")?,
+        takes: takes.ok_or_else(|| cells.corrupt("takes", "it is nothing that an endpoint takes"))?,
+        is_ordered: cells.flag("is_ordered")?,
+        created_at: cells.time("created_at")?,
+        ended_at: optional_time(cells, "ended_at")?,
+        version: cells.number("version")?,
+    })
+}
+
+/// A row of keys.
+pub(crate) fn webhook_key(cells: &impl Cells) -> Result<WebhookKeyRow, Fault> {
+    Ok(WebhookKeyRow {
+        tenant: cells.tenant()?,
+        endpoint: endpoint_id(cells)?,
+        key: WebhookKeyId::from_bytes(cells.fixed("webhook_key")?),
+        sealed: cells.bytes("sealed")?,
+        public: cells.text("public")?,
+        stage: cells.text("stage")?,
+        created_at: cells.time("created_at")?,
+        ended_at: optional_time(cells, "ended_at")?,
+        version: cells.number("version")?,
+    })
+}
+
+/// A row of deliveries.
+pub(crate) fn delivery(cells: &impl Cells) -> Result<DeliveryRow, Fault> {
+    let message = NewMessage {
+        tenant: cells.tenant()?,
+        message: message_id(cells)?,
+        stream: EnvelopeId::from_bytes(cells.fixed("stream")?),
+        seq: cells.number("seq")?,
+        kind: cells.text("kind")?,
+        class: cells.number("class")?,
+        at: cells.time("at")?,
+        hash: cells.digest("hash")?,
+        correlation: CorrelationId::from_bytes(cells.fixed("correlation")?),
+    };
+    let state = DeliveryState::parse(&cells.text("state")?);
+    Ok(DeliveryRow {
+        message,
+        endpoint: endpoint_id(cells)?,
+        sealed_body: cells.optional_bytes("sealed_body")?,
+        state: state.ok_or_else(|| cells.corrupt("state", "it is no state of a delivery"))?,
+        due_at: cells.time("due_at")?,
+        attempt_count: cells.number("attempt_count")?,
+        asked_count: cells.number("asked_count")?,
+        signed_s: cells.optional_number("signed_s")?,
+        is_ordered: cells.flag("is_ordered")?,
+        worker: cells.optional_fixed("worker")?.map(WorkerId::from_bytes),
+    })
+}
+
+/// A row of attempts.
+pub(crate) fn attempt(cells: &impl Cells) -> Result<AttemptRow, Fault> {
+    Ok(AttemptRow {
+        tenant: cells.tenant()?,
+        attempt: AttemptId::from_bytes(cells.fixed("attempt")?),
+        endpoint: endpoint_id(cells)?,
+        message: message_id(cells)?,
+        at: cells.time("at")?,
+        took_ms: cells.number("took_ms")?,
+        signed_s: cells.number("signed_s")?,
+        status: cells.optional_number("status")?,
+        outcome: cells.text("outcome")?,
+        sealed: cells.bytes("sealed")?,
+    })
+}
+
+/// What a worker took, in the order in which it was to be taken.
+pub(crate) fn in_order(mut taken: Vec<DeliveryRow>) -> Vec<DeliveryRow> {
+    taken.sort_by_key(|row| (row.due_at, row.message.message, row.endpoint));
+    taken
+}
