@@ -40,6 +40,7 @@ use crate::{
     sealing::fonts::SystemFonts,
     security,
     vault::{folder, on_blocking_thread},
+    webhooks::Webhooks,
 };
 
 /// Evidence packages made at the same time.
@@ -292,6 +293,8 @@ pub struct App {
     pub accounts: Accounts,
     /// What is remembered of the use of API keys.
     pub key_uses: Uses,
+    /// What delivering webhooks needs.
+    pub webhooks: Webhooks,
     /// The log of all events.
     pub log: Log,
     /// Envelopes that were open a moment ago.
@@ -376,6 +379,7 @@ impl App {
             oauth: AuthorizationServer::open(&records)?,
             accounts: Accounts::new(&records, cost)?,
             key_uses: Uses::default(),
+            webhooks: Webhooks::new(&records)?,
             log: Log::new(Arc::clone(store), Arc::clone(&records.random), records.keys.log.clone()),
             recent: Recent::default(),
             fonts: FontBook::new().with_fallback(Arc::new(SystemFonts::list())),

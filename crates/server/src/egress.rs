@@ -3,6 +3,7 @@
 
 pub mod guard;
 pub mod kept;
+pub mod messenger;
 
 use std::{fs, path::Path};
 

@@ -25,6 +25,7 @@ use countersign_store::{
     access_rows::{Change, Spend},
     batch::{Append, NewEvent, Row},
     rows::{EnvelopeRow, FinishedIdempotency, IdempotencyClaim, JobRow, NewJob, OpeningRow, StoredAnswer},
+    webhook_rows::NewMessage,
 };
 
 pub use effects::{access_code_mac, act_salts, code_digits, code_mac, job_id, job_of, link_secret};
@@ -37,6 +38,7 @@ use crate::{
     fault::{Failure, Fault},
     keys::Binding,
     persons::opening_binding,
+    webhooks::announce,
 };
 
 /// Who asks, in which tenant, and because of which request or job.
@@ -201,6 +203,7 @@ pub async fn act_on(
             append: append(asking.tenant, envelope, expected_seq, made.events, opened.projection()),
             rows: made.rows,
             jobs: made.jobs,
+            messages: made.messages,
             changes: along.changes.clone(),
             finishes: along.finishes.clone(),
             spends: along.spends.clone(),
@@ -284,6 +287,7 @@ struct Made {
     events: Vec<NewEvent>,
     rows: Vec<Row>,
     jobs: Vec<NewJob>,
+    messages: Vec<NewMessage>,
 }
 
 fn made_of(
@@ -309,6 +313,7 @@ fn made_of(
             }));
         }
         made.rows.extend(effects::row_of(app, &asking.tenant, organization, opened, &one.event)?);
+        made.messages.push(announce::of_envelope(&asking.tenant, &one.event, one.hash));
         made.jobs.extend(job_of(asking.tenant, &one.event));
         made.jobs.extend(effects::notices_of(asking.tenant, &one.event, &opened.folded.state));
     }

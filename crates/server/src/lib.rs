@@ -31,6 +31,7 @@ pub mod security;
 pub mod signer;
 pub mod tls;
 pub mod vault;
+pub mod webhooks;
 pub mod words;
 
 /// A seal and a load are many small allocations; with this allocator they take a sixth to a third less time.

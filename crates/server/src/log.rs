@@ -3,12 +3,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use countersign_core::{access::Tenant, envelope::encode::leaf, security::Tail};
+use countersign_core::{
+    access::Tenant,
+    envelope::encode::leaf,
+    security::{SecurityEvent, Tail},
+};
 use countersign_store::{
     Batch, CommitError, Fault, Store,
     access_rows::SecurityRow,
     batch::{Chain, NewEvent},
     rows::{LeafRow, StoredEvent, TileRow},
+    webhook_rows::NewMessage,
 };
 use countersign_tlog::{
     Checkpoint, Edge, EntriesId, LogSigner, ProofFile, SignedNote, TILE_WIDTH, TileId, TileSet,
@@ -17,7 +22,10 @@ use countersign_tlog::{
 };
 use tokio::sync::{Mutex, watch};
 
-use crate::app::{Randomness, draw};
+use crate::{
+    app::{Randomness, draw},
+    webhooks::announce,
+};
 
 /// Level under which the store keeps entry bundles.
 const BUNDLES: u8 = 255;
@@ -90,8 +98,8 @@ impl Log {
             let Some(first) = waiting.first() else { return Ok(()) };
             let tenant = first.tenant;
             let (its, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|row| row.tenant == tenant);
-            let chain = self.chained(&tenant, &its).await?;
-            match self.store.commit(Batch { chains: Some(chain), ..Batch::default() }).await {
+            let (chain, messages) = self.chained(&tenant, &its).await?;
+            match self.store.commit(Batch { chains: Some(chain), messages, ..Batch::default() }).await {
                 Ok(_) => {}
                 // Another server took over the lead meanwhile: it goes on.
                 Err(CommitError::Conflict) => return Ok(()),
@@ -104,18 +112,25 @@ impl Log {
         }
     }
 
-    async fn chained(&self, tenant: &Tenant, waiting: &[SecurityRow]) -> Result<Chain, Fault> {
+    async fn chained(
+        &self,
+        tenant: &Tenant,
+        waiting: &[SecurityRow],
+    ) -> Result<(Chain, Vec<NewMessage>), Fault> {
         let head = self.store.security_head(tenant).await?;
         let mut tail = Tail::after(tenant.organization(), tenant.environment(), head);
         let expected_seq = tail.next_seq();
         let mut events = Vec::with_capacity(waiting.len());
+        let mut messages = Vec::with_capacity(waiting.len());
         for row in waiting {
-            let event = serde_json::from_slice(&row.bytes).map_err(broken)?;
-            let (bytes, hash) = tail.place(event).map_err(broken)?;
+            let event: SecurityEvent = serde_json::from_slice(&row.bytes).map_err(broken)?;
+            let seq = tail.next_seq();
+            let (bytes, hash) = tail.place(event.clone()).map_err(broken)?;
+            messages.push(announce::of_security(tenant, &event, seq, hash));
             events.push(NewEvent { bytes, hash, leaf_id: draw(&*self.random) });
         }
         let taken = waiting.iter().map(|row| row.event).collect();
-        Ok(Chain { tenant: *tenant, expected_seq, events, taken })
+        Ok((Chain { tenant: *tenant, expected_seq, events, taken }, messages))
     }
 
     async fn integrate(&self, edge: &mut Edge, leaves: &[LeafRow]) -> Result<(), Fault> {

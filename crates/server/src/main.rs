@@ -23,6 +23,7 @@ use countersign_server::{
     jobs::Dispatcher,
     logs, organizations,
     tls::Tls,
+    webhooks::work::Deliverer,
 };
 
 #[derive(Parser)]
@@ -242,6 +243,7 @@ async fn run_server(app: Arc<App>) -> Result<(), Failure> {
     }
     let serving = serve(Arc::clone(&app), tls.as_ref()).await?;
     let dispatcher = Dispatcher::start(Arc::clone(&app));
+    let deliverer = Deliverer::start(Arc::clone(&app));
     eprintln!("Listening on {} as {}", serving.address, app.config.server.public_url);
     if let Some(warning) = app.config.dead_links(serving.address.port()) {
         tracing::warn!(event_type = "start", event_result = "doubtful", "{warning}");
@@ -251,6 +253,7 @@ async fn run_server(app: Arc<App>) -> Result<(), Failure> {
     tracing::info!(event_type = "shutdown", event_result = "begun", "told to stop");
     serving.stop().await?;
     dispatcher.stop().await?;
+    deliverer.stop().await?;
     Ok(())
 }
 

@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::response::Response;
-use countersign_core::{access::Operation, digest::Digest, envelope::Body};
+use countersign_core::{
+    access::Operation,
+    digest::Digest,
+    envelope::{Body, encode::Recorded},
+};
+use countersign_store::rows::StoredEvent;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -14,7 +19,7 @@ use super::{
 };
 use crate::{
     app::App,
-    envelopes,
+    envelopes::{self, Placed},
     fault::Fault,
     http::{
         gate::{Call, Endpoint, Method, Takes},
@@ -60,6 +65,31 @@ pub(super) struct EventBody {
     values: BTreeMap<String, String>,
 }
 
+impl EventBody {
+    fn of(recorded: &Recorded, stored: &StoredEvent) -> Result<Self, Fault> {
+        let hidden = hidden(&recorded.event.body);
+        let veiled = recorded.event.veiled().into_iter().filter(|veiled| !hidden.contains(&veiled.sha256));
+        let values = veiled.filter_map(|veiled| Some((veiled.sha256.to_string(), shown(veiled)?)));
+        Ok(Self {
+            seq: stored.seq,
+            r#type: recorded.event.body.type_text(),
+            at: recorded.event.at.to_string(),
+            sha256: stored.hash.to_string(),
+            log_index: stored.log_index,
+            chained: serde_json::from_slice(&recorded.bytes)
+                .map_err(|error| Fault::Task(error.to_string()))?,
+            values: values.collect(),
+        })
+    }
+}
+
+/// One event as the API shows it; `None` if there is none at this position.
+pub(crate) fn event_json(placed: &Placed, seq: u64) -> Result<Option<String>, Fault> {
+    let found = placed.events().find(|(_, stored)| stored.seq == seq);
+    let body = found.map(|(recorded, stored)| EventBody::of(recorded, stored)).transpose()?;
+    body.map(|body| serde_json::to_string(&body)).transpose().map_err(|error| Fault::Task(error.to_string()))
+}
+
 /// Read the events of an envelope.
 #[utoipa::path(
     get,
@@ -88,19 +118,7 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
             more = true;
             break;
         }
-        let hidden = hidden(&recorded.event.body);
-        let veiled = recorded.event.veiled().into_iter().filter(|veiled| !hidden.contains(&veiled.sha256));
-        let values = veiled.filter_map(|veiled| Some((veiled.sha256.to_string(), shown(veiled)?)));
-        events.push(EventBody {
-            seq: stored.seq,
-            r#type: recorded.event.body.type_text(),
-            at: recorded.event.at.to_string(),
-            sha256: stored.hash.to_string(),
-            log_index: stored.log_index,
-            chained: serde_json::from_slice(&recorded.bytes)
-                .map_err(|error| Fault::Task(error.to_string()))?,
-            values: values.collect(),
-        });
+        events.push(EventBody::of(recorded, stored)?);
     }
     let next_cursor = events.last().filter(|_| more).map(|last: &EventBody| last.seq.to_string());
     Ok(json(&EventsBody { events, next_cursor }))

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use countersign_core::{
-    access::Operation,
+    access::{Operation, Tenant},
     refusal::{Code, Refusal},
     time::Time,
 };
@@ -16,7 +16,7 @@ use super::{
     paging::{limit_of, position_of},
 };
 use crate::{
-    app::App,
+    app::{App, Records},
     fault::Fault,
     http::{
         gate::{Call, Endpoint, Method, Takes},
@@ -85,6 +85,18 @@ fn shown(read: Read) -> Result<SecurityEventBody, Fault> {
         chained: serde_json::from_slice(&read.stored.bytes)
             .map_err(|error| Fault::Task(error.to_string()))?,
     })
+}
+
+/// One event as the API shows it; `None` if there is none at this position.
+pub(crate) async fn security_event_json(
+    app: &Records,
+    tenant: &Tenant,
+    seq: u64,
+) -> Result<Option<String>, Fault> {
+    let page = reading::page(app, tenant, &Wanted::default(), Some(seq.saturating_add(1)), 1).await?;
+    let found = page.events.into_iter().find(|read| read.stored.seq == seq);
+    let body = found.map(shown).transpose()?;
+    body.map(|body| serde_json::to_string(&body)).transpose().map_err(|error| Fault::Task(error.to_string()))
 }
 
 fn time(call: &Call, name: &str) -> Result<Option<Time>, Refusal> {

@@ -45,6 +45,9 @@ mod shapes;
 mod upload_document;
 mod void_envelope;
 
+pub(crate) use list_events::event_json;
+pub(crate) use list_security_events::security_event_json;
+
 use axum::{
     Json,
     http::{HeaderValue, header},

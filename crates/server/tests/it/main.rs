@@ -85,6 +85,8 @@ mod states;
 #[cfg(test)]
 mod timing;
 #[cfg(test)]
+mod webhooks;
+#[cfg(test)]
 #[expect(dead_code, reason = "the tests of the rules, where it is from, use all of it")]
 #[path = "../../../core/tests/it/world.rs"]
 mod world;

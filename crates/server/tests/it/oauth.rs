@@ -2,7 +2,7 @@
 //! others are in `oauth_judges`.
 
 mod audiences;
-mod certificates;
+pub(crate) mod certificates;
 pub(crate) mod client;
 mod containment;
 mod fapi2;

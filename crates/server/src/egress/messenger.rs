@@ -1,0 +1,101 @@
+//! Sends webhooks (W-7, W-8): through the same guard as everything that strangers name, on connections that are kept, with one
+//! deadline over name, connection, handshake, headers and body, and with little read of the answer.
+
+use std::time::Duration;
+
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::guard::{self, Guard, NotFetched};
+use crate::{config::Egress, fault::Fault};
+
+/// Time for one attempt, all in all.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// How long a connection that nobody uses is kept.
+const KEPT_IDLE: Duration = Duration::from_mins(1);
+/// So much of an answer is read: for whoever looks for what went wrong.
+pub const ANSWER_BYTES: usize = 16 * 1_024;
+
+/// What became of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The status, if one came.
+    pub status: Option<u16>,
+    /// `Retry-After`, if it came as text.
+    pub retry_after: Option<String>,
+    /// The first bytes of the answer, or what is wrong if there was none.
+    pub answer: Vec<u8>,
+}
+
+/// Sends what was signed.
+#[derive(Clone)]
+pub struct Messenger {
+    client: reqwest::Client,
+    guard: Guard,
+}
+
+impl Messenger {
+    /// One with the operator's exceptions.
+    pub fn new(egress: &Egress) -> Result<Self, Fault> {
+        let builder = guard::client_builder(egress)?.timeout(DEADLINE).pool_idle_timeout(KEPT_IDLE);
+        let client =
+            builder.build().map_err(|error| Fault::Task(format!("the client cannot be made: {error}")))?;
+        Ok(Self { client, guard: Guard::new(egress)? })
+    }
+
+    /// Whether a URL may be named at all: its form alone, without asking anybody.
+    pub fn check(&self, url: &str) -> Result<(), NotFetched> {
+        self.guard.takes(url).map(drop)
+    }
+
+    /// Posts a body. Whatever goes wrong on the way is told as an answer without a status.
+    pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Sent {
+        let url = match self.guard.takes(url) {
+            Ok(url) => url,
+            Err(refused) => return failed(&refused.to_string()),
+        };
+        let mut lines = HeaderMap::with_capacity(headers.len() + 1);
+        for (name, value) in headers {
+            let Ok(value) = HeaderValue::from_str(value) else { return failed("a header cannot be written") };
+            lines.insert(HeaderName::from_static(name), value);
+        }
+        lines.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let mut response = match self.client.post(url).headers(lines).body(body).send().await {
+            Ok(response) => response,
+            Err(error) => return failed(&told(&error)),
+        };
+        let status = response.status().as_u16();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut answer = Vec::new();
+        // What is left of a long answer is not read: its connection is closed with it.
+        while answer.len() < ANSWER_BYTES {
+            match response.chunk().await {
+                Ok(Some(chunk)) => answer.extend_from_slice(&chunk),
+                Ok(None) => break,
+                // An answer that does not end in time is none: its status may have come with the first byte.
+                Err(error) => return failed(&told(&error)),
+            }
+        }
+        answer.truncate(ANSWER_BYTES);
+        Sent { status: Some(status), retry_after, answer }
+    }
+}
+
+fn failed(sentence: &str) -> Sent {
+    Sent { answer: sentence.as_bytes().to_vec(), ..Sent::default() }
+}
+
+/// What to tell the owner of the receiver: nothing of addresses that are behind a name.
+fn told(error: &reqwest::Error) -> String {
+    if guard::is_refused(error) {
+        return NotFetched::NotPublic.to_string();
+    }
+    let what = if error.is_timeout() {
+        "there was no whole answer within 15 seconds"
+    } else if error.is_connect() {
+        "no connection could be made: the host is not known, does not listen, or its certificate is not trusted"
+    } else {
+        "the connection broke before there was a whole answer"
+    };
+    what.to_owned()
+}

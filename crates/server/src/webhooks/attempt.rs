@@ -1,0 +1,185 @@
+//! One attempt of a delivery: what it says, who signs it, and what its answer means.
+
+use countersign_core::{
+    id::AttemptId,
+    webhook::{
+        class::{Class, Payload, told},
+        endpoint::Profile,
+        payload::{self, Place, Subject, TEST_TYPE},
+        schedule::{Answer, Outcome, Tries, judge, timestamp_s},
+    },
+};
+use countersign_store::{
+    rows::security_stream,
+    webhook_rows::{AttemptRow, DeliveryRow, DeliveryState, Settlement},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    full,
+    keys::{self, Attempt, Signer},
+    loaded::Loaded,
+};
+use crate::{app::App, egress::messenger::Sent, fault::Fault, keys::Binding};
+
+/// Where what was sent and answered belongs.
+pub(crate) fn attempt_binding(attempt: AttemptId) -> Binding {
+    Binding::new("webhook-attempt", &[attempt.as_bytes()])
+}
+
+/// What came of an attempt.
+pub(crate) struct Tried {
+    pub(crate) settlement: Settlement,
+    pub(crate) outcome: Outcome,
+    pub(crate) took_ms: u32,
+}
+
+/// Why a delivery is over without an attempt.
+pub(crate) enum Prepared {
+    /// It goes out.
+    Message { body: Vec<u8>, class: Class, place: Place },
+    /// The endpoint may not be told of it any more.
+    NotTold,
+}
+
+/// The class of a message by its bit.
+fn class_of(row: &DeliveryRow) -> Option<Class> {
+    Class::ALL.into_iter().find(|class| u32::from(class.bit()) == row.message.class)
+}
+
+/// Writes the body of a message, as far as the endpoint may be told at this moment (W-6).
+pub(crate) async fn prepare(app: &App, loaded: &Loaded, row: &DeliveryRow) -> Result<Prepared, Fault> {
+    let message = &row.message;
+    let Some(class) = class_of(row) else {
+        return Err(Fault::Task(format!("{} has no class", message.message)));
+    };
+    let settings = &loaded.settings;
+    let Some(payload) = told(class, settings.payload, settings.scopes) else { return Ok(Prepared::NotTold) };
+    let place = match class {
+        Class::Test => Place::Test,
+        _ if message.stream == security_stream(&message.tenant) => {
+            Place::Security { seq: message.seq, sha256: message.hash }
+        }
+        _ => Place::Envelope { envelope: message.stream, seq: message.seq, sha256: message.hash },
+    };
+    let event: Option<Box<RawValue>> = match payload {
+        Payload::Thin => None,
+        Payload::Full => full::event(app, message, place).await?,
+    };
+    let subject = Subject {
+        event_type: if class == Class::Test { TEST_TYPE } else { &message.kind },
+        at: message.at,
+        organization: message.tenant.organization(),
+        environment: message.tenant.environment(),
+        place,
+    };
+    let body = payload::body(&subject, event.as_deref()).map_err(|error| Fault::Task(error.to_string()))?;
+    Ok(Prepared::Message { body, class, place })
+}
+
+/// The headers of an attempt, signed by all keys that sign now.
+pub(crate) fn headers(
+    loaded: &Loaded,
+    signers: &[Signer],
+    row: &DeliveryRow,
+    (class, place): (Class, Place),
+    attempt: Attempt<'_>,
+) -> Result<Vec<(&'static str, String)>, Fault> {
+    let mut headers = vec![("content-type", "application/json".to_owned())];
+    headers.push(("user-agent", "Countersign-Webhooks/1".to_owned()));
+    headers.extend(keys::standard(signers, attempt)?);
+    headers.extend(payload::headers(class, place, row.message.correlation, attempt.id));
+    if loaded.settings.profile != Profile::Standard {
+        let more = keys::message_signature(signers, attempt, &loaded.settings.url, &headers)?;
+        headers.extend(more);
+    }
+    Ok(headers)
+}
+
+/// Tries a delivery once.
+pub(crate) async fn run(app: &App, loaded: &Loaded, row: &DeliveryRow) -> Result<Tried, Fault> {
+    let began = app.now();
+    let (body, class, place) = match prepare(app, loaded, row).await? {
+        Prepared::Message { body, class, place } => (body, class, place),
+        Prepared::NotTold => return over(app, row, "not_told"),
+    };
+    if loaded.signers.is_empty() {
+        return over(app, row, "no_key");
+    }
+    let attempt = AttemptId::new(began, app.draw());
+    let signed_s = timestamp_s(began, row.signed_s);
+    let signed = Attempt { message: row.message.message, id: attempt, signed_s, body: &body };
+    let headers = headers(loaded, &loaded.signers, row, (class, place), signed)?;
+    let sent = app.webhooks.messenger.post(&loaded.settings.url, &headers, body.clone()).await;
+    let ended = app.now();
+    let answer = sent
+        .status
+        .map_or(Answer::None, |status| Answer::Status { status, retry_after: sent.retry_after.as_deref() });
+    let tries = Tries { attempts: row.attempt_count.saturating_add(1), asked: row.asked_count };
+    let outcome = judge(answer, tries, ended, app.draw());
+    let took_ms = u32::try_from(ended.since_ms(began)).unwrap_or(0);
+    let organization = app.organization(row.message.tenant.organization()).await?;
+    let record = record(&headers, &sent);
+    let sealed = organization.key.seal(&*app.random, &attempt_binding(attempt), &record)?;
+    let attempt = AttemptRow {
+        tenant: row.message.tenant,
+        attempt,
+        endpoint: row.endpoint,
+        message: row.message.message,
+        at: began,
+        took_ms,
+        signed_s,
+        status: sent.status,
+        outcome: text(outcome).to_owned(),
+        sealed,
+    };
+    let settlement = settle(row, outcome, ended, Some(attempt))?;
+    Ok(Tried { settlement, outcome, took_ms })
+}
+
+/// What is kept of an attempt for its owners to look at: what was sent but for the signatures, and how the answer began.
+fn record(headers: &[(&'static str, String)], sent: &Sent) -> Vec<u8> {
+    let shown = |name: &str| !matches!(name, "webhook-signature" | "signature");
+    let headers: Vec<_> = headers.iter().filter(|(name, _)| shown(name)).collect();
+    let answer = String::from_utf8_lossy(&sent.answer);
+    serde_json::to_vec(&serde_json::json!({ "headers": headers, "answer": answer })).unwrap_or_default()
+}
+
+fn text(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Gone => "gone",
+        Outcome::Again { .. } => "again",
+        Outcome::GivenUp => "given_up",
+    }
+}
+
+fn settle(
+    row: &DeliveryRow,
+    outcome: Outcome,
+    now: countersign_core::time::Time,
+    attempt: Option<AttemptRow>,
+) -> Result<Settlement, Fault> {
+    let worker = row.worker.ok_or_else(|| Fault::Missing("the worker of a delivery".to_owned()))?;
+    let (state, due_at, is_asked) = match outcome {
+        Outcome::Delivered => (DeliveryState::Delivered, now, false),
+        Outcome::Gone | Outcome::GivenUp => (DeliveryState::Failed, now, false),
+        Outcome::Again { at, is_asked } => (DeliveryState::Due, at, is_asked),
+    };
+    let (endpoint, message) = (row.endpoint, row.message.message);
+    Ok(Settlement { worker, endpoint, message, state, due_at, is_asked, attempt })
+}
+
+// What cannot go out is over, and says why in the log.
+fn over(app: &App, row: &DeliveryRow, reason: &'static str) -> Result<Tried, Fault> {
+    tracing::warn!(
+        event_type = "webhook.delivery",
+        event_result = "over",
+        reason,
+        endpoint = %row.endpoint,
+        message_id = %row.message.message,
+        correlation_id = %row.message.correlation
+    );
+    let settlement = settle(row, Outcome::GivenUp, app.now(), None)?;
+    Ok(Tried { settlement, outcome: Outcome::GivenUp, took_ms: 0 })
+}

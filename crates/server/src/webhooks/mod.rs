@@ -1,0 +1,54 @@
+//! Webhooks on their way out (W-1 to W-8): events become messages in their own commit, a worker takes what is due, signs it,
+//! sends it through the guard, and writes down what came of it. The rules are `countersign_core::webhook`.
+
+pub mod announce;
+mod attempt;
+pub mod endpoints;
+mod full;
+mod keys;
+mod loaded;
+mod stored;
+pub mod work;
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use countersign_core::{id::EndpointId, webhook::concurrency::Concurrency};
+
+use crate::{app::Records, egress::messenger::Messenger, fault::Fault};
+
+/// What delivering needs besides the records.
+pub struct Webhooks {
+    /// Sends.
+    pub(crate) messenger: Messenger,
+    /// How many deliveries each endpoint showed to take at the same time.
+    concurrency: Mutex<HashMap<EndpointId, Concurrency>>,
+}
+
+impl Webhooks {
+    /// With the operator's exceptions of where to go.
+    pub fn new(records: &Records) -> Result<Self, Fault> {
+        let messenger = Messenger::new(&records.config.egress)?;
+        Ok(Self { messenger, concurrency: Mutex::default() })
+    }
+
+    /// How many deliveries may be in work for an endpoint.
+    fn limit(&self, endpoint: EndpointId) -> u8 {
+        let known = self.concurrency.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&endpoint).copied().unwrap_or_default().limit()
+    }
+
+    /// Learns from an attempt.
+    fn settled(&self, endpoint: EndpointId, is_success: bool, took_ms: u32) {
+        let mut known = self.concurrency.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN_ENDPOINTS && !known.contains_key(&endpoint) {
+            known.clear();
+        }
+        known.entry(endpoint).or_default().settled(is_success, i64::from(took_ms));
+    }
+}
+
+/// Endpoints whose pace is remembered; what is forgotten begins anew.
+const KNOWN_ENDPOINTS: usize = 10_000;

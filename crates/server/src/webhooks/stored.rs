@@ -1,0 +1,125 @@
+//! How the settings, the condition and the keys of an endpoint are kept: as JSON that never changes but by new members. The
+//! settings are encrypted, because an address may hold a secret of the receiver.
+
+use countersign_core::{
+    scope::Scopes,
+    webhook::{
+        class::{Classes, Payload},
+        endpoint::{Profile, Settings},
+        health::Health,
+        rotation::{Key, State as KeyState},
+        standing::{Standing, State},
+    },
+};
+use countersign_store::{
+    Fault as StoreFault,
+    webhook_rows::{EndpointRow, Taking, WebhookKeyRow},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::{Organization, Randomness},
+    fault::Fault,
+    keys::Binding,
+};
+
+#[derive(Serialize, Deserialize)]
+struct KeptSettings {
+    url: String,
+    description: String,
+    classes: Classes,
+    scopes: Scopes,
+    payload: Payload,
+    profile: Profile,
+    is_ordered: bool,
+}
+
+/// What became of an endpoint so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Condition {
+    pub(crate) standing: Standing,
+    #[serde(default)]
+    pub(crate) health: Health,
+}
+
+fn corrupt(
+    table: &'static str,
+    column: &'static str,
+    row: &dyn std::fmt::Display,
+    error: &serde_json::Error,
+) -> Fault {
+    let reason = error.to_string();
+    Fault::Store(StoreFault::CorruptRow { table, column, row: row.to_string(), reason })
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String, Fault> {
+    serde_json::to_string(value).map_err(|error| Fault::Task(error.to_string()))
+}
+
+fn binding(row: &[u8; 16]) -> Binding {
+    Binding::new("webhook-settings", &[row])
+}
+
+/// Encrypts settings for keeping in the row of an endpoint.
+pub(crate) fn sealed_settings(
+    organization: &Organization,
+    endpoint: &[u8; 16],
+    settings: &Settings,
+    random: &dyn Randomness,
+) -> Result<Vec<u8>, Fault> {
+    let plain = text(&KeptSettings {
+        url: settings.url.clone(),
+        description: settings.description.clone(),
+        classes: settings.classes,
+        scopes: settings.scopes,
+        payload: settings.payload,
+        profile: settings.profile,
+        is_ordered: settings.is_ordered,
+    })?;
+    organization.key.seal(random, &binding(endpoint), plain.as_bytes())
+}
+
+pub(crate) fn settings_of(organization: &Organization, row: &EndpointRow) -> Result<Settings, Fault> {
+    let plain = organization.key.open(&binding(row.endpoint.as_bytes()), &row.settings)?;
+    let kept: KeptSettings = serde_json::from_slice(&plain)
+        .map_err(|error| corrupt("endpoints", "settings", &row.endpoint, &error))?;
+    let KeptSettings { url, description, classes, scopes, payload, profile, is_ordered } = kept;
+    Ok(Settings { url, description, classes, scopes, payload, profile, is_ordered })
+}
+
+pub(crate) fn condition_text(condition: &Condition) -> Result<String, Fault> {
+    text(condition)
+}
+
+/// The condition of an endpoint. An end meets any version of the row, and writes nothing here.
+pub(crate) fn condition_of(row: &EndpointRow) -> Result<Condition, Fault> {
+    let mut kept: Condition = serde_json::from_str(&row.condition)
+        .map_err(|error| corrupt("endpoints", "condition", &row.endpoint, &error))?;
+    if row.ended_at.is_some() {
+        kept.standing.state = State::Ended;
+    }
+    Ok(kept)
+}
+
+/// What the commit of an event does for an endpoint in this condition.
+pub(crate) fn taking(standing: Standing) -> Taking {
+    match (standing.is_told(), standing.is_sent()) {
+        (false, _) => Taking::Nothing,
+        (true, true) => Taking::Due,
+        (true, false) => Taking::Parked,
+    }
+}
+
+pub(crate) fn stage_text(key: &Key) -> Result<String, Fault> {
+    text(key)
+}
+
+/// Where a key is in its life. Likewise: what was ended before its time is revoked.
+pub(crate) fn key_of(row: &WebhookKeyRow) -> Result<Key, Fault> {
+    let mut key: Key = serde_json::from_str(&row.stage)
+        .map_err(|error| corrupt("webhook_keys", "stage", &row.key, &error))?;
+    if row.ended_at.is_some() && key.state != KeyState::Retired {
+        key.state = KeyState::Revoked;
+    }
+    Ok(key)
+}

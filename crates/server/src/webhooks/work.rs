@@ -1,0 +1,402 @@
+//! The worker that delivers (ADR 12): it lives by a heartbeat, takes what is due, runs it in the slots that the rules give, and
+//! settles each delivery in the commit of its attempt.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
+
+use countersign_core::{
+    id::{EndpointId, OrganizationId, WorkerId},
+    limits,
+    time::Time,
+    webhook::{
+        schedule::Outcome,
+        slots::{Candidate, Held, InFlight, may_start},
+    },
+};
+use countersign_store::{
+    Batch, CommitError,
+    webhook_rows::{DeliveryClaim, DeliveryRow, DeliveryState, Settlement},
+};
+use tokio::{
+    sync::watch,
+    task::{Id, JoinHandle, JoinSet},
+};
+use tracing::Instrument as _;
+
+use super::{
+    attempt, endpoints,
+    loaded::{self, Loaded},
+};
+use crate::{app::App, fault::Fault};
+
+/// How long a worker lives after its last heartbeat: what it had is taken by others then.
+const LIFE_MS: i64 = 15_000;
+/// How often its heart beats.
+const BEAT_MS: i64 = 5_000;
+/// Deliveries that are taken at once.
+const TAKEN_AT_ONCE: usize = 64;
+/// Longest wait between two looks, when nobody wakes us.
+const POLL_MS: u64 = 1_000;
+/// An endpoint that had as many as it takes for so long is shelved: claims would read past what waits for it.
+const FULL_MS: i64 = 2_000;
+/// Deliveries that change lanes in one step.
+const MOVED_AT_ONCE: usize = 1_000;
+/// Wait before a settlement is tried again that the database did not take.
+const SETTLE_AGAIN: Duration = Duration::from_secs(1);
+
+/// The worker.
+pub struct Deliverer {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Deliverer {
+    /// Starts to deliver.
+    pub fn start(app: Arc<App>) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        Self { stop, task: tokio::spawn(deliver(app, stopped)) }
+    }
+
+    /// Takes no more, waits for attempts in work, and puts the rest back.
+    pub async fn stop(self) -> Result<(), Fault> {
+        self.stop.send_replace(true);
+        self.task.await.map_err(|error| Fault::Task(error.to_string()))
+    }
+}
+
+async fn deliver(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let mut worker = Worker::new(Arc::clone(&app));
+    while !*stop.borrow() {
+        let wait_ms = match worker.turn().await {
+            Ok(0) => worker.wait_ms().await,
+            // There may be more.
+            Ok(_) => 0,
+            Err(fault) => {
+                tracing::error!(event_type = "webhook.turn", event_result = "fault", fault = %fault);
+                POLL_MS
+            }
+        };
+        if wait_ms == 0 && worker.has_room() {
+            continue;
+        }
+        tokio::select! {
+            () = app.store.wait_for_deliveries(wait_ms.max(1)), if worker.has_room() => {}
+            () = worker.one_ended(), if worker.is_busy() => {}
+            _ = stop.changed() => {}
+        }
+    }
+    worker.close().await;
+}
+
+/// Delivers everything that is due now, and what becomes due by it; how many attempts there were.
+pub async fn deliver_due(app: &Arc<App>) -> Result<usize, Fault> {
+    let mut worker = Worker::new(Arc::clone(app));
+    let mut count = 0;
+    loop {
+        let taken = worker.turn().await?;
+        count += taken;
+        if taken == 0 && !worker.is_busy() {
+            worker.close().await;
+            return Ok(count);
+        }
+        if worker.is_busy() {
+            worker.one_ended().await;
+        }
+    }
+}
+
+/// A delivery that was taken, with its endpoint.
+struct Taken {
+    row: DeliveryRow,
+    loaded: Option<Arc<Loaded>>,
+}
+
+struct Worker {
+    app: Arc<App>,
+    id: WorkerId,
+    lives_until: Option<Time>,
+    beats_at: Option<Time>,
+    waiting: VecDeque<Taken>,
+    running: JoinSet<()>,
+    in_work: HashMap<Id, Taken>,
+    shelf: Vec<EndpointId>,
+    full_since: HashMap<EndpointId, Time>,
+}
+
+impl Worker {
+    fn new(app: Arc<App>) -> Self {
+        let id = WorkerId::new(app.now(), app.draw());
+        Self {
+            app,
+            id,
+            lives_until: None,
+            beats_at: None,
+            waiting: VecDeque::new(),
+            running: JoinSet::new(),
+            in_work: HashMap::new(),
+            shelf: Vec::new(),
+            full_since: HashMap::new(),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.in_work.len() + self.waiting.len() < limits::WEBHOOK_SLOTS
+    }
+
+    fn is_busy(&self) -> bool {
+        !self.in_work.is_empty()
+    }
+
+    /// Beats, takes, and starts what may start; how many were taken.
+    async fn turn(&mut self) -> Result<usize, Fault> {
+        let now = self.app.now();
+        self.beat(now).await?;
+        let taken = self.take(now).await?;
+        self.start_those_that_may();
+        Ok(taken)
+    }
+
+    async fn beat(&mut self, now: Time) -> Result<(), Fault> {
+        if self.beats_at.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        let until = now.plus_ms(LIFE_MS);
+        if !self.app.store.beat(self.id, now, until).await? {
+            // Others have what it had by now. What it still runs is sent twice, with one id.
+            tracing::warn!(event_type = "webhook.worker", event_result = "lost", worker = %self.id);
+            self.waiting.clear();
+            self.id = WorkerId::new(now, self.app.draw());
+            self.app.store.beat(self.id, now, until).await?;
+        }
+        (self.lives_until, self.beats_at) = (Some(until), Some(now.plus_ms(BEAT_MS)));
+        self.look_at_the_shelf().await
+    }
+
+    async fn look_at_the_shelf(&mut self) -> Result<(), Fault> {
+        self.shelf.clear();
+        for (endpoint, waiting) in self.app.store.shelved(1).await? {
+            if waiting == 0 {
+                self.app.store.unshelve(endpoint, MOVED_AT_ONCE).await?;
+            } else {
+                self.shelf.push(endpoint);
+            }
+        }
+        Ok(())
+    }
+
+    fn of_endpoint(&self, endpoint: EndpointId) -> usize {
+        let its = |taken: &&Taken| taken.row.endpoint == endpoint;
+        self.in_work.values().filter(its).count() + self.waiting.iter().filter(its).count()
+    }
+
+    async fn take(&mut self, now: Time) -> Result<usize, Fault> {
+        let free = limits::WEBHOOK_SLOTS.saturating_sub(self.in_work.len() + self.waiting.len());
+        if free == 0 || self.lives_until.is_none_or(|until| until <= now) {
+            return Ok(0);
+        }
+        let full = self.full(now).await?;
+        let room = |endpoint: EndpointId| {
+            usize::from(self.app.webhooks.limit(endpoint)).saturating_sub(self.of_endpoint(endpoint))
+        };
+        let shelved = self.shelf.iter().map(|endpoint| (*endpoint, room(*endpoint)));
+        let claim = DeliveryClaim {
+            fresh: free.min(TAKEN_AT_ONCE),
+            again: (free / 2).min(TAKEN_AT_ONCE),
+            shelved: shelved.filter(|(_, room)| *room > 0).collect(),
+            full,
+        };
+        let rows = self.app.store.claim_deliveries(self.id, now, &claim).await?;
+        let count = rows.len();
+        let mut known: HashMap<EndpointId, Option<Arc<Loaded>>> = HashMap::new();
+        for row in rows {
+            let loaded = match known.entry(row.endpoint) {
+                Entry::Occupied(entry) => entry.get().clone(),
+                Entry::Vacant(entry) => {
+                    let loaded = loaded::load(&self.app, &row.message.tenant, row.endpoint, now).await?;
+                    entry.insert(loaded).clone()
+                }
+            };
+            self.waiting.push_back(Taken { row, loaded });
+        }
+        Ok(count)
+    }
+
+    /// The endpoints that have as many as they take. One that had so for a while is shelved.
+    async fn full(&mut self, now: Time) -> Result<Vec<EndpointId>, Fault> {
+        let busy: HashSet<EndpointId> =
+            self.in_work.values().chain(&self.waiting).map(|taken| taken.row.endpoint).collect();
+        let is_full = |endpoint: &EndpointId| {
+            self.of_endpoint(*endpoint) >= usize::from(self.app.webhooks.limit(*endpoint))
+        };
+        let full: Vec<EndpointId> = busy.into_iter().filter(is_full).collect();
+        self.full_since.retain(|endpoint, _| full.contains(endpoint));
+        for endpoint in &full {
+            let since = *self.full_since.entry(*endpoint).or_insert(now);
+            if now.since_ms(since) >= FULL_MS {
+                let moved = self.app.store.shelve(*endpoint, MOVED_AT_ONCE).await?;
+                if moved > 0 && !self.shelf.contains(endpoint) {
+                    self.shelf.push(*endpoint);
+                }
+            }
+        }
+        Ok(full)
+    }
+
+    fn start_those_that_may(&mut self) {
+        let mut held = VecDeque::new();
+        let slots =
+            NonZeroU32::new(u32::try_from(limits::WEBHOOK_SLOTS).unwrap_or(1)).unwrap_or(NonZeroU32::MIN);
+        while let Some(taken) = self.waiting.pop_front() {
+            let others = |other: &Taken| organization(other) != organization(&taken);
+            let others_wait = self.waiting.iter().chain(&held).any(others);
+            let candidate = Candidate {
+                is_first: taken.row.attempt_count == 0,
+                others_wait,
+                endpoint_limit: self.app.webhooks.limit(taken.row.endpoint),
+            };
+            match may_start(slots, self.in_flight(&taken), candidate) {
+                Ok(()) => self.start(taken),
+                Err(Held::Full) => {
+                    held.push_back(taken);
+                    break;
+                }
+                Err(_) => held.push_back(taken),
+            }
+        }
+        held.append(&mut self.waiting);
+        self.waiting = held;
+    }
+
+    fn in_flight(&self, candidate: &Taken) -> InFlight {
+        let mut counts = InFlight::default();
+        for taken in self.in_work.values() {
+            counts.total += 1;
+            counts.repeated += u32::from(taken.row.attempt_count > 0);
+            counts.of_organization += u32::from(organization(taken) == organization(candidate));
+            counts.of_endpoint += u32::from(taken.row.endpoint == candidate.row.endpoint);
+        }
+        counts
+    }
+
+    fn start(&mut self, taken: Taken) {
+        let (app, row, loaded) = (Arc::clone(&self.app), taken.row.clone(), taken.loaded.clone());
+        let span = tracing::info_span!(
+            "delivery",
+            correlation_id = %row.message.correlation,
+            endpoint = %row.endpoint,
+            message_id = %row.message.message,
+            attempt = row.attempt_count + 1,
+        );
+        let handle = self.running.spawn(async move { run(&app, row, loaded).await }.instrument(span));
+        self.in_work.insert(handle.id(), taken);
+    }
+
+    /// Waits until an attempt is over. One that broke without a word is put back.
+    async fn one_ended(&mut self) {
+        match self.running.join_next_with_id().await {
+            Some(Ok((id, ()))) => drop(self.in_work.remove(&id)),
+            Some(Err(error)) => {
+                tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %error);
+                if let Some(taken) = self.in_work.remove(&error.id()) {
+                    let due_at = self.app.now().plus_ms(i64::try_from(POLL_MS).unwrap_or(0));
+                    let (app, settlement) = (Arc::clone(&self.app), put_back(&taken.row, self.id, due_at));
+                    // By itself, because whoever waits here may stop waiting.
+                    drop(tokio::spawn(async move { settle(&app, settlement).await }));
+                }
+            }
+            None => {}
+        }
+        self.start_those_that_may();
+    }
+
+    async fn wait_ms(&self) -> u64 {
+        let now = self.app.now();
+        let due = self.app.store.next_delivery_due().await.ok().flatten();
+        // What is due and was not taken waits for a slot, or for one before it.
+        let due = due.filter(|due| *due > now);
+        due.map_or(POLL_MS, |due| u64::try_from(due.since_ms(now)).unwrap_or(0).clamp(1, POLL_MS))
+    }
+
+    async fn close(mut self) {
+        let now = self.app.now();
+        for taken in std::mem::take(&mut self.waiting) {
+            settle(&self.app, put_back(&taken.row, self.id, now)).await;
+        }
+        while self.is_busy() {
+            self.one_ended().await;
+        }
+    }
+}
+
+fn organization(taken: &Taken) -> OrganizationId {
+    taken.row.message.tenant.organization()
+}
+
+fn put_back(row: &DeliveryRow, worker: WorkerId, due_at: Time) -> Settlement {
+    let (endpoint, message) = (row.endpoint, row.message.message);
+    let worker = row.worker.unwrap_or(worker);
+    Settlement {
+        worker,
+        endpoint,
+        message,
+        state: DeliveryState::Due,
+        due_at,
+        is_asked: false,
+        attempt: None,
+    }
+}
+
+/// Tries a delivery and settles it. One whose endpoint takes nothing by now is put back, and follows it.
+async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>) {
+    let Some(worker) = row.worker else { return };
+    let Some(loaded) = loaded.filter(|loaded| loaded.condition.standing.is_sent()) else {
+        settle(app, put_back(&row, worker, row.due_at)).await;
+        return;
+    };
+    match attempt::run(app, &loaded, &row).await {
+        Ok(tried) => {
+            let is_success = tried.outcome == Outcome::Delivered;
+            app.webhooks.settled(row.endpoint, is_success, tried.took_ms);
+            let status = tried.settlement.attempt.as_ref().and_then(|attempt| attempt.status);
+            let result = if is_success { "delivered" } else { "failed" };
+            tracing::info!(
+                event_type = "webhook.delivery",
+                event_result = result,
+                status,
+                took_ms = tried.took_ms
+            );
+            settle(app, tried.settlement).await;
+            if tried.outcome == Outcome::Gone {
+                endpoints::gone(app, &row.message.tenant, row.endpoint, row.message.correlation).await;
+            }
+        }
+        Err(fault) => {
+            tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %fault);
+            let wait_ms = i64::try_from(POLL_MS).unwrap_or(0) * i64::from(row.attempt_count + 1);
+            settle(app, put_back(&row, worker, app.now().plus_ms(wait_ms))).await;
+        }
+    }
+}
+
+/// Writes down what came of a delivery. While the database does not take it, the delivery stays with this worker: an attempt
+/// that was made is not made again for that, as long as its heart beats.
+async fn settle(app: &App, settlement: Settlement) {
+    loop {
+        let batch = Batch { settles: vec![settlement.clone()], ..Batch::default() };
+        match app.store.commit(batch).await {
+            Ok(_) => return,
+            Err(CommitError::Fault(countersign_store::Fault::Unavailable(reason))) => {
+                tracing::warn!(event_type = "webhook.settle", event_result = "again", reason);
+                tokio::time::sleep(SETTLE_AGAIN).await;
+            }
+            Err(error) => {
+                tracing::warn!(event_type = "webhook.settle", event_result = "lost", %error);
+                return;
+            }
+        }
+    }
+}
