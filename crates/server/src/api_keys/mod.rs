@@ -130,20 +130,18 @@ pub fn token_kind(environment: Environment) -> TokenKind {
     }
 }
 
-/// Keys with what took their place. A key that still works, and whose successor has ended, stands for itself again: it can be
-/// rotated to another.
+/// Keys with what took their place: of several, what works longest. A key that still works, and whose successor has ended,
+/// stands for itself again: it can be rotated to another.
 fn known(rows: Vec<ApiKeyRow>, now: Time) -> impl Iterator<Item = Known> {
-    let mut replaced: HashMap<ApiKeyId, (ApiKeyId, bool)> = HashMap::new();
+    let mut replaced: HashMap<ApiKeyId, (Time, ApiKeyId)> = HashMap::new();
     for row in &rows {
         let Some(old) = row.replaces else { continue };
-        let is_over = life(row).is_over(now);
-        if !is_over || replaced.get(&old).is_none_or(|(_, is_other_over)| *is_other_over) {
-            replaced.insert(old, (row.key, is_over));
-        }
+        let by = (row.expires_at, row.key);
+        replaced.entry(old).and_modify(|other| *other = by.max(*other)).or_insert(by);
     }
     rows.into_iter().map(move |row| {
-        let by = replaced.get(&row.key).filter(|(_, is_over)| !is_over || life(&row).is_over(now));
-        Known { replaced_by: by.map(|(by, _)| *by), row }
+        let by = replaced.get(&row.key).filter(|(end, _)| now < *end || life(&row).is_over(now));
+        Known { replaced_by: by.map(|(_, by)| *by), row }
     })
 }
 

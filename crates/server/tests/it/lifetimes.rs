@@ -67,6 +67,23 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("SIGN_IN_IDLE_S", "accounts/sessions.rs", "a_session_ends_when_idle_and_after_twelve_hours"),
     ("SIGN_IN_S", "accounts/sessions.rs", "a_session_ends_when_idle_and_after_twelve_hours"),
     ("STEP_UP_S", "accounts/sessions.rs", "a_dangerous_act_asks_for_a_fresh_proof"),
+    ("WEBHOOK_FAILING_GAP_S", "../../../core/src/webhook/health.rs", "silence_is_no_failure"),
+    (
+        "WEBHOOK_FAILING_S",
+        "../../../core/src/webhook/health.rs",
+        "an_endpoint_that_fails_for_five_days_is_warned_of_and_disabled",
+    ),
+    (
+        "WEBHOOK_KEY_OVERLAP_DEFAULT_S",
+        "../../../core/src/webhook/rotation.rs",
+        "a_rotation_goes_step_by_step",
+    ),
+    ("WEBHOOK_KEY_OVERLAP_S", "../../../core/src/webhook/rotation.rs", "an_overlap_has_its_bounds"),
+    (
+        "WEBHOOK_RETRY_AFTER_S",
+        "../../../core/src/webhook/schedule.rs",
+        "retry_after_is_honoured_within_an_hour",
+    ),
 ];
 
 /// no lifetime without a test of its end.

@@ -189,9 +189,10 @@ async fn secrets_that_others_may_read_are_refused() {
     }
 }
 
-/// People trusted the development CA once; another public URL is no reason to ask them again.
+/// People trusted the development CA once: another port is no reason to ask them again. Another host is, because the CA can
+/// vouch for the hosts alone that it was made for.
 #[tokio::test]
-async fn the_development_ca_survives_another_public_url() {
+async fn the_development_ca_survives_another_port_and_vouches_for_no_other_host() {
     use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
@@ -199,18 +200,24 @@ async fn the_development_ca_survives_another_public_url() {
     Tls::open(&config, app.now()).unwrap();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(config.development_ca_file()).unwrap()).unwrap();
-    config.server.public_url = "https://other.test:9443".to_owned();
+    let host = config.public_host().unwrap();
+    config.server.public_url = format!("https://{host}:9443");
     let tls = Tls::open(&config, app.now()).unwrap();
     assert!(tls.announcement.is_none(), "no new CA");
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
     let (near, far) = tokio::io::duplex(64 * 1024);
-    let name = ServerName::try_from("other.test").unwrap();
+    let name = ServerName::try_from(host).unwrap();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
     let acceptor = tokio_rustls::TlsAcceptor::from(tls.server);
     let (client, server) = tokio::join!(connector.connect(name, near), acceptor.accept(far));
     client.unwrap();
     server.unwrap();
+    config.server.public_url = "https://other.test:9443".to_owned();
+    let refused = Tls::open(&config, app.now()).err().unwrap().to_string();
+    for file in ["tls-ca.pem", "tls-ca.key"] {
+        assert!(refused.contains(file), "which files to remove: {refused}");
+    }
 }
 
 /// Several servers over one database must see one folder of documents.
