@@ -180,8 +180,6 @@ ids! {
     WebhookKeyId = "whk";
     /// What a webhook says of one event, however often and to whichever endpoint it is sent: `webhook-id`.
     MessageId = "msg";
-    /// A message on its way to one endpoint.
-    DeliveryId = "dlv";
     /// One attempt of a delivery: `webhook-attempt-id`.
     AttemptId = "att";
     /// A running server that takes deliveries, under this name as long as its heartbeat goes.

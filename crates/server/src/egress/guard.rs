@@ -42,7 +42,7 @@ pub enum NotFetched {
 /// Fetches what strangers name.
 #[derive(Clone)]
 pub struct Guard {
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
     allowed: Arc<Egress>,
 }
 
@@ -50,8 +50,20 @@ impl Guard {
     /// A guard with the operator's exceptions.
     pub fn new(egress: &Egress) -> Result<Self, Fault> {
         let failed = |error: reqwest::Error| Fault::Task(format!("the client cannot be made: {error}"));
-        let client = client_builder(egress)?.timeout(DEADLINE).build().map_err(failed)?;
-        Ok(Self { client, allowed: Arc::new(egress.clone()) })
+        // A provider that is installed already is the same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let allowed = Arc::new(egress.clone());
+        let mut builder = reqwest::Client::builder()
+            .https_only(true)
+            .redirect(Policy::none())
+            .no_proxy()
+            .timeout(DEADLINE)
+            .tcp_nodelay(true)
+            .dns_resolver(Arc::new(Checked(Arc::clone(&allowed))));
+        if let Some(path) = &egress.ca_file {
+            builder = builder.tls_certs_merge(certificates(path)?);
+        }
+        Ok(Self { client: builder.build().map_err(failed)?, allowed })
     }
 
     /// Whether a URL may be named at all: its form alone, without asking anybody.
@@ -104,23 +116,6 @@ impl Guard {
         }
         Ok(body)
     }
-}
-
-/// What every client has that goes where strangers name: https alone, no redirect, no proxy, and only addresses that were
-/// checked. It has no deadline yet.
-pub(super) fn client_builder(egress: &Egress) -> Result<reqwest::ClientBuilder, Fault> {
-    // A provider that is installed already is the same one.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .https_only(true)
-        .redirect(Policy::none())
-        .no_proxy()
-        .tcp_nodelay(true)
-        .dns_resolver(Arc::new(Checked(Arc::new(egress.clone()))));
-    Ok(match &egress.ca_file {
-        Some(path) => builder.tls_certs_merge(certificates(path)?),
-        None => builder,
-    })
 }
 
 /// Whether the guard refused where it led.

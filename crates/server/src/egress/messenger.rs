@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
-use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{
+    Url,
+    header::{self, HeaderMap, HeaderName, HeaderValue},
+};
 
 use super::guard::{self, Guard, NotFetched};
 use crate::{config::Egress, fault::Fault};
 
 /// Time for one attempt, all in all.
 const DEADLINE: Duration = Duration::from_secs(15);
-/// How long a connection that nobody uses is kept.
-const KEPT_IDLE: Duration = Duration::from_mins(1);
 /// So much of an answer is read: for whoever looks for what went wrong.
 pub const ANSWER_BYTES: usize = 16 * 1_024;
 
@@ -28,28 +29,22 @@ pub struct Sent {
 
 /// Sends what was signed.
 #[derive(Clone)]
-pub struct Messenger {
-    client: reqwest::Client,
-    guard: Guard,
-}
+pub struct Messenger(Guard);
 
 impl Messenger {
     /// One with the operator's exceptions.
     pub fn new(egress: &Egress) -> Result<Self, Fault> {
-        let builder = guard::client_builder(egress)?.timeout(DEADLINE).pool_idle_timeout(KEPT_IDLE);
-        let client =
-            builder.build().map_err(|error| Fault::Task(format!("the client cannot be made: {error}")))?;
-        Ok(Self { client, guard: Guard::new(egress)? })
+        Guard::new(egress).map(Self)
     }
 
-    /// Whether a URL may be named at all: its form alone, without asking anybody.
-    pub fn check(&self, url: &str) -> Result<(), NotFetched> {
-        self.guard.takes(url).map(drop)
+    /// The URL as it is sent to and signed, if it may be named at all: its form alone, without asking anybody.
+    pub fn check(&self, url: &str) -> Result<Url, NotFetched> {
+        self.0.takes(url)
     }
 
     /// Posts a body. Whatever goes wrong on the way is told as an answer without a status.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Sent {
-        let url = match self.guard.takes(url) {
+        let url = match self.0.takes(url) {
             Ok(url) => url,
             Err(refused) => return failed(&refused.to_string()),
         };
@@ -59,10 +54,11 @@ impl Messenger {
             lines.insert(HeaderName::from_static(name), value);
         }
         lines.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut response = match self.client.post(url).headers(lines).body(body).send().await {
-            Ok(response) => response,
-            Err(error) => return failed(&told(&error)),
-        };
+        let mut response =
+            match self.0.client.post(url).timeout(DEADLINE).headers(lines).body(body).send().await {
+                Ok(response) => response,
+                Err(error) => return failed(&told(&error)),
+            };
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);

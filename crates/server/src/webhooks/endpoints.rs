@@ -7,7 +7,7 @@ use countersign_core::{
     scope::Scopes,
     security::{SecurityActor, SecurityBody},
     webhook::{
-        endpoint::{Settings, host_of},
+        endpoint::{Profile, Settings, host_of},
         health::Health,
         rotation::Keys,
         standing::{DisableReason, Standing},
@@ -51,10 +51,11 @@ pub async fn create(
     settings: &Settings,
 ) -> Result<NewEndpoint, Failure> {
     settings.check(giver)?;
-    app.webhooks
-        .messenger
-        .check(&settings.url)
-        .map_err(|why| Refusal::at(Code::Invalid, "/url", why.to_string()))?;
+    check_profile(settings.profile)?;
+    let url = app.webhooks.messenger.check(&settings.url);
+    let url = url.map_err(|why| Refusal::at(Code::Invalid, "/url", why.to_string()))?;
+    // As it stands in the request: a signature over another spelling of it would be refused (RFC 9421 §2.2).
+    let settings = &Settings { url: url.to_string(), ..settings.clone() };
     let now = app.now();
     let (endpoint, key) = (EndpointId::new(now, app.draw()), WebhookKeyId::new(now, app.draw()));
     let organization = app.organization(tenant.organization()).await?;
@@ -95,6 +96,17 @@ pub async fn create(
     security::record(app, tenant, circumstances, step.event(endpoint), &mut batch).await?;
     app.store.commit(batch).await.map_err(Fault::of_commit)?;
     Ok(NewEndpoint { endpoint, key, secret: made.secret })
+}
+
+/// The keys of endpoints are of Ed25519: what another algorithm would sign is refused, and not signed with this one.
+fn check_profile(profile: Profile) -> Result<(), Refusal> {
+    match profile {
+        Profile::Standard | Profile::Ed25519 => Ok(()),
+        Profile::EcdsaP256Sha256 | Profile::RsaPssSha512 => {
+            let sentence = "this server signs with Ed25519 alone so far: choose `standard` or `ed25519`";
+            Err(Refusal::at(Code::Invalid, "/profile", sentence))
+        }
+    }
 }
 
 /// Has events delivered to it from now on.

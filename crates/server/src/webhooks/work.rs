@@ -45,6 +45,8 @@ const POLL_MS: u64 = 1_000;
 const FULL_MS: i64 = 2_000;
 /// Deliveries that change lanes in one step.
 const MOVED_AT_ONCE: usize = 1_000;
+/// Longest wait at the end for attempts in work and their settlements: an attempt has its deadline.
+const LAST_WAIT: Duration = Duration::from_secs(20);
 /// Wait before a settlement is tried again that the database did not take.
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -324,10 +326,22 @@ impl Worker {
     async fn close(mut self) {
         let now = self.app.now();
         for taken in std::mem::take(&mut self.waiting) {
-            settle(&self.app, put_back(&taken.row, self.id, now)).await;
+            let (app, back) = (Arc::clone(&self.app), put_back(&taken.row, self.id, now));
+            let handle = self.running.spawn(async move { settle(&app, back).await });
+            self.in_work.insert(handle.id(), taken);
         }
-        while self.is_busy() {
-            self.one_ended().await;
+        let all_ended = async {
+            while self.is_busy() {
+                self.one_ended().await;
+            }
+        };
+        // What is not settled by then, for want of a database, is free once this worker's heart has stopped for so long.
+        if tokio::time::timeout(LAST_WAIT, all_ended).await.is_err() {
+            tracing::warn!(
+                event_type = "webhook.worker",
+                event_result = "left",
+                deliveries = self.in_work.len()
+            );
         }
     }
 }

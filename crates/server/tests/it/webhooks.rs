@@ -263,6 +263,28 @@ async fn what_happens_to_an_envelope_comes_to_a_receiver_that_verifies_it() {
     }
 }
 
+/// W-1: however the address is spelled, what is signed is what is sent; and what cannot be signed as asked is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_is_signed_as_it_is_sent() {
+    let house = House::start(false).await;
+    let odd = house.receiver.url.replace("localhost", "LOCALHOST");
+    assert_ne!(odd, house.receiver.url);
+    let made = house.endpoint(&settings(&odd, &[Class::Envelope], Payload::Thin, Profile::Ed25519)).await;
+    house.sent_envelope().await;
+    assert_eq!(house.deliver().await, 2);
+    let (keys, now_s) = (house.keys(&made, true).await, house.now_s());
+    for one in house.receiver.came() {
+        event(verify(&one, Accept::MessageSignature, &keys, &MemoryStore::new(1_000), now_s));
+    }
+    for profile in [Profile::EcdsaP256Sha256, Profile::RsaPssSha512] {
+        let settings = settings(&odd, &[Class::Envelope], Payload::Thin, profile);
+        let by = house.circumstances();
+        let refused = endpoints::create(&house.app.app, &house.tenant, &by, Scopes::ALL, &settings).await;
+        assert!(refused.err().unwrap().to_string().contains("ed25519"), "{profile:?}");
+    }
+    house.app.finish().await;
+}
+
 /// W-5: a receiver that fails gets the same message again, signed anew at a later second, and when it asked for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_delivery_comes_again_with_the_same_id_and_another_timestamp() {

@@ -27,6 +27,16 @@ enum Lane {
     Shelved,
 }
 
+impl Lane {
+    fn of(is_shelved: bool, attempt_count: u32) -> Self {
+        match attempt_count {
+            _ if is_shelved => Self::Shelved,
+            0 => Self::Fresh,
+            _ => Self::Again,
+        }
+    }
+}
+
 /// A delivery and its lane.
 #[derive(Clone)]
 struct Held {
@@ -47,11 +57,7 @@ pub(super) struct Webhooks {
 
 impl Webhooks {
     fn lane(&self, endpoint: EndpointId, attempt_count: u32) -> Lane {
-        match attempt_count {
-            _ if self.shelf.contains(&endpoint) => Lane::Shelved,
-            0 => Lane::Fresh,
-            _ => Lane::Again,
-        }
+        Lane::of(self.shelf.contains(&endpoint), attempt_count)
     }
 
     pub(super) fn deliveries(&self) -> impl DoubleEndedIterator<Item = &DeliveryRow> {
@@ -148,11 +154,7 @@ impl Webhooks {
             held.row.signed_s = Some(attempt.signed_s);
             self.attempts.entry(attempt.attempt).or_insert(attempt);
         }
-        held.lane = match held.row.attempt_count {
-            _ if is_shelved => Lane::Shelved,
-            0 => Lane::Fresh,
-            _ => Lane::Again,
-        };
+        held.lane = Lane::of(is_shelved, held.row.attempt_count);
         Ok(())
     }
 
@@ -253,11 +255,7 @@ impl Webhooks {
         keys.truncate(limit);
         for (_, message) in &keys {
             if let Some(held) = self.deliveries.get_mut(&(endpoint, *message)) {
-                held.lane = match held.row.attempt_count {
-                    _ if shelved => Lane::Shelved,
-                    0 => Lane::Fresh,
-                    _ => Lane::Again,
-                };
+                held.lane = Lane::of(shelved, held.row.attempt_count);
             }
         }
         keys.len()
@@ -283,11 +281,7 @@ impl Webhooks {
         let mut count = 0;
         for held in self.deliveries.values_mut().filter(asked).take(moves.limit) {
             (held.row.state, held.row.due_at) = (moves.to, moves.due_at);
-            held.lane = match held.row.attempt_count {
-                _ if is_shelved => Lane::Shelved,
-                0 => Lane::Fresh,
-                _ => Lane::Again,
-            };
+            held.lane = Lane::of(is_shelved, held.row.attempt_count);
             count += 1;
         }
         count
