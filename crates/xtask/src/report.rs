@@ -30,6 +30,35 @@ impl Tally {
     }
 }
 
+/// Lines of complaints that the closing lines repeat: whoever has the end of a long run has what failed.
+const COMPLAINT_LINES: usize = 200;
+
+/// What test binaries say of the tests that failed.
+#[derive(Default)]
+pub(crate) struct Complaints {
+    lines: Vec<String>,
+    is_complaint: bool,
+}
+
+impl Complaints {
+    /// Takes a line, if it stands between `failures:` and the result of its binary.
+    pub(crate) fn add_line(&mut self, line: &str) {
+        match line {
+            "failures:" => self.is_complaint = true,
+            _ if line.starts_with("test result: ") => self.is_complaint = false,
+            _ if self.is_complaint && !line.is_empty() && self.lines.len() < COMPLAINT_LINES => {
+                self.lines.push(line.to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn text(&self) -> String {
+        self.lines.join("\n")
+    }
+}
+
 /// One heading of the run.
 struct Section {
     name: String,
@@ -71,7 +100,10 @@ impl Report {
         let took = started.elapsed();
         match &failure {
             None => println!("--- {name}: passed in {}", seconds(took)),
-            Some(why) => println!("--- {name}: FAILED in {}: {why}", seconds(took)),
+            Some(why) => {
+                let first = why.lines().next().unwrap_or_default();
+                println!("--- {name}: FAILED in {}: {first}", seconds(took));
+            }
         }
         let passed = failure.is_none();
         self.sections.push(Section { name: name.to_owned(), took, tally, failure });
@@ -130,6 +162,18 @@ mod tests {
             tally.add_line(line);
         }
         assert_eq!(tally, Tally { passed: 14, failed: 1, ignored: 4 });
+    }
+
+    #[test]
+    fn what_is_said_of_failed_tests_is_kept_for_the_end() {
+        let mut complaints = Complaints::default();
+        for line in ["test a ... FAILED", "failures:", "", "---- a stdout ----", "why", "failures:", "    a"]
+        {
+            complaints.add_line(line);
+        }
+        complaints.add_line("test result: FAILED. 0 passed; 1 failed; 0 ignored; finished in 0.01s");
+        complaints.add_line("running 3 tests");
+        assert_eq!(complaints.text(), "---- a stdout ----\nwhy\n    a");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::failure::Failure;
 use crate::prepare::Workshop;
 use crate::process;
-use crate::report::{Report, Tally};
+use crate::report::{Complaints, Report, Tally};
 use crate::{bench, fuzz, tidy};
 
 /// The crates that the quick loop looks at: the rules, without a server, a database or a browser.
@@ -90,13 +90,16 @@ fn target(root: &Path, workshop: &Workshop) -> PathBuf {
 
 /// Runs `cargo test` and adds up what the test binaries say. A test that is left out is a failure.
 fn tests(command: &mut Command) -> (Tally, Option<Failure>) {
-    let mut tally = Tally::default();
+    let (mut tally, mut complaints) = (Tally::default(), Complaints::default());
     // A changed snapshot or a new one fails; it is never written by a test run.
     command.env("INSTA_UPDATE", "no");
-    let ended_well = process::tell(command, |line| tally.add_line(line));
+    let ended_well = process::tell(command, |line| {
+        tally.add_line(line);
+        complaints.add_line(line);
+    });
     let failure = match ended_well {
         Err(failure) => Some(failure),
-        Ok(false) => Some(Failure(format!("{} tests failed", tally.failed))),
+        Ok(false) => Some(Failure(format!("{} tests failed\n{}", tally.failed, complaints.text()))),
         Ok(true) if tally.ignored > 0 => {
             Some(Failure(format!("{} tests are ignored; a test runs or is not there", tally.ignored)))
         }
