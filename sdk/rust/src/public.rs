@@ -121,10 +121,8 @@ impl PublicKey {
 
     /// The key as it is shown to the endpoint's owner, `whpk_` and base64: that of `v1a` has such a text.
     pub fn whpk(&self) -> Option<String> {
-        match &self.0 {
-            Kind::Ed25519(key) => Some(format!("whpk_{}", STANDARD.encode(key.as_bytes()))),
-            _ => None,
-        }
+        let Kind::Ed25519(key) = &self.0 else { return None };
+        Some(format!("whpk_{}", STANDARD.encode(key.as_bytes())))
     }
 
     /// The key as a JWK (RFC 7517, RFC 8037, RFC 7518 §6), as it stands in the endpoint's set.
