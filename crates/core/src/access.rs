@@ -247,6 +247,26 @@ operations! {
     ListGrants = "list_grants" => GrantsRead;
     EndGrant = "end_grant" => AdminGrants;
     ListSecurityEvents = "list_security_events" => SecurityRead;
+    CreateWebhookEndpoint = "create_webhook_endpoint" => WebhooksWrite;
+    ListWebhookEndpoints = "list_webhook_endpoints" => WebhooksRead;
+    ReadWebhookEndpoint = "read_webhook_endpoint" => WebhooksRead;
+    ChangeWebhookEndpoint = "change_webhook_endpoint" => WebhooksWrite;
+    ActivateWebhookEndpoint = "activate_webhook_endpoint" => WebhooksWrite;
+    DisableWebhookEndpoint = "disable_webhook_endpoint" => WebhooksWrite;
+    EndWebhookEndpoint = "end_webhook_endpoint" => WebhooksWrite;
+    BlockWebhookEndpoint = "block_webhook_endpoint" => AdminWebhooks;
+    ReleaseWebhookEndpoint = "release_webhook_endpoint" => AdminWebhooks;
+    TestWebhookEndpoint = "test_webhook_endpoint" => WebhooksSend;
+    RecoverWebhookEndpoint = "recover_webhook_endpoint" => WebhooksSend;
+    ReplayWebhookEndpoint = "replay_webhook_endpoint" => WebhooksSend;
+    StageWebhookKey = "stage_webhook_key" => AdminWebhooks;
+    JoinWebhookKey = "join_webhook_key" => AdminWebhooks;
+    PromoteWebhookKey = "promote_webhook_key" => AdminWebhooks;
+    RevokeWebhookKey = "revoke_webhook_key" => AdminWebhooks;
+    ListDeliveries = "list_deliveries" => WebhooksRead;
+    ReadDelivery = "read_delivery" => WebhooksRead;
+    ResendDelivery = "resend_delivery" => WebhooksSend;
+    PullEvents = "pull_events" => EventsRead;
 }
 
 impl Operation {

@@ -178,6 +178,14 @@ pub const JWKS_BYTES: usize = 32 * 1_024;
 pub const WEBHOOK_URL_BYTES: usize = 1_000;
 /// Bytes of a message's body (W-1).
 pub const WEBHOOK_BODY_BYTES: usize = 256 * 1_024;
+/// Webhook endpoints of an environment that have not ended: each event looks at all of them.
+pub const WEBHOOK_ENDPOINTS: usize = 100;
+/// Deliveries of an endpoint that are released in a second, when it was blocked or is recovered.
+pub const WEBHOOK_RELEASED_PER_S: usize = 200;
+/// Time for which deliveries that are over, and attempts, are kept.
+pub const WEBHOOK_KEPT_S: i64 = 30 * 24 * 3_600;
+/// Longest time back from which events can be sent again: what is kept of them must still be there.
+pub const WEBHOOK_REPLAYED_S: i64 = 29 * 24 * 3_600;
 /// Longest wait that a receiver can ask for in `Retry-After`.
 pub const WEBHOOK_RETRY_AFTER_S: i64 = 3_600;
 /// So often a delivery waits as its receiver asked, and not as the schedule says.

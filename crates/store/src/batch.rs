@@ -20,7 +20,7 @@ use crate::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, FinishedIdempotency, JobRow, KeyRow,
         LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow, SessionRow, security_stream,
     },
-    webhook_rows::{DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow},
+    webhook_rows::{AttemptRow, DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow},
 };
 
 /// One transaction. Everything in it becomes durable together, or nothing does.
@@ -144,6 +144,8 @@ pub enum Row {
     /// A delivery besides those that events make. One of the same endpoint and message is left alone, and one for an endpoint
     /// that its tenant does not have is not made. Nobody has it at work, and the endpoint says whether it is ordered.
     Delivery(DeliveryRow),
+    /// What was tried besides the work of a worker. One with the same id is left alone.
+    Attempt(AttemptRow),
 }
 
 /// A batch that became durable.
@@ -260,7 +262,7 @@ impl Row {
     /// authenticator with the same lookup is a conflict, which the backends find out themselves.
     pub(crate) fn refusal(&self) -> Option<CommitError> {
         let what = match self {
-            Self::Opening(_) | Self::Mailbox(_) | Self::Delivery(_) => return None,
+            Self::Opening(_) | Self::Mailbox(_) | Self::Delivery(_) | Self::Attempt(_) => return None,
             Self::Key(_) | Self::Member(_) | Self::Provider(_) => return Some(CommitError::Conflict),
             Self::Organization(row) => row.organization.to_string(),
             Self::Person(row) => row.person.to_string(),

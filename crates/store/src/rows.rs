@@ -1,11 +1,11 @@
 //! Rows as values. Everything personal or secret in them is already encrypted or hashed by the application.
 
 use countersign_core::{
-    access::Tenant,
+    access::{Environment, Tenant},
     digest::Digest,
     id::{
-        ApiKeyId, CodeId, CorrelationId, DocumentId, EnvelopeId, JobId, LinkId, MailId, OrganizationId,
-        PersonId, RecipientId, SessionId, TicketId, UserId,
+        ApiKeyId, CodeId, CorrelationId, DocumentId, EndpointId, EnvelopeId, JobId, LinkId, MailId,
+        MessageId, OrganizationId, PersonId, RecipientId, SessionId, TicketId, UserId,
     },
     scope::Scopes,
     secret::HashedToken,
@@ -358,6 +358,47 @@ pub enum Work {
         /// Whom.
         user: UserId,
         /// Of so many days before its end.
+        days: u32,
+        /// As which mail.
+        mail: MailId,
+    },
+    /// Bring the deliveries of an endpoint after it: what it takes goes out, what is blocked is parked, what it takes no more has
+    /// failed.
+    FollowEndpoint {
+        /// Which.
+        endpoint: EndpointId,
+    },
+    /// Send again what failed of an endpoint.
+    SendAgain {
+        /// Which.
+        endpoint: EndpointId,
+        /// The first message.
+        since: MessageId,
+        /// The last one.
+        until: MessageId,
+        /// Whether also what was delivered is.
+        delivered: bool,
+    },
+    /// Send an endpoint the events of which it was told nothing.
+    ReplayEvents {
+        /// Which.
+        endpoint: EndpointId,
+        /// From when on.
+        since: Time,
+        /// Until when.
+        until: Time,
+        /// After which index of the log it goes on; nothing if it has not begun.
+        after: Option<u64>,
+    },
+    /// Mail a user that an endpoint is failing: it is disabled in so many days, or was.
+    MailEndpointNotice {
+        /// Which.
+        endpoint: EndpointId,
+        /// In which environment of the organization.
+        environment: Environment,
+        /// Whom.
+        user: UserId,
+        /// In so many days; 0 if it was.
         days: u32,
         /// As which mail.
         mail: MailId,

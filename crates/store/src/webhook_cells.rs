@@ -6,9 +6,11 @@ use countersign_core::{
 };
 
 use crate::{
-    cells::Cells,
+    cells::{Cells, event},
     fault::Fault,
-    webhook_rows::{AttemptRow, DeliveryRow, DeliveryState, EndpointRow, NewMessage, Taking, WebhookKeyRow},
+    webhook_rows::{
+        AttemptRow, DeliveryRow, DeliveryState, EndpointRow, FedEvent, NewMessage, Taking, WebhookKeyRow,
+    },
 };
 
 fn optional_time(cells: &impl Cells, column: &'static str) -> Result<Option<Time>, Fault> {
@@ -23,6 +25,11 @@ pub(crate) fn endpoint_id(cells: &impl Cells) -> Result<EndpointId, Fault> {
 /// The message column.
 pub(crate) fn message_id(cells: &impl Cells) -> Result<MessageId, Fault> {
     Ok(MessageId::from_bytes(cells.fixed("message")?))
+}
+
+/// An event of a feed.
+pub(crate) fn fed_event(cells: &impl Cells) -> Result<FedEvent, Fault> {
+    Ok(FedEvent { stream: cells.envelope()?, event: event(cells)? })
 }
 
 /// A row of endpoints.

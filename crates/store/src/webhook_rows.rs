@@ -7,6 +7,8 @@ use countersign_core::{
     time::Time,
 };
 
+use crate::rows::StoredEvent;
+
 /// Where events are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointRow {
@@ -220,7 +222,8 @@ pub struct AttemptRow {
     pub sealed: Vec<u8>,
 }
 
-/// Deliveries of an endpoint that nobody has at work, on their way from one state to another.
+/// Deliveries of an endpoint that nobody has at work, on their way from one state to another. For those that were over, the
+/// schedule begins anew: what they waited for so far counts as asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryMove {
     /// Whose.
@@ -231,10 +234,21 @@ pub struct DeliveryMove {
     pub to: DeliveryState,
     /// The first message, in order of their ids.
     pub since: MessageId,
+    /// The last one.
+    pub until: MessageId,
     /// When they are due.
     pub due_at: Time,
     /// Most of them.
     pub limit: usize,
+}
+
+/// An event of a tenant, of whichever stream, in the order of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FedEvent {
+    /// In which stream it is.
+    pub stream: EnvelopeId,
+    /// The event: its index in the log is there.
+    pub event: StoredEvent,
 }
 
 /// Which deliveries to list.

@@ -10,7 +10,8 @@ use countersign_core::{
 use crate::{
     fault::Fault,
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, WebhookKeyRow,
+        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
+        WebhookKeyRow,
     },
 };
 
@@ -55,6 +56,15 @@ pub trait WebhookStore: Send + Sync {
         endpoint: EndpointId,
         message: MessageId,
     ) -> Result<Vec<AttemptRow>, Fault>;
+
+    /// Events of the tenant that are in the log after an index, in its order, which never changes: whoever remembers the last
+    /// index misses none.
+    async fn fed_events(
+        &self,
+        tenant: &Tenant,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<FedEvent>, Fault>;
 
     // Work
 

@@ -13,7 +13,7 @@ pub mod veil;
 
 pub use command::{Command, Context};
 pub use decide::{challenge_of_act, decide};
-pub use encode::{Chain, Recorded};
+pub use encode::{Chain, Recorded, event_of_own};
 pub use event::{Body, Event};
 pub use state::State;
 pub use veil::{Opening, Veiled};

@@ -60,7 +60,8 @@ impl State {
         }
     }
 
-    fn is_live(self) -> bool {
+    /// Whether it is published.
+    pub fn is_live(self) -> bool {
         !matches!(self, Self::Retired | Self::Revoked)
     }
 }
@@ -127,6 +128,22 @@ impl Keys {
     /// The keys as they are stored.
     pub fn new(keys: Vec<Key>) -> Self {
         Self(keys)
+    }
+
+    /// The same, after one of them was ended at once by itself: where that was the primary one, the other one takes its place.
+    pub fn stored(keys: Vec<Key>, now: Time) -> Self {
+        let mut keys = Self(keys);
+        keys.fill(now);
+        keys
+    }
+
+    fn fill(&mut self, now: Time) {
+        if self.primary(now).is_some() {
+            return;
+        }
+        if let Some(other) = self.find(now, |_| true) {
+            self.set(other.id, State::Primary);
+        }
     }
 
     /// All of them.
@@ -247,11 +264,8 @@ impl Keys {
         let Some(revoked) = self.live(now).find(|key| key.id == id) else {
             return Err(refused("this key is gone already"));
         };
-        self.set(id, State::Revoked);
-        let other = self.find(now, |_| revoked.state == State::Primary);
-        if let Some(other) = other {
-            self.set(other.id, State::Primary);
-        }
+        self.set(revoked.id, State::Revoked);
+        self.fill(now);
         Ok(Step::Revoked(id))
     }
 }

@@ -166,6 +166,11 @@ impl Standing {
         Ok(Self { state: State::Disabled(reason), ..self })
     }
 
+    /// After a change that leaves the receiver the same.
+    pub fn changed(self) -> Result<Self, Refusal> {
+        self.unless_ended()
+    }
+
     /// After a change to another receiver: what was proven is of the one before, so live events wait for the next proof.
     pub fn moved(self, environment: Environment) -> Result<Self, Refusal> {
         self.unless_ended()?;

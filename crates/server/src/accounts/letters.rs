@@ -3,10 +3,12 @@
 
 use askama::Template;
 use countersign_core::{
-    id::{CorrelationId, MailId},
+    access::Environment,
+    id::{CorrelationId, EndpointId, MailId},
     role::Role,
     secret::{Personal, Secret},
     time::Time,
+    webhook::standing::DisableReason,
 };
 
 use crate::{
@@ -311,6 +313,68 @@ pub fn key_ends(
         close: format!(
             "Go to {} by typing the address, and there to the API keys of {organization}; or use the command \
              `countersign keys rotate`.",
+            public_url.trim_start_matches("https://")
+        ),
+        reference: reference(mail.0, mail.1),
+    };
+    content.write()
+}
+
+/// What a mail tells of a webhook endpoint.
+pub struct AboutEndpoint<'a> {
+    /// Which.
+    pub id: EndpointId,
+    /// Where it is.
+    pub host: &'a str,
+    /// Since when nothing was delivered to it.
+    pub since: Option<Time>,
+    /// Why it was disabled, if it was.
+    pub reason: Option<DisableReason>,
+    /// In so many days it is.
+    pub days: u32,
+}
+
+/// That a webhook endpoint fails, or was disabled.
+pub fn endpoint_fails(
+    name: &Personal<String>,
+    (organization, environment): (&str, Environment),
+    endpoint: &AboutEndpoint<'_>,
+    public_url: &str,
+    mail: (MailId, CorrelationId),
+) -> Result<Letter, MailFault> {
+    let AboutEndpoint { id, host, since, reason, days } = endpoint;
+    let since = since.map_or_else(String::new, |since| format!(" since {}", since.in_utc()));
+    let day = if *days == 1 { "1 day" } else { &format!("{days} days") };
+    let (subject, what, then) = match reason {
+        Some(DisableReason::Gone) => (
+            format!("Webhooks to {host} were stopped"),
+            "It answered that it is gone for good (410), so it is told of nothing any more.".to_owned(),
+            "If that was a mistake, activate it again, and have sent what it missed.",
+        ),
+        Some(_) => (
+            format!("Webhooks to {host} were stopped"),
+            format!("Nothing could be delivered to it{since}, so it is told of nothing any more."),
+            "When it works again, activate it, recover what failed, and replay what it missed: nothing is lost for 29 days.",
+        ),
+        None => (
+            format!("Webhooks to {host} fail, and are stopped in {day}"),
+            format!("Nothing could be delivered to it{since}."),
+            "The page of its deliveries shows what it answered. One that is taken is enough for it to stay.",
+        ),
+    };
+    let content = Content {
+        subject,
+        hello: format!("Hello {}", name.disclose()),
+        paragraphs: vec![
+            format!(
+                "The webhook endpoint {id} of {organization}, {}, is at {host}. {what}",
+                environment.text()
+            ),
+            then.to_owned(),
+        ],
+        link: None,
+        close: format!(
+            "Go to {} by typing the address, and there to the webhooks of {organization}.",
             public_url.trim_start_matches("https://")
         ),
         reference: reference(mail.0, mail.1),

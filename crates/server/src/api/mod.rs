@@ -1,21 +1,29 @@
 //! The API under `/v1`: one endpoint per file, all in one table that the router, the docs and the tests read.
 
+mod activate_webhook_endpoint;
+mod block_webhook_endpoint;
 mod cancel_invitation;
 mod change_client;
 mod change_key;
 mod change_member;
+mod change_webhook_endpoint;
 mod client_shapes;
 mod create_client;
 mod create_envelope;
 mod create_key;
+mod create_webhook_endpoint;
+mod disable_webhook_endpoint;
 mod end_client;
 mod end_grant;
 mod end_key;
+mod end_webhook_endpoint;
 pub mod errors_page;
 pub mod health;
 mod invite_member;
+mod join_webhook_key;
 mod key_shapes;
 mod list_clients;
+mod list_deliveries;
 mod list_envelopes;
 mod list_events;
 mod list_grants;
@@ -24,26 +32,39 @@ mod list_keys;
 pub mod list_mailbox;
 mod list_members;
 mod list_security_events;
+mod list_webhook_endpoints;
 mod member_shapes;
 pub mod openapi;
 mod paging;
+mod promote_webhook_key;
+mod pull_events;
 mod read_certificate;
 mod read_client;
+mod read_delivery;
 mod read_document;
 mod read_envelope;
 mod read_evidence;
 mod read_key;
 mod read_original;
 mod read_sealed;
+mod read_webhook_endpoint;
+mod recover_webhook_endpoint;
+mod release_webhook_endpoint;
 mod remove_member;
+mod replay_webhook_endpoint;
+mod resend_delivery;
 mod resend_envelope;
 mod resend_invitation;
+mod revoke_webhook_key;
 mod rotate_key;
 pub mod scopes_page;
 mod send_envelope;
 mod shapes;
+mod stage_webhook_key;
+mod test_webhook_endpoint;
 mod upload_document;
 mod void_envelope;
+mod webhook_shapes;
 
 pub(crate) use list_events::event_json;
 pub(crate) use list_security_events::security_event_json;
@@ -64,6 +85,7 @@ use crate::{
         gate::{Call, Endpoint},
         idempotency::respond,
     },
+    webhooks::loaded::Loaded,
 };
 
 /// Every endpoint that needs a credential.
@@ -103,6 +125,26 @@ pub const ENDPOINTS: &[Endpoint] = &[
     change_key::ENDPOINT,
     rotate_key::ENDPOINT,
     end_key::ENDPOINT,
+    create_webhook_endpoint::ENDPOINT,
+    list_webhook_endpoints::ENDPOINT,
+    read_webhook_endpoint::ENDPOINT,
+    change_webhook_endpoint::ENDPOINT,
+    activate_webhook_endpoint::ENDPOINT,
+    disable_webhook_endpoint::ENDPOINT,
+    end_webhook_endpoint::ENDPOINT,
+    block_webhook_endpoint::ENDPOINT,
+    release_webhook_endpoint::ENDPOINT,
+    test_webhook_endpoint::ENDPOINT,
+    recover_webhook_endpoint::ENDPOINT,
+    replay_webhook_endpoint::ENDPOINT,
+    stage_webhook_key::ENDPOINT,
+    join_webhook_key::ENDPOINT,
+    promote_webhook_key::ENDPOINT,
+    revoke_webhook_key::ENDPOINT,
+    list_deliveries::ENDPOINT,
+    read_delivery::ENDPOINT,
+    resend_delivery::ENDPOINT,
+    pull_events::ENDPOINT,
 ];
 
 /// Paths that need no credential: the exceptions to authentication.
@@ -114,6 +156,7 @@ pub const OPEN_PATHS: &[&str] = &[
     "/log/checkpoint",
     "/log/key",
     "/log/tile/{*path}",
+    "/webhooks/{endpoint}/jwks.json",
 ];
 
 /// An answer with a body, for keeping.
@@ -140,6 +183,12 @@ fn json_answer<T: Serialize>(status: u16, location: Option<String>, body: &T) ->
 /// The answer of an act on an envelope: the envelope as it is afterwards.
 fn envelope_answer(opened: &Opened) -> Answer {
     answer(200, None, &shapes::EnvelopeBody::of(opened))
+}
+
+/// The answer of an act on a webhook endpoint: the endpoint as it is afterwards.
+fn endpoint_answer(app: &App, loaded: &Loaded) -> Result<Answer, Fault> {
+    let body = webhook_shapes::EndpointBody::of(loaded, &app.config.server.public_url, app.now())?;
+    Ok(answer(200, None, &body))
 }
 
 /// A plain JSON answer.

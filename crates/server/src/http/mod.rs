@@ -17,3 +17,4 @@ pub mod place;
 mod presence;
 pub mod problem;
 pub mod router;
+mod webhook_keys;

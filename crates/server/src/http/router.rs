@@ -19,6 +19,7 @@ use super::{
     log_files,
     place::Places,
     problem::Problem,
+    webhook_keys,
 };
 use crate::{
     api,
@@ -60,6 +61,7 @@ fn open() -> Router<Arc<App>> {
         .route("/health", get(api::health::alive))
         .route("/ready", get(api::health::ready))
         .merge(log_files::routes())
+        .merge(webhook_keys::routes())
         .route_layer(middleware::from_fn(gate::without_query))
 }
 

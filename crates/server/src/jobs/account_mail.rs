@@ -7,6 +7,7 @@ use crate::{
     accounts::mails,
     app::App,
     fault::{Failure, Fault},
+    webhooks::notices::{self, EndpointNotice},
 };
 
 pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
@@ -15,6 +16,11 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
         Work::MailNotice { user, notice, mail } => mails::of_notice(app, job, *user, notice, *mail).await?,
         Work::MailKeyWarning { key, user, mail, .. } => {
             mails::of_key_warning(app, job, *key, *user, *mail).await?
+        }
+        Work::MailEndpointNotice { endpoint, environment, user, days, mail } => {
+            let (endpoint, environment) = (*endpoint, *environment);
+            let notice = EndpointNotice { endpoint, environment, user: *user, days: *days, mail: *mail };
+            notices::of_endpoint(app, job, notice).await?
         }
         _ => return Err(Fault::Missing("an account's mail in this job".to_owned()).into()),
     };

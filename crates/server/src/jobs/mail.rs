@@ -63,7 +63,11 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
         Work::MailTicket { .. }
         | Work::MailNotice { .. }
         | Work::MailKeyWarning { .. }
+        | Work::MailEndpointNotice { .. }
         | Work::WatchKey { .. }
+        | Work::FollowEndpoint { .. }
+        | Work::SendAgain { .. }
+        | Work::ReplayEvents { .. }
         | Work::Seal { .. }
         | Work::Expire { .. } => Err(Fault::Missing("a mail in this job".to_owned()).into()),
     }

@@ -2,6 +2,7 @@
 //! One dispatcher takes events into the log, claims due jobs and runs them beside each other.
 
 mod account_mail;
+mod deliveries;
 mod expire;
 mod mail;
 mod seal;
@@ -152,10 +153,14 @@ async fn work(app: Arc<App>, job: JobRow) {
             Work::MailLink { .. } | Work::MailCode { .. } | Work::MailEnded { .. } => {
                 Box::pin(mail::run(&app, &job)).await
             }
-            Work::MailTicket { .. } | Work::MailNotice { .. } | Work::MailKeyWarning { .. } => {
-                Box::pin(account_mail::run(&app, &job)).await
-            }
+            Work::MailTicket { .. }
+            | Work::MailNotice { .. }
+            | Work::MailKeyWarning { .. }
+            | Work::MailEndpointNotice { .. } => Box::pin(account_mail::run(&app, &job)).await,
             Work::WatchKey { key } => watch_key::run(&app, &job, *key).await,
+            Work::FollowEndpoint { .. } | Work::SendAgain { .. } | Work::ReplayEvents { .. } => {
+                Box::pin(deliveries::run(&app, &job)).await
+            }
             Work::Seal { envelope } => seal::run(&app, &job, *envelope).await,
             Work::Expire { envelope } => expire::run(&app, &job, *envelope).await,
         };
@@ -211,6 +216,10 @@ fn kind(work: &Work) -> &'static str {
         Work::MailNotice { .. } => "mail_notice",
         Work::MailKeyWarning { .. } => "mail_key_warning",
         Work::WatchKey { .. } => "watch_key",
+        Work::FollowEndpoint { .. } => "follow_endpoint",
+        Work::SendAgain { .. } => "send_again",
+        Work::ReplayEvents { .. } => "replay_events",
+        Work::MailEndpointNotice { .. } => "mail_endpoint_notice",
         Work::Seal { .. } => "seal",
         Work::Expire { .. } => "expire",
     }

@@ -117,7 +117,7 @@ pub async fn page(
         let rows = app.store.security_events(tenant, before, CHUNK).await?;
         let is_last = rows.len() < CHUNK;
         for stored in rows {
-            let placed = read(tenant, &stored)?;
+            let placed = placed(tenant, &stored)?;
             // Nothing before this one is younger, but for the clocks of several servers.
             if wanted.from.is_some_and(|from| placed.event.at < from.plus_s(-CLOCKS_APART_S)) {
                 return Ok(Page { events: opened(app, tenant, found).await?, next: None });
@@ -142,7 +142,8 @@ pub async fn page(
 /// How far the clocks of several servers may be apart.
 const CLOCKS_APART_S: i64 = 300;
 
-fn read(tenant: &Tenant, stored: &StoredEvent) -> Result<Placed, Fault> {
+/// Reads an event with its place.
+pub(crate) fn placed(tenant: &Tenant, stored: &StoredEvent) -> Result<Placed, Fault> {
     serde_json::from_slice(&stored.bytes).map_err(|error| Fault::Chain {
         stream: format!("the security events of {}", tenant.organization()),
         reason: format!("event {}: {error}", stored.seq),

@@ -2,6 +2,7 @@
 
 use countersign_core::{
     id::AttemptId,
+    time::Time,
     webhook::{
         class::{Class, Payload, told},
         endpoint::Profile,
@@ -11,8 +12,9 @@ use countersign_core::{
 };
 use countersign_store::{
     rows::security_stream,
-    webhook_rows::{AttemptRow, DeliveryRow, DeliveryState, Settlement},
+    webhook_rows::{AttemptRow, DeliveryRow, DeliveryState, NewMessage, Settlement},
 };
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
@@ -20,7 +22,12 @@ use super::{
     keys::{self, Attempt, Signer},
     loaded::Loaded,
 };
-use crate::{app::App, egress::messenger::Sent, fault::Fault, keys::Binding};
+use crate::{
+    app::{App, Organization},
+    egress::messenger::Sent,
+    fault::Fault,
+    keys::Binding,
+};
 
 /// Where what was sent and answered belongs.
 pub(crate) fn attempt_binding(attempt: AttemptId) -> Binding {
@@ -55,13 +62,28 @@ pub(crate) async fn prepare(app: &App, loaded: &Loaded, row: &DeliveryRow) -> Re
     };
     let settings = &loaded.settings;
     let Some(payload) = told(class, settings.payload, settings.scopes) else { return Ok(Prepared::NotTold) };
-    let place = match class {
+    let place = place_of(message, class);
+    Ok(Prepared::Message { body: body(app, message, class, payload).await?, class, place })
+}
+
+fn place_of(message: &NewMessage, class: Class) -> Place {
+    match class {
         Class::Test => Place::Test,
         _ if message.stream == security_stream(&message.tenant) => {
             Place::Security { seq: message.seq, sha256: message.hash }
         }
         _ => Place::Envelope { envelope: message.stream, seq: message.seq, sha256: message.hash },
-    };
+    }
+}
+
+/// What a message says.
+pub(crate) async fn body(
+    app: &App,
+    message: &NewMessage,
+    class: Class,
+    payload: Payload,
+) -> Result<Vec<u8>, Fault> {
+    let place = place_of(message, class);
     let event: Option<Box<RawValue>> = match payload {
         Payload::Thin => None,
         Payload::Full => full::event(app, message, place).await?,
@@ -73,8 +95,7 @@ pub(crate) async fn prepare(app: &App, loaded: &Loaded, row: &DeliveryRow) -> Re
         environment: message.tenant.environment(),
         place,
     };
-    let body = payload::body(&subject, event.as_deref()).map_err(|error| Fault::Task(error.to_string()))?;
-    Ok(Prepared::Message { body, class, place })
+    payload::body(&subject, event.as_deref()).map_err(|error| Fault::Task(error.to_string()))
 }
 
 /// The headers of an attempt, signed by all keys that sign now.
@@ -98,18 +119,40 @@ pub(crate) fn headers(
 
 /// Tries a delivery once.
 pub(crate) async fn run(app: &App, loaded: &Loaded, row: &DeliveryRow) -> Result<Tried, Fault> {
-    let began = app.now();
-    let (body, class, place) = match prepare(app, loaded, row).await? {
-        Prepared::Message { body, class, place } => (body, class, place),
-        Prepared::NotTold => return over(app, row, "not_told"),
-    };
     if loaded.signers.is_empty() {
         return over(app, row, "no_key");
     }
+    let Some(sent) = send(app, loaded, &loaded.signers, row).await? else {
+        return over(app, row, "not_told");
+    };
+    let (outcome, took_ms) = (sent.outcome, sent.attempt.took_ms);
+    let settlement = settle(row, outcome, sent.ended, Some(sent.attempt))?;
+    Ok(Tried { settlement, outcome, took_ms })
+}
+
+/// What was sent, and what came of it.
+pub(crate) struct Attempted {
+    pub(crate) attempt: AttemptRow,
+    pub(crate) outcome: Outcome,
+    pub(crate) ended: Time,
+}
+
+/// Sends a message, signed by these keys; `None` where the endpoint may not be told of it any more.
+pub(crate) async fn send(
+    app: &App,
+    loaded: &Loaded,
+    signers: &[Signer],
+    row: &DeliveryRow,
+) -> Result<Option<Attempted>, Fault> {
+    let began = app.now();
+    let (body, class, place) = match prepare(app, loaded, row).await? {
+        Prepared::Message { body, class, place } => (body, class, place),
+        Prepared::NotTold => return Ok(None),
+    };
     let attempt = AttemptId::new(began, app.draw());
     let signed_s = timestamp_s(began, row.signed_s);
     let signed = Attempt { message: row.message.message, id: attempt, signed_s, body: &body };
-    let headers = headers(loaded, &loaded.signers, row, (class, place), signed)?;
+    let headers = headers(loaded, signers, row, (class, place), signed)?;
     let sent = app.webhooks.messenger.post(&loaded.settings.url, &headers, body.clone()).await;
     let ended = app.now();
     let answer = sent
@@ -117,32 +160,49 @@ pub(crate) async fn run(app: &App, loaded: &Loaded, row: &DeliveryRow) -> Result
         .map_or(Answer::None, |status| Answer::Status { status, retry_after: sent.retry_after.as_deref() });
     let tries = Tries { attempts: row.attempt_count.saturating_add(1), asked: row.asked_count };
     let outcome = judge(answer, tries, ended, app.draw());
-    let took_ms = u32::try_from(ended.since_ms(began)).unwrap_or(0);
     let organization = app.organization(row.message.tenant.organization()).await?;
-    let record = record(&headers, &sent);
-    let sealed = organization.key.seal(&*app.random, &attempt_binding(attempt), &record)?;
+    let sealed = organization.key.seal(&*app.random, &attempt_binding(attempt), &record(&headers, &sent))?;
     let attempt = AttemptRow {
         tenant: row.message.tenant,
         attempt,
         endpoint: row.endpoint,
         message: row.message.message,
         at: began,
-        took_ms,
+        took_ms: u32::try_from(ended.since_ms(began)).unwrap_or(0),
         signed_s,
         status: sent.status,
         outcome: text(outcome).to_owned(),
         sealed,
     };
-    let settlement = settle(row, outcome, ended, Some(attempt))?;
-    Ok(Tried { settlement, outcome, took_ms })
+    Ok(Some(Attempted { attempt, outcome, ended }))
 }
 
-/// What is kept of an attempt for its owners to look at: what was sent but for the signatures, and how the answer began.
+/// Bytes of an answer that are kept: enough for a sentence of the receiver, and a dead one does not fill the disk.
+const KEPT_BYTES: usize = 1_024;
+
+/// What an attempt sent and got, as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// The headers of the request, but for the signatures.
+    pub(crate) headers: Vec<(String, String)>,
+    /// How the answer began, or why there was none.
+    pub(crate) answer: String,
+}
+
+/// Opens what is kept of an attempt.
+pub(crate) fn kept(organization: &Organization, row: &AttemptRow) -> Result<Kept, Fault> {
+    let plain = organization.key.open(&attempt_binding(row.attempt), &row.sealed)?;
+    serde_json::from_slice(&plain).map_err(|error| Fault::Task(format!("{}: {error}", row.attempt)))
+}
+
 fn record(headers: &[(&'static str, String)], sent: &Sent) -> Vec<u8> {
     let shown = |name: &str| !matches!(name, "webhook-signature" | "signature");
-    let headers: Vec<_> = headers.iter().filter(|(name, _)| shown(name)).collect();
-    let answer = String::from_utf8_lossy(&sent.answer);
-    serde_json::to_vec(&serde_json::json!({ "headers": headers, "answer": answer })).unwrap_or_default()
+    let headers = headers.iter().filter(|(name, _)| shown(name));
+    let headers = headers.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    let answer = sent.answer.get(..KEPT_BYTES).unwrap_or(&sent.answer);
+    let kept = Kept { headers, answer: String::from_utf8_lossy(answer).into_owned() };
+    // Text can always be written.
+    serde_json::to_vec(&kept).unwrap_or_default()
 }
 
 fn text(outcome: Outcome) -> &'static str {
@@ -157,7 +217,7 @@ fn text(outcome: Outcome) -> &'static str {
 fn settle(
     row: &DeliveryRow,
     outcome: Outcome,
-    now: countersign_core::time::Time,
+    now: Time,
     attempt: Option<AttemptRow>,
 ) -> Result<Settlement, Fault> {
     let worker = row.worker.ok_or_else(|| Fault::Missing("the worker of a delivery".to_owned()))?;

@@ -1,27 +1,33 @@
 //! What is done to endpoints. Each act is one commit with its security events; of two at the same time, one wins.
 
+use std::sync::Arc;
+
 use countersign_core::{
     access::Tenant,
-    id::{CorrelationId, EndpointId, WebhookKeyId},
+    id::{EndpointId, WebhookKeyId},
+    limits,
     refusal::{Code, Refusal},
     scope::Scopes,
-    security::{SecurityActor, SecurityBody},
+    security::SecurityBody,
     webhook::{
+        class::{Classes, Payload},
         endpoint::{Profile, Settings, host_of},
         health::Health,
         rotation::Keys,
-        standing::{DisableReason, Standing},
+        standing::{BlockReason, DisableReason, Standing},
     },
 };
 use countersign_store::{
-    Batch, CommitError,
+    Batch,
     access_rows::{Change, Ending},
     batch::Row,
+    rows::Work,
     webhook_rows::{EndpointRow, WebhookKeyRow},
 };
 use countersign_webhooks::Secret;
 
 use super::{
+    act::{self, Act, Keep},
     keys,
     loaded::{self, Loaded},
     stored::{Condition, condition_text, sealed_settings, stage_text, taking},
@@ -32,6 +38,9 @@ use crate::{
     security::{self, Circumstances},
 };
 
+/// Endpoints that are read at once to count them.
+const PAGE: usize = 100;
+
 /// An endpoint that was made just now.
 pub struct NewEndpoint {
     /// Which.
@@ -40,6 +49,41 @@ pub struct NewEndpoint {
     pub key: WebhookKeyId,
     /// The secret of that key, for whoever is to verify with it.
     pub secret: Secret,
+    /// As it is.
+    pub loaded: Loaded,
+}
+
+/// What is to be otherwise about an endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Edit {
+    /// Where its messages go.
+    pub url: Option<String>,
+    /// What people call it.
+    pub description: Option<String>,
+    /// What it asks to be told of.
+    pub classes: Option<Classes>,
+    /// How far it may be told.
+    pub scopes: Option<Scopes>,
+    /// How much it asks to be told.
+    pub payload: Option<Payload>,
+    /// How its messages are signed.
+    pub profile: Option<Profile>,
+    /// Whether events of an envelope wait for each other.
+    pub is_ordered: Option<bool>,
+}
+
+impl Edit {
+    fn of(&self, old: &Settings) -> Settings {
+        Settings {
+            url: self.url.clone().unwrap_or_else(|| old.url.clone()),
+            description: self.description.clone().unwrap_or_else(|| old.description.clone()),
+            classes: self.classes.unwrap_or(old.classes),
+            scopes: self.scopes.unwrap_or(old.scopes),
+            payload: self.payload.unwrap_or(old.payload),
+            profile: self.profile.unwrap_or(old.profile),
+            is_ordered: self.is_ordered.unwrap_or(old.is_ordered),
+        }
+    }
 }
 
 /// Makes an endpoint with its first key. It is told of nothing before it is activated.
@@ -49,13 +93,10 @@ pub async fn create(
     circumstances: &Circumstances,
     giver: Scopes,
     settings: &Settings,
+    keep: Option<Keep<'_>>,
 ) -> Result<NewEndpoint, Failure> {
-    settings.check(giver)?;
-    check_profile(settings.profile)?;
-    let url = app.webhooks.messenger.check(&settings.url);
-    let url = url.map_err(|why| Refusal::at(Code::Invalid, "/url", why.to_string()))?;
-    // As it stands in the request: a signature over another spelling of it would be refused (RFC 9421 §2.2).
-    let settings = &Settings { url: url.to_string(), ..settings.clone() };
+    let settings = checked(app, giver, settings.clone())?;
+    check_count(app, tenant).await?;
     let now = app.now();
     let (endpoint, key) = (EndpointId::new(now, app.draw()), WebhookKeyId::new(now, app.draw()));
     let organization = app.organization(tenant.organization()).await?;
@@ -63,21 +104,21 @@ pub async fn create(
     let mut stages = Keys::default();
     let step = stages.stage(key, now)?;
     let condition = Condition { standing: Standing::NEW, health: Health::default() };
-    let mut batch = Batch::default();
-    batch.rows.push(Row::Endpoint(EndpointRow {
+    let row = EndpointRow {
         tenant: *tenant,
         endpoint,
-        settings: sealed_settings(&organization, endpoint.as_bytes(), settings, &*app.random)?,
+        settings: sealed_settings(&organization, endpoint.as_bytes(), &settings, &*app.random)?,
         condition: condition_text(&condition)?,
-        classes: u32::from(settings.classes.visible(settings.scopes).bits()),
+        classes: visible(&settings),
         takes: taking(condition.standing),
         is_ordered: settings.is_ordered,
         created_at: now,
         ended_at: None,
         version: 1,
-    }));
+    };
+    let mut key_rows = Vec::new();
     for stage in stages.all() {
-        batch.rows.push(Row::WebhookKey(WebhookKeyRow {
+        key_rows.push(WebhookKeyRow {
             tenant: *tenant,
             endpoint,
             key,
@@ -87,15 +128,30 @@ pub async fn create(
             created_at: now,
             ended_at: None,
             version: 1,
-        }));
+        });
     }
-    let Settings { classes, scopes, payload, profile, .. } = *settings;
+    let mut batch = Batch::default();
+    batch.rows.push(Row::Endpoint(row.clone()));
+    batch.rows.extend(key_rows.iter().cloned().map(Row::WebhookKey));
+    let Settings { classes, scopes, payload, profile, .. } = settings;
     let host = host_of(&settings.url);
     let body = SecurityBody::WebhookCreated { endpoint, host, classes, scopes, payload, profile };
     security::record(app, tenant, circumstances, body, &mut batch).await?;
     security::record(app, tenant, circumstances, step.event(endpoint), &mut batch).await?;
+    let loaded = Loaded { row, settings, condition, keys: stages, key_rows, signers: Vec::new() };
+    batch.answers = keep.map(|keep| keep(&loaded)).transpose()?;
     app.store.commit(batch).await.map_err(Fault::of_commit)?;
-    Ok(NewEndpoint { endpoint, key, secret: made.secret })
+    Ok(NewEndpoint { endpoint, key, secret: made.secret, loaded })
+}
+
+/// Settings that may be, with the address as it stands in the request: a signature over another spelling of it would be
+/// refused (RFC 9421 §2.2).
+fn checked(app: &App, giver: Scopes, settings: Settings) -> Result<Settings, Refusal> {
+    settings.check(giver)?;
+    check_profile(settings.profile)?;
+    let url = app.webhooks.messenger.check(&settings.url);
+    let url = url.map_err(|why| Refusal::at(Code::Invalid, "/url", why.to_string()))?;
+    Ok(Settings { url: url.to_string(), ..settings })
 }
 
 /// The keys of endpoints are of Ed25519: what another algorithm would sign is refused, and not signed with this one.
@@ -109,81 +165,122 @@ fn check_profile(profile: Profile) -> Result<(), Refusal> {
     }
 }
 
-/// Has events delivered to it from now on.
-pub async fn activate(
+async fn check_count(app: &App, tenant: &Tenant) -> Result<(), Failure> {
+    let (mut open, mut before) = (0, None);
+    loop {
+        let page = app.store.endpoints(tenant, before, PAGE).await?;
+        open += page.iter().filter(|row| row.ended_at.is_none()).count();
+        if open >= limits::WEBHOOK_ENDPOINTS {
+            let most = limits::WEBHOOK_ENDPOINTS;
+            let sentence =
+                format!("an environment has at most {most} webhook endpoints: end those that nobody needs");
+            return Err(Refusal::new(Code::Invalid, sentence).into());
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE => before = Some(last.endpoint),
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// The bits of the classes that it is told of.
+fn visible(settings: &Settings) -> u32 {
+    u32::from(settings.classes.visible(settings.scopes).bits())
+}
+
+/// Changes what an endpoint is. All of its settings are judged again: a change of the address alone gives what others were
+/// allowed to read to another receiver, of which nothing was proven yet.
+pub async fn change(
     app: &App,
-    tenant: &Tenant,
-    circumstances: &Circumstances,
+    act: &Act<'_>,
+    giver: Scopes,
     endpoint: EndpointId,
-) -> Result<(), Failure> {
-    let loaded = read(app, tenant, endpoint).await?;
-    let standing = loaded.condition.standing.activated(tenant.environment())?;
+    edit: &Edit,
+) -> Result<Loaded, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let settings = checked(app, giver, edit.of(&old.settings))?;
+    let is_moved = settings.is_other_receiver(&old.settings);
+    let standing = old.condition.standing;
+    let standing = if is_moved { standing.moved(act.tenant.environment())? } else { standing.changed()? };
+    let organization = app.organization(act.tenant.organization()).await?;
+    let row = EndpointRow {
+        settings: sealed_settings(&organization, endpoint.as_bytes(), &settings, &*app.random)?,
+        classes: visible(&settings),
+        is_ordered: settings.is_ordered,
+        ..old.row.clone()
+    };
+    let Settings { classes, scopes, payload, profile, .. } = settings;
+    let host = host_of(&settings.url);
+    let body = SecurityBody::WebhookChanged { endpoint, host, is_moved, classes, scopes, payload, profile };
+    let condition = Condition { standing, ..old.condition };
+    let old = act::unique(old, row, settings);
+    act::commit(app, act, old, condition, None, vec![body]).await
+}
+
+/// Has events delivered to it from now on, and what was parked before.
+pub async fn activate(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Loaded, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let standing = old.condition.standing.activated(act.tenant.environment())?;
     let body = SecurityBody::WebhookActivated { endpoint, is_proven: standing.is_proven };
-    change(app, &loaded, Condition { standing, health: Health::default() }, circumstances, body).await
+    let condition = Condition { standing, health: Health::default() };
+    act::commit(app, act, act::own(old), condition, None, vec![body]).await
+}
+
+/// Has nothing delivered to it from now on. What waited has failed, and can be recovered.
+pub async fn disable(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Loaded, Failure> {
+    let reason = DisableReason::ByHand;
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let condition = Condition { standing: old.condition.standing.disabled(reason)?, ..old.condition };
+    let body = SecurityBody::WebhookDisabled { endpoint, reason };
+    act::commit(app, act, act::own(old), condition, None, vec![body]).await
+}
+
+/// Parks its deliveries: none goes out, and none is lost (M-3).
+pub async fn block(
+    app: &App,
+    act: &Act<'_>,
+    endpoint: EndpointId,
+    reason: BlockReason,
+) -> Result<Loaded, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let condition = Condition { standing: old.condition.standing.blocked(reason)?, ..old.condition };
+    let body = SecurityBody::WebhookBlocked { endpoint: Some(endpoint), class: None, reason };
+    act::commit(app, act, act::own(old), condition, None, vec![body]).await
+}
+
+/// Has what was parked go out, at a bounded rate.
+pub async fn release(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Loaded, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let condition = Condition { standing: old.condition.standing.released()?, ..old.condition };
+    let body = SecurityBody::WebhookReleased { endpoint: Some(endpoint), class: None };
+    act::commit(app, act, act::own(old), condition, None, vec![body]).await
 }
 
 /// Ends an endpoint, whatever else changes in it: nothing goes out any more.
-pub async fn end(
+pub async fn end(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Loaded, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let standing = old.condition.standing.ended()?;
+    let ended = Loaded { condition: Condition { standing, ..old.condition }, ..act::own(old) };
+    let (what, at) = (Ending::Endpoint(endpoint), app.now());
+    let mut batch = Batch { changes: vec![Change::End { what, at, once: true }], ..Batch::default() };
+    batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint }));
+    let body = SecurityBody::WebhookEnded { endpoint };
+    security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;
+    batch.answers = act.keep.map(|keep| keep(&ended)).transpose()?;
+    act::put(app, batch).await?;
+    Ok(ended)
+}
+
+/// The endpoints before `before`, newest first, and one more than `limit` where there are more.
+pub(crate) async fn page(
     app: &App,
     tenant: &Tenant,
-    circumstances: &Circumstances,
-    endpoint: EndpointId,
-) -> Result<(), Failure> {
-    let loaded = read(app, tenant, endpoint).await?;
-    loaded.condition.standing.ended()?;
-    let what = Ending::Endpoint(endpoint);
-    let mut batch =
-        Batch { changes: vec![Change::End { what, at: app.now(), once: true }], ..Batch::default() };
-    security::record(app, tenant, circumstances, SecurityBody::WebhookEnded { endpoint }, &mut batch).await?;
-    commit(app, batch).await
-}
-
-/// Disables an endpoint that answered that it is gone (410). If somebody changes it meanwhile, the next answer says it again.
-pub(crate) async fn gone(app: &App, tenant: &Tenant, endpoint: EndpointId, correlation: CorrelationId) {
-    let disable = async {
-        let loaded = read(app, tenant, endpoint).await?;
-        let reason = DisableReason::Gone;
-        let Ok(standing) = loaded.condition.standing.disabled(reason) else { return Ok(()) };
-        let condition = Condition { standing, ..loaded.condition };
-        let circumstances = Circumstances { actor: SecurityActor::System, origin: None, correlation };
-        let body = SecurityBody::WebhookDisabled { endpoint, reason };
-        change(app, &loaded, condition, &circumstances, body).await
-    };
-    if let Err(failure) = disable.await {
-        tracing::warn!(event_type = "webhook.gone", event_result = "later", fault = %failure);
+    before: Option<EndpointId>,
+    limit: usize,
+) -> Result<Vec<Arc<Loaded>>, Fault> {
+    let mut found = Vec::new();
+    for row in app.store.endpoints(tenant, before, limit.saturating_add(1)).await? {
+        found.push(Arc::new(loaded::open(app, row, app.now()).await?));
     }
-}
-
-async fn read(app: &App, tenant: &Tenant, endpoint: EndpointId) -> Result<std::sync::Arc<Loaded>, Failure> {
-    let found = loaded::load(app, tenant, endpoint, app.now()).await?;
-    Ok(found.ok_or_else(Refusal::not_found)?)
-}
-
-async fn change(
-    app: &App,
-    loaded: &Loaded,
-    condition: Condition,
-    circumstances: &Circumstances,
-    body: SecurityBody,
-) -> Result<(), Failure> {
-    let row = EndpointRow {
-        condition: condition_text(&condition)?,
-        takes: taking(condition.standing),
-        version: loaded.row.version + 1,
-        ..loaded.row.clone()
-    };
-    let tenant = row.tenant;
-    let mut batch = Batch { changes: vec![Change::Endpoint(row)], ..Batch::default() };
-    security::record(app, &tenant, circumstances, body, &mut batch).await?;
-    commit(app, batch).await
-}
-
-async fn commit(app: &App, batch: Batch) -> Result<(), Failure> {
-    match app.store.commit(batch).await {
-        Ok(_) => Ok(()),
-        Err(CommitError::Outdated) => {
-            Err(Refusal::new(Code::Busy, "somebody else is changing this endpoint; try again").into())
-        }
-        Err(error) => Err(Fault::of_commit(error).into()),
-    }
+    Ok(found)
 }

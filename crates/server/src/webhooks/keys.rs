@@ -63,6 +63,11 @@ impl Signer {
         Ok(Self { id, secret: Secret::from_bytes(*secret), ed25519 })
     }
 
+    /// Which key it is.
+    pub(crate) fn id(&self) -> WebhookKeyId {
+        self.id
+    }
+
     fn jwk(&self) -> Value {
         json!({
             "kty": "OKP",

@@ -1,13 +1,24 @@
 //! Webhooks on their way out (W-1 to W-8): events become messages in their own commit, a worker takes what is due, signs it,
 //! sends it through the guard, and writes down what came of it. The rules are `countersign_core::webhook`.
 
-pub mod announce;
-mod attempt;
+pub mod act;
+pub mod again;
+pub(crate) mod announce;
+pub(crate) mod attempt;
 pub mod endpoints;
+pub(crate) mod feed;
 mod full;
+mod health;
 mod keys;
-mod loaded;
+pub(crate) mod loaded;
+pub(crate) mod moving;
+pub(crate) mod notices;
+pub(crate) mod publishing;
+pub(crate) mod pulling;
+pub(crate) mod replay;
+pub mod rotating;
 mod stored;
+pub mod testing;
 pub mod work;
 
 use std::{

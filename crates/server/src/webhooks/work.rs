@@ -28,7 +28,7 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    attempt, endpoints,
+    attempt, health,
     loaded::{self, Loaded},
 };
 use crate::{app::App, fault::Fault};
@@ -45,6 +45,10 @@ const POLL_MS: u64 = 1_000;
 const FULL_MS: i64 = 2_000;
 /// Deliveries that change lanes in one step.
 const MOVED_AT_ONCE: usize = 1_000;
+/// Rows that are removed in one step.
+const SWEPT_AT_ONCE: usize = 1_000;
+/// How often old rows are looked for, when there were few.
+const SWEEP_MS: i64 = 60_000;
 /// Longest wait at the end for attempts in work and their settlements: an attempt has its deadline.
 const LAST_WAIT: Duration = Duration::from_secs(20);
 /// Wait before a settlement is tried again that the database did not take.
@@ -122,6 +126,7 @@ struct Worker {
     id: WorkerId,
     lives_until: Option<Time>,
     beats_at: Option<Time>,
+    sweeps_at: Option<Time>,
     waiting: VecDeque<Taken>,
     running: JoinSet<()>,
     in_work: HashMap<Id, Taken>,
@@ -137,6 +142,7 @@ impl Worker {
             id,
             lives_until: None,
             beats_at: None,
+            sweeps_at: None,
             waiting: VecDeque::new(),
             running: JoinSet::new(),
             in_work: HashMap::new(),
@@ -175,6 +181,7 @@ impl Worker {
             self.app.store.beat(self.id, now, until).await?;
         }
         (self.lives_until, self.beats_at) = (Some(until), Some(now.plus_ms(BEAT_MS)));
+        self.sweep(now).await?;
         self.look_at_the_shelf().await
     }
 
@@ -297,6 +304,18 @@ impl Worker {
         self.in_work.insert(handle.id(), taken);
     }
 
+    /// Removes what is older than anybody keeps it, a bounded part at a time.
+    async fn sweep(&mut self, now: Time) -> Result<(), Fault> {
+        if self.sweeps_at.is_some_and(|at| now < at) {
+            return Ok(());
+        }
+        let swept =
+            self.app.store.sweep_deliveries(now.plus_s(-limits::WEBHOOK_KEPT_S), SWEPT_AT_ONCE).await?;
+        let wait_ms = if swept < SWEPT_AT_ONCE { SWEEP_MS } else { 0 };
+        self.sweeps_at = Some(now.plus_ms(wait_ms));
+        Ok(())
+    }
+
     /// Waits until an attempt is over. One that broke without a word is put back.
     async fn one_ended(&mut self) {
         match self.running.join_next_with_id().await {
@@ -376,6 +395,7 @@ async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>) {
             let is_success = tried.outcome == Outcome::Delivered;
             app.webhooks.settled(row.endpoint, is_success, tried.took_ms);
             let status = tried.settlement.attempt.as_ref().and_then(|attempt| attempt.status);
+            let was_sent = tried.settlement.attempt.is_some();
             let result = if is_success { "delivered" } else { "failed" };
             tracing::info!(
                 event_type = "webhook.delivery",
@@ -385,7 +405,9 @@ async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>) {
             );
             settle(app, tried.settlement).await;
             if tried.outcome == Outcome::Gone {
-                endpoints::gone(app, &row.message.tenant, row.endpoint, row.message.correlation).await;
+                health::gone(app, &loaded, row.message.correlation).await;
+            } else if was_sent {
+                health::attempted(app, &loaded, is_success, row.message.correlation).await;
             }
         }
         Err(fault) => {

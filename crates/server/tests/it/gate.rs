@@ -3,20 +3,26 @@
 
 use countersign_core::{
     access::{Environment, Operation, Tenant},
-    id::{OrganizationId, PersonId, UserId},
+    digest::Digest,
+    id::{EnvelopeId, MessageId, OrganizationId, PersonId, UserId},
     refusal::Code,
     role::Role,
-    scope::Scopes,
+    scope::{Scope, Scopes},
     secret::Personal,
     security::SecurityActor,
+    webhook::{
+        class::{Class, Classes, Payload},
+        endpoint::{Profile, Settings},
+    },
 };
 use countersign_server::{
     accounts::{invitations, people},
     api::{ENDPOINTS, OPEN_PATHS},
     http::gate::{Endpoint, Method, Takes},
     security::Circumstances,
+    webhooks::{act::Act, endpoints},
 };
-use countersign_store::{Batch, access_rows::MemberRow, batch::Row};
+use countersign_store::{Batch, access_rows::MemberRow, batch::Row, webhook_rows::NewMessage};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
@@ -38,6 +44,9 @@ struct Ids {
     invitation: String,
     grant: String,
     key: String,
+    endpoint: String,
+    webhook_key: String,
+    message: String,
 }
 
 async fn ids(test: &TestApp, key: &Key) -> Ids {
@@ -50,12 +59,58 @@ async fn ids(test: &TestApp, key: &Key) -> Ids {
     holder.own_token("envelopes:status").await;
     let grants = test.app.store.grants(&key.tenant, Some(holder.id), None, None, 1).await.unwrap();
     let grant = grants[0].grant.to_string();
+    let [endpoint, webhook_key, message] = webhook_of(test, key.tenant).await;
     let key = test.key(organization, Environment::Sandbox, Scopes::NONE).await.id.to_string();
-    Ids { document, envelope, client, member, invitation, grant, key }
+    Ids { document, envelope, client, member, invitation, grant, key, endpoint, webhook_key, message }
+}
+
+/// An active endpoint with its key, and a message for it.
+async fn webhook_of(test: &TestApp, tenant: Tenant) -> [String; 3] {
+    let app = &test.app;
+    let circumstances =
+        Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() };
+    let settings = Settings {
+        url: "https://hooks.invalid/".to_owned(),
+        description: "The tests".to_owned(),
+        classes: Classes::of(&[Class::Envelope]),
+        scopes: Scopes::of(&[Scope::EnvelopesStatus]),
+        payload: Payload::Thin,
+        profile: Profile::Standard,
+        is_ordered: false,
+    };
+    let made = endpoints::create(app, &tenant, &circumstances, Scopes::ALL, &settings, None).await.unwrap();
+    let act = Act { tenant: &tenant, circumstances: &circumstances, keep: None };
+    endpoints::activate(app, &act, made.endpoint).await.unwrap();
+    let message = NewMessage {
+        tenant,
+        message: MessageId::new(app.now(), app.draw()),
+        stream: EnvelopeId::new(app.now(), app.draw()),
+        seq: 1,
+        kind: "envelope.created".to_owned(),
+        class: u32::from(Class::Envelope.bit()),
+        at: app.now(),
+        hash: Digest::of(b"x"),
+        correlation: app.new_correlation(),
+    };
+    let id = message.message.to_string();
+    app.store.commit(Batch { messages: vec![message], ..Batch::default() }).await.unwrap();
+    [made.endpoint.to_string(), made.key.to_string(), id]
 }
 
 /// A member and an open invitation of an organization.
 async fn people_of(test: &TestApp, organization: OrganizationId) -> (String, String) {
+    let app = &test.app;
+    let user = member_of(test, organization, Role::Reviewer).await;
+    let circumstances =
+        Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() };
+    let tenant = Tenant::of_stored_row(organization, Environment::Live);
+    let address = Personal::new(format!("friend.of.{user}@example.com"));
+    let sent = invitations::send(app, &circumstances, &tenant, &address, Role::Reviewer, None).await;
+    (user.to_string(), sent.unwrap().id().to_string())
+}
+
+/// A member, without anything to sign in with.
+pub(crate) async fn member_of(test: &TestApp, organization: OrganizationId, role: Role) -> UserId {
     let app = &test.app;
     let user = UserId::new(app.now(), app.draw());
     let address = Personal::new(format!("{user}@example.com"));
@@ -64,7 +119,7 @@ async fn people_of(test: &TestApp, organization: OrganizationId) -> (String, Str
     let member = MemberRow {
         organization,
         user: user.id(),
-        role: Role::Reviewer,
+        role,
         persons: (sandbox, live),
         created_at: app.now(),
         ended_at: None,
@@ -72,12 +127,7 @@ async fn people_of(test: &TestApp, organization: OrganizationId) -> (String, Str
     };
     let rows = vec![Row::User(user.row.clone()), Row::Member(member)];
     app.store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
-    let circumstances =
-        Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() };
-    let tenant = Tenant::of_stored_row(organization, Environment::Live);
-    let address = Personal::new(format!("friend.of.{}@example.com", user.id()));
-    let sent = invitations::send(app, &circumstances, &tenant, &address, Role::Reviewer, None).await;
-    (user.id().to_string(), sent.unwrap().id().to_string())
+    user.id()
 }
 
 /// What a request shows of its caller.
@@ -113,7 +163,9 @@ async fn completed_ids(test: &TestApp, key: &Key) -> Ids {
 fn path(endpoint: &Endpoint, ids: &Ids) -> String {
     let path = endpoint.path.replace("{document}", &ids.document).replace("{envelope}", &ids.envelope);
     let path = path.replace("{client}", &ids.client).replace("{member}", &ids.member);
-    path.replace("{invitation}", &ids.invitation).replace("{grant}", &ids.grant).replace("{key}", &ids.key)
+    let path = path.replace("{endpoint}", &ids.endpoint).replace("{webhook_key}", &ids.webhook_key);
+    let path = path.replace("{message}", &ids.message).replace("{key}", &ids.key);
+    path.replace("{invitation}", &ids.invitation).replace("{grant}", &ids.grant)
 }
 
 /// A request that is right in everything but perhaps its credential.
@@ -134,6 +186,14 @@ fn request(test: &TestApp, endpoint: &Endpoint, ids: &Ids, shown: Shown<'_>, num
             Operation::InviteMember => json!({ "email": "bob@example.com", "role": "reviewer" }),
             Operation::ChangeMember => json!({ "role": "reviewer" }),
             Operation::CreateKey => json!({ "label": "a thing", "scopes": ["documents:read"] }),
+            Operation::CreateWebhookEndpoint => json!({
+                "url": "https://hooks.invalid/", "description": "a thing", "classes": ["envelope"],
+                "scopes": ["envelopes:status"],
+            }),
+            Operation::BlockWebhookEndpoint => json!({ "reason": "incident" }),
+            Operation::RecoverWebhookEndpoint | Operation::ReplayWebhookEndpoint => {
+                json!({ "since": test.app.now().plus_s(-60) })
+            }
             _ => json!({}),
         }),
         Takes::Pdf => request.header("Content-Type", "application/pdf").body(pdf(1)),
@@ -270,6 +330,9 @@ async fn every_route_about_a_thing_of_somebody_else_answers_404() {
         "list_security_events",
         "list_keys",
         "create_key",
+        "list_webhook_endpoints",
+        "create_webhook_endpoint",
+        "pull_events",
     ];
     // People are of both environments. This list may only shrink.
     let of_people = ["change_member", "remove_member", "resend_invitation", "cancel_invitation"];
@@ -449,7 +512,7 @@ async fn a_cursor_that_no_page_gave_is_refused() {
     let key = test.sandbox("Acme").await;
     let ids = ids(&test, &key).await;
     let lists: Vec<_> = ENDPOINTS.iter().filter(|endpoint| endpoint.query.contains(&"cursor")).collect();
-    assert_eq!(lists.len(), 9);
+    assert_eq!(lists.len(), 11);
     for endpoint in lists {
         let path = path(endpoint, &ids);
         for (name, values) in [

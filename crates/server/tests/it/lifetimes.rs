@@ -78,6 +78,8 @@ const TABLE: &[(&str, &str, &str)] = &[
         "../../../core/src/webhook/rotation.rs",
         "a_rotation_goes_step_by_step",
     ),
+    ("WEBHOOK_KEPT_S", "webhooks/moving.rs", "deliveries_are_kept_for_thirty_days"),
+    ("WEBHOOK_REPLAYED_S", "webhooks/api.rs", "what_failed_is_recovered_and_what_was_missed_is_replayed"),
     ("WEBHOOK_KEY_OVERLAP_S", "../../../core/src/webhook/rotation.rs", "an_overlap_has_its_bounds"),
     (
         "WEBHOOK_RETRY_AFTER_S",

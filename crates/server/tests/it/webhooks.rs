@@ -1,5 +1,11 @@
 //! Webhooks on their way out, to a receiver over TLS that verifies them as an integrator would.
 
+mod api;
+mod health;
+mod moving;
+mod pulling;
+mod rotating;
+
 use std::sync::{Arc, Mutex, OnceLock};
 
 use axum::{
@@ -23,6 +29,7 @@ use countersign_server::{
     config::Config,
     security::Circumstances,
     webhooks::{
+        act::Act,
         endpoints::{self, NewEndpoint},
         work,
     },
@@ -35,11 +42,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use serde_json::Value;
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
     app::{Key, Options, TestApp, envelope_of, pdf},
-    oauth::certificates::{Authority, Wish},
+    oauth::{
+        certificates::{Authority, Wish},
+        client::Client,
+    },
 };
 
 /// The authority of the receivers.
@@ -190,8 +201,10 @@ impl House {
     async fn endpoint(&self, settings: &Settings) -> NewEndpoint {
         let app = &self.app.app;
         let made =
-            endpoints::create(app, &self.tenant, &self.circumstances(), Scopes::ALL, settings).await.unwrap();
-        endpoints::activate(app, &self.tenant, &self.circumstances(), made.endpoint).await.unwrap();
+            endpoints::create(app, &self.tenant, &self.circumstances(), Scopes::ALL, settings, None).await;
+        let (made, circumstances) = (made.unwrap(), self.circumstances());
+        let act = Act { tenant: &self.tenant, circumstances: &circumstances, keep: None };
+        endpoints::activate(app, &act, made.endpoint).await.unwrap();
         made
     }
 
@@ -220,6 +233,46 @@ impl House {
     async fn deliveries(&self, endpoint: EndpointId) -> Vec<DeliveryRow> {
         let query = DeliveryQuery { limit: 100, ..DeliveryQuery::default() };
         self.app.app.store.deliveries(&self.tenant, endpoint, &query).await.unwrap()
+    }
+
+    /// As many deliveries, and what follows from them, as there are at this moment.
+    async fn settle(&self) {
+        while self.app.work().await + self.deliver().await > 0 {}
+    }
+
+    /// Ends a test, with what became due in it.
+    async fn finish(self) {
+        self.settle().await;
+        self.app.finish().await;
+    }
+
+    /// An act on an endpoint of the house.
+    async fn act(&self, endpoint: EndpointId, name: &str, body: &Value) -> (StatusCode, Value) {
+        let admin = self.admin().await;
+        let path = format!("/v1/webhook-endpoints/{endpoint}{name}");
+        let token = admin.own_token(&Scopes::ALL.to_string()).await;
+        let number = self.app.app.draw::<8>().map(|byte| format!("{byte:02x}")).concat();
+        let request = admin.api(reqwest::Method::POST, &path, &token).header("Idempotency-Key", number);
+        let request = if body.is_null() { request } else { request.json(body) };
+        let answered = request.send().await.unwrap();
+        let status = StatusCode::from_u16(answered.status().as_u16()).unwrap();
+        (status, answered.json().await.unwrap())
+    }
+
+    /// The same, where it must go well.
+    async fn done(&self, endpoint: EndpointId, name: &str, body: &Value) -> Value {
+        let (status, answer) = self.act(endpoint, name, body).await;
+        assert!(status.is_success(), "{name}: {status} {answer}");
+        answer
+    }
+
+    /// A program with every scope.
+    async fn admin(&self) -> Client<'_> {
+        Client::register(&self.app, self.tenant.organization(), "an admin").await
+    }
+
+    async fn states(&self, endpoint: EndpointId) -> Vec<DeliveryState> {
+        self.deliveries(endpoint).await.iter().map(|row| row.state).collect()
     }
 
     fn now_s(&self) -> i64 {
@@ -259,7 +312,7 @@ async fn what_happens_to_an_envelope_comes_to_a_receiver_that_verifies_it() {
         let delivered = |row: &DeliveryRow| row.state == DeliveryState::Delivered && row.attempt_count == 1;
         assert!(house.deliveries(made.endpoint).await.iter().all(delivered));
         assert_eq!(house.deliver().await, 0, "once");
-        house.app.finish().await;
+        house.finish().await;
     }
 }
 
@@ -279,10 +332,11 @@ async fn the_address_is_signed_as_it_is_sent() {
     for profile in [Profile::EcdsaP256Sha256, Profile::RsaPssSha512] {
         let settings = settings(&odd, &[Class::Envelope], Payload::Thin, profile);
         let by = house.circumstances();
-        let refused = endpoints::create(&house.app.app, &house.tenant, &by, Scopes::ALL, &settings).await;
+        let refused =
+            endpoints::create(&house.app.app, &house.tenant, &by, Scopes::ALL, &settings, None).await;
         assert!(refused.err().unwrap().to_string().contains("ed25519"), "{profile:?}");
     }
-    house.app.finish().await;
+    house.finish().await;
 }
 
 /// W-5: a receiver that fails gets the same message again, signed anew at a later second, and when it asked for it.
@@ -323,7 +377,7 @@ async fn a_failed_delivery_comes_again_with_the_same_id_and_another_timestamp() 
     let tried = house.app.app.store.attempts(&house.tenant, made.endpoint, message).await.unwrap();
     let statuses: Vec<Option<u16>> = tried.iter().map(|attempt| attempt.status).collect();
     assert_eq!(statuses, [Some(500), Some(503), Some(200)]);
-    house.app.finish().await;
+    house.finish().await;
 }
 
 /// W-5, L-4: 410 disables the endpoint, which is an event; nothing is made for it any more.
@@ -347,7 +401,7 @@ async fn an_endpoint_that_is_gone_is_disabled() {
         assert!(texts.iter().any(|text| text.contains(kind)), "{kind}: {texts:#?}");
     }
     assert!(!texts.iter().any(|text| text.contains("team=7")), "an address may hold a secret");
-    house.app.finish().await;
+    house.finish().await;
 }
 
 /// W-6, L-4: an endpoint that asks for security events gets them, once they have their place in the stream.
@@ -368,7 +422,7 @@ async fn security_events_come_to_an_endpoint_that_may_read_them() {
         .collect();
     let activated = told.iter().find(|event| event.kind == "webhook.activated").unwrap();
     assert_eq!(activated.full().unwrap()["seq"], activated.sequence().unwrap());
-    house.app.finish().await;
+    house.finish().await;
 }
 
 /// W-8: an address that is not public is refused before anything is sent, at the creation and at each delivery.
@@ -380,8 +434,10 @@ async fn nothing_is_sent_to_an_address_that_is_not_public() {
         Circumstances { actor: SecurityActor::System, origin: None, correlation: app.app.new_correlation() };
     for url in ["https://127.0.0.1/x", "https://[::1]/x", "https://169.254.169.254/x", "https://10.0.0.1/x"] {
         let settings = settings(url, &[Class::Envelope], Payload::Thin, Profile::Standard);
-        let refused =
-            endpoints::create(&app.app, &tenant, &circumstances, Scopes::ALL, &settings).await.err().unwrap();
+        let refused = endpoints::create(&app.app, &tenant, &circumstances, Scopes::ALL, &settings, None)
+            .await
+            .err()
+            .unwrap();
         assert!(refused.to_string().contains("not of the public Internet"), "{url}: {refused}");
     }
     app.finish().await;

@@ -25,6 +25,7 @@ use crate::{
         JobRow, KeyRow, LeafRow, LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow,
         SessionRow, StoredAnswer, StoredEvent, Stream, TileRow, security_stream,
     },
+    webhook_rows::FedEvent,
 };
 
 /// A job with its lease.
@@ -107,19 +108,23 @@ impl State {
     }
 
     /// The events of any stream.
+    pub(super) fn fed_events(&self, tenant: &Tenant, after: Option<u64>, limit: usize) -> Vec<FedEvent> {
+        let first = after.map_or(0, |after| after.saturating_add(1));
+        let leaves = self.leaves.range(first..).filter(|(_, (owner, ..))| owner == tenant);
+        let fed = leaves.filter_map(|(index, place)| {
+            let stored = stored(place.2, self.events.get(place)?, Some(*index));
+            Some(FedEvent { stream: place.1, event: stored })
+        });
+        fed.take(limit).collect()
+    }
+
     pub(super) fn events_of(&self, tenant: &Tenant, stream: EnvelopeId) -> Vec<StoredEvent> {
         let range = (*tenant, stream, 0)..=(*tenant, stream, u64::MAX);
-        let stored = |(place, event): (&(Tenant, EnvelopeId, u64), &NewEvent)| {
+        let placed = |(place, event): (&(Tenant, EnvelopeId, u64), &NewEvent)| {
             let leaf = self.leaves.iter().find(|(_, leaf)| *leaf == place);
-            StoredEvent {
-                seq: place.2,
-                bytes: event.bytes.clone(),
-                hash: event.hash,
-                leaf_id: event.leaf_id,
-                log_index: leaf.map(|(index, _)| *index),
-            }
+            stored(place.2, event, leaf.map(|(index, _)| *index))
         };
-        self.events.range(range).map(stored).collect()
+        self.events.range(range).map(placed).collect()
     }
 
     pub(super) fn commit(&mut self, batch: Batch) -> Result<Committed, CommitError> {
@@ -252,7 +257,9 @@ impl State {
                 self.mails.insert(position, row);
             }
             Row::Key(row) => drop(self.keys.insert(row.name.clone(), row)),
-            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) => self.webhooks.insert(row),
+            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) | Row::Attempt(_) => {
+                self.webhooks.insert(row);
+            }
             other => self.access.insert(other),
         }
         Ok(())
@@ -274,7 +281,9 @@ impl State {
             Row::Artifact(row) => self.artifacts.contains_key(&(row.envelope, row.document)),
             Row::Mailbox(row) => self.mails.values().any(|old| old.mail == row.mail),
             Row::Key(row) => self.keys.contains_key(&row.name),
-            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) => self.webhooks.has(row),
+            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) | Row::Attempt(_) => {
+                self.webhooks.has(row)
+            }
             other => self.access.has(other),
         }
     }
@@ -377,4 +386,8 @@ pub(super) fn sweep<K: Ord + Clone, V>(rows: &mut BTreeMap<K, V>, until: Time, e
     for (_, key) in ended.into_iter().take(SWEPT_ROWS) {
         rows.remove(&key);
     }
+}
+
+fn stored(seq: u64, event: &NewEvent, log_index: Option<u64>) -> StoredEvent {
+    StoredEvent { seq, bytes: event.bytes.clone(), hash: event.hash, leaf_id: event.leaf_id, log_index }
 }

@@ -69,6 +69,7 @@ impl Webhooks {
             Row::Endpoint(row) => self.endpoints.contains_key(&row.endpoint),
             Row::WebhookKey(row) => self.keys.contains_key(&row.key),
             Row::Delivery(row) => self.deliveries.contains_key(&(row.endpoint, row.message.message)),
+            Row::Attempt(row) => self.attempts.contains_key(&row.attempt),
             _ => false,
         }
     }
@@ -84,6 +85,7 @@ impl Webhooks {
                 let lane = self.lane(row.endpoint, row.attempt_count);
                 self.deliveries.insert((row.endpoint, row.message.message), Held { row, lane });
             }
+            Row::Attempt(row) => drop(self.attempts.insert(row.attempt, row)),
             _ => {}
         }
     }
@@ -276,10 +278,13 @@ impl Webhooks {
                 && row.message.tenant == *tenant
                 && row.state == moves.from
                 && row.worker.is_none()
-                && row.message.message >= moves.since
+                && (moves.since..=moves.until).contains(&row.message.message)
         };
         let mut count = 0;
         for held in self.deliveries.values_mut().filter(asked).take(moves.limit) {
+            if matches!(moves.from, DeliveryState::Delivered | DeliveryState::Failed) {
+                held.row.asked_count = held.row.attempt_count;
+            }
             (held.row.state, held.row.due_at) = (moves.to, moves.due_at);
             held.lane = Lane::of(is_shelved, held.row.attempt_count);
             count += 1;

@@ -11,7 +11,8 @@ use super::Memory;
 use crate::{
     fault::Fault,
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, WebhookKeyRow,
+        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
+        WebhookKeyRow,
     },
     webhooks::WebhookStore,
 };
@@ -80,6 +81,15 @@ impl WebhookStore for Memory {
         let its =
             |row: &&AttemptRow| row.tenant == *tenant && row.endpoint == endpoint && row.message == message;
         Ok(state.webhooks.attempts.values().filter(its).cloned().collect())
+    }
+
+    async fn fed_events(
+        &self,
+        tenant: &Tenant,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<FedEvent>, Fault> {
+        Ok(self.state().fed_events(tenant, after, limit))
     }
 
     async fn beat(&self, worker: WorkerId, now: Time, until: Time) -> Result<bool, Fault> {

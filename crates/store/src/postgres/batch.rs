@@ -389,6 +389,7 @@ fn insert(row: &Row) -> Result<Option<Call>, Fault> {
         Row::Endpoint(row) => webhook_batch::add_endpoint(row)?,
         Row::WebhookKey(row) => webhook_batch::add_key(row)?,
         Row::Delivery(row) => webhook_batch::add_delivery(row)?,
+        Row::Attempt(row) => webhook_batch::add_attempts(&[row]),
     };
     Ok(Some(call))
 }

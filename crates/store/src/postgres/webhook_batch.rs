@@ -168,9 +168,13 @@ pub(super) fn settle(group: &[&Batch], steps: &mut Vec<Step<'_>>) {
     if attempts.is_empty() {
         return;
     }
-    let call = columns!(
+    steps.push(Step { call: add_attempts(&attempts), must: None });
+}
+
+pub(super) fn add_attempts(rows: &[&AttemptRow]) -> Call {
+    columns!(
         sql::ADD_ATTEMPTS,
-        attempts,
+        rows,
         |row| row.attempt.as_bytes().to_vec(),
         |row| organization(&row.tenant),
         |row| row.tenant.environment().text(),
@@ -182,6 +186,5 @@ pub(super) fn settle(group: &[&Batch], steps: &mut Vec<Step<'_>>) {
         |row| row.status.map(i64::from),
         |row| row.outcome.clone(),
         |row| row.sealed.clone(),
-    );
-    steps.push(Step { call, must: None });
+    )
 }

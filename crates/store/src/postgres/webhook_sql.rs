@@ -123,11 +123,17 @@ statements! {
     SHELVED = "SELECT e.endpoint, (SELECT count(*) FROM (SELECT FROM deliveries d
             WHERE d.endpoint = e.endpoint AND d.state = 'due' AND d.worker IS NULL LIMIT $1) AS open) AS waiting
         FROM endpoints e WHERE e.is_shelved ORDER BY e.endpoint";
+    FED_EVENTS = "SELECT e.envelope, e.seq, e.bytes, e.hash, e.leaf_id, l.leaf_index FROM leaves l
+        JOIN events e ON e.organization = l.organization AND e.environment = l.environment
+            AND e.envelope = l.envelope AND e.seq = l.seq
+        WHERE l.organization = $1 AND l.environment = $2 AND l.leaf_index > $3
+        ORDER BY l.leaf_index LIMIT $4";
     MOVE_DELIVERIES = "UPDATE deliveries SET state = $4, due_at = $6,
+            asked_count = CASE WHEN $3 IN ('delivered', 'failed') THEN attempt_count ELSE asked_count END,
             lane = CASE WHEN (SELECT is_shelved FROM endpoints e WHERE e.endpoint = $1) THEN 2
                 WHEN attempt_count > 0 THEN 1 ELSE 0 END
         WHERE (endpoint, message) IN (SELECT endpoint, message FROM deliveries
-            WHERE endpoint = $1 AND state = $3 AND worker IS NULL AND message >= $5
+            WHERE endpoint = $1 AND state = $3 AND worker IS NULL AND message BETWEEN $5 AND $9
                 AND organization = $2 AND environment = $8
             ORDER BY message LIMIT $7 FOR UPDATE SKIP LOCKED)";
     SWEEP_ATTEMPTS = "DELETE FROM attempts WHERE attempt = ANY(ARRAY(

@@ -15,13 +15,13 @@ use super::{
     webhook_sql as sql,
 };
 use crate::{
-    cells::{self, Cells as _},
+    cells::{self, Cells as _, signed},
     fault::Fault,
     limits::{FREED_DELIVERIES, workers_forgotten_before},
     webhook_cells,
     webhook_rows::{
         AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, DeliveryState, EndpointRow,
-        WebhookKeyRow,
+        FedEvent, WebhookKeyRow,
     },
     webhooks::WebhookStore,
 };
@@ -139,6 +139,18 @@ impl WebhookStore for Postgres {
         self.rows("attempts", call, |row| webhook_cells::attempt(row)).await
     }
 
+    async fn fed_events(
+        &self,
+        tenant: &Tenant,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<FedEvent>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let after = after.map(signed).transpose()?.unwrap_or(-1);
+        let call = call!(sql::FED_EVENTS, organization, environment, after, cells::limit(limit));
+        self.rows("events", call, |row| webhook_cells::fed_event(row)).await
+    }
+
     async fn beat(&self, worker: WorkerId, now: Time, until: Time) -> Result<bool, Fault> {
         let calls = [
             call!(sql::BEAT, worker.as_bytes().to_vec(), now.unix_ms(), until.unix_ms()),
@@ -204,7 +216,8 @@ impl WebhookStore for Postgres {
             moves.since.as_bytes().to_vec(),
             moves.due_at.unix_ms(),
             cells::limit(moves.limit),
-            environment
+            environment,
+            moves.until.as_bytes().to_vec()
         );
         Ok(self.changed(&[call]).await?.first().map_or(0, |moved| count(*moved)))
     }

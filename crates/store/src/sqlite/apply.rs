@@ -328,6 +328,7 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
         Row::Endpoint(row) => webhooks::add_endpoint(connection, row),
         Row::WebhookKey(row) => webhooks::add_key(connection, row),
         Row::Delivery(row) => webhooks::add_delivery(connection, row),
+        Row::Attempt(row) => webhooks::add_attempt(connection, row),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     webhook_cells,
     webhook_rows::{
         AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, DeliveryState, EndpointRow,
-        NewMessage, Settlement, WebhookKeyRow,
+        FedEvent, NewMessage, Settlement, WebhookKeyRow,
     },
     webhooks::WebhookStore,
 };
@@ -172,7 +172,7 @@ pub(super) fn settle(connection: &Connection, settlements: &[Settlement]) -> Res
     Ok(())
 }
 
-fn add_attempt(connection: &Connection, row: &AttemptRow) -> Result<usize, Fault> {
+pub(super) fn add_attempt(connection: &Connection, row: &AttemptRow) -> Result<usize, Fault> {
     let (organization, environment) = owner(&row.tenant);
     let values = params![
         row.attempt.as_bytes(),
@@ -353,6 +353,21 @@ impl WebhookStore for Sqlite {
         .await
     }
 
+    async fn fed_events(
+        &self,
+        tenant: &Tenant,
+        after: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<FedEvent>, Fault> {
+        let (organization, environment) = owner(tenant);
+        let after = after.map(signed).transpose()?.unwrap_or(-1);
+        self.read(move |connection| {
+            let page = params![organization, environment, after, cells::limit(limit)];
+            rows(connection, "events", sql::FED_EVENTS, page, |row| webhook_cells::fed_event(row))
+        })
+        .await
+    }
+
     async fn beat(&self, worker: WorkerId, now: Time, until: Time) -> Result<bool, Fault> {
         let beat = move |connection: &Connection| -> Result<bool, Fault> {
             let values = params![worker.as_bytes(), now.unix_ms(), until.unix_ms()];
@@ -413,7 +428,8 @@ impl WebhookStore for Sqlite {
                 moves.since.as_bytes(),
                 moves.due_at.unix_ms(),
                 cells::limit(moves.limit),
-                environment
+                environment,
+                moves.until.as_bytes()
             ];
             execute(connection, sql::MOVE_DELIVERIES, values)
         };

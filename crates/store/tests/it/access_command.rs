@@ -279,7 +279,8 @@ pub(crate) async fn security(store: &dyn Store, of: u64, before: Option<u64>, li
     assert_eq!(store.head(&tenant, stream).await.unwrap(), head.map(|(_, hash)| hash));
     assert!(store.load(&tenant, stream).await.unwrap().is_none(), "a security stream is no envelope");
     let events = all(store.security_events(&tenant, before, limit).await);
-    [format!("{head:?}"), events, all(store.security_inbox(limit).await)].join("\n")
+    let fed = all(store.fed_events(&tenant, before, limit).await);
+    [format!("{head:?}"), events, fed, all(store.security_inbox(limit).await)].join("\n")
 }
 
 /// Notes uses of a key and of a session.

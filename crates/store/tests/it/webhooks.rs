@@ -101,13 +101,28 @@ fn attempt(number: u64, endpoint: EndpointId, message: MessageId, at: Time) -> A
     }
 }
 
+fn delivery(message: NewMessage, endpoint: EndpointId, state: DeliveryState, due_at: Time) -> DeliveryRow {
+    DeliveryRow {
+        message,
+        endpoint,
+        sealed_body: None,
+        state,
+        due_at,
+        attempt_count: 0,
+        asked_count: 0,
+        signed_s: None,
+        is_ordered: false,
+        worker: None,
+    }
+}
+
 /// A random act on both, and what came of it.
 async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
     let now = rows::at(step);
     let (of, number) = (dice.below(2), dice.below(ENDPOINTS));
     let (endpoint_id, worker) = (endpoint_id(number), worker_id(dice.below(WORKERS)));
     let limit = dice.size(4);
-    match dice.below(16) {
+    match dice.below(17) {
         0 => {
             let row = endpoint(number % 2, number, 1, dice.below(9));
             told(store.commit(with(vec![Row::Endpoint(row)])).await)
@@ -144,8 +159,16 @@ async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
         14 => {
             let state = |dice: &mut Dice| DeliveryState::ALL[dice.size(4)];
             let (from, to, since) = (state(dice), state(dice), message_id(dice.below(step + 1)));
-            let moves = DeliveryMove { endpoint: endpoint_id, from, to, since, due_at: now, limit };
+            let until = message_id(dice.below(step + 1).max(step / 2));
+            let moves = DeliveryMove { endpoint: endpoint_id, from, to, since, until, due_at: now, limit };
             format!("{:?}", store.move_deliveries(&rows::tenant(of), &moves).await.unwrap())
+        }
+        15 => {
+            let state = DeliveryState::ALL[dice.size(4)];
+            let (message, at) = (message(of, dice.below(step + 1)), now.plus_ms(5));
+            let attempts = Row::Attempt(attempt(step, endpoint_id, message.message, now));
+            let row = delivery(message, endpoint_id, state, at);
+            told(store.commit(with(vec![Row::Delivery(row), attempts])).await)
         }
         _ => {
             let before = rows::at(step.saturating_sub(100));

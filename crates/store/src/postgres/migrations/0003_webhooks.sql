@@ -1,3 +1,6 @@
+-- What a tenant's events are read by, in the order of the log.
+CREATE INDEX leaves_of_tenant ON leaves (organization, environment, leaf_index);
+
 CREATE TABLE endpoints (
     endpoint     BYTEA NOT NULL PRIMARY KEY,
     organization BYTEA NOT NULL,

@@ -1,0 +1,65 @@
+//! `POST /v1/webhook-endpoints/{endpoint}/block`: block the deliveries of a webhook endpoint.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use countersign_core::{
+    access::Operation,
+    refusal::{Code, Refusal},
+    webhook::standing::BlockReason,
+};
+
+use super::{
+    endpoint_answer, kept,
+    webhook_shapes::{BlockBody, EndpointBody},
+};
+use crate::{
+    app::App,
+    http::{
+        gate::{Call, Endpoint, Method, Takes},
+        idempotency::respond,
+        problem::Problem,
+    },
+    webhooks::{act::Act, endpoints, loaded::Loaded},
+};
+
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    method: Method::Post,
+    path: "/v1/webhook-endpoints/{endpoint}/block",
+    operation: Operation::BlockWebhookEndpoint,
+    takes: Takes::Json,
+    query: &[],
+    run: |app, call| Box::pin(block(app, call)),
+};
+
+/// Block the deliveries of a webhook endpoint: they are parked, and none is lost.
+#[utoipa::path(
+    post,
+    path = "/v1/webhook-endpoints/{endpoint}/block",
+    operation_id = "block_webhook_endpoint",
+    tag = "webhooks",
+    params(
+        ("endpoint" = String, Path, pattern = "^whe_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the endpoint"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
+    ),
+    request_body = BlockBody,
+    responses(
+        (status = 200, description = "The endpoint as it is now", body = EndpointBody),
+        (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
+    ),
+    security(("oauth2" = ["admin:webhooks"])),
+)]
+pub(super) async fn block(app: Arc<App>, call: Call) -> Result<Response, Problem> {
+    let endpoint = call.id("endpoint")?;
+    let asked: BlockBody = call.json()?;
+    let reason = BlockReason::parse(&asked.reason).ok_or_else(|| {
+        let sentence = "`reason` is `compromised`, `wrong_receiver`, `overload` or `incident`";
+        Refusal::at(Code::Invalid, "/reason", sentence)
+    })?;
+    let organization = app.organization(call.tenant().organization()).await?;
+    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
+    let (tenant, circumstances) = (call.tenant(), call.circumstances());
+    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
+    let now = endpoints::block(&app, &act, endpoint, reason).await?;
+    Ok(respond(endpoint_answer(&app, &now)?, false))
+}

@@ -1,0 +1,54 @@
+//! `POST /v1/webhook-endpoints/{endpoint}/disable`: have nothing delivered to a webhook endpoint.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use countersign_core::access::Operation;
+
+use super::{endpoint_answer, kept, webhook_shapes::EndpointBody};
+use crate::{
+    app::App,
+    http::{
+        gate::{Call, Endpoint, Method, Takes},
+        idempotency::respond,
+        problem::Problem,
+    },
+    webhooks::{act::Act, endpoints, loaded::Loaded},
+};
+
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    method: Method::Post,
+    path: "/v1/webhook-endpoints/{endpoint}/disable",
+    operation: Operation::DisableWebhookEndpoint,
+    takes: Takes::Nothing,
+    query: &[],
+    run: |app, call| Box::pin(disable(app, call)),
+};
+
+/// Have nothing delivered to a webhook endpoint until it is activated again.
+///
+/// What waits has failed, and can be recovered.
+#[utoipa::path(
+    post,
+    path = "/v1/webhook-endpoints/{endpoint}/disable",
+    operation_id = "disable_webhook_endpoint",
+    tag = "webhooks",
+    params(
+        ("endpoint" = String, Path, pattern = "^whe_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the endpoint"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
+    ),
+    responses(
+        (status = 200, description = "The endpoint as it is now", body = EndpointBody),
+        (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
+    ),
+    security(("oauth2" = ["webhooks:write"]), ("api_key" = ["webhooks:write"])),
+)]
+pub(super) async fn disable(app: Arc<App>, call: Call) -> Result<Response, Problem> {
+    let endpoint = call.id("endpoint")?;
+    let organization = app.organization(call.tenant().organization()).await?;
+    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
+    let (tenant, circumstances) = (call.tenant(), call.circumstances());
+    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
+    let now = endpoints::disable(&app, &act, endpoint).await?;
+    Ok(respond(endpoint_answer(&app, &now)?, false))
+}

@@ -1,0 +1,59 @@
+//! `POST /v1/webhook-endpoints/{endpoint}/recover`: have sent again what failed.
+
+use std::sync::Arc;
+
+use axum::response::Response;
+use countersign_core::access::Operation;
+
+use super::{
+    endpoint_answer, kept,
+    webhook_shapes::{EndpointBody, SinceBody},
+};
+use crate::{
+    app::App,
+    http::{
+        gate::{Call, Endpoint, Method, Takes},
+        idempotency::respond,
+        problem::Problem,
+    },
+    webhooks::{act::Act, again, loaded::Loaded},
+};
+
+pub(super) const ENDPOINT: Endpoint = Endpoint {
+    method: Method::Post,
+    path: "/v1/webhook-endpoints/{endpoint}/recover",
+    operation: Operation::RecoverWebhookEndpoint,
+    takes: Takes::Json,
+    query: &[],
+    run: |app, call| Box::pin(recover(app, call)),
+};
+
+/// Have sent again what failed since a time.
+///
+/// It goes on after a restart, at a bounded rate.
+#[utoipa::path(
+    post,
+    path = "/v1/webhook-endpoints/{endpoint}/recover",
+    operation_id = "recover_webhook_endpoint",
+    tag = "webhooks",
+    params(
+        ("endpoint" = String, Path, pattern = "^whe_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$", description = "Id of the endpoint"),
+        ("Idempotency-Key" = String, Header, min_length = 1, max_length = 128, pattern = "^[\\x21-\\x7e]+$", description = "New for each thing that you want done"),
+    ),
+    request_body = SinceBody,
+    responses(
+        (status = 200, description = "The endpoint as it is now", body = EndpointBody),
+        (status = "default", description = "Refused", content_type = "application/problem+json", body = crate::http::problem::ProblemBody),
+    ),
+    security(("oauth2" = ["webhooks:send"]), ("api_key" = ["webhooks:send"])),
+)]
+pub(super) async fn recover(app: Arc<App>, call: Call) -> Result<Response, Problem> {
+    let endpoint = call.id("endpoint")?;
+    let since = call.json::<SinceBody>()?.time()?;
+    let organization = app.organization(call.tenant().organization()).await?;
+    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
+    let (tenant, circumstances) = (call.tenant(), call.circumstances());
+    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
+    let now = again::recover(&app, &act, endpoint, since).await?;
+    Ok(respond(endpoint_answer(&app, &now)?, false))
+}

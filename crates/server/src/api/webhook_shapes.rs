@@ -1,0 +1,395 @@
+//! How webhook endpoints, their keys and deliveries are written: what is asked for, and what is shown of them.
+
+use countersign_core::{
+    limits,
+    refusal::{Code, Refusal},
+    scope::Scope,
+    time::Time,
+    webhook::{
+        class::{Class, Classes, Payload},
+        endpoint::{Profile, Settings},
+        health::Due,
+        rotation::{Key, State as KeyState},
+        standing::{BlockReason, State},
+    },
+};
+use countersign_store::webhook_rows::{AttemptRow, DeliveryRow, WebhookKeyRow};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::key_shapes::scopes;
+use crate::{
+    app::Organization,
+    fault::Fault,
+    webhooks::{attempt, endpoints::Edit, loaded::Loaded},
+};
+
+/// An endpoint to make. Unknown members are refused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewEndpointBody {
+    /// Where messages go: `https`, on the public Internet.
+    #[schema(max_length = 1000)]
+    url: String,
+    /// What people call it, one line of at most 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
+    description: String,
+    /// What it is told of: `envelope`, `recipient`, `evidence`, `security`.
+    #[schema(min_items = 1, max_items = 4)]
+    classes: Vec<String>,
+    /// How far it may be told: scopes that whoever asks has as well, among `envelopes:status`, `envelopes:read`, `events:read`,
+    /// `evidence:read` and `security:read`.
+    #[schema(max_items = 5)]
+    scopes: Vec<String>,
+    /// `thin`, the default: which event it is. `full`: the event itself too.
+    #[serde(default = "thin")]
+    #[schema(default = "thin")]
+    payload: String,
+    /// `standard`, the default: as Standard Webhooks does it. `ed25519`: with an HTTP Message Signature (RFC 9421) besides.
+    #[serde(default = "standard")]
+    #[schema(default = "standard")]
+    profile: String,
+    /// Whether an event waits until those before it, of the same envelope, were delivered.
+    #[serde(default)]
+    ordered: bool,
+}
+
+fn thin() -> String {
+    Payload::Thin.text().to_owned()
+}
+
+fn standard() -> String {
+    Profile::Standard.text().to_owned()
+}
+
+/// What is to be otherwise about an endpoint. What is left out stays as it is; unknown members are refused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndpointEditBody {
+    /// Where messages go. In `live` another address takes another proof.
+    #[schema(max_length = 1000)]
+    url: Option<String>,
+    /// What people call it.
+    #[schema(min_length = 1, max_length = 200)]
+    description: Option<String>,
+    /// What it is told of.
+    #[schema(min_items = 1, max_items = 4)]
+    classes: Option<Vec<String>>,
+    /// How far it may be told.
+    #[schema(max_items = 5)]
+    scopes: Option<Vec<String>>,
+    /// `thin` or `full`.
+    payload: Option<String>,
+    /// `standard` or `ed25519`.
+    profile: Option<String>,
+    /// Whether events of an envelope wait for each other.
+    ordered: Option<bool>,
+}
+
+/// Why deliveries are blocked. Unknown members are refused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BlockBody {
+    /// `compromised`, `wrong_receiver`, `overload` or `incident`.
+    pub(super) reason: String,
+}
+
+/// How a new key takes over. Unknown members are refused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PromotionBody {
+    /// How long the old key signs beside the new one, in seconds; a day by default, 30 days at most.
+    #[serde(default = "overlap")]
+    #[schema(minimum = 0, maximum = 2_592_000, default = 86_400)]
+    pub(super) overlap_s: i64,
+}
+
+fn overlap() -> i64 {
+    limits::WEBHOOK_KEY_OVERLAP_DEFAULT_S
+}
+
+/// From when on to send again. Unknown members are refused.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SinceBody {
+    /// When (RFC 3339), at most 29 days ago.
+    #[schema(format = DateTime)]
+    since: String,
+}
+
+impl SinceBody {
+    pub(super) fn time(&self) -> Result<Time, Refusal> {
+        let wrong = |_| Refusal::at(Code::Invalid, "/since", "`since` is a moment like 2026-01-31T08:00:00Z");
+        Time::of_rfc3339(&self.since).map_err(wrong)
+    }
+}
+
+impl NewEndpointBody {
+    pub(super) fn settings(self) -> Result<Settings, Refusal> {
+        Ok(Settings {
+            classes: classes(&self.classes)?,
+            scopes: scopes(&self.scopes)?,
+            payload: payload(&self.payload)?,
+            profile: profile(&self.profile)?,
+            url: self.url,
+            description: self.description,
+            is_ordered: self.ordered,
+        })
+    }
+}
+
+impl EndpointEditBody {
+    pub(super) fn edit(self) -> Result<Edit, Refusal> {
+        Ok(Edit {
+            classes: self.classes.as_deref().map(classes).transpose()?,
+            scopes: self.scopes.as_deref().map(scopes).transpose()?,
+            payload: self.payload.as_deref().map(payload).transpose()?,
+            profile: self.profile.as_deref().map(profile).transpose()?,
+            url: self.url,
+            description: self.description,
+            is_ordered: self.ordered,
+        })
+    }
+}
+
+fn classes(names: &[String]) -> Result<Classes, Refusal> {
+    let read = names.iter().enumerate().map(|(index, name)| {
+        let unknown = || {
+            let sentence = format!(
+                "no class is called `{name}`: name `envelope`, `recipient`, `evidence` or `security`"
+            );
+            Refusal::at(Code::Invalid, format!("/classes/{index}"), sentence)
+        };
+        Class::parse(name).ok_or_else(unknown)
+    });
+    read.collect()
+}
+
+fn payload(text: &str) -> Result<Payload, Refusal> {
+    Payload::parse(text)
+        .ok_or_else(|| Refusal::at(Code::Invalid, "/payload", "`payload` is `thin` or `full`"))
+}
+
+fn profile(text: &str) -> Result<Profile, Refusal> {
+    Profile::parse(text)
+        .ok_or_else(|| Refusal::at(Code::Invalid, "/profile", "`profile` is `standard` or `ed25519`"))
+}
+
+/// An endpoint as it is shown.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EndpointBody {
+    /// Its id.
+    #[schema(pattern = "^whe_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
+    id: String,
+    /// Where messages go.
+    url: String,
+    /// What people call it.
+    description: String,
+    /// What it is told of.
+    classes: Vec<&'static str>,
+    /// How far it may be told.
+    scopes: Vec<&'static str>,
+    /// `thin` or `full`.
+    payload: &'static str,
+    /// `standard` or `ed25519`.
+    profile: &'static str,
+    /// Whether events of an envelope wait for each other.
+    ordered: bool,
+    /// `unproven`, `active`, `disabled` or `ended`.
+    state: &'static str,
+    /// Why it was disabled: `gone` (it answered 410), `failing` or `by_hand`; null if it was not.
+    disabled_reason: Option<&'static str>,
+    /// Whether its receiver refused what it must, at this address.
+    proven: bool,
+    /// Why its deliveries are blocked: `compromised`, `wrong_receiver`, `overload` or `incident`; null if they are not.
+    blocked: Option<&'static str>,
+    /// Since when every delivery fails; null where the last one did not.
+    failing_since: Option<String>,
+    /// When it is disabled unless something is delivered; null where nothing fails.
+    disabled_at: Option<String>,
+    /// Its keys, in the order in which they were made; those that are gone are left out.
+    keys: Vec<WebhookKeyBody>,
+    /// Where its public keys are (RFC 7517).
+    jwks_uri: String,
+    /// When it was made.
+    created_at: String,
+}
+
+/// A key of an endpoint as it is shown.
+#[derive(Clone, Serialize, ToSchema)]
+pub(super) struct WebhookKeyBody {
+    /// Its id: what `webhook-key-id` names.
+    #[schema(pattern = "^whk_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
+    id: String,
+    /// `staged` (published), `dual` (signs beside the primary one), `primary`, or `retiring` (signs until its time is over).
+    state: &'static str,
+    /// Until when it signs, where it is retiring.
+    until: Option<String>,
+    /// When a receiver accepted what it alone had signed; null if none did yet.
+    proven_at: Option<String>,
+    /// When it was made.
+    created_at: String,
+    /// The secret of `v1`, `whsec_` and base64: in the answer that makes it, and never again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+    /// Its public keys (RFC 7517).
+    #[schema(value_type = Vec<Object>)]
+    public_keys: Value,
+}
+
+impl WebhookKeyBody {
+    fn of(key: &Key, row: &WebhookKeyRow, now: Time) -> Result<Self, Fault> {
+        let state = key.state.at(now);
+        let until = if let KeyState::Retiring(until) = state { Some(until.to_string()) } else { None };
+        Ok(Self {
+            id: key.id.to_string(),
+            state: state.text(),
+            until,
+            proven_at: key.proven_at.map(|at| at.to_string()),
+            created_at: row.created_at.to_string(),
+            secret: None,
+            public_keys: serde_json::from_str(&row.public)
+                .map_err(|error| Fault::Task(format!("the public keys of {}: {error}", row.key)))?,
+        })
+    }
+}
+
+impl EndpointBody {
+    /// An endpoint.
+    pub(super) fn of(loaded: &Loaded, public_url: &str, now: Time) -> Result<Self, Fault> {
+        let (row, settings, condition) = (&loaded.row, &loaded.settings, &loaded.condition);
+        let standing = condition.standing;
+        let mut keys = Vec::new();
+        for key in loaded.keys.all().iter().filter(|key| key.state.at(now).is_live()) {
+            for row in loaded.key_rows.iter().filter(|row| row.key == key.id) {
+                keys.push(WebhookKeyBody::of(key, row, now)?);
+            }
+        }
+        let disabled_reason =
+            if let State::Disabled(reason) = standing.state { Some(reason.text()) } else { None };
+        let failing = condition.health.failing.filter(|_| condition.health.due(now) != Due::Nothing);
+        Ok(Self {
+            id: row.endpoint.to_string(),
+            url: settings.url.clone(),
+            description: settings.description.clone(),
+            classes: settings.classes.iter().map(Class::text).collect(),
+            scopes: settings.scopes.iter().map(Scope::text).collect(),
+            payload: settings.payload.text(),
+            profile: settings.profile.text(),
+            ordered: settings.is_ordered,
+            state: standing.state.text(),
+            disabled_reason,
+            proven: standing.is_proven,
+            blocked: standing.blocked.map(BlockReason::text),
+            failing_since: failing.map(|failing| failing.since.to_string()),
+            disabled_at: failing.map(|failing| failing.since.plus_s(limits::WEBHOOK_FAILING_S).to_string()),
+            keys,
+            jwks_uri: format!("{public_url}/webhooks/{}/jwks.json", row.endpoint),
+            created_at: row.created_at.to_string(),
+        })
+    }
+
+    /// The same with the secret of a key that is new.
+    pub(super) fn with_secret(mut self, key: &str, secret: &str) -> Self {
+        for one in self.keys.iter_mut().filter(|one| one.id == key) {
+            one.secret = Some(secret.to_owned());
+        }
+        self
+    }
+}
+
+/// A delivery as it is shown.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryBody {
+    /// The message: `webhook-id`.
+    #[schema(pattern = "^msg_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
+    id: String,
+    /// The type of the event.
+    r#type: String,
+    /// Its class.
+    class: &'static str,
+    /// The envelope; null for events of security and for tests.
+    envelope: Option<String>,
+    /// The position of the event in its stream.
+    sequence: u64,
+    /// When the event happened.
+    at: String,
+    /// The request or job that caused it.
+    correlation: String,
+    /// `due` (to be tried), `parked` (blocked), `delivered` or `failed` (given up).
+    state: &'static str,
+    /// When it is tried next, while it is due; when it was over, afterwards.
+    due_at: String,
+    /// How often it was tried.
+    attempts: u32,
+}
+
+impl DeliveryBody {
+    /// A delivery.
+    pub(super) fn of(row: &DeliveryRow) -> Self {
+        let message = &row.message;
+        let class = Class::ALL.into_iter().find(|class| u32::from(class.bit()) == message.class);
+        let is_of_envelope = !matches!(class, Some(Class::Security | Class::Test) | None);
+        Self {
+            id: message.message.to_string(),
+            r#type: message.kind.clone(),
+            class: class.map_or("", Class::text),
+            envelope: is_of_envelope.then(|| message.stream.to_string()),
+            sequence: message.seq,
+            at: message.at.to_string(),
+            correlation: message.correlation.to_string(),
+            state: row.state.text(),
+            due_at: row.due_at.to_string(),
+            attempts: row.attempt_count,
+        }
+    }
+}
+
+/// An attempt as it is shown.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AttemptBody {
+    /// Its id: `webhook-attempt-id`.
+    #[schema(pattern = "^att_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
+    id: String,
+    /// When it began.
+    at: String,
+    /// How long it took, in milliseconds.
+    took_ms: u32,
+    /// `webhook-timestamp`.
+    signed_s: i64,
+    /// The status of the answer; null if none came.
+    status: Option<u16>,
+    /// `delivered`, `again` (it is tried again), `gone` (410) or `given_up`.
+    outcome: String,
+    /// The headers that were sent, without the signatures.
+    headers: Vec<HeaderBody>,
+    /// How the answer began, or why there was none.
+    answer: String,
+}
+
+/// A header.
+#[derive(Serialize, ToSchema)]
+pub(super) struct HeaderBody {
+    /// Its name, in small letters.
+    name: String,
+    /// Its value.
+    value: String,
+}
+
+impl AttemptBody {
+    /// An attempt.
+    pub(super) fn of(organization: &Organization, row: &AttemptRow) -> Result<Self, Fault> {
+        let kept = attempt::kept(organization, row)?;
+        Ok(Self {
+            id: row.attempt.to_string(),
+            at: row.at.to_string(),
+            took_ms: row.took_ms,
+            signed_s: row.signed_s,
+            status: row.status,
+            outcome: row.outcome.clone(),
+            headers: kept.headers.into_iter().map(|(name, value)| HeaderBody { name, value }).collect(),
+            answer: kept.answer,
+        })
+    }
+}

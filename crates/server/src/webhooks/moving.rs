@@ -1,0 +1,117 @@
+//! Deliveries that go from one state to another without an attempt: after their endpoint, and when somebody has them sent
+//! again. Jobs do it, a bounded number at a time, so that it goes on after a crash and nobody else's deliveries wait for it.
+
+use countersign_core::{
+    access::Tenant,
+    id::{EndpointId, MessageId},
+    limits,
+    webhook::standing::State,
+};
+use countersign_store::{
+    rows::JobRow,
+    webhook_rows::{DeliveryMove, DeliveryState, Taking},
+};
+
+use super::{
+    loaded::{self, Loaded},
+    stored::taking,
+};
+use crate::{app::App, fault::Fault};
+
+/// Deliveries that are moved in one statement, where nothing goes out by it.
+const MOVED_AT_ONCE: usize = 1_000;
+/// Statements in one run of a job.
+const STEPS: usize = 20;
+/// How often deliveries are let out.
+const RELEASE_MS: i64 = 2_000;
+/// An event that read its endpoint before the change is committed long before so much later.
+const LAST_LOOK_MS: i64 = 60_000;
+
+/// How a step ended.
+pub(crate) enum Stepped {
+    /// There is nothing left to move.
+    Done,
+    /// There may be more after so many milliseconds.
+    Later(i64),
+}
+
+/// From which states to which.
+fn moves(loaded: &Loaded) -> &'static [(DeliveryState, DeliveryState)] {
+    use DeliveryState::{Due, Failed, Parked};
+    match (taking(loaded.condition.standing), loaded.condition.standing.state) {
+        (Taking::Due, _) => &[(Parked, Due)],
+        // Of a receiver that is to be proven anew nothing is lost: it waits for the proof.
+        (Taking::Parked, _) | (Taking::Nothing, State::Unproven) => &[(Due, Parked)],
+        (Taking::Nothing, _) => &[(Due, Failed), (Parked, Failed)],
+    }
+}
+
+/// Brings the deliveries of an endpoint after it. The job ends when it found none for a while.
+pub(crate) async fn follow(app: &App, job: &JobRow, endpoint: EndpointId) -> Result<Stepped, Fault> {
+    for _ in 0..STEPS {
+        let now = app.now();
+        let Some(loaded) = loaded::load(app, &job.tenant, endpoint, now).await? else {
+            return Ok(Stepped::Done);
+        };
+        let is_release = taking(loaded.condition.standing) == Taking::Due;
+        let limit = if is_release { released_at_once() } else { MOVED_AT_ONCE };
+        let mut moved = 0;
+        for (from, to) in moves(&loaded) {
+            let (since, until) = (first(), last());
+            let one = DeliveryMove { endpoint, from: *from, to: *to, since, until, due_at: now, limit };
+            moved += app.store.move_deliveries(&job.tenant, &one).await?;
+        }
+        if moved == 0 {
+            let age_ms = now.unix_ms() - job.job.unix_ms();
+            let rest_ms = LAST_LOOK_MS - age_ms;
+            return Ok(if rest_ms > 0 { Stepped::Later(rest_ms) } else { Stepped::Done });
+        }
+        if is_release {
+            return Ok(Stepped::Later(RELEASE_MS));
+        }
+    }
+    Ok(Stepped::Later(1))
+}
+
+/// What to send again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Again {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) since: MessageId,
+    pub(crate) until: MessageId,
+    pub(crate) delivered: bool,
+}
+
+/// Has what failed, or all, of these messages tried anew.
+pub(crate) async fn again(app: &App, tenant: &Tenant, what: Again) -> Result<Stepped, Fault> {
+    let now = app.now();
+    let Again { endpoint, since, until, delivered } = what;
+    let Some(loaded) = loaded::load(app, tenant, endpoint, now).await? else { return Ok(Stepped::Done) };
+    let to = match taking(loaded.condition.standing) {
+        Taking::Nothing => return Ok(Stepped::Done),
+        Taking::Due => DeliveryState::Due,
+        Taking::Parked => DeliveryState::Parked,
+    };
+    let all = [DeliveryState::Failed, DeliveryState::Delivered];
+    let mut moved = 0;
+    for from in all.into_iter().take(if delivered { 2 } else { 1 }) {
+        let limit = released_at_once();
+        let one = DeliveryMove { endpoint, from, to, since, until, due_at: now, limit };
+        moved += app.store.move_deliveries(tenant, &one).await?;
+    }
+    // One that was sent again and failed at once would be found for ever: what is asked for by name is done.
+    let is_one = since == until;
+    Ok(if moved == 0 || is_one { Stepped::Done } else { Stepped::Later(RELEASE_MS) })
+}
+
+fn released_at_once() -> usize {
+    limits::WEBHOOK_RELEASED_PER_S * usize::try_from(RELEASE_MS / 1_000).unwrap_or(1)
+}
+
+fn first() -> MessageId {
+    MessageId::from_bytes([0; 16])
+}
+
+fn last() -> MessageId {
+    MessageId::from_bytes([u8::MAX; 16])
+}

@@ -1,0 +1,61 @@
+//! The pull: events as webhooks tell of them, for receivers behind a firewall. What is shown is what the credential may read.
+
+use countersign_core::{
+    access::Tenant,
+    id::MessageId,
+    scope::Scopes,
+    webhook::class::{Class, Payload, told},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    attempt,
+    feed::{self, Fed},
+};
+use crate::{app::App, fault::Fault};
+
+/// Events that are looked at for one page: those that the credential may not read make a page short, never slow.
+const LOOKED_AT: usize = 1_000;
+
+/// An event as a webhook tells of it.
+pub(crate) struct Pulled {
+    pub(crate) message: MessageId,
+    pub(crate) class: Class,
+    pub(crate) body: Box<RawValue>,
+}
+
+/// A page of them.
+pub(crate) struct Page {
+    pub(crate) events: Vec<Pulled>,
+    /// After which index of the log the next page is.
+    pub(crate) next: Option<u64>,
+    pub(crate) has_more: bool,
+}
+
+/// The events after an index of the log, as far as these scopes go.
+pub(crate) async fn page(
+    app: &App,
+    tenant: &Tenant,
+    scopes: Scopes,
+    payload: Payload,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Page, Fault> {
+    let mut page = Page { events: Vec::new(), next: after, has_more: false };
+    let fed = feed::after(app, tenant, after, LOOKED_AT + 1).await?;
+    let is_longer = fed.len() > LOOKED_AT;
+    for (looked_at, Fed { message, class, index }) in fed.into_iter().enumerate() {
+        if page.events.len() == limit || looked_at == LOOKED_AT {
+            page.has_more = true;
+            return Ok(page);
+        }
+        page.next = Some(index);
+        let Some(payload) = told(class, payload, scopes) else { continue };
+        let body = attempt::body(app, &message, class, payload).await?;
+        let body = String::from_utf8(body).ok().and_then(|text| RawValue::from_string(text).ok());
+        let body = body.ok_or_else(|| Fault::Task("the body of a webhook is JSON".to_owned()))?;
+        page.events.push(Pulled { message: message.message, class, body });
+    }
+    page.has_more = is_longer;
+    Ok(page)
+}

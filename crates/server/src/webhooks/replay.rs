@@ -1,0 +1,83 @@
+//! Events of which an endpoint was told nothing, because it was not there yet, or told of nothing: they become deliveries after
+//! all, in steps that each are one commit with the place where the next one goes on.
+
+use countersign_core::{id::EndpointId, id::JobId, limits, time::Time};
+use countersign_store::{
+    Batch,
+    batch::Row,
+    rows::{JobRow, NewJob, Work},
+    webhook_rows::{DeliveryRow, DeliveryState, NewMessage, Taking},
+};
+
+use super::{feed, loaded, stored::taking};
+use crate::{app::App, fault::Fault};
+
+/// What to replay, and from where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Replay {
+    pub(crate) endpoint: EndpointId,
+    pub(crate) since: Time,
+    pub(crate) until: Time,
+    pub(crate) after: Option<u64>,
+}
+
+/// Takes a step, and ends the job with it: the next step is a job of its own.
+pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<(), Fault> {
+    let now = app.now();
+    let mut batch = Batch { finishes: Some(job.clone()), ..Batch::default() };
+    let loaded = loaded::load(app, &job.tenant, what.endpoint, now).await?;
+    let takes = loaded.as_ref().map(|loaded| (taking(loaded.condition.standing), loaded));
+    let state = match takes {
+        None | Some((Taking::Nothing, _)) => None,
+        Some((Taking::Due, loaded)) => Some((DeliveryState::Due, loaded)),
+        Some((Taking::Parked, loaded)) => Some((DeliveryState::Parked, loaded)),
+    };
+    if let Some((state, loaded)) = state {
+        let after = match what.after {
+            None => feed::index_before(app, &job.tenant, what.since).await?,
+            after => after,
+        };
+        let fed = feed::after(app, &job.tenant, after, limits::WEBHOOK_RELEASED_PER_S).await?;
+        let is_last = fed.last().is_none_or(|last| feed::is_past(&last.message, what.until));
+        let classes = loaded.settings.classes.visible(loaded.settings.scopes);
+        let wanted = fed
+            .iter()
+            .filter(|fed| (what.since..=what.until).contains(&fed.message.at) && classes.has(fed.class));
+        for fed in wanted {
+            batch.rows.push(Row::Delivery(delivery(what.endpoint, fed.message.clone(), state, now)));
+        }
+        if let Some(last) = fed.last().filter(|_| !is_last) {
+            let (Replay { endpoint, since, until, .. }, after) = (what, Some(last.index));
+            batch.jobs.push(NewJob {
+                tenant: job.tenant,
+                job: JobId::new(now, app.draw()),
+                work: Work::ReplayEvents { endpoint, since, until, after },
+                correlation: job.correlation,
+                due_at: now.plus_s(1),
+            });
+        }
+    }
+    app.store.commit(batch).await.map_err(Fault::of_commit)?;
+    Ok(())
+}
+
+/// A delivery that nobody tried yet.
+pub(super) fn delivery(
+    endpoint: EndpointId,
+    message: NewMessage,
+    state: DeliveryState,
+    due_at: Time,
+) -> DeliveryRow {
+    DeliveryRow {
+        message,
+        endpoint,
+        sealed_body: None,
+        state,
+        due_at,
+        attempt_count: 0,
+        asked_count: 0,
+        signed_s: None,
+        is_ordered: false,
+        worker: None,
+    }
+}

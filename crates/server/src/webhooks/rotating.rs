@@ -1,0 +1,147 @@
+//! What is done to the keys of an endpoint: the steps of a rotation (W-2), each one commit with its security event.
+
+use countersign_core::{
+    id::{EndpointId, WebhookKeyId},
+    refusal::Refusal,
+    security::SecurityBody,
+    webhook::rotation::{Keys, Step},
+};
+use countersign_store::{
+    Batch,
+    access_rows::{Change, Ending},
+    webhook_rows::WebhookKeyRow,
+};
+use countersign_webhooks::Secret;
+
+use super::{
+    act::{self, Act},
+    keys,
+    loaded::{self, Loaded},
+    stored::stage_text,
+};
+use crate::{app::App, fault::Failure, security};
+
+/// A key that was made just now.
+pub struct NewKey {
+    /// Which.
+    pub key: WebhookKeyId,
+    /// Its secret, for whoever is to verify with it.
+    pub secret: Secret,
+    /// Its endpoint as it is.
+    pub loaded: Loaded,
+}
+
+/// Makes the next key. It is published, and does not sign yet.
+pub async fn stage(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<NewKey, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let standing = old.condition.standing.changed()?;
+    let now = app.now();
+    let mut stages = retired(&old.keys, app);
+    let key = WebhookKeyId::new(now, app.draw());
+    let step = stages.0.stage(key, now)?;
+    let organization = app.organization(act.tenant.organization()).await?;
+    let made = keys::make(&organization, key, &*app.random)?;
+    let mut stage = String::new();
+    for one in stages.0.all().iter().filter(|one| one.id == key) {
+        stage = stage_text(one)?;
+    }
+    let row = WebhookKeyRow {
+        tenant: *act.tenant,
+        endpoint,
+        key,
+        sealed: made.sealed,
+        public: made.public,
+        stage,
+        created_at: now,
+        ended_at: None,
+        version: 1,
+    };
+    let condition = super::stored::Condition { standing, ..old.condition };
+    let bodies = events(endpoint, stages.1.into_iter().chain([step]));
+    let loaded = act::commit(app, act, act::own(old), condition, Some((stages.0, Some(row))), bodies).await?;
+    Ok(NewKey { key, secret: made.secret, loaded })
+}
+
+/// The new key signs beside the primary one.
+pub async fn join(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Loaded, Failure> {
+    change(app, act, endpoint, |keys| keys.join(app.now())).await
+}
+
+/// The new key becomes the primary one, if a receiver accepted what it alone had signed.
+pub async fn promote(
+    app: &App,
+    act: &Act<'_>,
+    endpoint: EndpointId,
+    overlap_s: i64,
+) -> Result<Loaded, Failure> {
+    change(app, act, endpoint, |keys| keys.promote(app.now(), overlap_s)).await
+}
+
+async fn change(
+    app: &App,
+    act: &Act<'_>,
+    endpoint: EndpointId,
+    step: impl FnOnce(&mut Keys) -> Result<Step, Refusal>,
+) -> Result<Loaded, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let standing = old.condition.standing.changed()?;
+    let (mut keys, retired) = retired(&old.keys, app);
+    let step = step(&mut keys)?;
+    let condition = super::stored::Condition { standing, ..old.condition };
+    let bodies = events(endpoint, retired.into_iter().chain([step]));
+    act::commit(app, act, act::own(old), condition, Some((keys, None)), bodies).await
+}
+
+/// Writes down that a receiver accepted what this key alone had signed.
+pub(super) async fn proved(
+    app: &App,
+    act: &Act<'_>,
+    endpoint: EndpointId,
+    key: WebhookKeyId,
+) -> Result<(), Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    let (mut keys, retired) = retired(&old.keys, app);
+    let Some(step) = keys.proved(key, app.now()) else { return Ok(()) };
+    let (condition, bodies) = (old.condition, events(endpoint, retired.into_iter().chain([step])));
+    act::commit(app, act, act::own(old), condition, Some((keys, None)), bodies).await.map(drop)
+}
+
+/// Ends a key at once, whatever else changes in it.
+pub async fn revoke(
+    app: &App,
+    act: &Act<'_>,
+    endpoint: EndpointId,
+    key: WebhookKeyId,
+) -> Result<Loaded, Failure> {
+    let old = loaded::read(app, act.tenant, endpoint).await?;
+    old.condition.standing.changed()?;
+    if !old.key_rows.iter().any(|row| row.key == key) {
+        return Err(Refusal::not_found().into());
+    }
+    let now = app.now();
+    let mut keys = old.keys.clone();
+    let step = keys.revoke(key, now)?;
+    let what = Ending::WebhookKey(key);
+    let mut batch = Batch { changes: vec![Change::End { what, at: now, once: true }], ..Batch::default() };
+    security::record(app, act.tenant, act.circumstances, step.event(endpoint), &mut batch).await?;
+    let mut ended = Loaded { keys, ..act::own(old) };
+    for row in ended.key_rows.iter_mut().filter(|row| row.key == key) {
+        row.ended_at = Some(now);
+    }
+    batch.answers = act.keep.map(|keep| keep(&ended)).transpose()?;
+    act::put(app, batch).await?;
+    Ok(ended)
+}
+
+/// The keys after those were written down as retired whose time is over.
+fn retired(keys: &Keys, app: &App) -> (Keys, Vec<Step>) {
+    let (mut keys, mut steps) = (keys.clone(), Vec::new());
+    while let Some(step) = keys.retire(app.now()) {
+        steps.push(step);
+    }
+    (keys, steps)
+}
+
+fn events(endpoint: EndpointId, steps: impl Iterator<Item = Step>) -> Vec<SecurityBody> {
+    steps.map(|step| step.event(endpoint)).collect()
+}

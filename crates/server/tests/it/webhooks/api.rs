@@ -1,0 +1,178 @@
+//! The routes of endpoints and deliveries, as a program uses them.
+
+use countersign_core::scope::{Scope, Scopes};
+use countersign_store::webhook_rows::DeliveryState;
+use countersign_webhooks::{Accept, KeySet, MemoryStore};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::{House, event, verify};
+
+fn wish(url: &str) -> Value {
+    json!({
+        "url": url, "description": "The archive", "classes": ["envelope"], "scopes": ["envelopes:status"],
+        "profile": "ed25519",
+    })
+}
+
+/// W-6, W-12, X-3: an endpoint from its creation to its end: the secret is shown once, deliveries can be read with every attempt,
+/// and one is sent again under its id.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_is_made_used_and_ended_through_the_api() {
+    let house = House::start(false).await;
+    let post = || {
+        let request = house.app.request(reqwest::Method::POST, "/v1/webhook-endpoints");
+        request.bearer_auth(&house.key.token).header("Idempotency-Key", "make")
+    };
+    let made: Value = post().json(&wish(&house.receiver.url)).send().await.unwrap().json().await.unwrap();
+    let again: Value = post().json(&wish(&house.receiver.url)).send().await.unwrap().json().await.unwrap();
+    let secret = made["keys"][0]["secret"].as_str().unwrap();
+    assert!(secret.starts_with("whsec_"), "{made}");
+    assert_eq!((&again["id"], &again["keys"][0]["secret"]), (&made["id"], &Value::Null));
+    let id = made["id"].as_str().unwrap().to_owned();
+    let path = format!("/v1/webhook-endpoints/{id}");
+    let endpoint = id.parse().unwrap();
+    let shown = house.app.get_json(&house.key, &path).await;
+    assert_eq!((&shown["state"], &shown["keys"][0]["secret"]), (&json!("unproven"), &Value::Null));
+    let list = house.app.get_json(&house.key, "/v1/webhook-endpoints").await;
+    assert_eq!(list, json!({ "endpoints": [shown], "next_cursor": null }));
+
+    let envelope = house.sent_envelope().await;
+    assert_eq!(house.deliver().await, 0, "it is told of nothing yet");
+    assert_eq!(house.done(endpoint, "/activate", &Value::Null).await["state"], "active");
+    let (status, _) = house.act(endpoint, "/activate", &Value::Null).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let second = house.sent_envelope().await;
+    assert_eq!(house.deliver().await, 2);
+    let (keys, now_s) = (KeySet::new(), house.now_s());
+    let keys =
+        keys.with_secret(made["keys"][0]["id"].as_str().unwrap().parse().unwrap(), secret.parse().unwrap());
+    for one in house.receiver.came() {
+        event(verify(&one, Accept::V1, &keys, &MemoryStore::new(10), now_s));
+    }
+
+    let of = async |query: &str| house.app.get_json(&house.key, &format!("{path}/deliveries?{query}")).await;
+    let all = of("").await;
+    assert_eq!(all["deliveries"].as_array().unwrap().len(), 2, "{all}");
+    assert_eq!(of("state=delivered").await, all);
+    assert_eq!(of("state=failed").await["deliveries"], json!([]));
+    assert_eq!(of(&format!("envelope={second}")).await, all);
+    assert_eq!(of(&format!("envelope={envelope}")).await["deliveries"], json!([]));
+    let first = of("limit=1").await;
+    let rest = of(&format!("limit=1&cursor={}", first["next_cursor"].as_str().unwrap())).await;
+    assert_eq!(json!([first["deliveries"][0], rest["deliveries"][0]]), all["deliveries"]);
+    let message = all["deliveries"][0]["id"].as_str().unwrap();
+    let one = house.app.get_json(&house.key, &format!("{path}/deliveries/{message}")).await;
+    let tried = &one["tried"][0];
+    assert_eq!((&one["state"], &tried["status"]), (&json!("delivered"), &json!(200)));
+    let names: Vec<&str> =
+        tried["headers"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"webhook-id") && !names.contains(&"webhook-signature"), "{names:?}");
+
+    house.done(endpoint, &format!("/deliveries/{message}/resend"), &Value::Null).await;
+    house.settle().await;
+    let came = house.receiver.came();
+    let ids: Vec<_> = came.iter().map(|one| one.headers["webhook-id"].to_str().unwrap()).collect();
+    assert_eq!(ids.iter().filter(|id| **id == message).count(), 2, "{ids:?}");
+
+    assert_eq!(house.done(endpoint, "/end", &Value::Null).await["state"], "ended");
+    house.sent_envelope().await;
+    assert_eq!(house.deliver().await, 0);
+    let (status, refused) = house.act(endpoint, "/activate", &Value::Null).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::CONFLICT, &json!("webhook_state")));
+    house.finish().await;
+}
+
+/// W-6, A-3: nobody lets an endpoint be told what he may not read, and wrong settings are refused with the place and the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_are_refused_with_what_to_do() {
+    let house = House::start(false).await;
+    let url = house.receiver.url.clone();
+    let with = |name: &str, value: Value| {
+        let mut wish = wish(&url);
+        wish[name] = value;
+        wish
+    };
+    let longer = format!("https://localhost/{}", "x".repeat(1_000));
+    for (wrong, pointer, word) in [
+        (with("url", json!("http://localhost/")), "/url", "https"),
+        (with("url", json!("https://127.0.0.1/")), "/url", "not of the public Internet"),
+        (with("url", json!(longer)), "/url", "1000"),
+        (with("classes", json!(["envelopes"])), "/classes/0", "recipient"),
+        (with("classes", json!(["recipient"])), "/classes", "events:read"),
+        (with("scopes", json!(["admin:keys"])), "/scopes", "events:read"),
+        (with("scopes", json!(["nothing"])), "/scopes/0", "docs/scopes.md"),
+        (with("payload", json!("fat")), "/payload", "thin"),
+        (with("profile", json!("rsa-pss-sha512")), "/profile", "ed25519"),
+    ] {
+        let (status, problem) = house.app.post_json(&house.key, "/v1/webhook-endpoints", &wrong).await;
+        assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!(pointer)), "{wrong} {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    let scopes = Scopes::of(&[Scope::WebhooksWrite, Scope::EnvelopesStatus]);
+    let narrow = house.app.key(house.tenant.organization(), house.tenant.environment(), scopes).await;
+    let body = with("scopes", json!(["envelopes:status", "events:read"]));
+    let (status, problem) = house.app.post_json(&narrow, "/v1/webhook-endpoints", &body).await;
+    assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!("/scopes")), "{problem}");
+    house.finish().await;
+}
+
+/// A-3, W-9: whoever changes an endpoint must have all of its scopes; in `live` another address is another receiver, and what
+/// waits is parked until that is proven.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_the_address_takes_all_scopes_of_the_endpoint() {
+    let house = House::start(false).await;
+    let (status, made) =
+        house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let path = format!("/v1/webhook-endpoints/{}", made["id"].as_str().unwrap());
+    let scopes = Scopes::of(&[Scope::WebhooksWrite]);
+    let narrow = house.app.key(house.tenant.organization(), house.tenant.environment(), scopes).await;
+    let edit = json!({ "url": "https://localhost/other" });
+    let (status, problem) = house.app.post_json(&narrow, &path, &edit).await;
+    assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!("/scopes")), "{problem}");
+    let (status, changed) = house.app.post_json(&house.key, &path, &edit).await;
+    assert_eq!((status, &changed["url"]), (StatusCode::OK, &json!("https://localhost/other")));
+    assert_eq!(changed["description"], "The archive");
+    house.finish().await;
+}
+
+/// W-5: what waits for an endpoint that is disabled by hand has failed, and comes when it is active again and recovered.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_recovered_and_what_was_missed_is_replayed() {
+    for postgres in [false, true] {
+        let house = House::start(postgres).await;
+        let early = house.sent_envelope().await;
+        let began = house.app.app.now().plus_s(-60);
+        let (_, made) =
+            house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
+        let endpoint = made["id"].as_str().unwrap().parse().unwrap();
+        let since = json!({ "since": began });
+        let (status, problem) = house.act(endpoint, "/recover", &since).await;
+        assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("webhook_state")), "{problem}");
+        house.done(endpoint, "/activate", &Value::Null).await;
+        house.sent_envelope().await;
+        house.done(endpoint, "/disable", &Value::Null).await;
+        house.settle().await;
+        assert_eq!(house.states(endpoint).await, [DeliveryState::Failed; 2]);
+        let missed = house.sent_envelope().await;
+        house.done(endpoint, "/activate", &Value::Null).await;
+        house.settle().await;
+        assert_eq!(house.receiver.came().len(), 0);
+        house.done(endpoint, "/recover", &since).await;
+        house.settle().await;
+        assert_eq!(house.states(endpoint).await, [DeliveryState::Delivered; 2]);
+        house.done(endpoint, "/replay", &since).await;
+        house.settle().await;
+        let rows = house.deliveries(endpoint).await;
+        assert_eq!(rows.len(), 6, "each event once");
+        for envelope in [early, missed] {
+            assert_eq!(rows.iter().filter(|row| row.message.stream.to_string() == envelope).count(), 2);
+        }
+        assert_eq!(house.receiver.came().len(), 6, "what was delivered is not sent again");
+        let old = json!({ "since": house.app.app.now().plus_s(-30 * 24 * 3_600) });
+        let (status, problem) = house.act(endpoint, "/replay", &old).await;
+        assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!("/since")), "{problem}");
+        house.finish().await;
+    }
+}
