@@ -163,9 +163,14 @@ impl Worker {
     async fn turn(&mut self) -> Result<usize, Fault> {
         let now = self.app.now();
         self.beat(now).await?;
-        let taken = self.take(now).await?;
+        let taken = self.take(now).await;
+        if taken.is_err() {
+            // The database may have given us what we do not know of: that is free once nobody beats for this worker.
+            self.id = WorkerId::new(now, self.app.draw());
+            (self.lives_until, self.beats_at) = (None, None);
+        }
         self.start_those_that_may();
-        Ok(taken)
+        taken
     }
 
     async fn beat(&mut self, now: Time) -> Result<(), Fault> {

@@ -6,6 +6,7 @@
     reason = "another process is watched here, and that lives in real time"
 )]
 
+mod deliveries;
 pub(crate) mod load;
 pub(crate) mod service;
 mod verdict;
@@ -27,7 +28,10 @@ use self::{
     load::{Load, below},
     service::{Database, Service, until},
 };
-use crate::app::TestDice;
+use crate::{
+    app::TestDice,
+    webhooks::{Receiver, authority},
+};
 
 /// Set by `cargo xtask soak`.
 const KILLS: &str = "CS_TEST_SOAK_KILLS";
@@ -54,9 +58,15 @@ async fn campaign(name: &str, database: Database, seed: u64) {
     let begun = Instant::now();
     let dice = TestDice::new(seed);
     let mut service = Service::new(database, SHORT_WAITS).await;
+    let receiver = Receiver::start().await;
+    receiver.fail_one_in(9);
+    service.trust(&authority().pem());
     service.start().await;
-    let mut load = Load::start(&service, WORKERS, seed);
+    let mut load = Load::start(&service, WORKERS, seed, Some(&receiver)).await;
     let (mut killed, mut cut) = (0, 0);
+    if database == Database::Postgres {
+        service.start_beside().await;
+    }
     while killed < kills() {
         moment(&service, &mut load, &dice, 150).await;
         // At least one cut of the database for each kill; on SQLite only callers can be cut off, now and then.
@@ -65,6 +75,16 @@ async fn campaign(name: &str, database: Database, seed: u64) {
             service.database.as_ref().unwrap_or(&service.front).cut();
             cut += 1;
             moment(&service, &mut load, &dice, 40).await;
+        }
+        // Of two servers now this one is killed, now the other, now both.
+        let which = if database == Database::Postgres { below(&dice, 3) } else { 0 };
+        if which > 0 {
+            service.kill_beside();
+            killed += 1;
+            service.start_beside().await;
+        }
+        if which == 1 {
+            continue;
         }
         service.kill();
         killed += 1;
@@ -79,8 +99,13 @@ async fn campaign(name: &str, database: Database, seed: u64) {
     }
     let (acknowledged, workers) = (std::sync::Arc::clone(&load.shared), load.stop().await);
     let mut completed = 0;
+    let mut delivered = 0;
     for worker in &workers {
         completed += verdict::check(worker).await;
+        delivered += deliveries::check(worker, &receiver).await;
+    }
+    if database == Database::Postgres {
+        service.kill_beside();
     }
     service.terminate();
     assert_eq!(service.ended().await.code(), Some(0), "{}", service.said());
@@ -88,9 +113,11 @@ async fn campaign(name: &str, database: Database, seed: u64) {
     let envelopes: usize = workers.iter().map(|worker| worker.stories.len()).sum();
     println!(
         "{name}: {killed} kills, {cut} times all connections cut, {} acts acknowledged, {} requests repeated, \
-         {completed} of {envelopes} envelopes completed and the others voided, {} s\n{report}",
+         {completed} of {envelopes} envelopes completed and the others voided, {delivered} events delivered by {} \
+         requests, {} s\n{report}",
         acknowledged.acknowledged.load(Ordering::SeqCst),
         acknowledged.repeated.load(Ordering::Relaxed),
+        receiver.came().len(),
         begun.elapsed().as_secs(),
     );
     assert!(completed > 0);
@@ -148,7 +175,7 @@ async fn a_server_that_is_told_to_stop_ends_what_it_has_in_work_and_goes_on_at_t
     let mut service = Service::new(Database::Sqlite, &[]).await;
     service.start().await;
     let (token, client) = (service.token("slow"), service.clients()());
-    let mut load = Load::start(&service, 2, 3);
+    let mut load = Load::start(&service, 2, 3, None).await;
     moment(&service, &mut load, &TestDice::new(3), 200).await;
 
     let pdf = large_pdf(8 << 20);

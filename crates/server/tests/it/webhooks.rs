@@ -6,7 +6,10 @@ mod moving;
 mod pulling;
 mod rotating;
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{
+    Arc, Mutex, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use axum::{
     Router,
@@ -54,7 +57,7 @@ use crate::{
 };
 
 /// The authority of the receivers.
-fn authority() -> &'static Authority {
+pub(crate) fn authority() -> &'static Authority {
     static AUTHORITY: OnceLock<Authority> = OnceLock::new();
     AUTHORITY.get_or_init(|| Authority::new("CA of a receiver"))
 }
@@ -68,33 +71,39 @@ fn trusting(config: &mut Config) {
 
 /// A request as it came in.
 #[derive(Clone)]
-struct Came {
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
+pub(crate) struct Came {
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// Whether it was answered with a success.
+    pub(crate) is_taken: bool,
 }
 
 /// How it answers next: a status, and `Retry-After`.
 type Answers = Arc<Mutex<Vec<(u16, Option<&'static str>)>>>;
 
 /// A receiver that keeps what comes, and answers as it is told.
-struct Receiver {
-    url: String,
+pub(crate) struct Receiver {
+    pub(crate) url: String,
     came: Arc<Mutex<Vec<Came>>>,
     answers: Answers,
+    fails_one_in: Arc<AtomicUsize>,
 }
 
-type Shared = (Arc<Mutex<Vec<Came>>>, Answers);
+type Shared = (Arc<Mutex<Vec<Came>>>, Answers, Arc<AtomicUsize>);
 
 async fn receive(
-    State((came, answers)): State<Shared>,
+    State((came, answers, fails_one_in)): State<Shared>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    came.lock().unwrap().push(Came { uri, headers, body });
-    let (status, retry_after) = answers.lock().unwrap().pop().unwrap_or((200, None));
+    let mut came = came.lock().unwrap();
+    let is_unlucky = came.len().checked_rem(fails_one_in.load(Ordering::SeqCst)) == Some(1);
+    let usual = (if is_unlucky { 500 } else { 200 }, None);
+    let (status, retry_after) = answers.lock().unwrap().pop().unwrap_or(usual);
     let status = StatusCode::from_u16(status).unwrap();
+    came.push(Came { uri, headers, body, is_taken: status.is_success() });
     match retry_after {
         Some(text) => (status, [(header::RETRY_AFTER, text)]).into_response(),
         None => status.into_response(),
@@ -102,12 +111,12 @@ async fn receive(
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url =
             format!("https://localhost:{}/hooks/countersign?team=7", listener.local_addr().unwrap().port());
-        let (came, answers) = (Arc::default(), Arc::default());
-        let shared: Shared = (Arc::clone(&came), Arc::clone(&answers));
+        let (came, answers, fails_one_in) = (Arc::default(), Arc::default(), Arc::default());
+        let shared: Shared = (Arc::clone(&came), Arc::clone(&answers), Arc::clone(&fails_one_in));
         let router = Router::new().fallback(receive).with_state(shared);
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (chain, key) = authority().certify(&Wish::dns("localhost")).pem();
@@ -126,20 +135,25 @@ impl Receiver {
                 });
             }
         });
-        Self { url, came, answers }
+        Self { url, came, answers, fails_one_in }
+    }
+
+    /// Has one request of so many fail.
+    pub(crate) fn fail_one_in(&self, count: usize) {
+        self.fails_one_in.store(count, Ordering::SeqCst);
     }
 
     /// How it answers next, the last first.
-    fn answers(&self, answers: &[(u16, Option<&'static str>)]) {
+    pub(crate) fn answers(&self, answers: &[(u16, Option<&'static str>)]) {
         *self.answers.lock().unwrap() = answers.iter().rev().copied().collect();
     }
 
-    fn came(&self) -> Vec<Came> {
+    pub(crate) fn came(&self) -> Vec<Came> {
         self.came.lock().unwrap().clone()
     }
 }
 
-fn verify(
+pub(crate) fn verify(
     came: &Came,
     accept: Accept,
     keys: &KeySet,
@@ -154,7 +168,7 @@ fn verify(
     Verifier::new(accept).verify(&incoming, keys, store, now_s)
 }
 
-fn event(taken: Result<Taken, Refused>) -> Event {
+pub(crate) fn event(taken: Result<Taken, Refused>) -> Event {
     match taken.unwrap() {
         Taken::New(event) | Taken::Duplicate(event) => event,
     }

@@ -17,12 +17,16 @@ use countersign_server::{
         ceremony::{Person, ReadCode, prepare},
     },
 };
+use countersign_webhooks::KeySet;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::service::{Database, Service};
-use crate::app::{TestDice, pdf};
+use crate::{
+    app::{TestDice, pdf},
+    webhooks::Receiver,
+};
 
 /// How long a worker asks for one thing before the test fails.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -50,6 +54,39 @@ pub(crate) struct Worker {
     dice: TestDice,
     database: Database,
     shared: Arc<Shared>,
+    pub(crate) hook: Option<Hook>,
+}
+
+/// Where a worker's events are delivered.
+pub(crate) struct Hook {
+    /// The path at the receiver.
+    pub(crate) path: String,
+    /// What verifies them.
+    pub(crate) keys: KeySet,
+    /// Where the deliveries are listed.
+    pub(crate) deliveries: String,
+    /// Whether they come in the order of each envelope.
+    pub(crate) is_ordered: bool,
+}
+
+impl Hook {
+    /// Has events of both classes that every worker makes delivered.
+    async fn new(api: &Api, receiver: &Receiver, number: u64) -> Self {
+        let is_ordered = number.is_multiple_of(2);
+        let path = format!("/hooks/{number}");
+        let (origin, _) = receiver.url.split_once("/hooks").unwrap();
+        let wish = json!({
+            "url": format!("{origin}{path}"), "description": "The archive", "ordered": is_ordered,
+            "classes": ["envelope", "recipient"], "scopes": ["envelopes:status", "events:read"],
+        });
+        let made = api.post_json("/v1/webhook-endpoints", "hook", &wish).await.unwrap();
+        let (id, key) = (made["id"].as_str().unwrap(), &made["keys"][0]);
+        api.post(&format!("/v1/webhook-endpoints/{id}/activate"), "activate").await.unwrap();
+        let (name, secret) = (key["id"].as_str().unwrap(), key["secret"].as_str().unwrap());
+        let keys = KeySet::new().with_secret(name.parse().unwrap(), secret.parse().unwrap());
+        let deliveries = format!("/v1/webhook-endpoints/{id}/deliveries");
+        Self { path, keys, deliveries, is_ordered }
+    }
 }
 
 #[derive(Default)]
@@ -66,15 +103,21 @@ pub(crate) struct Load {
 
 impl Load {
     /// Puts workers to work, each in an organization of its own.
-    pub(crate) fn start(service: &Service, count: u64, seed: u64) -> Self {
+    pub(crate) async fn start(service: &Service, count: u64, seed: u64, receiver: Option<&Receiver>) -> Self {
         let shared = Arc::<Shared>::default();
         let mut workers = JoinSet::new();
         for number in 0..count {
             let organization = format!("org{number}");
             let token = service.token(&organization);
             let clients = service.clients();
+            let api = Api::new(clients(), &service.url(), &token);
+            let hook = match receiver {
+                Some(receiver) => Some(Hook::new(&api, receiver, number).await),
+                None => None,
+            };
             let worker = Worker {
-                api: Api::new(clients(), &service.url(), &token),
+                api,
+                hook,
                 stories: Vec::new(),
                 organization,
                 url: service.url(),

@@ -57,6 +57,8 @@ pub(crate) struct Service {
     folder: tempfile::TempDir,
     settings: Vec<(String, String)>,
     running: Option<Child>,
+    /// Another server over the same data, which nobody calls: it does what there is to do.
+    beside: Option<Child>,
     /// What stands between the program and its callers.
     pub(crate) front: Proxy,
     /// What stands between the program and PostgreSQL.
@@ -92,7 +94,16 @@ impl Service {
             all.push(("COUNTERSIGN_SERVER__DATABASE_URL_FILE".to_owned(), file.display().to_string()));
             cable = Some(proxy);
         }
-        Self { folder, settings: all, running: None, front, database: cable, port: 0 }
+        Self { folder, settings: all, running: None, beside: None, front, database: cable, port: 0 }
+    }
+
+    /// Has webhooks go to receivers of this authority at `localhost`.
+    pub(crate) fn trust(&mut self, authority: &str) {
+        let file = self.folder.path().join("egress-ca.pem");
+        fs::write(&file, authority).unwrap();
+        self.settings.push(("COUNTERSIGN_EGRESS__CA_FILE".to_owned(), file.display().to_string()));
+        let hosts = "[\"localhost\"]".to_owned();
+        self.settings.push(("COUNTERSIGN_EGRESS__ALLOW_HOSTS".to_owned(), hosts));
     }
 
     pub(crate) fn url(&self) -> String {
@@ -155,6 +166,27 @@ impl Service {
         child.wait().unwrap();
     }
 
+    /// Starts another server over the same data.
+    pub(crate) async fn start_beside(&mut self) {
+        assert!(self.beside.is_none());
+        let log = self.folder.path().join("beside.log");
+        let before = fs::read(&log).unwrap_or_default().len();
+        let file: File = OpenOptions::new().create(true).append(true).open(&log).unwrap();
+        let mut command = self.command(&["serve"]);
+        command.stdout(file.try_clone().unwrap()).stderr(file);
+        let mut child = command.spawn().unwrap();
+        listening(&log, before, &mut child).await;
+        self.beside = Some(child);
+    }
+
+    /// SIGKILL to the other one.
+    pub(crate) fn kill_beside(&mut self) {
+        let mut child = self.beside.take().unwrap();
+        assert!(child.try_wait().unwrap().is_none(), "the server beside ended by itself");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         let process = self.running.as_ref().unwrap().id().to_string();
@@ -196,7 +228,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        if let Some(mut child) = self.running.take() {
+        for mut child in self.running.take().into_iter().chain(self.beside.take()) {
             // It may have ended already.
             let _ = child.kill();
             let _ = child.wait();
