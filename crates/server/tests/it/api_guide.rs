@@ -14,7 +14,7 @@ use crate::{
 const GUIDE: &str = include_str!("../../../../docs/api.md");
 
 /// Runs commands in `folder`; gives what they print.
-async fn shell(
+pub(crate) async fn shell(
     test: &TestApp,
     token: &str,
     folder: &Path,
