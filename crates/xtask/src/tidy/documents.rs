@@ -58,7 +58,9 @@ fn lost_paths(text: &str, exists: impl Fn(&str) -> bool) -> Vec<Complaint> {
     text.lines()
         .enumerate()
         .flat_map(|(index, line)| line.split('`').skip(1).step_by(2).map(move |code| (index + 1, code)))
-        .filter(|(_, code)| ["crates/", "docs/", "fuzz/", ".ci/"].iter().any(|start| code.starts_with(start)))
+        .filter(|(_, code)| {
+            ["crates/", "docs/", "fuzz/", "relay/", ".ci/"].iter().any(|start| code.starts_with(start))
+        })
         .filter(|(_, path)| !exists(path))
         .map(|(line, path)| format!("ARCHITECTURE.md:{line}: {path} is not there"))
         .collect()

@@ -39,7 +39,7 @@ pub(crate) fn check(root: &Path) -> Result<(), Failure> {
 /// Every Rust file under `crates` and `fuzz`, sorted by path.
 fn source_files(root: &Path) -> Result<Vec<SourceFile>, Failure> {
     let mut files = Vec::new();
-    let mut directories = vec![root.join("crates"), root.join("fuzz"), root.join("sdk")];
+    let mut directories = vec![root.join("crates"), root.join("fuzz"), root.join("relay"), root.join("sdk")];
     while let Some(directory) = directories.pop() {
         for path in entries(&directory)? {
             if path.is_dir() && !path.ends_with("target") {

@@ -27,6 +27,7 @@ const fn rule(
 const CLOCK: &[&str] = &[
     "crates/server/src/app.rs",
     "crates/xtask/src/report.rs",
+    "relay/src/clock.rs",
     "/tests/",
     "crates/bench/src/cpu.rs",
     "sdk/rust/examples/",

@@ -1,0 +1,73 @@
+//! The public keys of an endpoint, fetched from its JWK set when they are needed, and kept.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use countersign_webhooks::{JWKS_BYTES_MAX, KeyCache, KeyId, KeySet, Lookup};
+use reqwest::{Client, Url};
+
+/// Time for a fetch, all in all.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A JWK set somewhere else. It is fetched as the wire format says: at most once in a minute because of a key that is not
+/// known, and the last good one is used for a day while fetching fails.
+#[derive(Debug)]
+pub struct KeySource {
+    url: Url,
+    client: Client,
+    cache: Mutex<KeyCache>,
+    fetching: tokio::sync::Mutex<()>,
+}
+
+impl KeySource {
+    /// A source that has fetched nothing yet. The client follows no redirects.
+    pub fn new(url: Url, client: Client) -> Self {
+        Self { url, client, cache: Mutex::default(), fetching: tokio::sync::Mutex::default() }
+    }
+
+    /// The keys for a message that names these, fetched before if they have to be. The error says why there are none.
+    pub async fn keys(&self, named: &[KeyId], now_s: i64) -> Result<Option<KeySet>, String> {
+        let (lookup, kept) = {
+            let mut cache = self.cache();
+            (cache.look_up(named, now_s), cache.keys(now_s).cloned())
+        };
+        if lookup == Lookup::Ready && kept.is_some() {
+            return Ok(kept);
+        }
+        // Whoever has no keys at all waits for the one who fetches.
+        let _turn = self.fetching.lock().await;
+        if lookup == Lookup::Fetch {
+            let fetched = tokio::time::timeout(DEADLINE, self.fetch()).await;
+            let taken = match fetched {
+                Ok(Ok(bytes)) => self.cache().fetched(&bytes, now_s).map_err(|error| error.to_string()),
+                Ok(Err(reason)) => Err(reason),
+                Err(_) => Err("no whole answer within 5 s".to_owned()),
+            };
+            if let Err(reason) = taken {
+                tracing::warn!(url = %self.url, reason, "the JWK set was not fetched; the last good one is used");
+            }
+        }
+        let kept = self.cache().keys(now_s).cloned();
+        kept.map(Some).ok_or_else(|| format!("the JWK set at {} could not be fetched", self.url))
+    }
+
+    fn cache(&self) -> MutexGuard<'_, KeyCache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn fetch(&self) -> Result<Vec<u8>, String> {
+        let request = self.client.get(self.url.clone()).header("accept-encoding", "identity");
+        let mut response = request.send().await.map_err(|error| error.to_string())?;
+        if response.status().as_u16() != 200 {
+            return Err(format!("it was answered with {}", response.status().as_u16()));
+        }
+        let mut bytes = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > JWKS_BYTES_MAX {
+                return Err("it is too long".to_owned());
+            }
+        }
+        Ok(bytes)
+    }
+}
