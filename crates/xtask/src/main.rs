@@ -31,8 +31,11 @@ enum Task {
         #[arg(long)]
         quick: bool,
     },
-    /// Kill the server under load, again and again, and check that nothing acknowledged is lost or doubled.
+    /// Kill the server or the relay under load, again and again, and check that nothing acknowledged is lost or doubled.
     Soak {
+        /// What is killed.
+        #[arg(value_enum, default_value_t)]
+        what: soak::What,
         /// Kills on each database.
         #[arg(long, default_value_t = 200)]
         kills: u32,
@@ -62,7 +65,7 @@ fn main() -> ExitCode {
     let passed = match Arguments::parse().task {
         Task::Test { quick: false } => test::everything(root),
         Task::Test { quick: true } => test::quick(root),
-        Task::Soak { kills } => soak::run(root, kills),
+        Task::Soak { what, kills } => soak::run(root, what, kills),
         Task::Tidy => told(tidy::check(root)),
         Task::Bench { what, json, rounds, seconds } => {
             told(bench::run(root, what, bench::Length { rounds, seconds }, json.as_deref()))
