@@ -60,7 +60,7 @@ async fn campaign(name: &str, database: Database, seed: u64) {
     let mut service = Service::new(database, SHORT_WAITS).await;
     let receiver = Receiver::start().await;
     receiver.fail_one_in(9);
-    service.trust(&authority().pem());
+    service.trust(authority().pem());
     service.start().await;
     let mut load = Load::start(&service, WORKERS, seed, Some(&receiver)).await;
     let (mut killed, mut cut) = (0, 0);

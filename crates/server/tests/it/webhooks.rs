@@ -3,6 +3,7 @@
 mod api;
 mod guide;
 mod health;
+mod hostile;
 mod moving;
 mod pulling;
 mod rotating;

@@ -16,7 +16,7 @@ use crate::webhooks::{Came, Receiver, event, verify};
 const OF_EVIDENCE: [&str; 3] = ["document.mismatched", "envelope.downloaded", "evidence.exported"];
 /// Time for what was cut off to be sent again: a server is taken for dead after fifteen, and two answers in a row may be
 /// failures.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Checks all that a worker's endpoint got; how many events there were.
 pub(crate) async fn check(worker: &Worker, receiver: &Receiver) -> usize {
