@@ -27,6 +27,7 @@ use crate::{
     webhook::{
         class::{Class, Classes, Payload},
         endpoint::Profile,
+        proof::Probe,
         standing::{BlockReason, DisableReason},
     },
 };
@@ -378,6 +379,9 @@ pub enum SecurityBody {
     /// A webhook endpoint is told of events from now on.
     #[serde(rename = "webhook.activated")]
     WebhookActivated { endpoint: EndpointId, is_proven: bool },
+    /// The receiver of a webhook endpoint was sent the probes: whether they proved it, and which it failed.
+    #[serde(rename = "webhook.probed")]
+    WebhookProbed { endpoint: EndpointId, is_proven: bool, failed: Vec<Probe> },
     /// A webhook endpoint is told of nothing from now on.
     #[serde(rename = "webhook.disabled")]
     WebhookDisabled { endpoint: EndpointId, reason: DisableReason },
@@ -621,6 +625,11 @@ mod tests {
             created,
             changed,
             SecurityBody::WebhookEnded { endpoint },
+            SecurityBody::WebhookProbed {
+                endpoint,
+                is_proven: false,
+                failed: vec![Probe::Stale, Probe::WrongKeyId],
+            },
             SecurityBody::WebhookActivated { endpoint, is_proven: true },
             SecurityBody::WebhookDisabled { endpoint, reason: DisableReason::ByHand },
             SecurityBody::WebhookBlocked {

@@ -1,8 +1,16 @@
 //! What a receiver must show before live events go to it (W-9): that it accepts a right message and refuses a forged, a stale, a
-//! replayed and a tampered one, and one with a wrong key id. The same probes run from the command line.
+//! replayed and a tampered one, one with the id and the time of another, and one with a wrong key id. The same probes run from
+//! the command line.
+
+mod advice;
+mod answers;
+
+pub use answers::{Answer, Answers};
+use serde::{Deserialize, Serialize};
 
 /// A message that a receiver is tried with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Probe {
     /// Signed by somebody else, in the name of the receiver's key.
     Forged,
@@ -10,6 +18,8 @@ pub enum Probe {
     Stale,
     /// Changed after it was signed.
     Tampered,
+    /// Sent with the id and the timestamp of another message than was signed.
+    Swapped,
     /// Signed by a key that the receiver does not hold, which it names.
     WrongKeyId,
     /// Right.
@@ -58,6 +68,8 @@ pub struct Mutation {
     pub age_s: i64,
     /// Whether a byte within a text of the body is another one than was signed: it is JSON all the same.
     pub is_body_changed: bool,
+    /// Whether its id and its timestamp are others than were signed: both are in form, and the timestamp is of this moment.
+    pub is_place_changed: bool,
 }
 
 /// How old the stale message is: twice the window.
@@ -67,8 +79,15 @@ impl Probe {
     /// All probes, in the order in which they are sent. The right message comes after the wrong ones, so that whoever blocks the
     /// sender at the first wrong message, and would refuse live events after one that a stranger sent, is found out; its replay
     /// comes last and at once.
-    pub const ALL: [Self; 6] =
-        [Self::Forged, Self::Stale, Self::Tampered, Self::WrongKeyId, Self::Good, Self::Replayed];
+    pub const ALL: [Self; 7] = [
+        Self::Forged,
+        Self::Stale,
+        Self::Tampered,
+        Self::Swapped,
+        Self::WrongKeyId,
+        Self::Good,
+        Self::Replayed,
+    ];
 
     /// As it is written.
     pub fn text(self) -> &'static str {
@@ -76,6 +95,7 @@ impl Probe {
             Self::Forged => "forged",
             Self::Stale => "stale",
             Self::Tampered => "tampered",
+            Self::Swapped => "swapped",
             Self::WrongKeyId => "wrong_key_id",
             Self::Good => "good",
             Self::Replayed => "replayed",
@@ -90,12 +110,14 @@ impl Probe {
             named_key: NamedKey::Own,
             age_s: 0,
             is_body_changed: false,
+            is_place_changed: false,
         };
         match self {
             Self::Good => right,
             Self::Forged => Mutation { signer: Signer::Stranger, ..right },
             Self::Stale => Mutation { age_s: STALE_S, ..right },
             Self::Tampered => Mutation { is_body_changed: true, ..right },
+            Self::Swapped => Mutation { is_place_changed: true, ..right },
             Self::WrongKeyId => Mutation { signer: Signer::Stranger, named_key: NamedKey::Stranger, ..right },
             Self::Replayed => Mutation { message: Message::SameAsGood, ..right },
         }
@@ -104,37 +126,6 @@ impl Probe {
     /// What a receiver does with it that can be trusted.
     fn right_reaction(self) -> Reaction {
         if self == Self::Good { Reaction::Accepted } else { Reaction::Refused }
-    }
-
-    /// How to mend a receiver that did not.
-    fn advice(self) -> &'static str {
-        match self {
-            Self::Good => {
-                "The right message was refused. Verify the body byte for byte as it arrived, with the secret or public key that \
-                 `webhook-key-id` names, by a clock that is right; and do not block the sender because of a wrong message, \
-                 which anybody can send."
-            }
-            Self::Forged => {
-                "A message that somebody else had signed was accepted: anybody can make you act. Verify `webhook-signature` \
-                 before anything else, and answer 401 where none is right."
-            }
-            Self::Stale => {
-                "A message of ten minutes ago was accepted: whoever once saw one can send it later. Refuse a `webhook-timestamp` \
-                 that is more than 5 minutes from your clock, with 408."
-            }
-            Self::Tampered => {
-                "A message that was changed on its way was accepted. Sign `webhook-id`, `webhook-timestamp` and the raw body as one, \
-                 before any JSON is parsed, compare it, and answer 401 where it differs."
-            }
-            Self::WrongKeyId => {
-                "A message signed by a key that you do not hold was accepted. Take keys from your own settings or from the \
-                 endpoint's JWK set, never from the message, and answer 401 to a `webhook-key-id` that you do not know."
-            }
-            Self::Replayed => {
-                "The same message was accepted twice: whoever saw it can make you act again. Keep each pair of `webhook-id` and \
-                 `webhook-timestamp` for 10 minutes, in the transaction in which you act, and answer 409 when it comes again."
-            }
-        }
     }
 }
 
@@ -150,12 +141,12 @@ pub enum Reaction {
 }
 
 impl Reaction {
-    /// Of a status, or of no answer. 429 speaks of how often, and not of what.
-    pub fn of(status: Option<u16>) -> Self {
+    /// Of a status. 429 speaks of how often, and not of what.
+    pub fn of(status: u16) -> Self {
         match status {
-            Some(200..=299) => Self::Accepted,
-            Some(429) => Self::Unclear,
-            Some(400..=499) => Self::Refused,
+            200..=299 => Self::Accepted,
+            429 => Self::Unclear,
+            400..=499 => Self::Refused,
             _ => Self::Unclear,
         }
     }
@@ -188,8 +179,8 @@ impl Finding {
 pub struct Line {
     /// Which probe.
     pub probe: Probe,
-    /// The status that was answered, if one was.
-    pub status: Option<u16>,
+    /// What came back.
+    pub answer: Answer,
     /// What it showed.
     pub finding: Finding,
     /// What to do; empty where it passed.
@@ -204,14 +195,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Judges the answers: the status to each probe that was sent, `None` where there was no answer.
-    pub fn of(answers: &[(Probe, Option<u16>)]) -> Self {
-        let answer = |probe: Probe| {
-            let found = answers.iter().rev().find(|(answered, _)| *answered == probe);
-            found.and_then(|(_, status)| *status)
-        };
-        let is_good_taken = Reaction::of(answer(Probe::Good)) == Reaction::Accepted;
-        let lines = Probe::ALL.map(|probe| line(probe, answer(probe), is_good_taken));
+    /// Judges the answers.
+    pub fn of(answers: &Answers) -> Self {
+        let is_good_taken = answers.to(Probe::Good).reaction() == Reaction::Accepted;
+        let lines = Probe::ALL.map(|probe| line(probe, answers.to(probe), is_good_taken));
         Self { lines: lines.into() }
     }
 
@@ -221,10 +208,15 @@ impl Report {
             self.lines.iter().any(|line| line.probe == *probe && line.finding == Finding::Passed)
         })
     }
+
+    /// The probes that showed the opposite of what they should.
+    pub fn failed(&self) -> Vec<Probe> {
+        self.lines.iter().filter(|line| line.finding == Finding::Failed).map(|line| line.probe).collect()
+    }
 }
 
-fn line(probe: Probe, status: Option<u16>, is_good_taken: bool) -> Line {
-    let reaction = Reaction::of(status);
+fn line(probe: Probe, answer: Answer, is_good_taken: bool) -> Line {
+    let reaction = answer.reaction();
     let finding = match reaction {
         Reaction::Unclear => Finding::Unclear,
         // What was refused the first time may be refused again for the same reason.
@@ -235,33 +227,9 @@ fn line(probe: Probe, status: Option<u16>, is_good_taken: bool) -> Line {
     let advice = match finding {
         Finding::Passed => String::new(),
         Finding::Failed => probe.advice().to_owned(),
-        Finding::Unclear => unclear(probe, status, reaction),
+        Finding::Unclear => advice::unclear(probe, answer),
     };
-    Line { probe, status, finding, advice }
-}
-
-fn unclear(probe: Probe, status: Option<u16>, reaction: Reaction) -> String {
-    let wanted = if probe == Probe::Good { "2xx" } else { "4xx" };
-    match status {
-        _ if reaction != Reaction::Unclear => {
-            "Whether a replay is refused shows only where the right message is accepted first: mend that, and run the probes again."
-                .to_owned()
-        }
-        Some(429) => "The receiver answered 429, which says nothing of the message: let the probes through your limits, and \
-                      run them again."
-            .to_owned(),
-        Some(status @ 300..=399) => format!(
-            "The receiver answered {status}, and redirects are not followed: give the address that answers itself."
-        ),
-        Some(status) => format!(
-            "The receiver answered {status}, so what it thinks of the message could not be judged: answer {wanted} here, and \
-             see its own log for what broke."
-        ),
-        None => format!(
-            "The receiver did not answer in time, so what it thinks of the message could not be judged: answer {wanted} here \
-             within 15 seconds, over TLS with a certificate that is trusted."
-        ),
-    }
+    Line { probe, answer, finding, advice }
 }
 
 #[cfg(test)]
@@ -270,19 +238,24 @@ mod tests {
     use proptest::prelude::*;
 
     /// A receiver that is as good as the wire format asks for.
-    const CAREFUL: [(Probe, Option<u16>); 6] = [
+    const CAREFUL: [(Probe, Option<u16>); 7] = [
         (Probe::Forged, Some(401)),
         (Probe::Stale, Some(408)),
         (Probe::Tampered, Some(401)),
+        (Probe::Swapped, Some(401)),
         (Probe::WrongKeyId, Some(401)),
         (Probe::Good, Some(204)),
         (Probe::Replayed, Some(409)),
     ];
 
-    fn but(probe: Probe, status: Option<u16>) -> Vec<(Probe, Option<u16>)> {
+    fn but(probe: Probe, status: Option<u16>) -> Answers {
         let answer =
             |(one, careful): (Probe, Option<u16>)| (one, if one == probe { status } else { careful });
-        CAREFUL.map(answer).to_vec()
+        Answers::of(&CAREFUL.map(answer))
+    }
+
+    fn all(status: impl Fn(Probe) -> Option<u16>) -> Answers {
+        Answers::of(&Probe::ALL.map(|probe| (probe, status(probe))))
     }
 
     fn findings(report: &Report) -> Vec<Finding> {
@@ -292,7 +265,7 @@ mod tests {
     /// W-9: a careful receiver is proven, and there is nothing to mend.
     #[test]
     fn a_careful_receiver_is_proven() {
-        let report = Report::of(&CAREFUL);
+        let report = Report::of(&Answers::of(&CAREFUL));
         assert!(report.is_proven() && report.lines.iter().all(|line| line.advice.is_empty()));
     }
 
@@ -332,15 +305,14 @@ mod tests {
     #[test]
     fn whoever_does_the_same_to_all_is_not_proven() {
         for status in [Some(200), Some(400), Some(401), Some(404), Some(500), Some(429), None] {
-            let answers = Probe::ALL.map(|probe| (probe, status));
-            assert!(!Report::of(&answers).is_proven(), "{status:?}");
+            assert!(!Report::of(&all(|_| status)).is_proven(), "{status:?}");
         }
         for missing in 0..CAREFUL.len() {
             let mut answers = CAREFUL.to_vec();
             answers.remove(missing);
-            assert!(!Report::of(&answers).is_proven());
+            assert!(!Report::of(&Answers::of(&answers)).is_proven());
         }
-        assert_eq!(findings(&Report::of(&[])), [Finding::Unclear; 6]);
+        assert_eq!(findings(&Report::of(&Answers::default())), [Finding::Unclear; 7]);
         assert!(!Report { lines: Vec::new() }.is_proven());
     }
 
@@ -359,12 +331,13 @@ mod tests {
     fn the_advice_is_this() {
         let careless = |probe| if probe == Probe::Good { Some(401) } else { Some(200) };
         let all = [
-            Report::of(&Probe::ALL.map(|probe| (probe, careless(probe)))),
-            Report::of(&Probe::ALL.map(|probe| (probe, None))),
+            Report::of(&all(careless)),
+            Report::of(&all(|_| None)),
             Report::of(&but(Probe::Replayed, Some(200))),
             Report::of(&but(Probe::Good, Some(302))),
             Report::of(&but(Probe::Stale, Some(429))),
             Report::of(&but(Probe::Forged, Some(500))),
+            Report::of(&Answers::of(&[(Probe::Forged, None)])),
         ];
         let lines = all.iter().flat_map(|report| &report.lines).filter(|line| !line.advice.is_empty());
         let lines: Vec<String> = lines
@@ -376,7 +349,7 @@ mod tests {
     proptest! {
         /// W-9: whatever is answered, only these answers prove a receiver.
         #[test]
-        fn nothing_else_proves_a_receiver(statuses in proptest::array::uniform6(proptest::option::of(
+        fn nothing_else_proves_a_receiver(statuses in proptest::array::uniform7(proptest::option::of(
             prop_oneof![Just(200_u16), Just(204), Just(401), Just(408), Just(409), 0_u16..700]
         ))) {
             let answers: Vec<_> = Probe::ALL.into_iter().zip(statuses).collect();
@@ -384,7 +357,10 @@ mod tests {
                 Probe::Good => (200..300).contains(&status),
                 _ => (400..500).contains(&status) && status != 429,
             }));
+            let answers = Answers::of(&answers);
             prop_assert_eq!(Report::of(&answers).is_proven(), is_right);
+            let kept = serde_json::to_string(&answers).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Answers>(&kept).unwrap(), answers);
         }
     }
 }

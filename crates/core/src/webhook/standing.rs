@@ -144,6 +144,13 @@ impl Standing {
         Ok(Self { is_proven: true, ..self.unless_ended()? })
     }
 
+    /// After its receiver took what it must refuse, or refused what it must take. One that is told of events goes on: events that
+    /// nobody is told of are lost, and whoever asked for the probes has the report, and the power to disable it.
+    pub fn disproved(self) -> Result<Self, Refusal> {
+        let is_proven = self.is_proven && self.is_told();
+        Ok(Self { is_proven, ..self.unless_ended()? })
+    }
+
     /// After somebody wants events to go out. For live events that takes the proof.
     pub fn activated(self, environment: Environment) -> Result<Self, Refusal> {
         self.unless_ended()?;
@@ -225,6 +232,9 @@ mod tests {
         let moved = live.moved(Environment::Live).unwrap();
         assert!(!moved.is_told(), "the address is another one");
         assert_eq!(moved.activated(Environment::Live).unwrap_err().code, Code::WebhookUnproven);
+        assert_eq!(live.disproved(), Ok(live), "no event is lost because somebody asked");
+        let waiting = live.disabled(DisableReason::ByHand).unwrap().disproved().unwrap();
+        assert_eq!(waiting.activated(Environment::Live).unwrap_err().code, Code::WebhookUnproven);
         let in_sandbox = Standing::NEW.activated(Environment::Sandbox).unwrap();
         assert!(in_sandbox.moved(Environment::Sandbox).unwrap().is_sent());
     }
@@ -247,6 +257,7 @@ mod tests {
         let ended = active.ended().unwrap();
         let ways = [
             ended.proved(),
+            ended.disproved(),
             ended.activated(Environment::Sandbox),
             ended.disabled(DisableReason::ByHand),
             ended.moved(Environment::Sandbox),
@@ -298,7 +309,7 @@ mod tests {
     proptest! {
         /// W-9: by whatever way, no live endpoint that has lost its proof, or never had one, is told of events.
         #[test]
-        fn no_way_leads_around_the_proof(ways in proptest::collection::vec(0_u8..8, 0..40)) {
+        fn no_way_leads_around_the_proof(ways in proptest::collection::vec(0_u8..9, 0..40)) {
             let mut standing = Standing::NEW;
             for way in ways {
                 let next = match way {
@@ -307,6 +318,7 @@ mod tests {
                     3 => standing.disabled(DisableReason::ByHand),
                     4 | 5 => standing.moved(Environment::Live),
                     6 => standing.blocked(BlockReason::Incident),
+                    7 => standing.disproved(),
                     _ => standing.released(),
                 };
                 standing = next.unwrap_or(standing);

@@ -289,6 +289,7 @@ fn words_of_webhooks(kind: &str) -> &'static str {
         "webhook.created" => "A webhook endpoint was created",
         "webhook.changed" => "A webhook endpoint was changed",
         "webhook.ended" => "A webhook endpoint was ended",
+        "webhook.probed" => "The receiver of a webhook endpoint was probed",
         "webhook.activated" => "A webhook endpoint was activated",
         "webhook.disabled" => "A webhook endpoint was disabled",
         "webhook.blocked" => "Deliveries of webhooks were blocked",
