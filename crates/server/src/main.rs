@@ -10,6 +10,7 @@ use countersign_server::{
     app::{App, Records, Started, SystemClock, SystemRandomness},
     command_line::{
         self,
+        audit_webhook::AuditWebhook,
         clients::{Clients, keygen},
         keys::Keys,
         mails::Mails,
@@ -75,6 +76,11 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+    /// Try a webhook receiver of yours with a right message and with wrong ones, which it must refuse.
+    ///
+    /// Exit code 0: it did what it should with each. 1: it did not; the report says what to mend. 2: the call was not
+    /// understood, or nothing answered.
+    AuditWebhook(Box<AuditWebhook>),
     /// Print the OpenAPI document.
     Openapi,
     /// Show the whole product: serve, sign an example contract, verify the evidence, and wait for you to sign another.
@@ -145,6 +151,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     if let Command::Demo(demo) = cli.command {
         return show(demo).await;
     }
+    if let Command::AuditWebhook(wish) = cli.command {
+        return Ok(command_line::audit_webhook::run(*wish).await);
+    }
     let config = Config::read(cli.config.as_deref(), std::env::vars_os())?;
     logs::start(&config.log.level)?;
     let (clock, random) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
@@ -206,9 +215,11 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
             command_line::providers::run(records, command).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Serve | Command::Inspect { .. } | Command::Openapi | Command::Demo(_) => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Serve
+        | Command::Inspect { .. }
+        | Command::AuditWebhook(_)
+        | Command::Openapi
+        | Command::Demo(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -106,13 +106,24 @@ pub(crate) fn headers(
     (class, place): (Class, Place),
     attempt: Attempt<'_>,
 ) -> Result<Vec<(&'static str, String)>, Fault> {
+    let more = payload::headers(class, place, row.message.correlation, attempt.id);
+    written((&loaded.settings.url, loaded.settings.profile), signers, attempt, more)
+}
+
+/// The headers of an attempt at a URL, with `more` that tell where the message belongs.
+pub(crate) fn written(
+    (url, profile): (&str, Profile),
+    signers: &[Signer],
+    attempt: Attempt<'_>,
+    more: Vec<(&'static str, String)>,
+) -> Result<Vec<(&'static str, String)>, Fault> {
     let mut headers = vec![("content-type", "application/json".to_owned())];
     headers.push(("user-agent", "Countersign-Webhooks/1".to_owned()));
     headers.extend(keys::standard(signers, attempt)?);
-    headers.extend(payload::headers(class, place, row.message.correlation, attempt.id));
-    if loaded.settings.profile != Profile::Standard {
-        let more = keys::message_signature(signers, attempt, &loaded.settings.url, &headers)?;
-        headers.extend(more);
+    headers.extend(more);
+    if profile != Profile::Standard {
+        let signature = keys::message_signature(signers, attempt, url, &headers)?;
+        headers.extend(signature);
     }
     Ok(headers)
 }

@@ -103,7 +103,7 @@ pub async fn create(
     let made = keys::make(&organization, key, &*app.random)?;
     let mut stages = Keys::default();
     let step = stages.stage(key, now)?;
-    let condition = Condition { standing: Standing::NEW, health: Health::default() };
+    let condition = Condition { standing: Standing::NEW, health: Health::default(), proof: None };
     let row = EndpointRow {
         tenant: *tenant,
         endpoint,
@@ -212,7 +212,8 @@ pub async fn change(
     let Settings { classes, scopes, payload, profile, .. } = settings;
     let host = host_of(&settings.url);
     let body = SecurityBody::WebhookChanged { endpoint, host, is_moved, classes, scopes, payload, profile };
-    let condition = Condition { standing, ..old.condition };
+    let proof = old.condition.proof.filter(|_| !is_moved);
+    let condition = Condition { standing, proof, ..old.condition };
     let old = act::unique(old, row, settings);
     act::commit(app, act, old, condition, None, vec![body]).await
 }
@@ -222,7 +223,7 @@ pub async fn activate(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<
     let old = loaded::read(app, act.tenant, endpoint).await?;
     let standing = old.condition.standing.activated(act.tenant.environment())?;
     let body = SecurityBody::WebhookActivated { endpoint, is_proven: standing.is_proven };
-    let condition = Condition { standing, health: Health::default() };
+    let condition = Condition { standing, health: Health::default(), ..old.condition };
     act::commit(app, act, act::own(old), condition, None, vec![body]).await
 }
 

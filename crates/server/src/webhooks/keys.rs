@@ -56,11 +56,22 @@ impl Signer {
         Self::of(row.key, &organization.key.open(&binding(row.key), &row.sealed)?)
     }
 
+    /// One of a secret and a seed.
     fn of(id: WebhookKeyId, material: &[u8]) -> Result<Self, Fault> {
         let unreadable = || Fault::Sealed("a webhook key".to_owned());
         let (secret, seed) = material.split_first_chunk::<32>().ok_or_else(unreadable)?;
         let ed25519 = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| unreadable())?;
-        Ok(Self { id, secret: Secret::from_bytes(*secret), ed25519 })
+        Ok(Self::with(id, Secret::from_bytes(*secret), ed25519))
+    }
+
+    /// One of both its parts.
+    pub(crate) fn with(id: WebhookKeyId, secret: Secret, ed25519: Ed25519KeyPair) -> Self {
+        Self { id, secret, ed25519 }
+    }
+
+    /// One that nobody knows, under this id.
+    pub(crate) fn stranger(id: WebhookKeyId, random: &dyn Randomness) -> Result<Self, Fault> {
+        Self::of(id, Zeroizing::new(draw::<64>(random)).as_slice())
     }
 
     /// Which key it is.

@@ -1,4 +1,4 @@
-//! Webhooks on their way out (W-1 to W-8): events become messages in their own commit, a worker takes what is due, signs it,
+//! Webhooks on their way out (W-1 to W-9): events become messages in their own commit, a worker takes what is due, signs it,
 //! sends it through the guard, and writes down what came of it. The rules are `countersign_core::webhook`.
 
 pub mod act;
@@ -9,10 +9,12 @@ pub mod endpoints;
 pub(crate) mod feed;
 mod full;
 mod health;
-mod keys;
+pub(crate) mod keys;
 pub(crate) mod loaded;
 pub(crate) mod moving;
 pub(crate) mod notices;
+pub(crate) mod probes;
+pub mod proof;
 pub(crate) mod publishing;
 pub(crate) mod pulling;
 pub(crate) mod replay;

@@ -3,10 +3,12 @@
 
 use countersign_core::{
     scope::Scopes,
+    time::Time,
     webhook::{
         class::{Classes, Payload},
         endpoint::{Profile, Settings},
         health::Health,
+        proof::Answers,
         rotation::{Key, State as KeyState},
         standing::{Standing, State},
     },
@@ -40,6 +42,18 @@ pub(crate) struct Condition {
     pub(crate) standing: Standing,
     #[serde(default)]
     pub(crate) health: Health,
+    /// What the probes of its receiver showed last, at this address and with this profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proof: Option<Proof>,
+}
+
+/// What a receiver answered to the probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proof {
+    /// When the last answer was there.
+    pub(crate) at: Time,
+    /// What it answered to each.
+    pub(crate) answers: Answers,
 }
 
 fn corrupt(

@@ -28,10 +28,7 @@ use self::{
     load::{Load, below},
     service::{Database, Service, until},
 };
-use crate::{
-    app::TestDice,
-    webhooks::{Receiver, authority},
-};
+use crate::{app::TestDice, receivers::authority, webhooks::Receiver};
 
 /// Set by `cargo xtask soak`.
 const KILLS: &str = "CS_TEST_SOAK_KILLS";

@@ -75,6 +75,8 @@ mod races;
 #[cfg(test)]
 mod receipts;
 #[cfg(test)]
+mod receivers;
+#[cfg(test)]
 mod schema;
 #[cfg(test)]
 mod sealing;
@@ -84,6 +86,10 @@ mod start;
 mod states;
 #[cfg(test)]
 mod timing;
+#[cfg(test)]
+mod webhook_audit;
+#[cfg(test)]
+mod webhook_proof;
 #[cfg(test)]
 mod webhooks;
 #[cfg(test)]

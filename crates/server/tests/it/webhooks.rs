@@ -9,7 +9,7 @@ mod pulling;
 mod rotating;
 
 use std::sync::{
-    Arc, Mutex, OnceLock,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -31,7 +31,6 @@ use countersign_core::{
     },
 };
 use countersign_server::{
-    config::Config,
     security::Circumstances,
     webhooks::{
         act::Act,
@@ -41,35 +40,13 @@ use countersign_server::{
 };
 use countersign_store::webhook_rows::{DeliveryQuery, DeliveryRow, DeliveryState};
 use countersign_webhooks::{Accept, Event, Incoming, KeySet, MemoryStore, Place, Refused, Taken, Verifier};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-    service::TowerToHyperService,
-};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use serde_json::Value;
-use tokio_rustls::TlsAcceptor;
 
 use crate::{
     app::{Key, Options, TestApp, envelope_of, pdf},
-    oauth::{
-        certificates::{Authority, Wish},
-        client::Client,
-    },
+    oauth::client::Client,
+    receivers::{listen, trusting},
 };
-
-/// The authority of the receivers.
-pub(crate) fn authority() -> &'static Authority {
-    static AUTHORITY: OnceLock<Authority> = OnceLock::new();
-    AUTHORITY.get_or_init(|| Authority::new("CA of a receiver"))
-}
-
-fn trusting(config: &mut Config) {
-    let file = config.server.data_dir.parent().unwrap().join("egress-ca.pem");
-    std::fs::write(&file, authority().pem()).unwrap();
-    config.egress.ca_file = Some(file);
-    config.egress.allow_hosts = vec!["localhost".to_owned()];
-}
 
 /// A request as it came in.
 #[derive(Clone)]
@@ -114,29 +91,10 @@ async fn receive(
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url =
-            format!("https://localhost:{}/hooks/countersign?team=7", listener.local_addr().unwrap().port());
         let (came, answers, fails_one_in) = (Arc::default(), Arc::default(), Arc::default());
         let shared: Shared = (Arc::clone(&came), Arc::clone(&answers), Arc::clone(&fails_one_in));
-        let router = Router::new().fallback(receive).with_state(shared);
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let (chain, key) = authority().certify(&Wish::dns("localhost")).pem();
-        let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).map(Result::unwrap).collect();
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
-        let config =
-            rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
-                tokio::spawn(async move {
-                    let Ok(stream) = acceptor.accept(stream).await else { return };
-                    let io = TokioIo::new(stream);
-                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
-                });
-            }
-        });
+        let port = listen(Router::new().fallback(receive).with_state(shared)).await;
+        let url = format!("https://localhost:{port}/hooks/countersign?team=7");
         Self { url, came, answers, fails_one_in }
     }
 

@@ -1,0 +1,195 @@
+//! The key that `countersign audit-webhook` signs with: out of a secret, a file, or made anew.
+
+use std::path::Path;
+
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use countersign_core::id::WebhookKeyId;
+use countersign_webhooks::{PublicKey, Secret};
+use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::{
+    app::{Clock, Randomness, draw},
+    fault::Fault,
+    keys::secret_file,
+    vault::write_new,
+    webhooks::keys::Signer,
+};
+
+/// A private JWK of Ed25519 (RFC 8037 §2).
+#[derive(Deserialize)]
+struct PrivateJwk {
+    kty: String,
+    crv: String,
+    x: Option<String>,
+    d: Zeroizing<String>,
+    kid: Option<String>,
+}
+
+/// Makes a key: the private part goes into a new file, the public part is given as a JWK set.
+pub(super) fn make(file: &Path, clock: &dyn Clock, random: &dyn Randomness) -> Result<String, Fault> {
+    if file.exists() {
+        let sentence =
+            format!("{} exists, and no key is ever overwritten: choose another name", file.display());
+        return Err(Fault::Unsafe(sentence));
+    }
+    let id = WebhookKeyId::new(clock.now(), draw(random));
+    let seed = Zeroizing::new(draw::<32>(random));
+    let key = pair(&seed)?;
+    let bytes = key.public_key().as_ref().try_into().map_err(|_| weak())?;
+    let public = PublicKey::ed25519(&bytes).map_err(|_| weak())?;
+    let mut jwk = public.jwk(&id.to_string().parse().map_err(|_| weak())?);
+    let set = json!({ "keys": [jwk.clone()] }).to_string();
+    if let Value::Object(members) = &mut jwk {
+        members.insert("d".to_owned(), json!(URL_SAFE_NO_PAD.encode(seed.as_slice())));
+    }
+    write_new(file, format!("{jwk}\n").as_bytes(), 0o600)?;
+    Ok(set)
+}
+
+fn weak() -> Fault {
+    Fault::Key("no key could be made: try again".to_owned())
+}
+
+fn pair(seed: &[u8; 32]) -> Result<Ed25519KeyPair, Fault> {
+    Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| weak())
+}
+
+/// What is signed with: a key with both its parts. A receiver holds one of them, and passes over what the other one signs; so
+/// the part that is not given is one that nobody holds.
+pub(super) fn signer(
+    secret: Option<&str>,
+    file: Option<&Path>,
+    id: Option<WebhookKeyId>,
+    random: &dyn Randomness,
+) -> Result<Signer, Fault> {
+    let held = file.map(read).transpose()?;
+    let (ed25519, own_id) = match held {
+        Some((ed25519, own_id)) => (ed25519, own_id),
+        None => (pair(&Zeroizing::new(draw(random)))?, None),
+    };
+    let Some(id) = id.or(own_id) else {
+        let sentence = "name the key as the receiver does: --key-id whk_… (a JWK may have it as `kid`)";
+        return Err(Fault::Unsafe(sentence.to_owned()));
+    };
+    let secret = match secret {
+        Some(text) => text.trim().parse().map_err(|error| Fault::Unsafe(format!("--secret: {error}")))?,
+        None => Secret::from_bytes(draw(random)),
+    };
+    Ok(Signer::with(id, secret, ed25519))
+}
+
+fn read(file: &Path) -> Result<(Ed25519KeyPair, Option<WebhookKeyId>), Fault> {
+    let text = secret_file::read(file)?;
+    if text.trim_start().starts_with('{') {
+        return jwk(&text).map_err(|reason| Fault::file(file, reason));
+    }
+    let no_key = || {
+        Fault::file(file, "this is no private Ed25519 key: give a JWK with `d`, or PEM (`BEGIN PRIVATE KEY`)")
+    };
+    let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| no_key())?;
+    let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).map_err(|_| no_key())?;
+    Ok((pair, None))
+}
+
+fn jwk(text: &str) -> Result<(Ed25519KeyPair, Option<WebhookKeyId>), String> {
+    let jwk: PrivateJwk =
+        serde_json::from_str(text).map_err(|error| format!("this is no private JWK: {error}"))?;
+    if (jwk.kty.as_str(), jwk.crv.as_str()) != ("OKP", "Ed25519") {
+        return Err(format!(
+            "this JWK is of {} {}, and messages are signed with OKP Ed25519",
+            jwk.kty, jwk.crv
+        ));
+    }
+    let decoded = |text: &str| {
+        let mut bytes = Zeroizing::new([0; 48]);
+        let length = URL_SAFE_NO_PAD.decode_slice(text, bytes.as_mut_slice()).ok()?;
+        let bytes: [u8; 32] = bytes.get(..length)?.try_into().ok()?;
+        Some(Zeroizing::new(bytes))
+    };
+    let seed = decoded(&jwk.d).ok_or("its `d` is not base64url of 32 bytes")?;
+    let pair = pair(&seed).map_err(|fault| fault.to_string())?;
+    if jwk.x.is_some_and(|x| URL_SAFE_NO_PAD.encode(pair.public_key()) != x) {
+        return Err(
+            "its `x` is not the public key of its `d`: a receiver that holds it would refuse everything"
+                .to_owned(),
+        );
+    }
+    let id = jwk.kid.map(|kid| kid.parse().map_err(|error| format!("its `kid`: {error}"))).transpose()?;
+    Ok((pair, id))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use super::*;
+    use crate::app::{SystemClock, SystemRandomness};
+
+    const ID: &str = "whk_01kb1x8a9wh5t0c8m2q4r6s7vw";
+    /// RFC 8037 §A.1.
+    const D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+    const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+
+    fn try_file(text: &str, id: Option<&str>) -> Result<Signer, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+        let id = id.map(|id| id.parse().unwrap());
+        signer(None, Some(&file), id, &SystemRandomness).map_err(|fault| fault.to_string())
+    }
+
+    /// W-9: what is made can be read again, and what is printed of it signs nothing.
+    #[test]
+    fn a_key_that_was_made_is_taken_and_its_public_part_is_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.jwk");
+        let set = make(&file, &SystemClock, &SystemRandomness).unwrap();
+        let signer = signer(None, Some(&file), None, &SystemRandomness).unwrap();
+        let keys = countersign_webhooks::KeySet::from_jwks(set.as_bytes()).unwrap();
+        assert_eq!(keys.ids().map(ToString::to_string).collect::<Vec<_>>(), [signer.id().to_string()]);
+        assert!(!set.contains("\"d\""), "{set}");
+        assert!(make(&file, &SystemClock, &SystemRandomness).is_err(), "never overwritten");
+    }
+
+    /// W-9: each wrong key is refused in words.
+    #[test]
+    fn what_is_no_key_of_ed25519_is_refused() {
+        let jwk = |members: Value| members.to_string();
+        assert_eq!(
+            try_file(&jwk(json!({"kty": "OKP", "crv": "Ed25519", "d": D, "x": X, "kid": ID})), None)
+                .unwrap()
+                .id()
+                .to_string(),
+            ID
+        );
+        let pem = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n-----END PRIVATE KEY-----\n";
+        assert!(try_file(pem, Some(ID)).is_ok(), "RFC 8410 §10.3");
+        for (text, id, word) in [
+            (pem.to_owned(), None, "--key-id"),
+            (jwk(json!({"kty": "OKP", "crv": "Ed25519", "d": D})), None, "--key-id"),
+            (jwk(json!({"kty": "OKP", "crv": "Ed25519", "d": D, "kid": "mine"})), None, "whk_"),
+            (jwk(json!({"kty": "OKP", "crv": "Ed25519", "d": D, "x": D})), Some(ID), "`x`"),
+            (jwk(json!({"kty": "OKP", "crv": "Ed25519", "d": "AAAA"})), Some(ID), "`d`"),
+            (jwk(json!({"kty": "OKP", "crv": "X25519", "d": D})), Some(ID), "X25519"),
+            (jwk(json!({"kty": "OKP", "crv": "Ed25519", "x": X})), Some(ID), "`d`"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n".to_owned(),
+                Some(ID),
+                "Ed25519",
+            ),
+            ("hello".to_owned(), Some(ID), "Ed25519"),
+        ] {
+            let said = try_file(&text, id).err().unwrap();
+            assert!(said.contains(word), "{text}: {said}");
+            assert!(!said.contains(D), "{said}");
+        }
+        let bad = signer(Some("whsec_AAAA"), None, Some(ID.parse().unwrap()), &SystemRandomness);
+        let said = bad.err().unwrap().to_string();
+        assert!(said.contains("whsec_") && !said.contains("AAAA"), "{said}");
+    }
+}
