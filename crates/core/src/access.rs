@@ -256,6 +256,8 @@ operations! {
     EndWebhookEndpoint = "end_webhook_endpoint" => WebhooksWrite;
     BlockWebhookEndpoint = "block_webhook_endpoint" => AdminWebhooks;
     ReleaseWebhookEndpoint = "release_webhook_endpoint" => AdminWebhooks;
+    ProveWebhookEndpoint = "prove_webhook_endpoint" => WebhooksSend;
+    ReadWebhookProof = "read_webhook_proof" => WebhooksRead;
     TestWebhookEndpoint = "test_webhook_endpoint" => WebhooksSend;
     RecoverWebhookEndpoint = "recover_webhook_endpoint" => WebhooksSend;
     ReplayWebhookEndpoint = "replay_webhook_endpoint" => WebhooksSend;

@@ -37,6 +37,7 @@ mod member_shapes;
 pub mod openapi;
 mod paging;
 mod promote_webhook_key;
+mod prove_webhook_endpoint;
 mod pull_events;
 mod read_certificate;
 mod read_client;
@@ -48,6 +49,7 @@ mod read_key;
 mod read_original;
 mod read_sealed;
 mod read_webhook_endpoint;
+mod read_webhook_proof;
 mod recover_webhook_endpoint;
 mod release_webhook_endpoint;
 mod remove_member;
@@ -134,6 +136,8 @@ pub const ENDPOINTS: &[Endpoint] = &[
     end_webhook_endpoint::ENDPOINT,
     block_webhook_endpoint::ENDPOINT,
     release_webhook_endpoint::ENDPOINT,
+    prove_webhook_endpoint::ENDPOINT,
+    read_webhook_proof::ENDPOINT,
     test_webhook_endpoint::ENDPOINT,
     recover_webhook_endpoint::ENDPOINT,
     replay_webhook_endpoint::ENDPOINT,

@@ -22,7 +22,12 @@ use super::key_shapes::scopes;
 use crate::{
     app::Organization,
     fault::Fault,
-    webhooks::{attempt, endpoints::Edit, loaded::Loaded},
+    webhooks::{
+        attempt,
+        endpoints::Edit,
+        loaded::Loaded,
+        proof::{Line, Report},
+    },
 };
 
 /// An endpoint to make. Unknown members are refused.
@@ -296,6 +301,56 @@ impl EndpointBody {
             one.secret = Some(secret.to_owned());
         }
         self
+    }
+}
+
+/// What the probes of a receiver showed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProofBody {
+    /// When the last answer was there.
+    at: String,
+    /// Whether every probe showed what it should.
+    proven: bool,
+    /// One for each probe, in the order in which they are sent.
+    probes: Vec<ProbeBody>,
+}
+
+/// What one probe showed.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ProbeBody {
+    /// Which: `good`, `forged`, `stale`, `tampered`, `replayed`, `swapped` or `wrong_key_id`.
+    probe: &'static str,
+    /// What was sent.
+    sent: &'static str,
+    /// What a receiver should answer.
+    expected: &'static str,
+    /// The status that came; null if none did.
+    status: Option<u16>,
+    /// What came, in words.
+    came: String,
+    /// `passed`, `failed`, or `unclear` where it shows neither.
+    finding: &'static str,
+    /// How to mend it; empty where it passed.
+    advice: String,
+    /// Where the documentation tells more.
+    page: String,
+}
+
+impl ProofBody {
+    /// A report.
+    pub(super) fn of(report: &Report) -> Self {
+        let probe = |line: &Line| ProbeBody {
+            probe: line.probe,
+            sent: line.sent,
+            expected: line.expected,
+            status: line.status,
+            came: line.came.clone(),
+            finding: line.finding,
+            advice: line.advice.clone(),
+            page: line.page.clone(),
+        };
+        let probes = report.probes.iter().map(probe).collect();
+        Self { at: report.at.to_string(), proven: report.is_proven, probes }
     }
 }
 

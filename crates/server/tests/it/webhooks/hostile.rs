@@ -32,8 +32,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{House, authority, settings};
-use crate::oauth::certificates::Wish;
+use super::{House, settings};
+use crate::{oauth::certificates::Wish, receivers::authority};
 
 type Stream = TlsStream<tokio::net::TcpStream>;
 
@@ -128,7 +128,7 @@ async fn until(is_so: impl Fn() -> bool) {
     #[expect(clippy::disallowed_methods, reason = "sockets live in real time")]
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "not within a minute");
+        assert!(begun.elapsed() < Duration::from_mins(1), "not within a minute");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
