@@ -1,12 +1,25 @@
 //! The event catalogue in the docs is made from the code (E-1).
 
-use std::{collections::BTreeSet, fmt::Write as _, fs};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+};
 
-use crate::{golden, samples};
+use countersign_core::{
+    access::Environment,
+    envelope::Chain,
+    id::OrganizationId,
+    security::Tail,
+    webhook::{catalogue, class::Class},
+};
+use serde_json::json;
 
-/// `(type, what it says in the code)` of every variant, in order of declaration.
-fn declared() -> Vec<(String, String)> {
-    let source = fs::read_to_string(golden::repository_file("src/envelope/event.rs")).unwrap();
+use crate::{golden, samples, security_samples};
+
+/// `(type, what it says in the code)` of every variant of a source file, in order of declaration.
+fn declared_in(path: &str) -> Vec<(String, String)> {
+    let source = fs::read_to_string(golden::repository_file(path)).unwrap();
     let lines: Vec<&str> = source.lines().map(str::trim).collect();
     let mut declared = Vec::new();
     for (number, line) in lines.iter().enumerate() {
@@ -20,6 +33,15 @@ fn declared() -> Vec<(String, String)> {
         declared.push((name.to_owned(), words.join(" ")));
     }
     declared
+}
+
+fn declared() -> Vec<(String, String)> {
+    declared_in("src/envelope/event.rs")
+}
+
+/// The kinds of security events. Names with a dot are kinds; the others are of what stands in them.
+fn declared_of_security() -> Vec<(String, String)> {
+    declared_in("src/security.rs").into_iter().filter(|(name, _)| name.contains('.')).collect()
 }
 
 #[test]
@@ -64,4 +86,43 @@ fn e_1_the_catalogue_in_the_docs_is_the_code_s() {
         writeln!(text, "| `{name}` | {meaning} | {content} |").unwrap();
     }
     golden::compare("../../docs/events.md", &text);
+}
+
+/// W-12: the catalogue of what a webhook can tell of has every type, with its class and an example, and is the code's.
+#[test]
+fn w_12_the_catalogue_of_webhooks_has_every_type_of_event() {
+    let mut lines = String::new();
+    let (mut chain, mut of_envelopes) = (Chain::default(), BTreeMap::new());
+    for event in samples::events() {
+        let recorded = chain.record(event);
+        let veiled = recorded.event.veiled();
+        let opened = veiled.into_iter().filter_map(|veiled| {
+            Some((veiled.sha256.to_string(), veiled.opening.as_ref()?.value.disclose().clone()))
+        });
+        let values: BTreeMap<String, String> = opened.collect();
+        let chained: serde_json::Value = serde_json::from_slice(&recorded.bytes).unwrap();
+        let (class, name) = (Class::of(&recorded.event.body), recorded.event.body.type_text());
+        let example =
+            json!({ "class": class, "sha256": recorded.hash, "chained": chained, "values": values });
+        of_envelopes.entry(name.to_owned()).or_insert(example);
+    }
+    let mut tail = Tail::after(OrganizationId::from_bytes([0x99; 16]), Environment::Sandbox, None);
+    let mut of_security = BTreeMap::new();
+    for event in security_samples::events() {
+        let (class, name) = (Class::of_security(&event.body), event.body.kind());
+        let (bytes, sha256) = tail.place(event).unwrap();
+        let chained: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+        let example = json!({ "class": class, "sha256": sha256, "chained": chained, "values": {} });
+        of_security.insert(name, example);
+    }
+    for (declared, examples) in [(declared(), of_envelopes), (declared_of_security(), of_security)] {
+        for (name, meaning) in declared {
+            let mut line = examples.get(&name).unwrap_or_else(|| panic!("{name} has no sample")).clone();
+            line["type"] = json!(name);
+            line["meaning"] = json!(meaning);
+            writeln!(lines, "{line}").unwrap();
+        }
+    }
+    golden::compare("src/webhook/catalogue.jsonl", &lines);
+    assert_eq!(catalogue::kinds().len(), lines.lines().count(), "each line can be read");
 }

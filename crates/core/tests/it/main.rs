@@ -25,6 +25,8 @@ mod refusals;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
+mod security_samples;
+#[cfg(test)]
 mod sessions;
 #[cfg(test)]
 mod values;
