@@ -171,12 +171,20 @@ pub(super) enum Tab {
     Clients,
     Keys,
     Applications,
+    Webhooks,
     Security,
 }
 
 impl Tab {
-    const ALL: [Self; 6] =
-        [Self::Home, Self::Members, Self::Clients, Self::Keys, Self::Applications, Self::Security];
+    const ALL: [Self; 7] = [
+        Self::Home,
+        Self::Members,
+        Self::Clients,
+        Self::Keys,
+        Self::Applications,
+        Self::Webhooks,
+        Self::Security,
+    ];
 
     /// What follows on the address of the place.
     pub(super) fn path(self) -> &'static str {
@@ -186,6 +194,7 @@ impl Tab {
             Self::Clients => "/clients",
             Self::Keys => "/keys",
             Self::Applications => "/applications",
+            Self::Webhooks => "/webhooks",
             Self::Security => "/security",
         }
     }
@@ -197,6 +206,7 @@ impl Tab {
             Self::Clients => "Clients",
             Self::Keys => "API keys",
             Self::Applications => "Connected applications",
+            Self::Webhooks => "Webhooks",
             Self::Security => "Security events",
         }
     }
@@ -209,6 +219,7 @@ impl Tab {
             Self::Clients => Some(Scope::ClientsRead),
             Self::Keys => Some(Scope::KeysRead),
             Self::Applications => Some(Scope::GrantsRead),
+            Self::Webhooks => Some(Scope::WebhooksRead),
             Self::Security => Some(Scope::SecurityRead),
         }
     }

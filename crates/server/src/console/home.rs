@@ -102,6 +102,7 @@ fn about(label: &str) -> &'static str {
         "Clients" => "Programs that may ask for access, with their keys and the most they may do.",
         "API keys" => "Keys of simple scripts: what each may do, and when it ends.",
         "Connected applications" => "What people allowed programs to do in their name.",
+        "Webhooks" => "Where your systems are told of what happens, and what became of each message.",
         "Security events" => "Every sign-in, change of power and token, chained and logged.",
         _ => "",
     }

@@ -13,8 +13,10 @@ pub mod notice;
 pub mod provider;
 pub mod provider_settings;
 pub mod reset;
+mod said;
 pub mod security;
 pub mod sign_in;
+pub mod webhooks;
 pub mod welcome;
 
 use std::sync::Arc;
@@ -38,11 +40,12 @@ use countersign_core::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use notice::NotShown;
+use said::Said;
 
 use crate::{
     accounts::session::{self, SignedIn},
     app::App,
-    fault::{Failure, Fault},
+    fault::Failure,
     http::problem::Problem,
     signer::{answer, same_site, strict::Caller},
 };
@@ -94,6 +97,7 @@ pub fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/console", get(home::organizations))
         .nest("/console/{organization}/{environment}", desk_routes())
         .merge(keys::routes())
+        .merge(webhooks::routes())
         .layer(middleware::from_fn_with_state(Arc::clone(app), guard))
 }
 
@@ -137,7 +141,9 @@ async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 
 /// The pages that one is sent to, and those that show a part of something long. Each reads its query strictly.
 fn takes_query(path: &str) -> bool {
-    let is_list = ["/clients", "/security", "/security/export"].iter().any(|end| path.ends_with(end));
+    let is_list = ["/clients", "/security", "/security/export", "/webhooks", "/deliveries"]
+        .iter()
+        .any(|end| path.ends_with(end));
     let is_callback = path.starts_with("/signin/provider/") && path.ends_with("/callback");
     matches!(path, "/signin" | "/signin/again") || is_callback || (path.starts_with("/console/") && is_list)
 }
@@ -257,92 +263,6 @@ fn settled(
         Err(Failure::Refused(refusal)) if refusal.code == Code::StepUpRequired => Ok(to_confirm(page)),
         Err(Failure::Refused(refusal)) if refusal.code == Code::SignInNeeded => Ok(to_sign_in(page)),
         Err(other) => Err(other.into()),
-    }
-}
-
-/// A word about what was just done, carried to the next page in a cookie that lives for seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Said {
-    PasskeyAdded,
-    PasskeyRemoved,
-    PasskeyRenamed,
-    CodesSet,
-    PasswordChanged,
-    PasswordRemoved,
-    RecoveryKept,
-    SessionsEnded,
-    Joined,
-    Invited,
-    InvitedByHand,
-    InvitationCancelled,
-    RoleChanged,
-    MemberRemoved,
-    Left,
-    ClientRegistered,
-    ClientEnded,
-    ApplicationEnded,
-    ProviderUnlinked,
-    ProviderSet,
-    ProviderRemoved,
-}
-
-impl Said {
-    const COOKIE: &'static str = "__Host-cs-said";
-    const ALL: [(Self, &'static str, &'static str); 21] = [
-        (Self::PasskeyAdded, "passkey-added", "The passkey was added. Other sessions have ended."),
-        (Self::PasskeyRemoved, "passkey-removed", "The passkey was removed. Other sessions have ended."),
-        (Self::PasskeyRenamed, "passkey-renamed", "The passkey has its new name."),
-        (Self::CodesSet, "codes-set", "One-time codes are set up. Other sessions have ended."),
-        (Self::PasswordChanged, "password-changed", "The password was changed. Other sessions have ended."),
-        (
-            Self::PasswordRemoved,
-            "password-removed",
-            "Password and one-time codes are off. Other sessions have ended.",
-        ),
-        (Self::RecoveryKept, "recovery-kept", "Your new recovery codes are good from now on."),
-        (Self::SessionsEnded, "sessions-ended", "Done: what you ended is signed out."),
-        (Self::Joined, "joined", "Welcome: you are a member now."),
-        (Self::Invited, "invited", "The invitation is on its way. Its link works for three days."),
-        (
-            Self::InvitedByHand,
-            "invited-by-hand",
-            "The invitation is ready. This server sends no mail: its operator gets the link with `countersign mails`, and \
-             it works for three days.",
-        ),
-        (
-            Self::InvitationCancelled,
-            "invitation-cancelled",
-            "The invitation was taken back: its link is dead.",
-        ),
-        (Self::RoleChanged, "role-changed", "The role was changed. It holds from the next request on."),
-        (Self::MemberRemoved, "member-removed", "The member was removed, with all access that it gave."),
-        (Self::Left, "left", "You have left the organization."),
-        (Self::ClientRegistered, "client-registered", "The client is registered. Its id is below."),
-        (Self::ClientEnded, "client-ended", "The client was ended, with all its access."),
-        (Self::ApplicationEnded, "application-ended", "The application has no access any more."),
-        (
-            Self::ProviderUnlinked,
-            "provider-unlinked",
-            "Your organization's sign-in is disconnected. Other sessions have ended.",
-        ),
-        (Self::ProviderSet, "provider-set", "The provider is set."),
-        (
-            Self::ProviderRemoved,
-            "provider-removed",
-            "The provider was removed, and every session that it opened has ended.",
-        ),
-    ];
-
-    fn cookie(self) -> Result<HeaderValue, Fault> {
-        let found = Self::ALL.iter().find(|(said, ..)| *said == self);
-        session::set_cookie(Self::COOKIE, found.map_or("", |(_, name, _)| name), 20)
-    }
-
-    /// What to say on this page, and the cookie that forgets it.
-    fn heard(caller: &Caller) -> Option<(&'static str, HeaderValue)> {
-        let name = session::cookie(&caller.headers, Self::COOKIE)?;
-        let words = Self::ALL.iter().find(|(_, known, _)| *known == name).map(|(.., words)| *words)?;
-        Some((words, session::set_cookie(Self::COOKIE, "", 0).ok()?))
     }
 }
 

@@ -5,6 +5,8 @@ mod guide;
 mod health;
 mod hostile;
 mod moving;
+mod pages;
+mod pages_browser;
 mod pulling;
 mod rotating;
 
