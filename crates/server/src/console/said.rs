@@ -34,6 +34,8 @@ pub(super) enum Said {
     WebhookEnded,
     WebhookBlocked,
     WebhookReleased,
+    WebhookProven,
+    WebhookNotProven,
     WebhookTestAccepted,
     WebhookTestRefused,
     WebhookKeyJoined,
@@ -46,7 +48,7 @@ pub(super) enum Said {
 
 impl Said {
     const COOKIE: &'static str = "__Host-cs-said";
-    const ALL: [(Self, &'static str, &'static str); 35] = [
+    const ALL: [(Self, &'static str, &'static str); 37] = [
         (Self::PasskeyAdded, "passkey-added", "The passkey was added. Other sessions have ended."),
         (Self::PasskeyRemoved, "passkey-removed", "The passkey was removed. Other sessions have ended."),
         (Self::PasskeyRenamed, "passkey-renamed", "The passkey has its new name."),
@@ -107,6 +109,16 @@ impl Said {
             "Deliveries are blocked: they are parked, and none is lost.",
         ),
         (Self::WebhookReleased, "webhook-released", "Deliveries are released: what was parked goes out."),
+        (
+            Self::WebhookProven,
+            "webhook-proven",
+            "The receiver is proven: it takes what is right, and refuses what is not.",
+        ),
+        (
+            Self::WebhookNotProven,
+            "webhook-not-proven",
+            "The receiver is not proven: what it must mend is below.",
+        ),
         (Self::WebhookTestAccepted, "webhook-test-accepted", "The receiver accepted the test."),
         (
             Self::WebhookTestRefused,

@@ -131,8 +131,12 @@ pub async fn prove(
 
 /// What the probes of its receiver showed last; `None` if it was not probed since it leads there.
 pub async fn last(app: &App, tenant: &Tenant, endpoint: EndpointId) -> Result<Option<Report>, Failure> {
-    let proof = loaded::read(app, tenant, endpoint).await?.condition.proof;
-    Ok(proof.map(|proof| Report::of(proof.at, &proof.answers, &[])))
+    Ok(of(&*loaded::read(app, tenant, endpoint).await?))
+}
+
+/// The same of an endpoint that was read.
+pub(crate) fn of(loaded: &Loaded) -> Option<Report> {
+    loaded.condition.proof.map(|proof| Report::of(proof.at, &proof.answers, &[]))
 }
 
 /// Writes down what was found of the receiver that was probed, and of no other.

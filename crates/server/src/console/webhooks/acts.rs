@@ -25,7 +25,7 @@ use crate::{
     },
     fault::Failure,
     signer::strict::{self, Caller, Id},
-    webhooks::{act::Act, endpoints, rotating, testing},
+    webhooks::{act::Act, endpoints, proof, rotating, testing},
 };
 
 /// An act that changes an endpoint and shows nothing new.
@@ -38,6 +38,7 @@ enum Deed {
     Join,
     Promote(i64),
     Revoke(WebhookKeyId),
+    Prove,
 }
 
 impl Deed {
@@ -59,6 +60,10 @@ impl Deed {
             Self::Revoke(key) => {
                 rotating::revoke(app, act, endpoint, key).await.map(|_| Said::WebhookKeyRevoked)?
             }
+            Self::Prove => match proof::prove(app, act, endpoint, None).await?.is_proven {
+                true => Said::WebhookProven,
+                false => Said::WebhookNotProven,
+            },
         })
     }
 }
@@ -235,4 +240,15 @@ pub(super) async fn test(
         }
         Err(failure) => refused(&app, &caller, &desk, endpoint, failure).await,
     }
+}
+
+/// `POST /console/{organization}/{environment}/webhooks/{endpoint}/prove`: the endpoint's page shows what was found.
+pub(super) async fn prove(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    place: Place,
+    Id(endpoint): Id<EndpointId>,
+    strict::Form(Nothing {}): strict::Form<Nothing>,
+) -> Result<Response, NotShown> {
+    done(&app, &caller, (place, endpoint), Operation::ProveWebhookEndpoint, Ok(Deed::Prove)).await
 }

@@ -39,6 +39,7 @@ use crate::{
         act::Act,
         endpoints,
         loaded::{self, Loaded},
+        proof::{self, Line},
     },
 };
 
@@ -122,6 +123,7 @@ struct Acts {
     block: bool,
     release: bool,
     test: bool,
+    prove: bool,
     next: bool,
     revoke: bool,
     /// Whether one of them takes a proof of who it is that is older.
@@ -142,6 +144,7 @@ impl Acts {
             block: may(Operation::BlockWebhookEndpoint, standing.blocked.is_none()),
             release: may(Operation::ReleaseWebhookEndpoint, standing.blocked.is_some()),
             test: may(Operation::TestWebhookEndpoint, standing.is_tested() && !matches!(next, Next::First)),
+            prove: may(Operation::ProveWebhookEndpoint, standing.is_tested() && !matches!(next, Next::First)),
             next: may(next.operation(), !matches!(next, Next::Test) || standing.is_tested()),
             revoke: may(Operation::RevokeWebhookKey, true),
             asks_proof: is_open && desk.may(Operation::BlockWebhookEndpoint),
@@ -165,6 +168,9 @@ pub(super) struct EndpointPage {
     overlaps: &'static [(i64, &'static str)],
     /// Whether live events wait for the proof of its receiver (W-9).
     needs_proof: bool,
+    /// What the last probes of it showed.
+    probes: Vec<Line>,
+    probed: Option<Moment>,
     error: Option<String>,
 }
 
@@ -181,6 +187,7 @@ async fn endpoint_page(
     gone.truncate(GONE_SHOWN);
     let next = Next::of(loaded, now);
     let is_live = desk.place.environment == Environment::Live;
+    let report = proof::of(loaded);
     Ok(EndpointPage {
         assets: Assets,
         frame: desk.frame(app, caller, Tab::Webhooks).await?,
@@ -193,6 +200,8 @@ async fn endpoint_page(
         jwks_uri: jwks_uri(app, loaded.row.endpoint),
         reasons: BlockReason::ALL.map(|reason| (reason.text(), block_words(reason))).into(),
         overlaps: OVERLAPS,
+        probed: report.as_ref().map(|report| Moment::from(report.at)),
+        probes: report.map(|report| report.probes).unwrap_or_default(),
         needs_proof: is_live && !standing.is_proven && standing.state != EndpointState::Ended,
         error: None,
     })

@@ -72,6 +72,7 @@ fn webhook_routes() -> Router<Arc<App>> {
         .route("/{endpoint}/block", post(acts::block))
         .route("/{endpoint}/release", post(acts::release))
         .route("/{endpoint}/test", post(acts::test))
+        .route("/{endpoint}/prove", post(acts::prove))
         .route("/{endpoint}/keys/stage", post(acts::stage))
         .route("/{endpoint}/keys/join", post(acts::join))
         .route("/{endpoint}/keys/promote", post(acts::promote))

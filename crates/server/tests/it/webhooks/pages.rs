@@ -377,6 +377,7 @@ const POSTS: &[&str] = &[
     "/{endpoint}/end",
     "!/{endpoint}/block",
     "!/{endpoint}/release",
+    "/{endpoint}/prove",
     "/{endpoint}/test",
     "!/{endpoint}/keys/stage",
     "!/{endpoint}/keys/join",
@@ -511,4 +512,20 @@ async fn the_page_of_events_has_every_type_as_it_is_sent() {
     assert_eq!(members(&example["data"]["event"]), members(&real["data"]["event"]));
     assert_eq!(members(&example["data"]["event"]["chained"]), members(&real["data"]["event"]["chained"]));
     office.close().await;
+}
+
+/// W-9, W-12: the page probes the receiver, and says of each probe what was found and how to mend it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_an_endpoint_shows_what_its_probes_found() {
+    let office = Office::open().await;
+    let (id, _) = office.make().await;
+    let page = office.see(&format!("/{id}")).await;
+    assert!(page.contains("Run the probes") && !page.contains("Expected:"), "{page}");
+    // It accepts whatever comes.
+    let page = office.done(&format!("/{id}/prove"), &[], "The receiver is not proven").await;
+    assert_eq!(page.matches("Expected:").count(), 7, "{page}");
+    assert!(page.contains("badge bad") && page.contains("badge good"), "{page}");
+    assert!(page.contains("anybody can make you act"), "{page}");
+    office.settle().await;
+    office.test.finish().await;
 }
