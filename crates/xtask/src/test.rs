@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that shows the product to be right, in the order of what fails soonest.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -30,6 +31,9 @@ pub(crate) fn everything(root: &Path) -> bool {
         command
     };
 
+    report.check("what was built in another folder", || {
+        forget_other_folders(root, &target, &mut cargo("clean --quiet --workspace"))
+    });
     report.check("format", || process::run(&mut cargo("fmt --all --check -- -l")));
     report.check("tidy", || tidy::check(root));
     report.check("licences, bans, sources", || {
@@ -88,6 +92,21 @@ fn target(root: &Path, workshop: &Workshop) -> PathBuf {
     })
 }
 
+/// Removes what was built of our own packages in another folder, where the cache is shared: tests know the folder that they were
+/// built in, and cargo takes what is newer than its sources, wherever those are.
+fn forget_other_folders(root: &Path, target: &Path, clean: &mut Command) -> Result<(), Failure> {
+    let (stamp, here) = (target.join("built-in"), root.display().to_string());
+    if fs::read_to_string(&stamp).is_ok_and(|built_in| built_in == here) {
+        return Ok(());
+    }
+    if target.exists() {
+        process::run(clean)?;
+    }
+    let failed = |error: std::io::Error| Failure(format!("{}: {error}", stamp.display()));
+    fs::create_dir_all(target).map_err(failed)?;
+    fs::write(&stamp, here).map_err(failed)
+}
+
 /// Runs `cargo test` and adds up what the test binaries say. A test that is left out is a failure.
 fn tests(command: &mut Command) -> (Tally, Option<Failure>) {
     let (mut tally, mut complaints) = (Tally::default(), Complaints::default());
@@ -107,4 +126,25 @@ fn tests(command: &mut Command) -> (Tally, Option<Failure>) {
         Ok(true) => None,
     };
     (tally, failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_folder_built_is_forgotten_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, cleaned) = (folder.path().join("target"), folder.path().join("cleaned"));
+        let forget = |root: &str| {
+            let _ = fs::remove_file(&cleaned);
+            forget_other_folders(Path::new(root), &target, Command::new("touch").arg(&cleaned)).unwrap();
+            cleaned.exists()
+        };
+        assert!(!forget("/one"), "there is nothing yet");
+        assert!(!forget("/one"));
+        assert!(forget("/two"));
+        assert!(!forget("/two"));
+        assert!(forget("/one"));
+    }
 }

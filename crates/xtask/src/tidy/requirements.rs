@@ -33,6 +33,17 @@ const PROMISED: &[(&str, &str)] = &[
     ("L-3", "no personal data in logs"),
     ("X-1", "OpenAPI from the code"),
     ("X-2", "problem details with stable codes"),
+    ("W-1", "Standard Webhooks headers, and HTTP Message Signatures with a published JWK set"),
+    ("W-2", "keys are named and rotated behind a gate"),
+    ("W-3", "a window, and replays refused by SDKs and relay"),
+    ("W-4", "deliveries are made by the commit of their event, and none is lost"),
+    ("W-5", "retries over days, notices, and sending again"),
+    ("W-6", "endpoints see the classes and fields that their scope allows"),
+    ("W-8", "nothing goes to an address that is not public, and little is read of an answer"),
+    ("W-9", "receivers are proven before live events go to them"),
+    ("W-10", "the relay verifies, keeps and forwards"),
+    ("W-11", "verification examples in seven languages are run"),
+    ("W-12", "a log of deliveries and attempts, bounded, with pages"),
 ];
 
 /// Requirements that no test names.
