@@ -148,6 +148,17 @@ pub(crate) struct Attempted {
     pub(crate) ended: Time,
 }
 
+impl Attempted {
+    /// Of what is sent once: nobody tries it again.
+    pub(crate) fn once(self) -> AttemptRow {
+        let outcome = match self.outcome {
+            Outcome::Again { .. } => Outcome::GivenUp,
+            other => other,
+        };
+        AttemptRow { outcome: text(outcome).to_owned(), ..self.attempt }
+    }
+}
+
 /// Sends a message, signed by these keys; `None` where the endpoint may not be told of it any more.
 pub(crate) async fn send(
     app: &App,

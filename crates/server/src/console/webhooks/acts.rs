@@ -60,10 +60,10 @@ impl Deed {
             Self::Revoke(key) => {
                 rotating::revoke(app, act, endpoint, key).await.map(|_| Said::WebhookKeyRevoked)?
             }
-            Self::Prove => match proof::prove(app, act, endpoint, None).await?.is_proven {
-                true => Said::WebhookProven,
-                false => Said::WebhookNotProven,
-            },
+            Self::Prove => {
+                let is_proven = proof::prove(app, act, endpoint, None).await?.is_proven;
+                if is_proven { Said::WebhookProven } else { Said::WebhookNotProven }
+            }
         })
     }
 }

@@ -65,6 +65,7 @@ async fn a_key_is_rotated_behind_its_gate() {
     house.receiver.answers(&[(401, None)]);
     let tested = house.done(endpoint, "/test", &Value::Null).await;
     assert_eq!((&tested["accepted"], &tested["attempt"]["status"]), (&json!(false), &json!(401)));
+    assert_eq!(tested["attempt"]["outcome"], "given_up");
     refused("/keys/promote", &json!({})).await;
     let tested = house.done(endpoint, "/test", &Value::Null).await;
     assert_eq!((&tested["accepted"], &tested["key"]), (&json!(true), &json!(id)));
