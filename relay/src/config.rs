@@ -278,7 +278,7 @@ mod defaults {
         4 * 1_024 * 1_024 * 1_024
     }
     pub(super) fn remember_days() -> u32 {
-        5
+        35
     }
     pub(super) fn try_h() -> u32 {
         96

@@ -222,7 +222,7 @@ pub struct AttemptRow {
     pub sealed: Vec<u8>,
 }
 
-/// Deliveries of an endpoint that nobody has at work, on their way from one state to another. For those that were over, the
+/// Deliveries of an endpoint that nobody has at work, on their way from one state to another; tests are left where they are. For those that were over, the
 /// schedule begins anew: what they waited for so far counts as asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryMove {
@@ -236,6 +236,8 @@ pub struct DeliveryMove {
     pub since: MessageId,
     /// The last one.
     pub until: MessageId,
+    /// Only those that are due, or were over, before.
+    pub over_before: Time,
     /// When they are due.
     pub due_at: Time,
     /// Most of them.

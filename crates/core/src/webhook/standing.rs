@@ -111,11 +111,14 @@ pub struct Standing {
     /// Why its deliveries are blocked, if they are: beside the state, so that a release brings back what was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked: Option<BlockReason>,
+    /// Whether it was told of events before its receiver became another: what comes until the next proof is parked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_held: bool,
 }
 
 impl Standing {
     /// Of a new endpoint.
-    pub const NEW: Self = Self { state: State::Unproven, is_proven: false, blocked: None };
+    pub const NEW: Self = Self { state: State::Unproven, is_proven: false, blocked: None, is_held: false };
 
     /// Whether events become deliveries to it. Blocked ones do: they are parked, and none is lost.
     pub fn is_told(&self) -> bool {
@@ -125,6 +128,11 @@ impl Standing {
     /// Whether its deliveries go out.
     pub fn is_sent(&self) -> bool {
         self.is_told() && self.blocked.is_none()
+    }
+
+    /// Whether what it is told of waits: it was blocked, or its receiver is to be proven anew.
+    pub fn is_parked(&self) -> bool {
+        self.is_told() && self.blocked.is_some() || self.state == State::Unproven && self.is_held
     }
 
     /// Whether tests and the probes of a receiver go out.
@@ -161,7 +169,7 @@ impl Standing {
             let sentence = "the receiver has not been proven: run the probes, and mend what the report names";
             return Err(Refusal::new(Code::WebhookUnproven, sentence));
         }
-        Ok(Self { state: State::Active, ..self })
+        Ok(Self { state: State::Active, is_held: false, ..self })
     }
 
     /// After somebody, or its answers, disabled it.
@@ -185,7 +193,8 @@ impl Standing {
             Environment::Sandbox => self.state,
             Environment::Live => State::Unproven,
         };
-        Ok(Self { state, is_proven: false, ..self })
+        let is_held = self.is_held || self.is_told() && state == State::Unproven;
+        Ok(Self { state, is_proven: false, is_held, ..self })
     }
 
     /// After it was ended.
@@ -232,6 +241,10 @@ mod tests {
         let moved = live.moved(Environment::Live).unwrap();
         assert!(!moved.is_told(), "the address is another one");
         assert_eq!(moved.activated(Environment::Live).unwrap_err().code, Code::WebhookUnproven);
+        assert!(moved.is_parked(), "what it would have been told of waits");
+        assert!(!Standing::NEW.moved(Environment::Live).unwrap().is_parked(), "it was told of nothing");
+        let back = moved.proved().unwrap().activated(Environment::Live).unwrap();
+        assert_eq!((back.is_sent(), back.is_held), (true, false));
         assert_eq!(live.disproved(), Ok(live), "no event is lost because somebody asked");
         let waiting = live.disabled(DisableReason::ByHand).unwrap().disproved().unwrap();
         assert_eq!(waiting.activated(Environment::Live).unwrap_err().code, Code::WebhookUnproven);

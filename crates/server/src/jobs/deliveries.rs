@@ -16,7 +16,7 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
     let stepped = match job.work {
         Work::FollowEndpoint { endpoint } => moving::follow(app, job, endpoint).await?,
         Work::SendAgain { endpoint, since, until, delivered } => {
-            moving::again(app, &job.tenant, Again { endpoint, since, until, delivered }).await?
+            moving::again(app, job, Again { endpoint, since, until, delivered }).await?
         }
         Work::ReplayEvents { endpoint, since, until, after } => {
             replay::step(app, job, Replay { endpoint, since, until, after }).await?;

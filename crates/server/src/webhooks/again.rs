@@ -9,6 +9,7 @@ use countersign_core::{
     refusal::{Code, Refusal},
     security::SecurityBody,
     time::Time,
+    webhook::class::Class,
 };
 use countersign_store::{Batch, rows::Work, webhook_rows::DeliveryRow};
 
@@ -32,6 +33,10 @@ pub async fn resend(
     let loaded = told(app, act, endpoint).await?;
     let found = app.store.delivery(act.tenant, endpoint, message).await?;
     let found = found.ok_or_else(Refusal::not_found)?;
+    if found.message.class == u32::from(Class::Test.bit()) {
+        let sentence = "a test is not sent again: send another";
+        return Err(Refusal::new(Code::WebhookState, sentence).into());
+    }
     let work = Work::SendAgain { endpoint, since: message, until: message, delivered: true };
     ask(app, act, &loaded, work, SecurityBody::WebhookResent { endpoint, message }).await?;
     Ok(found)

@@ -213,7 +213,8 @@ pub async fn change(
     let host = host_of(&settings.url);
     let body = SecurityBody::WebhookChanged { endpoint, host, is_moved, classes, scopes, payload, profile };
     let proof = old.condition.proof.filter(|_| !is_moved);
-    let condition = Condition { standing, proof, ..old.condition };
+    let health = if is_moved { Health::default() } else { old.condition.health };
+    let condition = Condition { standing, health, proof };
     let old = act::unique(old, row, settings);
     act::commit(app, act, old, condition, None, vec![body]).await
 }

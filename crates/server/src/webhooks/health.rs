@@ -49,6 +49,9 @@ async fn note(app: &App, seen: &Loaded, is_success: bool, correlation: Correlati
     let (tenant, endpoint, now) = (seen.row.tenant, seen.row.endpoint, app.now());
     let old = loaded::read(app, &tenant, endpoint).await?;
     let health = old.condition.health;
+    if old.settings.is_other_receiver(&seen.settings) {
+        return Ok(());
+    }
     if !old.condition.standing.is_told() || !says_something(health, is_success, now) {
         return Ok(());
     }
@@ -82,6 +85,10 @@ pub(super) async fn gone(app: &App, seen: &Loaded, correlation: CorrelationId) {
     let disable = async {
         let (tenant, endpoint) = (seen.row.tenant, seen.row.endpoint);
         let old = loaded::read(app, &tenant, endpoint).await?;
+        // Of the receiver that said so, and of no other.
+        if old.settings.is_other_receiver(&seen.settings) {
+            return Ok(());
+        }
         let reason = DisableReason::Gone;
         let Ok(standing) = old.condition.standing.disabled(reason) else { return Ok(()) };
         let condition = Condition { standing, ..old.condition };

@@ -2,10 +2,9 @@
 //! again. Jobs do it, a bounded number at a time, so that it goes on after a crash and nobody else's deliveries wait for it.
 
 use countersign_core::{
-    access::Tenant,
     id::{EndpointId, MessageId},
     limits,
-    webhook::standing::State,
+    time::Time,
 };
 use countersign_store::{
     rows::JobRow,
@@ -38,11 +37,10 @@ pub(crate) enum Stepped {
 /// From which states to which.
 fn moves(loaded: &Loaded) -> &'static [(DeliveryState, DeliveryState)] {
     use DeliveryState::{Due, Failed, Parked};
-    match (taking(loaded.condition.standing), loaded.condition.standing.state) {
-        (Taking::Due, _) => &[(Parked, Due)],
-        // Of a receiver that is to be proven anew nothing is lost: it waits for the proof.
-        (Taking::Parked, _) | (Taking::Nothing, State::Unproven) => &[(Due, Parked)],
-        (Taking::Nothing, _) => &[(Due, Failed), (Parked, Failed)],
+    match taking(loaded.condition.standing) {
+        Taking::Due => &[(Parked, Due)],
+        Taking::Parked => &[(Due, Parked)],
+        Taking::Nothing => &[(Due, Failed), (Parked, Failed)],
     }
 }
 
@@ -58,7 +56,17 @@ pub(crate) async fn follow(app: &App, job: &JobRow, endpoint: EndpointId) -> Res
         let mut moved = 0;
         for (from, to) in moves(&loaded) {
             let (since, until) = (first(), last());
-            let one = DeliveryMove { endpoint, from: *from, to: *to, since, until, due_at: now, limit };
+            let over_before = ever();
+            let one = DeliveryMove {
+                endpoint,
+                from: *from,
+                to: *to,
+                since,
+                until,
+                over_before,
+                due_at: now,
+                limit,
+            };
             moved += app.store.move_deliveries(&job.tenant, &one).await?;
         }
         if moved == 0 {
@@ -83,7 +91,8 @@ pub(crate) struct Again {
 }
 
 /// Has what failed, or all, of these messages tried anew.
-pub(crate) async fn again(app: &App, tenant: &Tenant, what: Again) -> Result<Stepped, Fault> {
+pub(crate) async fn again(app: &App, job: &JobRow, what: Again) -> Result<Stepped, Fault> {
+    let tenant = &job.tenant;
     let now = app.now();
     let Again { endpoint, since, until, delivered } = what;
     let Some(loaded) = loaded::load(app, tenant, endpoint, now).await? else { return Ok(Stepped::Done) };
@@ -92,11 +101,15 @@ pub(crate) async fn again(app: &App, tenant: &Tenant, what: Again) -> Result<Ste
         Taking::Due => DeliveryState::Due,
         Taking::Parked => DeliveryState::Parked,
     };
-    let all = [DeliveryState::Failed, DeliveryState::Delivered];
+    // What fails again after somebody asked is not asked for again by that.
+    let asked_at = Time::from_unix_ms(job.job.unix_ms()).plus_ms(1);
+    let failed = [(DeliveryState::Failed, asked_at)];
+    // What waits for its next attempt has it now.
+    let any = [failed[0], (DeliveryState::Delivered, asked_at), (DeliveryState::Due, ever())];
     let mut moved = 0;
-    for from in all.into_iter().take(if delivered { 2 } else { 1 }) {
-        let limit = released_at_once();
-        let one = DeliveryMove { endpoint, from, to, since, until, due_at: now, limit };
+    for (from, over_before) in if delivered { any.as_slice() } else { failed.as_slice() } {
+        let (from, over_before, limit) = (*from, *over_before, released_at_once());
+        let one = DeliveryMove { endpoint, from, to, since, until, over_before, due_at: now, limit };
         moved += app.store.move_deliveries(tenant, &one).await?;
     }
     // One that was sent again and failed at once would be found for ever: what is asked for by name is done.
@@ -114,4 +127,9 @@ fn first() -> MessageId {
 
 fn last() -> MessageId {
     MessageId::from_bytes([u8::MAX; 16])
+}
+
+/// After every moment.
+fn ever() -> Time {
+    Time::from_unix_ms(i64::MAX)
 }

@@ -1,8 +1,10 @@
 //! What is done to the keys of an endpoint: the steps of a rotation (W-2), each one commit with its security event.
 
+use std::sync::Arc;
+
 use countersign_core::{
     id::{EndpointId, WebhookKeyId},
-    refusal::Refusal,
+    refusal::{Code, Refusal},
     security::SecurityBody,
     webhook::rotation::{Keys, Step},
 };
@@ -20,6 +22,9 @@ use super::{
     stored::stage_text,
 };
 use crate::{app::App, fault::Failure, security};
+
+/// How often a change is tried again that somebody else's came before.
+const TRIES: usize = 5;
 
 /// A key that was made just now.
 pub struct NewKey {
@@ -99,11 +104,18 @@ pub(super) async fn proved(
     endpoint: EndpointId,
     key: WebhookKeyId,
 ) -> Result<(), Failure> {
-    let old = loaded::read(app, act.tenant, endpoint).await?;
-    let (mut keys, retired) = retired(&old.keys, app);
-    let Some(step) = keys.proved(key, app.now()) else { return Ok(()) };
-    let (condition, bodies) = (old.condition, events(endpoint, retired.into_iter().chain([step])));
-    act::commit(app, act, act::own(old), condition, Some((keys, None)), bodies).await.map(drop)
+    let mut tries = 0;
+    loop {
+        let old = loaded::read(app, act.tenant, endpoint).await?;
+        let (mut keys, retired) = retired(&old.keys, app);
+        let Some(step) = keys.proved(key, app.now()) else { return Ok(()) };
+        let (condition, bodies) = (old.condition, events(endpoint, retired.into_iter().chain([step])));
+        tries += 1;
+        match act::commit(app, act, act::own(old), condition, Some((keys, None)), bodies).await {
+            Err(Failure::Refused(refusal)) if refusal.code == Code::Busy && tries < TRIES => {}
+            other => return other.map(drop),
+        }
+    }
 }
 
 /// Ends a key at once, whatever else changes in it.
@@ -118,16 +130,45 @@ pub async fn revoke(
     if !old.key_rows.iter().any(|row| row.key == key) {
         return Err(Refusal::not_found().into());
     }
-    let now = app.now();
+    let mut tries = 0;
+    loop {
+        let old = loaded::read(app, act.tenant, endpoint).await?;
+        tries += 1;
+        // What else is changed all the time cannot keep a key alive: in the end it goes alone.
+        let is_alone = tries == TRIES;
+        match revoked(app, act, &old, key, is_alone).await {
+            Err(Failure::Refused(refusal)) if refusal.code == Code::Busy && !is_alone => {}
+            other => return other,
+        }
+    }
+}
+
+async fn revoked(
+    app: &App,
+    act: &Act<'_>,
+    old: &Arc<Loaded>,
+    key: WebhookKeyId,
+    is_alone: bool,
+) -> Result<Loaded, Failure> {
+    let (now, endpoint) = (app.now(), old.row.endpoint);
     let mut keys = old.keys.clone();
     let step = keys.revoke(key, now)?;
     let what = Ending::WebhookKey(key);
     let mut batch = Batch { changes: vec![Change::End { what, at: now, once: true }], ..Batch::default() };
     security::record(app, act.tenant, act.circumstances, step.event(endpoint), &mut batch).await?;
-    let mut ended = Loaded { keys, ..act::own(old) };
-    for row in ended.key_rows.iter_mut().filter(|row| row.key == key) {
-        row.ended_at = Some(now);
+    let mut ended = act::own(Arc::clone(old));
+    for row in &mut ended.key_rows {
+        let stage = keys.all().iter().find(|one| one.id == row.key).map(stage_text).transpose()?;
+        if row.key == key {
+            row.ended_at = Some(now);
+        } else if let Some(stage) = stage.filter(|stage| *stage != row.stage && !is_alone) {
+            // The one that takes its place does so for good.
+            row.stage = stage;
+            row.version += 1;
+            batch.changes.push(Change::WebhookKey(row.clone()));
+        }
     }
+    ended.keys = keys;
     batch.answers = act.keep.map(|keep| keep(&ended)).transpose()?;
     act::put(app, batch).await?;
     Ok(ended)

@@ -117,10 +117,10 @@ pub(crate) fn condition_of(row: &EndpointRow) -> Result<Condition, Fault> {
 
 /// What the commit of an event does for an endpoint in this condition.
 pub(crate) fn taking(standing: Standing) -> Taking {
-    match (standing.is_told(), standing.is_sent()) {
-        (false, _) => Taking::Nothing,
-        (true, true) => Taking::Due,
-        (true, false) => Taking::Parked,
+    match (standing.is_sent(), standing.is_parked()) {
+        (true, _) => Taking::Due,
+        (false, true) => Taking::Parked,
+        (false, false) => Taking::Nothing,
     }
 }
 

@@ -51,6 +51,8 @@ const SWEPT_AT_ONCE: usize = 1_000;
 const SWEEP_MS: i64 = 60_000;
 /// Longest wait at the end for attempts in work and their settlements: an attempt has its deadline.
 const LAST_WAIT: Duration = Duration::from_secs(20);
+/// So long an endpoint that was read is taken for what it is.
+const FRESH_MS: i64 = 1_000;
 /// Wait before a settlement is tried again that the database did not take.
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -119,6 +121,7 @@ pub async fn deliver_due(app: &Arc<App>) -> Result<usize, Fault> {
 struct Taken {
     row: DeliveryRow,
     loaded: Option<Arc<Loaded>>,
+    loaded_at: Time,
 }
 
 struct Worker {
@@ -163,11 +166,13 @@ impl Worker {
     async fn turn(&mut self) -> Result<usize, Fault> {
         let now = self.app.now();
         self.beat(now).await?;
+        self.sweep(now).await?;
         let taken = self.take(now).await;
         if taken.is_err() {
             // The database may have given us what we do not know of: that is free once nobody beats for this worker.
             self.id = WorkerId::new(now, self.app.draw());
             (self.lives_until, self.beats_at) = (None, None);
+            self.waiting.clear();
         }
         self.start_those_that_may();
         taken
@@ -186,7 +191,6 @@ impl Worker {
             self.app.store.beat(self.id, now, until).await?;
         }
         (self.lives_until, self.beats_at) = (Some(until), Some(now.plus_ms(BEAT_MS)));
-        self.sweep(now).await?;
         self.look_at_the_shelf().await
     }
 
@@ -234,7 +238,7 @@ impl Worker {
                     entry.insert(loaded).clone()
                 }
             };
-            self.waiting.push_back(Taken { row, loaded });
+            self.waiting.push_back(Taken { row, loaded, loaded_at: now });
         }
         Ok(count)
     }
@@ -305,7 +309,9 @@ impl Worker {
             message_id = %row.message.message,
             attempt = row.attempt_count + 1,
         );
-        let handle = self.running.spawn(async move { run(&app, row, loaded).await }.instrument(span));
+        let loaded_at = taken.loaded_at;
+        let attempt = async move { run(&app, row, loaded, loaded_at).await };
+        let handle = self.running.spawn(attempt.instrument(span));
         self.in_work.insert(handle.id(), taken);
     }
 
@@ -389,8 +395,22 @@ fn put_back(row: &DeliveryRow, worker: WorkerId, due_at: Time) -> Settlement {
 }
 
 /// Tries a delivery and settles it. One whose endpoint takes nothing by now is put back, and follows it.
-async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>) {
+async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at: Time) {
     let Some(worker) = row.worker else { return };
+    // It may have waited for a slot: what was blocked, moved or revoked meanwhile holds.
+    let loaded = if app.now().since_ms(loaded_at) < FRESH_MS {
+        loaded
+    } else {
+        match loaded::load(app, &row.message.tenant, row.endpoint, app.now()).await {
+            Ok(loaded) => loaded,
+            Err(fault) => {
+                tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %fault);
+                let wait_ms = i64::try_from(POLL_MS).unwrap_or(0);
+                settle(app, put_back(&row, worker, app.now().plus_ms(wait_ms))).await;
+                return;
+            }
+        }
+    };
     let Some(loaded) = loaded.filter(|loaded| loaded.condition.standing.is_sent()) else {
         settle(app, put_back(&row, worker, row.due_at)).await;
         return;

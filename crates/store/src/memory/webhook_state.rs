@@ -6,6 +6,7 @@ use countersign_core::{
     access::Tenant,
     id::{AttemptId, EndpointId, MessageId, WebhookKeyId, WorkerId},
     time::Time,
+    webhook::class::Class,
 };
 
 use super::access_state::{Lasting, replace};
@@ -170,6 +171,11 @@ impl Webhooks {
             self.deliveries.values_mut().filter(|held| held.row.worker.as_ref().is_some_and(is_dead));
         for held in of_dead.take(FREED_DELIVERIES) {
             held.row.worker = None;
+            held.row.state = match self.endpoints.get(&held.row.endpoint).map(|owner| owner.takes) {
+                Some(Taking::Parked) => DeliveryState::Parked,
+                Some(Taking::Nothing) => DeliveryState::Failed,
+                Some(Taking::Due) | None => held.row.state,
+            };
         }
         let has_work =
             |worker: &WorkerId| self.deliveries.values().any(|held| held.row.worker == Some(*worker));
@@ -278,6 +284,8 @@ impl Webhooks {
                 && row.message.tenant == *tenant
                 && row.state == moves.from
                 && row.worker.is_none()
+                && row.due_at < moves.over_before
+                && row.message.class != u32::from(Class::Test.bit())
                 && (moves.since..=moves.until).contains(&row.message.message)
         };
         let mut count = 0;

@@ -79,7 +79,11 @@ statements! {
 
     BEAT = "INSERT INTO workers (worker, until) VALUES ($1, $3)
         ON CONFLICT (worker) DO UPDATE SET until = excluded.until WHERE workers.until > $2";
-    FREE_DEAD = "UPDATE deliveries SET worker = NULL WHERE (endpoint, message) IN
+    /// What its endpoint takes no more by now follows it.
+    FREE_DEAD = "UPDATE deliveries SET worker = NULL,
+            state = CASE (SELECT takes FROM endpoints e WHERE e.endpoint = deliveries.endpoint)
+                WHEN 'parked' THEN 'parked' WHEN 'nothing' THEN 'failed' ELSE state END
+        WHERE (endpoint, message) IN
         (SELECT d.endpoint, d.message FROM workers w JOIN deliveries d ON d.worker = w.worker
          WHERE w.until <= $1 LIMIT $2 FOR UPDATE OF d SKIP LOCKED)";
     FORGET_WORKERS = "DELETE FROM workers WHERE until <= $1
@@ -134,6 +138,7 @@ statements! {
                 WHEN attempt_count > 0 THEN 1 ELSE 0 END
         WHERE (endpoint, message) IN (SELECT endpoint, message FROM deliveries
             WHERE endpoint = $1 AND state = $3 AND worker IS NULL AND message BETWEEN $5 AND $9
+                AND due_at < $10 AND class <> $11
                 AND organization = $2 AND environment = $8
             ORDER BY message LIMIT $7 FOR UPDATE SKIP LOCKED)";
     SWEEP_ATTEMPTS = "DELETE FROM attempts WHERE attempt = ANY(ARRAY(

@@ -5,6 +5,7 @@ use countersign_core::{
     access::Tenant,
     id::{AttemptId, EndpointId, MessageId, WorkerId},
     time::Time,
+    webhook::class::Class,
 };
 use futures_util::future::try_join_all;
 
@@ -217,7 +218,9 @@ impl WebhookStore for Postgres {
             moves.due_at.unix_ms(),
             cells::limit(moves.limit),
             environment,
-            moves.until.as_bytes().to_vec()
+            moves.until.as_bytes().to_vec(),
+            moves.over_before.unix_ms(),
+            i64::from(Class::Test.bit())
         );
         Ok(self.changed(&[call]).await?.first().map_or(0, |moved| count(*moved)))
     }

@@ -68,7 +68,11 @@ statements! {
     BEAT = "INSERT INTO workers (worker, until) VALUES (?1, ?3)
         ON CONFLICT DO UPDATE SET until = excluded.until WHERE workers.until > ?2";
     /// The words CROSS JOIN make SQLite begin with the workers.
-    FREE_DEAD = "UPDATE deliveries SET worker = NULL WHERE (endpoint, message) IN
+    /// What its endpoint takes no more by now follows it.
+    FREE_DEAD = "UPDATE deliveries SET worker = NULL,
+            state = CASE (SELECT takes FROM endpoints e WHERE e.endpoint = deliveries.endpoint)
+                WHEN 'parked' THEN 'parked' WHEN 'nothing' THEN 'failed' ELSE state END
+        WHERE (endpoint, message) IN
         (SELECT d.endpoint, d.message FROM workers w CROSS JOIN deliveries d ON d.worker = w.worker
          WHERE w.until <= ?1 LIMIT ?2)";
     FORGET_WORKERS = "DELETE FROM workers WHERE until <= ?1
@@ -113,6 +117,7 @@ statements! {
                 WHEN attempt_count > 0 THEN 1 ELSE 0 END
         WHERE (endpoint, message) IN (SELECT endpoint, message FROM deliveries
             WHERE endpoint = ?1 AND state = ?3 AND worker IS NULL AND message BETWEEN ?5 AND ?9
+                AND due_at < ?10 AND class <> ?11
                 AND organization = ?2 AND environment = ?8
             ORDER BY message LIMIT ?7)";
     SWEEP_ATTEMPTS = "DELETE FROM attempts WHERE attempt IN

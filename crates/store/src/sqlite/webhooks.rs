@@ -5,6 +5,7 @@ use countersign_core::{
     access::Tenant,
     id::{AttemptId, EndpointId, EnvelopeId, MessageId, WorkerId},
     time::Time,
+    webhook::class::Class,
 };
 use rusqlite::{Connection, params};
 
@@ -429,7 +430,9 @@ impl WebhookStore for Sqlite {
                 moves.due_at.unix_ms(),
                 cells::limit(moves.limit),
                 environment,
-                moves.until.as_bytes()
+                moves.until.as_bytes(),
+                moves.over_before.unix_ms(),
+                Class::Test.bit()
             ];
             execute(connection, sql::MOVE_DELIVERIES, values)
         };

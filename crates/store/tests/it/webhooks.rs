@@ -160,7 +160,16 @@ async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
             let state = |dice: &mut Dice| DeliveryState::ALL[dice.size(4)];
             let (from, to, since) = (state(dice), state(dice), message_id(dice.below(step + 1)));
             let until = message_id(dice.below(step + 1).max(step / 2));
-            let moves = DeliveryMove { endpoint: endpoint_id, from, to, since, until, due_at: now, limit };
+            let moves = DeliveryMove {
+                endpoint: endpoint_id,
+                from,
+                to,
+                since,
+                until,
+                over_before: now.plus_ms(20),
+                due_at: now,
+                limit,
+            };
             format!("{:?}", store.move_deliveries(&rows::tenant(of), &moves).await.unwrap())
         }
         15 => {

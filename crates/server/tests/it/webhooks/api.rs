@@ -1,6 +1,9 @@
 //! The routes of endpoints and deliveries, as a program uses them.
 
-use countersign_core::scope::{Scope, Scopes};
+use countersign_core::{
+    limits,
+    scope::{Scope, Scopes},
+};
 use countersign_store::webhook_rows::DeliveryState;
 use countersign_webhooks::{Accept, KeySet, MemoryStore};
 use reqwest::StatusCode;
@@ -175,4 +178,56 @@ async fn what_failed_is_recovered_and_what_was_missed_is_replayed() {
         assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!("/since")), "{problem}");
         house.finish().await;
     }
+}
+
+/// W-5: whoever asks for a message that waits for its next attempt has it now; what fails again is not asked for again by that, and
+/// a test is never sent again.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_again_goes_once() {
+    let house = House::start(false).await;
+    let (_, made) =
+        house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
+    let endpoint = made["id"].as_str().unwrap().parse().unwrap();
+    house.receiver.answers(&[(500, None); 4]);
+    let tested = house.done(endpoint, "/test", &Value::Null).await;
+    house.done(endpoint, "/activate", &Value::Null).await;
+    house.sent_envelope().await;
+    house.settle().await;
+    assert_eq!(house.receiver.came().len(), 3);
+    let test = tested["message"].as_str().unwrap();
+    let (status, problem) = house.act(endpoint, &format!("/deliveries/{test}/resend"), &Value::Null).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("webhook_state")), "{problem}");
+    let rows = house.deliveries(endpoint).await;
+    let waits = rows.iter().find(|row| row.state == DeliveryState::Due).unwrap().message.message;
+    house.done(endpoint, &format!("/deliveries/{waits}/resend"), &Value::Null).await;
+    house.settle().await;
+    assert_eq!(house.receiver.came().len(), 4, "now, and not after its wait");
+    let since = json!({ "since": house.app.app.now().plus_s(-60) });
+    house.done(endpoint, "/recover", &since).await;
+    house.settle().await;
+    assert_eq!(house.receiver.came().len(), 4, "nothing was given up, and tests are not recovered");
+    house.finish().await;
+}
+
+/// G-8: each event looks at every endpoint, so there are not more of them than that bears.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_has_so_many_endpoints_at_most() {
+    let house = House::start(false).await;
+    let make = async || {
+        let body = wish(&house.receiver.url);
+        house.app.post_json(&house.key, "/v1/webhook-endpoints", &body).await
+    };
+    for _ in 0..limits::WEBHOOK_ENDPOINTS {
+        assert_eq!(make().await.0, StatusCode::CREATED);
+    }
+    let (status, problem) = make().await;
+    assert!(
+        status.as_u16() == 422 && problem["detail"].as_str().unwrap().contains("at most 100"),
+        "{problem}"
+    );
+    let list = house.app.get_json(&house.key, "/v1/webhook-endpoints?limit=1").await;
+    let one = list["endpoints"][0]["id"].as_str().unwrap().parse().unwrap();
+    house.done(one, "/end", &Value::Null).await;
+    assert_eq!(make().await.0, StatusCode::CREATED, "one that has ended counts no more");
+    house.finish().await;
 }

@@ -126,3 +126,27 @@ async fn a_revoked_key_signs_and_is_published_no_more() {
     assert_eq!(house.receiver.came().len(), 4);
     house.finish().await;
 }
+
+/// W-2: a new key that is revoked while the old one is retiring leaves the old one for good, and not until its overlap is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_key_that_takes_a_revoked_ones_place_does_not_retire() {
+    let house = House::start(false).await;
+    let asked = settings(&house.receiver.url, &[Class::Envelope], Payload::Thin, Profile::Standard);
+    let made = house.endpoint(&asked).await;
+    house.app.clock.forward_s(1);
+    let staged = house.done(made.endpoint, "/keys", &Value::Null).await;
+    let new = staged["keys"][1]["id"].as_str().unwrap().to_owned();
+    house.done(made.endpoint, "/keys/join", &Value::Null).await;
+    house.done(made.endpoint, "/test", &Value::Null).await;
+    house.done(made.endpoint, "/keys/promote", &json!({ "overlap_s": 60 })).await;
+    house.done(made.endpoint, &format!("/keys/{new}/revoke"), &Value::Null).await;
+    house.app.clock.forward_s(3_600);
+    let old = house.keys(&made, false).await;
+    let before = house.receiver.came().len();
+    house.sent_envelope().await;
+    house.settle().await;
+    let came = house.receiver.came();
+    assert_eq!(came.len(), before + 2);
+    event(verify(came.last().unwrap(), Accept::V1, &old, &MemoryStore::new(10), house.now_s()));
+    house.finish().await;
+}

@@ -63,6 +63,7 @@ CREATE INDEX deliveries_to_take_of_endpoint ON deliveries (endpoint, due_at, mes
     WHERE state = 'due' AND worker IS NULL;
 CREATE INDEX deliveries_in_work ON deliveries (worker) WHERE worker IS NOT NULL;
 CREATE INDEX deliveries_in_order ON deliveries (endpoint, stream, seq) WHERE state IN ('due', 'parked');
+CREATE INDEX deliveries_of_stream ON deliveries (endpoint, stream, message);
 CREATE INDEX deliveries_by_state ON deliveries (endpoint, state, message);
 CREATE INDEX deliveries_that_are_over ON deliveries (due_at) WHERE state IN ('delivered', 'failed');
 
