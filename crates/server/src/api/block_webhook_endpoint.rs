@@ -10,17 +10,16 @@ use countersign_core::{
 };
 
 use super::{
-    endpoint_answer, kept,
+    endpoint_act,
     webhook_shapes::{BlockBody, EndpointBody},
 };
 use crate::{
     app::App,
     http::{
         gate::{Call, Endpoint, Method, Takes},
-        idempotency::respond,
         problem::Problem,
     },
-    webhooks::{act::Act, endpoints, loaded::Loaded},
+    webhooks::endpoints,
 };
 
 pub(super) const ENDPOINT: Endpoint = Endpoint {
@@ -56,10 +55,5 @@ pub(super) async fn block(app: Arc<App>, call: Call) -> Result<Response, Problem
         let sentence = "`reason` is `compromised`, `wrong_receiver`, `overload` or `incident`";
         Refusal::at(Code::Invalid, "/reason", sentence)
     })?;
-    let organization = app.organization(call.tenant().organization()).await?;
-    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
-    let (tenant, circumstances) = (call.tenant(), call.circumstances());
-    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
-    let now = endpoints::block(&app, &act, endpoint, reason).await?;
-    Ok(respond(endpoint_answer(&app, &now)?, false))
+    endpoint_act(&app, &call, async |act| endpoints::block(&app, act, endpoint, reason).await).await
 }

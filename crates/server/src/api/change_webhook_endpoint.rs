@@ -6,17 +6,16 @@ use axum::response::Response;
 use countersign_core::access::{Operation, most_given};
 
 use super::{
-    endpoint_answer, kept,
+    endpoint_act,
     webhook_shapes::{EndpointBody, EndpointEditBody},
 };
 use crate::{
     app::App,
     http::{
         gate::{Call, Endpoint, Method, Takes},
-        idempotency::respond,
         problem::Problem,
     },
-    webhooks::{act::Act, endpoints, loaded::Loaded},
+    webhooks::endpoints,
 };
 
 pub(super) const ENDPOINT: Endpoint = Endpoint {
@@ -50,10 +49,8 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) async fn change(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let endpoint = call.id("endpoint")?;
     let edit = call.json::<EndpointEditBody>()?.edit()?;
-    let organization = app.organization(call.tenant().organization()).await?;
-    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
-    let (tenant, circumstances) = (call.tenant(), call.circumstances());
-    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
-    let now = endpoints::change(&app, &act, most_given(&call.principal), endpoint, &edit).await?;
-    Ok(respond(endpoint_answer(&app, &now)?, false))
+    endpoint_act(&app, &call, async |act| {
+        endpoints::change(&app, act, most_given(&call.principal), endpoint, &edit).await
+    })
+    .await
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use axum::response::Response;
 use countersign_core::access::Operation;
 
-use super::{endpoint_answer, kept, webhook_shapes::EndpointBody};
+use super::{endpoint_act, webhook_shapes::EndpointBody};
 use crate::{
     app::App,
     http::{
         gate::{Call, Endpoint, Method, Takes},
-        idempotency::respond,
         problem::Problem,
     },
-    webhooks::{act::Act, loaded::Loaded, rotating},
+    webhooks::rotating,
 };
 
 pub(super) const ENDPOINT: Endpoint = Endpoint {
@@ -45,10 +44,5 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 )]
 pub(super) async fn join(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let endpoint = call.id("endpoint")?;
-    let organization = app.organization(call.tenant().organization()).await?;
-    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
-    let (tenant, circumstances) = (call.tenant(), call.circumstances());
-    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
-    let now = rotating::join(&app, &act, endpoint).await?;
-    Ok(respond(endpoint_answer(&app, &now)?, false))
+    endpoint_act(&app, &call, async |act| rotating::join(&app, act, endpoint).await).await
 }

@@ -71,6 +71,8 @@ mod webhook_shapes;
 pub(crate) use list_events::event_json;
 pub(crate) use list_security_events::security_event_json;
 
+use std::borrow::Borrow;
+
 use axum::{
     Json,
     http::{HeaderValue, header},
@@ -82,12 +84,13 @@ use serde::Serialize;
 use crate::{
     app::{App, Organization},
     envelopes::{Answer, Opened, finished},
-    fault::Fault,
+    fault::{Failure, Fault},
     http::{
         gate::{Call, Endpoint},
         idempotency::respond,
+        problem::Problem,
     },
-    webhooks::loaded::Loaded,
+    webhooks::{act::Act, loaded::Loaded},
 };
 
 /// Every endpoint that needs a credential.
@@ -189,10 +192,22 @@ fn envelope_answer(opened: &Opened) -> Answer {
     answer(200, None, &shapes::EnvelopeBody::of(opened))
 }
 
-/// The answer of an act on a webhook endpoint: the endpoint as it is afterwards.
-fn endpoint_answer(app: &App, loaded: &Loaded) -> Result<Answer, Fault> {
-    let body = webhook_shapes::EndpointBody::of(loaded, &app.config.server.public_url, app.now())?;
-    Ok(answer(200, None, &body))
+/// Runs an act on a webhook endpoint. The answer is the endpoint as it is afterwards, and is kept in the act's own commit.
+async fn endpoint_act<T: Borrow<Loaded>>(
+    app: &App,
+    call: &Call,
+    run: impl AsyncFnOnce(&Act<'_>) -> Result<T, Failure>,
+) -> Result<Response, Problem> {
+    let organization = app.organization(call.tenant().organization()).await?;
+    let body = |loaded: &Loaded| -> Result<Answer, Fault> {
+        let body = webhook_shapes::EndpointBody::of(loaded, &app.config.server.public_url, app.now())?;
+        Ok(answer(200, None, &body))
+    };
+    let keep = |loaded: &Loaded| kept(app, &organization, call, &body(loaded)?);
+    let (tenant, circumstances) = (call.tenant(), call.circumstances());
+    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
+    let now = run(&act).await?;
+    Ok(respond(body(now.borrow())?, false))
 }
 
 /// A plain JSON answer.

@@ -6,17 +6,16 @@ use axum::response::Response;
 use countersign_core::access::Operation;
 
 use super::{
-    endpoint_answer, kept,
+    endpoint_act,
     webhook_shapes::{EndpointBody, PromotionBody},
 };
 use crate::{
     app::App,
     http::{
         gate::{Call, Endpoint, Method, Takes},
-        idempotency::respond,
         problem::Problem,
     },
-    webhooks::{act::Act, loaded::Loaded, rotating},
+    webhooks::rotating,
 };
 
 pub(super) const ENDPOINT: Endpoint = Endpoint {
@@ -50,10 +49,5 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) async fn promote(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let endpoint = call.id("endpoint")?;
     let PromotionBody { overlap_s } = call.json()?;
-    let organization = app.organization(call.tenant().organization()).await?;
-    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
-    let (tenant, circumstances) = (call.tenant(), call.circumstances());
-    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
-    let now = rotating::promote(&app, &act, endpoint, overlap_s).await?;
-    Ok(respond(endpoint_answer(&app, &now)?, false))
+    endpoint_act(&app, &call, async |act| rotating::promote(&app, act, endpoint, overlap_s).await).await
 }

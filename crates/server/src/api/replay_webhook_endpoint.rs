@@ -6,17 +6,16 @@ use axum::response::Response;
 use countersign_core::access::Operation;
 
 use super::{
-    endpoint_answer, kept,
+    endpoint_act,
     webhook_shapes::{EndpointBody, SinceBody},
 };
 use crate::{
     app::App,
     http::{
         gate::{Call, Endpoint, Method, Takes},
-        idempotency::respond,
         problem::Problem,
     },
-    webhooks::{act::Act, again, loaded::Loaded},
+    webhooks::again,
 };
 
 pub(super) const ENDPOINT: Endpoint = Endpoint {
@@ -50,10 +49,5 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) async fn replay(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let endpoint = call.id("endpoint")?;
     let since = call.json::<SinceBody>()?.time()?;
-    let organization = app.organization(call.tenant().organization()).await?;
-    let keep = |loaded: &Loaded| kept(&app, &organization, &call, &endpoint_answer(&app, loaded)?);
-    let (tenant, circumstances) = (call.tenant(), call.circumstances());
-    let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };
-    let now = again::replay(&app, &act, endpoint, since).await?;
-    Ok(respond(endpoint_answer(&app, &now)?, false))
+    endpoint_act(&app, &call, async |act| again::replay(&app, act, endpoint, since).await).await
 }
