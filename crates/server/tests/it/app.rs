@@ -192,8 +192,7 @@ impl TestApp {
         config.server.listen = "127.0.0.1:0".parse().unwrap();
         config.server.public_url = "https://sign.test".to_owned();
         if options.has_own_port {
-            // Free a moment ago; nobody else asks for a port of this number.
-            let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            let port = countersign_store::testing::free_port().unwrap();
             config.server.listen.set_port(port);
             config.server.public_url = format!("https://sign.test:{port}");
         }

@@ -299,7 +299,7 @@ async fn the_doctor_finds_lost_values_and_lost_links() {
 #[test]
 fn the_demo_makes_nothing_where_it_cannot_run() {
     let folder = tempfile::tempdir().unwrap();
-    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port().to_string();
+    let free = countersign_store::testing::free_port().unwrap().to_string();
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let taken = taken.local_addr().unwrap().port().to_string();
     let (data, out, file) =

@@ -280,7 +280,7 @@ async fn without_its_database_or_its_folder_the_server_is_not_ready_and_says_so(
     assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);
     fs::rename(&elsewhere, &unfinished).unwrap();
     // Nobody listens there.
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nowhere = testing::free_port().unwrap();
     proxy.lead_to(nowhere);
     proxy.cut();
     assert_eq!(ready().await, StatusCode::SERVICE_UNAVAILABLE);

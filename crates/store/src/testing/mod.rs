@@ -5,11 +5,14 @@ pub mod proxy;
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
+    iter,
+    net::{Ipv4Addr, TcpListener},
+    ops::Range,
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{self, Child, Command, Stdio},
     sync::{
         OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -162,7 +165,20 @@ fn as_somebody(program: PathBuf) -> Result<Command, String> {
     Ok(command)
 }
 
-fn free_port() -> Result<u16, String> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).map_err(|error| error.to_string())?;
-    listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
+/// Ports that [`free_port`] gives: below those that the system gives away by itself, because such a one may be somebody
+/// else's again at any moment, be it as the near end of a connection.
+const PORTS: Range<u32> = 12_000..32_000;
+
+/// A port of 127.0.0.1 that nobody has and that this process gives to nobody else, for who must know it before it listens.
+pub fn free_port() -> Result<u16, String> {
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = PORTS.end - PORTS.start;
+    // Programs that run beside each other begin at places of their own.
+    let start = process::id().wrapping_mul(7919) % count;
+    let next = || PORTS.start + (start + GIVEN.fetch_add(1, Ordering::Relaxed)) % count;
+    iter::repeat_with(next)
+        .take(count as usize)
+        .filter_map(|port| u16::try_from(port).ok())
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .ok_or_else(|| format!("no port of {PORTS:?} is free"))
 }

@@ -1,10 +1,9 @@
 //! The pages of accounts in Chromium, with its virtual authenticator: passkeys, keyboard, 320 px, both schemes, axe clean,
 //! nothing in the console.
 
-use std::net::TcpListener;
-
 use countersign_core::limits;
 use countersign_server::config::Config;
+use countersign_store::testing;
 use serde_json::{Value, json};
 use thirtyfour::Key as Keyboard;
 
@@ -18,9 +17,9 @@ const ADA: &str = "ada@example.com";
 
 /// A server that is called as the browser calls it: a passkey is bound to name and port.
 fn on_localhost(config: &mut Config) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    config.server.listen = free;
-    config.server.public_url = format!("https://localhost:{}", free.port());
+    let port = testing::free_port().unwrap();
+    config.server.listen.set_port(port);
+    config.server.public_url = format!("https://localhost:{port}");
 }
 
 /// A server on a port of `localhost`.

@@ -117,13 +117,14 @@ impl Browser {
         self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
     }
 
-    /// Waits in the page until `condition` (JavaScript) holds, over loads of new pages.
+    /// Waits in the page until `condition` (JavaScript) holds, over loads of new pages. A page is seen once its scripts
+    /// ran: what it shows before is deaf to clicks.
     pub(crate) async fn until(&self, condition: &str) {
         let script = format!(
             "const done = arguments[arguments.length - 1]; const end = Date.now() + 20000;
              const look = () => {{
                let holds = false;
-               try {{ holds = Boolean({condition}); }} catch {{ holds = false; }}
+               try {{ holds = document.readyState === 'complete' && Boolean({condition}); }} catch {{ holds = false; }}
                if (holds || Date.now() > end) done(holds); else setTimeout(look, 15);
              }};
              look();"
@@ -143,8 +144,7 @@ impl Browser {
 
     /// Waits until the address ends with `end`, and the page there is loaded.
     pub(crate) async fn until_at(&self, end: &str) {
-        self.until(&format!("location.pathname.endsWith('{end}') && document.readyState === 'complete'"))
-            .await;
+        self.until(&format!("location.pathname.endsWith('{end}')")).await;
     }
 
     pub(crate) async fn find(&self, css: &str) -> WebElement {

@@ -2,6 +2,7 @@
 
 use countersign_core::envelope::{Body, State, event::Factor};
 use countersign_server::{config::Config, jobs};
+use countersign_store::testing;
 use countersign_verify::{Verdict, Verifier, verify_package};
 use serde_json::{Value, json};
 use thirtyfour::Key;
@@ -15,10 +16,9 @@ use crate::app::Options;
 
 /// A server under the address that the browser has it: passkeys belong to an origin.
 fn on_localhost(config: &mut Config) {
-    // The port is free again when this ends, and whoever binds next is the server.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    config.server.listen = listener.local_addr().unwrap();
-    config.server.public_url = format!("https://localhost:{}", config.server.listen.port());
+    let port = testing::free_port().unwrap();
+    config.server.listen.set_port(port);
+    config.server.public_url = format!("https://localhost:{port}");
 }
 
 /// The same, but it believes to be at another port.

@@ -1,10 +1,9 @@
 //! The console in Chromium: each page at the size of a desk and of phones, by day and by night, axe clean, with nothing in the
 //! console; and a member invited, changed and removed by keyboard alone.
 
-use std::net::TcpListener;
-
 use countersign_core::access::Environment;
 use countersign_server::config::Config;
+use countersign_store::testing;
 use serde_json::Value;
 use thirtyfour::Key as Keyboard;
 
@@ -18,9 +17,9 @@ use crate::{
 
 /// A server that is called as the browser calls it.
 pub(crate) fn on_localhost(config: &mut Config) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    config.server.listen = free;
-    config.server.public_url = format!("https://localhost:{}", free.port());
+    let port = testing::free_port().unwrap();
+    config.server.listen.set_port(port);
+    config.server.public_url = format!("https://localhost:{port}");
 }
 
 async fn start() -> TestApp {

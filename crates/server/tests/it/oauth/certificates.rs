@@ -1,7 +1,7 @@
 //! Certificates of clients under test, right ones and any wrong ones, and a server that asks for them.
 
 use std::{
-    net::TcpListener,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::OnceLock,
 };
@@ -9,6 +9,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_core::digest::Digest;
 use countersign_server::config::Config;
+use countersign_store::testing;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
@@ -188,11 +189,11 @@ pub(crate) fn old_authority() -> &'static Authority {
 
 /// A server that asks for certificates on a port and under a name of its own.
 pub(crate) fn with_mutual_tls(config: &mut Config) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let port = testing::free_port().unwrap();
     let file = config.server.data_dir.parent().unwrap().join("client-ca.pem");
     std::fs::write(&file, format!("{}{}", old_authority().pem, authority().pem)).unwrap();
-    config.oauth.mtls_listen = Some(free);
-    config.oauth.mtls_url = Some(format!("https://mtls.sign.test:{}", free.port()));
+    config.oauth.mtls_listen = Some((Ipv4Addr::LOCALHOST, port).into());
+    config.oauth.mtls_url = Some(format!("https://mtls.sign.test:{port}"));
     config.oauth.client_ca_file = Some(file);
 }
 

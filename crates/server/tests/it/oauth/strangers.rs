@@ -54,7 +54,7 @@ async fn what_is_malformed_never_reaches_the_store() {
     let test = TestApp::start_with(options).await;
     let organization = test.organization("Acme").await;
     let client = Client::register(&test, organization, "one").await;
-    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nowhere = testing::free_port().unwrap();
     proxy.lead_to(nowhere);
     proxy.cut();
 

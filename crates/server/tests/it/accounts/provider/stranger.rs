@@ -93,8 +93,7 @@ async fn oidc_provider_lets_members_in_and_steps_up() {
     let options = Options { configure: reach_providers, clock_goes: true, ..Options::default() };
     let test = TestApp::start_with(options).await;
     let (organization, ada) = test.owner("Harbour Mills", super::ADA).await;
-    // Free a moment ago; nobody else asks for a port of this number.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = countersign_store::testing::free_port().unwrap();
     let form = with(settings(&format!("https://localhost:{port}")), &[]);
     let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let page = ada.form(&test, &format!("/console/provider/{organization}"), &form).await;
