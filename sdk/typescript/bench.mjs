@@ -61,6 +61,7 @@ for (const [name, given, more] of CASES) {
     await Promise.all(Array.from({ length: inWork }, work));
     const { user, system } = process.cpuUsage(before);
     const costUs = Math.round((user + system) / count);
-    console.log(`${name}, ${inWork} in work: ${Math.round(count / seconds)} a second, ${costUs} µs of CPU each`);
+    const title = inWork === 1 ? name : `${name}, ${inWork} in work`;
+    console.log(`${title}: ${Math.round(count / seconds)} a second, ${costUs} µs of CPU each`);
   }
 }

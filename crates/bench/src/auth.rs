@@ -2,8 +2,6 @@
 //! one generator that speaks only what the standards say. Server, database and generator share the machine's cores.
 
 mod client;
-mod cluster;
-mod connection;
 mod load;
 mod ours;
 mod row;
@@ -13,8 +11,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use crate::Failure;
-use cluster::Cluster;
+use crate::{Failure, cluster::Cluster};
 use load::Load;
 use ours::Ours;
 use row::Row;

@@ -20,6 +20,27 @@ pub(crate) fn pause(time: Duration) {
     std::thread::sleep(time);
 }
 
+/// A server that spends less than this in [`QUIET`] has done what it put off. Ours looks for that once a second.
+const QUIET_NS: u64 = 20_000_000;
+const QUIET: Duration = Duration::from_millis(1_300);
+/// Longest wait for that.
+const QUIET_TRIES: u32 = 50;
+
+/// Waits until whatever spends the processor time that `spent` tells, in ns, has nothing left to do. Gives since when.
+pub(crate) fn at_rest(spent: impl Fn() -> Result<u64, Failure>) -> Result<Instant, Failure> {
+    let mut before = spent()?;
+    for _ in 0..QUIET_TRIES {
+        let since = now();
+        pause(QUIET);
+        let spent_by_now = spent()?;
+        if spent_by_now - before <= QUIET_NS {
+            return Ok(since);
+        }
+        before = spent_by_now;
+    }
+    Err("the server does not come to rest".into())
+}
+
 fn schedstat_ns(folder: &Path) -> Result<u64, Failure> {
     let text = fs::read_to_string(folder.join("schedstat"))?;
     let first = text.split_whitespace().next().ok_or("schedstat is empty")?;

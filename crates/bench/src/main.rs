@@ -2,14 +2,18 @@
 //! and makes the table.
 
 mod auth;
+mod cluster;
 mod commits;
+mod connection;
 mod cpu;
 mod house;
 mod lifecycle;
 mod lifecycles;
 mod log;
 mod memory;
+mod program;
 mod seal;
+mod webhooks;
 
 use std::{error::Error, path::PathBuf, process::ExitCode};
 
@@ -80,6 +84,22 @@ enum What {
         /// The server's program.
         server: PathBuf,
     },
+    /// Webhooks, from an integrator's request to the receiver.
+    Webhooks {
+        /// What of them.
+        #[arg(value_enum)]
+        part: webhooks::Part,
+        /// The server's program.
+        server: PathBuf,
+        /// PDF of the envelopes.
+        pdf: PathBuf,
+        /// Measures it over PostgreSQL.
+        #[arg(long)]
+        postgres: bool,
+        /// How long each row is measured, about.
+        #[arg(long, default_value_t = 5)]
+        seconds: u32,
+    },
 }
 
 #[expect(clippy::print_stdout, reason = "a measurement is printed")]
@@ -95,6 +115,9 @@ fn main() -> ExitCode {
         What::Commits { postgres } => commits::measure(postgres.as_deref()),
         What::Log => log::measure(),
         What::Memory { server } => memory::measure(&server),
+        What::Webhooks { part, server, pdf, postgres, seconds } => {
+            webhooks::measure(part, &server, &pdf, postgres, seconds)
+        }
     };
     match measured {
         Ok(figures) => {

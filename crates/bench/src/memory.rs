@@ -35,16 +35,21 @@ impl Drop for Server {
 impl Server {
     /// A line of `/proc/PID/status` in MB.
     fn status_mb(&self, name: &str) -> Result<f64, Failure> {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.0.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("status lacks a line")?;
-        let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-        Ok(kib * 1024.0 / 1_000_000.0)
+        status_mb(self.0.id(), name)
     }
 
     /// Lets the highest mark start from here (proc_pid_clear_refs(5)).
     fn forget_peak(&self) -> Result<(), Failure> {
         Ok(fs::write(format!("/proc/{}/clear_refs", self.0.id()), "5")?)
     }
+}
+
+/// What the system says of a process's memory (proc_pid_status(5)).
+pub(crate) fn status_mb(process: u32, name: &str) -> Result<f64, Failure> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or("status lacks a line")?;
+    let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
+    Ok(kib * 1024.0 / 1_000_000.0)
 }
 
 fn command(program: &Path, config: &Config) -> Command {

@@ -53,7 +53,7 @@ enum Task {
         /// Times that everything is measured; medians count.
         #[arg(long, default_value_t = 3)]
         rounds: u32,
-        /// Seconds for each row of what authorization servers are asked.
+        /// Seconds for each row of tokens and of webhooks.
         #[arg(long, default_value_t = 5)]
         seconds: u32,
     },

@@ -52,10 +52,10 @@ pub(crate) fn everything(root: &Path) -> bool {
         report.section("tests", || tests(&mut cargo("test --locked --workspace --no-fail-fast")));
     }
     if built {
-        report.check("bench of the authorization server, for a moment", || {
+        report.check("benches of tokens and webhooks, for a moment", || {
             // With the tests, whose packages have the features of all: what they built is not built again.
             process::run(&mut cargo("build --quiet --locked --workspace --bins --tests"))?;
-            bench::try_auth(root, workshop.peers(), &target.join("debug"))
+            bench::for_a_moment(root, workshop.peers(), &target.join("debug"))
         });
     }
     fuzz::run(root, &target, &mut report);

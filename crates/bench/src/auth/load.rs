@@ -14,11 +14,11 @@ use crate::{
     auth::{
         CONNECTIONS,
         client::Proved,
-        cluster::Cluster,
-        connection::{Answer, Connection, Endpoint},
         row::{Row, Signed},
         subject::{Clients, Subject},
     },
+    cluster::Cluster,
+    connection::{Answer, Connection, Endpoint},
     cpu,
 };
 
@@ -27,11 +27,6 @@ const WARM: u32 = 150;
 const TRIED: u32 = 5;
 /// The most requests of each connection: what they are signed with must live as long.
 const MOST: u32 = 20_000;
-/// A server that spends less than this in [`QUIET`] has done what it put off. Ours looks for that once a second.
-const QUIET_NS: u64 = 20_000_000;
-const QUIET: Duration = Duration::from_millis(1_300);
-/// Longest wait for that.
-const QUIET_TRIES: u32 = 50;
 
 /// A connection with its share of the tokens, and what it found.
 struct Caller {
@@ -134,18 +129,7 @@ impl Load<'_> {
 
     /// Waits until server and database have nothing left to do. Gives since when.
     fn quiet(&self) -> Result<Instant, Failure> {
-        let spent = || self.cpu_ns().map(|[server, database, _]| server + database);
-        let mut before = spent()?;
-        for _ in 0..QUIET_TRIES {
-            let since = cpu::now();
-            cpu::pause(QUIET);
-            let now = spent()?;
-            if now - before <= QUIET_NS {
-                return Ok(since);
-            }
-            before = now;
-        }
-        Err("the server does not come to rest".into())
+        cpu::at_rest(|| self.cpu_ns().map(|[server, database, _]| server + database))
     }
 
     /// The connections, with the tokens that they ask with or about.

@@ -1,15 +1,7 @@
 //! Our own server: seeded through the application's own use cases and store, then served by the program that ships, in
 //! plain on loopback as behind a proxy that ends TLS.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::OpenOptionsExt as _,
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use countersign_core::{
     access::{Environment, Tenant},
@@ -45,20 +37,10 @@ use tokio::runtime;
 
 use crate::{
     Failure,
-    auth::{
-        cluster::free_port,
-        connection::{Connection, Endpoint},
-        subject::{Clients, Introduction, SCOPE, Subject, USERS},
-    },
-    cpu,
+    auth::subject::{Clients, Introduction, SCOPE, Subject, USERS},
     house::Folder,
+    program::{self, ISSUER},
 };
-
-/// What people and programs would reach it under.
-const ISSUER: &str = "https://sign.example";
-/// How often it is looked whether the server serves, and how long between two looks.
-const TRIES: u32 = 400;
-const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Our own server.
 pub(crate) struct Ours<'a> {
@@ -70,61 +52,16 @@ impl Ours<'_> {
     /// Starts it over an empty database, or over SQLite, with both clients and [`USERS`] grants of the first.
     pub(crate) fn start(&self, database: Option<&str>, clients: &Clients) -> Result<Subject, Failure> {
         let folder = Folder::new()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()?));
-        let mut config = Config::default();
-        config.server.listen = address;
-        ISSUER.clone_into(&mut config.server.public_url);
-        config.server.plain_http = true;
-        config.server.data_dir = folder.path().join("data");
-        config.server.database_url_file = database.map(|url| secret(folder.path(), url)).transpose()?;
+        let config = program::plain(folder.path(), database)?;
+        let address = config.server.listen;
         let runtime = runtime::Builder::new_multi_thread().enable_all().build()?;
         let introduction = runtime.block_on(seed(config.clone(), clients, address))?;
         // Closes the seeding side's connections before the server is measured.
         drop(runtime);
         let log = folder.path().join("log");
-        let server = self.serve(&config, &log)?;
-        let server = ready(server, address, &log)?;
+        let server = program::serve(self.program, &config, &log)?;
         Subject::begin(server, None, Some(folder), introduction)
     }
-
-    fn serve(&self, config: &Config, log: &Path) -> Result<Child, Failure> {
-        let mut command = Command::new(self.program);
-        command
-            .arg("serve")
-            .env("COUNTERSIGN_SERVER__LISTEN", config.server.listen.to_string())
-            .env("COUNTERSIGN_SERVER__PUBLIC_URL", &config.server.public_url)
-            .env("COUNTERSIGN_SERVER__PLAIN_HTTP", "true")
-            .env("COUNTERSIGN_OAUTH__INTROSPECTIONS_PER_MINUTE", "1000000000")
-            .env("COUNTERSIGN_SERVER__DATA_DIR", &config.server.data_dir);
-        if let Some(file) = &config.server.database_url_file {
-            command.env("COUNTERSIGN_SERVER__DATABASE_URL_FILE", file);
-        }
-        // Its log is written as it is by default: that is part of what a request costs.
-        Ok(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(log)?).spawn()?)
-    }
-}
-
-/// A file with a secret that its owner alone can read.
-fn secret(folder: &Path, text: &str) -> Result<PathBuf, Failure> {
-    let path = folder.join("database-url");
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    Ok(path)
-}
-
-/// Waits until the server serves.
-fn ready(mut server: Child, address: SocketAddr, log: &Path) -> Result<Child, Failure> {
-    let probe = Endpoint::behind(&format!("{ISSUER}/ready"), &address.to_string())?;
-    for _ in 0..TRIES {
-        cpu::pause(BETWEEN);
-        let answer = Connection::open(&probe).and_then(|mut connection| connection.ask(&probe.get("")));
-        if answer.is_ok_and(|answer| answer.status == 200) {
-            return Ok(server);
-        }
-    }
-    // It is ours, and there is nobody to tell if it has ended already.
-    let _ = server.kill().and_then(|()| server.wait());
-    Err(format!("the server did not start: {}", fs::read_to_string(log)?).into())
 }
 
 async fn seed(config: Config, clients: &Clients, address: SocketAddr) -> Result<Introduction, Failure> {

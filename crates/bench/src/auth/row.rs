@@ -4,10 +4,8 @@ use serde_json::Value;
 
 use crate::{
     Failure,
-    auth::{
-        connection::{Answer, Endpoint},
-        subject::{SCOPE, Subject},
-    },
+    auth::subject::{SCOPE, Subject},
+    connection::{Answer, Endpoint},
 };
 
 /// What is asked again and again.

@@ -10,12 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{
     Failure,
-    auth::{
-        CONNECTIONS,
-        client::Client,
-        cluster::free_port,
-        connection::{Connection, Endpoint},
-    },
+    auth::{CONNECTIONS, client::Client},
+    cluster::free_port,
+    connection::{Connection, Endpoint},
     cpu,
     house::Folder,
 };

@@ -1,6 +1,7 @@
 //! The figures: where each comes from, its unit, its aim, and its median over the rounds.
 
 mod auth;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -137,7 +138,10 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 fn measured(rounds: &[Round]) -> impl Iterator<Item = (&'static Figure, f64)> {
-    FIGURES.iter().chain(auth::ROWS.as_flattened()).chain(&auth::ADDED).filter_map(|figure| {
+    let auth = auth::ROWS.as_flattened().iter().chain(&auth::ADDED);
+    let webhooks = webhooks::ROWS.as_flattened().iter().chain(webhooks::DISTURBED.as_flattened());
+    let webhooks = webhooks.chain(&webhooks::PARKED).chain(webhooks::VERIFIED.as_flattened());
+    FIGURES.iter().chain(auth).chain(webhooks).filter_map(|figure| {
         let values = rounds.iter().filter_map(figure.of).collect();
         Some((figure, median(values)?))
     })

@@ -2,6 +2,7 @@
 //! `crates/bench` measures; here its lines and the peers' become a table of medians.
 
 mod figures;
+mod packages;
 
 use std::env;
 use std::fs;
@@ -29,6 +30,14 @@ pub(crate) enum What {
     Product,
     /// Tokens in a second, beside oidc-provider, and what authentication adds to a request.
     Auth,
+    /// Messages in a second from a request to the receiver, beside bad receivers, and verifications.
+    Webhooks,
+}
+
+impl What {
+    fn has(self, part: Self) -> bool {
+        self == part || self == Self::All
+    }
 }
 
 /// Times that everything is measured, and how long each row of [`What::Auth`].
@@ -44,12 +53,13 @@ pub(crate) struct Length {
 pub(crate) fn run(root: &Path, what: What, length: Length, json: Option<&Path>) -> Result<(), Failure> {
     let peers = Peers::prepare(root)?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let words = "build --release --locked -p countersign -p countersign-bench";
+    let words = "build --release --locked -p countersign -p countersign-bench -p countersign-webhooks \
+                 --features countersign-webhooks/rsa-pss --bins --example verifications";
     process::run(Command::new("cargo").current_dir(root).args(words.split_whitespace()))?;
     let work = target.join("bench");
     fs::create_dir_all(&work).map_err(|error| Failure::of_file(&work, error))?;
     let bench = Bench { root, peers, programs: target.join("release"), work };
-    if what != What::Auth {
+    if what.has(What::Product) {
         bench.make_input()?;
     }
     let mut measured = Vec::new();
@@ -57,15 +67,18 @@ pub(crate) fn run(root: &Path, what: What, length: Length, json: Option<&Path>) 
     for number in 1..=rounds {
         println!("Round {number} of {rounds} …");
         let mut round = Round::default();
-        if what != What::Auth {
+        if what.has(What::Product) {
             bench.product(&mut round)?;
         }
-        if what != What::Product {
+        if what.has(What::Auth) {
             bench.auth(&mut round, length.seconds)?;
+        }
+        if what.has(What::Webhooks) {
+            bench.webhooks(&mut round, length.seconds)?;
         }
         measured.push(round);
     }
-    if what != What::Product {
+    if what.has(What::Auth) {
         println!("\n{}", circumstances()?);
     }
     println!("\n{}", table(&measured));
@@ -75,10 +88,12 @@ pub(crate) fn run(root: &Path, what: What, length: Length, json: Option<&Path>) 
     Ok(())
 }
 
-/// Runs each part of [`What::Auth`] for a moment, with programs that are in `programs`: answers count, figures do not.
-pub(crate) fn try_auth(root: &Path, peers: Peers, programs: &Path) -> Result<(), Failure> {
+/// Runs each part of [`What::Auth`] and of [`What::Webhooks`] for a moment, with programs that are in `programs`: answers
+/// count, figures do not.
+pub(crate) fn for_a_moment(root: &Path, peers: Peers, programs: &Path) -> Result<(), Failure> {
     let bench = Bench { root, peers, programs: programs.to_owned(), work: PathBuf::new() };
-    bench.auth(&mut Round::default(), 0)
+    bench.auth(&mut Round::default(), 0)?;
+    bench.delivered(&mut Round::default(), 0)
 }
 
 struct Bench<'a> {
@@ -137,6 +152,28 @@ impl Bench<'_> {
         round.add("auth", &said(auth().arg("--server").arg(self.server()).arg("--postgres"))?);
         round.add("auth_peer_two", &said(auth().arg("--peer").arg(&peer).args(["--workers", "2"]))?);
         round.add("auth_sqlite", &said(auth().arg("--server").arg(self.server()))?);
+        Ok(())
+    }
+
+    /// Webhooks and verifications once.
+    fn webhooks(&self, round: &mut Round, seconds: u32) -> Result<(), Failure> {
+        self.delivered(round, seconds)?;
+        packages::measure(self.root, &self.peers, &self.programs, seconds, round)
+    }
+
+    /// What of webhooks takes a server.
+    fn delivered(&self, round: &mut Round, seconds: u32) -> Result<(), Failure> {
+        let contract = self.root.join("examples/consulting-agreement.pdf");
+        let webhooks = |part: &str| {
+            let mut command = self.own("webhooks");
+            command.arg(part).arg(self.server()).arg(&contract).arg("--seconds").arg(seconds.to_string());
+            command
+        };
+        round.add("webhooks", &said(&mut webhooks("rate"))?);
+        round.add("webhooks_postgres", &said(webhooks("rate").arg("--postgres"))?);
+        round.add("webhooks_disturbed", &said(&mut webhooks("disturbed"))?);
+        round.add("webhooks_postgres_disturbed", &said(webhooks("disturbed").arg("--postgres"))?);
+        round.add("webhooks_parked", &said(&mut webhooks("parked"))?);
         Ok(())
     }
 

@@ -87,13 +87,30 @@ impl Peers {
     /// A copy of a folder of ECMAScript modules, likewise.
     pub(crate) fn folder_beside_modules(&self, folder: &Path) -> Result<PathBuf, Failure> {
         let copy = self.node_modules.with_file_name(folder.file_name().unwrap_or_default());
-        fs::create_dir_all(&copy).map_err(|error| Failure::of_file(&copy, error))?;
-        for entry in fs::read_dir(folder).map_err(|error| Failure::of_file(folder, error))?.flatten() {
-            fs::copy(entry.path(), copy.join(entry.file_name()))
-                .map_err(|error| Failure::of_file(&entry.path(), error))?;
-        }
+        copy_folder(folder, &copy)?;
         Ok(copy)
     }
+
+    /// Compiles a package of TypeScript where its `tsconfig.json` is.
+    pub(crate) fn compile(&self, package: &Path) -> Result<(), Failure> {
+        let compiler = self.node_modules.join("typescript/bin/tsc");
+        process::run(
+            Command::new("node").current_dir(package).arg(compiler).args(["--project", "tsconfig.json"]),
+        )
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(to).map_err(|error| Failure::of_file(to, error))?;
+    for entry in fs::read_dir(from).map_err(|error| Failure::of_file(from, error))?.flatten() {
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_folder(&from, &to)?;
+        } else {
+            fs::copy(&from, &to).map_err(|error| Failure::of_file(&from, error))?;
+        }
+    }
+    Ok(())
 }
 
 /// `$XDG_CACHE_HOME/countersign`, or the same under `~/.cache`.

@@ -1,11 +1,14 @@
-//! One connection of plain HTTP/1.1 that stays: as little of it as the answers of an authorization server need, so that
+//! One connection of HTTP/1.1 that stays, in plain or under TLS: as little of it as the answers of an authorization server need, so that
 //! the generator's own work does not hide the server's.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
+
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::Failure;
 
@@ -21,7 +24,7 @@ pub(crate) struct Endpoint {
     pub(crate) url: String,
     host: String,
     path: String,
-    /// Where its server listens for plain HTTP.
+    /// Where its server listens.
     address: String,
 }
 
@@ -56,14 +59,24 @@ impl Endpoint {
 
     /// A form, with these header lines besides its own.
     pub(crate) fn post(&self, headers: &str, form: &str) -> Vec<u8> {
-        format!(
-            "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\n{headers}Content-Length: {}\r\n\r\n{form}",
+        self.post_of("application/x-www-form-urlencoded", headers, form.as_bytes())
+    }
+
+    /// JSON, with these header lines besides its own.
+    pub(crate) fn post_json(&self, headers: &str, json: &str) -> Vec<u8> {
+        self.post_of("application/json", headers, json.as_bytes())
+    }
+
+    /// Bytes of this media type, with these header lines besides its own.
+    pub(crate) fn post_of(&self, media_type: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+        let head = format!(
+            "POST {} HTTP/1.1\r\nHost: {}\r\nAccept: application/json\r\nContent-Type: {media_type}\r\n\
+             {headers}Content-Length: {}\r\n\r\n",
             self.path,
             self.host,
-            form.len()
-        )
-        .into_bytes()
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
     }
 }
 
@@ -77,24 +90,40 @@ pub(crate) struct Answer {
 
 /// A connection to one server.
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     buffer: Vec<u8>,
 }
 
+trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
+
 impl Connection {
-    /// Connects to the server of this endpoint.
+    /// Connects to the server of this endpoint, in plain.
     pub(crate) fn open(endpoint: &Endpoint) -> Result<Self, Failure> {
+        Ok(Self { stream: Box::new(Self::wire(endpoint)?), buffer: Vec::new() })
+    }
+
+    /// The same under TLS.
+    pub(crate) fn open_tls(endpoint: &Endpoint, trust: &Arc<ClientConfig>) -> Result<Self, Failure> {
+        let name = endpoint.host.split(':').next().unwrap_or_default().to_owned();
+        let session = ClientConnection::new(Arc::clone(trust), name.try_into()?)?;
+        let stream = StreamOwned::new(session, Self::wire(endpoint)?);
+        Ok(Self { stream: Box::new(stream), buffer: Vec::new() })
+    }
+
+    fn wire(endpoint: &Endpoint) -> Result<TcpStream, Failure> {
         let stream = TcpStream::connect(&endpoint.address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: Vec::new() })
+        Ok(stream)
     }
 
     /// Sends a request and waits for its answer.
     pub(crate) fn ask(&mut self, request: &[u8]) -> Result<Answer, Failure> {
         self.stream.write_all(request)?;
         self.buffer.clear();
-        let mut chunk = [0; 4_096];
+        let mut chunk = [0; 16_384];
         loop {
             let count = self.stream.read(&mut chunk)?;
             if count == 0 || self.buffer.len() > ANSWER_BYTES {

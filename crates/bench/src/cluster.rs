@@ -72,7 +72,7 @@ impl Drop for Cluster {
 }
 
 /// A port of loopback where nobody listens.
-pub(super) fn free_port() -> Result<u16, Failure> {
+pub(crate) fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
