@@ -255,7 +255,7 @@ fn trust(config: &Config) -> Result<Arc<ClientConfig>, Failure> {
 fn order(document: &str) -> String {
     json!({
         "title": "Consulting agreement",
-        "message": "Please read the agreement and sign on its first page. ".repeat(8),
+        "message": "Please read the agreement and sign on its first page.",
         "documents": [{ "id": document }],
         "recipients": [{
             "name": "Clara Weber", "email": "clara.weber@example.com", "role": "signer", "factor": "link",

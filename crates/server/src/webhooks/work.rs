@@ -9,7 +9,7 @@ use std::{
 };
 
 use countersign_core::{
-    id::{EndpointId, OrganizationId, WorkerId},
+    id::{CorrelationId, EndpointId, OrganizationId, WorkerId},
     limits,
     time::Time,
     webhook::{
@@ -25,7 +25,7 @@ use tokio::{
     sync::watch,
     task::{Id, JoinHandle, JoinSet},
 };
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use super::{
     attempt, health,
@@ -42,7 +42,7 @@ const TAKEN_AT_ONCE: usize = 64;
 /// Longest wait between two looks, when nobody wakes us.
 const POLL_MS: u64 = 1_000;
 /// An endpoint that had as many as it takes for so long is shelved: claims would read past what waits for it.
-const FULL_MS: i64 = 2_000;
+const FULL_MS: i64 = 200;
 /// Deliveries that change lanes in one step.
 const MOVED_AT_ONCE: usize = 1_000;
 /// Rows that are removed in one step.
@@ -80,21 +80,23 @@ async fn deliver(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut worker = Worker::new(Arc::clone(&app));
     while !*stop.borrow() {
         let wait_ms = match worker.turn().await {
-            Ok(0) => worker.wait_ms().await,
             // There may be more.
-            Ok(_) => 0,
+            Ok(taken) if taken >= TAKEN_AT_ONCE && worker.has_room() => continue,
+            Ok(_) => worker.wait_ms().await,
             Err(fault) => {
                 tracing::error!(event_type = "webhook.turn", event_result = "fault", fault = %fault);
                 POLL_MS
             }
         };
-        if wait_ms == 0 && worker.has_room() {
-            continue;
-        }
-        tokio::select! {
-            () = app.store.wait_for_deliveries(wait_ms.max(1)), if worker.has_room() => {}
-            () = worker.one_ended(), if worker.is_busy() => {}
-            _ = stop.changed() => {}
+        let woken = app.store.wait_for_deliveries(wait_ms);
+        tokio::pin!(woken);
+        // A claim is a commit: what ended is worth one where the claim can find more than the last one did.
+        while !worker.finds_more() {
+            tokio::select! {
+                () = &mut woken, if worker.has_room() => break,
+                () = worker.one_ended(), if worker.is_busy() => {}
+                _ = stop.changed() => break,
+            }
         }
     }
     worker.close().await;
@@ -131,10 +133,16 @@ struct Worker {
     beats_at: Option<Time>,
     sweeps_at: Option<Time>,
     waiting: VecDeque<Taken>,
-    running: JoinSet<()>,
+    running: JoinSet<Ended>,
     in_work: HashMap<Id, Taken>,
+    /// What ended is written down beside what runs: a commit holds up no attempt.
+    settling: JoinSet<()>,
     shelf: Vec<EndpointId>,
     full_since: HashMap<EndpointId, Time>,
+    /// Endpoints of which the last claim left something behind, with how many they may have in hand before a claim is worth it.
+    left: Vec<(EndpointId, usize)>,
+    /// Whether the last claim found no room.
+    was_full: bool,
 }
 
 impl Worker {
@@ -149,17 +157,33 @@ impl Worker {
             waiting: VecDeque::new(),
             running: JoinSet::new(),
             in_work: HashMap::new(),
+            settling: JoinSet::new(),
             shelf: Vec::new(),
             full_since: HashMap::new(),
+            left: Vec::new(),
+            was_full: false,
         }
     }
 
+    /// How many more it can have in hand: those that run, as many that wait for those, and as many that are written down.
+    fn room(&self) -> usize {
+        let most = self.in_work.len().max(self.waiting.len()).max(self.settling.len());
+        limits::WEBHOOK_SLOTS.saturating_sub(most)
+    }
+
     fn has_room(&self) -> bool {
-        self.in_work.len() + self.waiting.len() < limits::WEBHOOK_SLOTS
+        self.room() > 0
+    }
+
+    /// Whether a claim would find what the last one left behind.
+    fn finds_more(&self) -> bool {
+        let has_few = |(endpoint, most): &(EndpointId, usize)| self.of_endpoint(*endpoint) <= *most;
+        self.was_full && self.room() >= limits::WEBHOOK_SLOTS / 4
+            || self.has_room() && self.left.iter().any(has_few)
     }
 
     fn is_busy(&self) -> bool {
-        !self.in_work.is_empty()
+        !self.in_work.is_empty() || !self.settling.is_empty()
     }
 
     /// Beats, takes, and starts what may start; how many were taken.
@@ -212,25 +236,35 @@ impl Worker {
     }
 
     async fn take(&mut self, now: Time) -> Result<usize, Fault> {
-        let free = limits::WEBHOOK_SLOTS.saturating_sub(self.in_work.len() + self.waiting.len());
-        if free == 0 || self.lives_until.is_none_or(|until| until <= now) {
+        self.left.clear();
+        let room = self.room();
+        self.was_full = room == 0;
+        if self.was_full || self.lives_until.is_none_or(|until| until <= now) {
             return Ok(0);
         }
         let full = self.full(now).await?;
-        let room = |endpoint: EndpointId| {
-            usize::from(self.app.webhooks.limit(endpoint)).saturating_sub(self.of_endpoint(endpoint))
-        };
-        let shelved = self.shelf.iter().map(|endpoint| (*endpoint, room(*endpoint)));
+        self.left =
+            full.iter().map(|endpoint| (*endpoint, self.limit(*endpoint).saturating_sub(1))).collect();
         let claim = DeliveryClaim {
-            fresh: free.min(TAKEN_AT_ONCE),
-            again: (free / 2).min(TAKEN_AT_ONCE),
-            shelved: shelved.filter(|(_, room)| *room > 0).collect(),
+            fresh: room.min(TAKEN_AT_ONCE),
+            again: (room / 2).min(TAKEN_AT_ONCE),
+            shelved: self.wanted_of_the_shelf(),
             full,
         };
-        let rows = self.app.store.claim_deliveries(self.id, now, &claim).await?;
+        let rows = self.claim(now, claim.clone()).await?;
+        for (endpoint, wanted) in &claim.shelved {
+            if rows.iter().filter(|row| row.endpoint == *endpoint).count() >= *wanted {
+                self.left.push((*endpoint, self.enough(*endpoint)));
+            }
+        }
         let count = rows.len();
         let mut known: HashMap<EndpointId, Option<Arc<Loaded>>> = HashMap::new();
+        let mut surplus = Vec::new();
         for row in rows {
+            if self.of_endpoint(row.endpoint) >= 2 * self.limit(row.endpoint) {
+                surplus.push(put_back(&row, self.id, row.due_at));
+                continue;
+            }
             let loaded = match known.entry(row.endpoint) {
                 Entry::Occupied(entry) => entry.get().clone(),
                 Entry::Vacant(entry) => {
@@ -240,25 +274,86 @@ impl Worker {
             };
             self.waiting.push_back(Taken { row, loaded, loaded_at: now });
         }
+        self.put_back_and_shelve(surplus).await?;
         Ok(count)
+    }
+
+    /// Claims. What ends until that is durable makes room for what waits already.
+    async fn claim(&mut self, now: Time, claim: DeliveryClaim) -> Result<Vec<DeliveryRow>, Fault> {
+        let (app, id) = (Arc::clone(&self.app), self.id);
+        let mut claiming =
+            tokio::spawn(async move { app.store.claim_deliveries(id, now, &claim).await }.in_current_span());
+        loop {
+            tokio::select! {
+                claimed = &mut claiming => {
+                    return Ok(claimed.map_err(|error| Fault::Task(error.to_string()))??);
+                }
+                () = self.one_ended(), if self.is_busy() => {}
+            }
+        }
+    }
+
+    fn limit(&self, endpoint: EndpointId) -> usize {
+        self.app.webhooks.limit(endpoint).into()
+    }
+
+    /// So many of an endpoint in hand are enough: those that run, and some for when these end.
+    fn enough(&self, endpoint: EndpointId) -> usize {
+        let limit = self.limit(endpoint);
+        limit + limit / 2
+    }
+
+    /// How many to take of each shelved endpoint. Half of the room is left to the others.
+    fn wanted_of_the_shelf(&mut self) -> Vec<(EndpointId, usize)> {
+        let mut room = (limits::WEBHOOK_SLOTS / 2).saturating_sub(self.waiting.len());
+        let mut wanted = Vec::new();
+        for endpoint in self.shelf.clone() {
+            let (has, enough) = (self.of_endpoint(endpoint), self.enough(endpoint));
+            let wants = (2 * self.limit(endpoint)).saturating_sub(has).min(room);
+            if has > enough || wants == 0 {
+                self.left.push((endpoint, enough));
+                continue;
+            }
+            room -= wants;
+            wanted.push((endpoint, wants));
+        }
+        wanted
+    }
+
+    /// Gives back what came of endpoints that have enough. What waits for them is shelved.
+    async fn put_back_and_shelve(&mut self, surplus: Vec<Settlement>) -> Result<(), Fault> {
+        if surplus.is_empty() {
+            return Ok(());
+        }
+        let endpoints: HashSet<EndpointId> = surplus.iter().map(|one| one.endpoint).collect();
+        let batch = Batch { settles: surplus, ..Batch::default() };
+        self.app.store.commit(batch).await.map_err(Fault::of_commit)?;
+        for endpoint in endpoints {
+            self.shelve(endpoint).await?;
+        }
+        Ok(())
+    }
+
+    /// Moves what waits for an endpoint to the shelf, a step at a time: it is on the shelf with the last one.
+    async fn shelve(&mut self, endpoint: EndpointId) -> Result<(), Fault> {
+        let moved = self.app.store.shelve(endpoint, MOVED_AT_ONCE).await?;
+        if moved < MOVED_AT_ONCE && !self.shelf.contains(&endpoint) {
+            self.shelf.push(endpoint);
+        }
+        Ok(())
     }
 
     /// The endpoints that have as many as they take. One that had so for a while is shelved.
     async fn full(&mut self, now: Time) -> Result<Vec<EndpointId>, Fault> {
         let busy: HashSet<EndpointId> =
             self.in_work.values().chain(&self.waiting).map(|taken| taken.row.endpoint).collect();
-        let is_full = |endpoint: &EndpointId| {
-            self.of_endpoint(*endpoint) >= usize::from(self.app.webhooks.limit(*endpoint))
-        };
+        let is_full = |endpoint: &EndpointId| self.of_endpoint(*endpoint) >= self.limit(*endpoint);
         let full: Vec<EndpointId> = busy.into_iter().filter(is_full).collect();
         self.full_since.retain(|endpoint, _| full.contains(endpoint));
         for endpoint in &full {
             let since = *self.full_since.entry(*endpoint).or_insert(now);
-            if now.since_ms(since) >= FULL_MS {
-                let moved = self.app.store.shelve(*endpoint, MOVED_AT_ONCE).await?;
-                if moved > 0 && !self.shelf.contains(endpoint) {
-                    self.shelf.push(*endpoint);
-                }
+            if now.since_ms(since) >= FULL_MS && !self.shelf.contains(endpoint) {
+                self.shelve(*endpoint).await?;
             }
         }
         Ok(full)
@@ -327,20 +422,32 @@ impl Worker {
         Ok(())
     }
 
-    /// Waits until an attempt is over. One that broke without a word is put back.
+    /// Waits until an attempt is over, or written down. One that broke without a word is put back.
     async fn one_ended(&mut self) {
-        match self.running.join_next_with_id().await {
-            Some(Ok((id, ()))) => drop(self.in_work.remove(&id)),
-            Some(Err(error)) => {
-                tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %error);
-                if let Some(taken) = self.in_work.remove(&error.id()) {
-                    let due_at = self.app.now().plus_ms(i64::try_from(POLL_MS).unwrap_or(0));
-                    let (app, settlement) = (Arc::clone(&self.app), put_back(&taken.row, self.id, due_at));
-                    // By itself, because whoever waits here may stop waiting.
-                    drop(tokio::spawn(async move { settle(&app, settlement).await }));
+        let app = Arc::clone(&self.app);
+        tokio::select! {
+            Some(ended) = self.running.join_next_with_id() => match ended {
+                Ok((id, ended)) => {
+                    self.in_work.remove(&id);
+                    let span = ended.span.clone();
+                    self.settling.spawn(async move { ended.settle(&app).await }.instrument(span));
+                }
+                Err(error) => {
+                    tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %error);
+                    if let Some(taken) = self.in_work.remove(&error.id()) {
+                        let due_at = self.app.now().plus_ms(i64::try_from(POLL_MS).unwrap_or(0));
+                        let settlement = put_back(&taken.row, self.id, due_at);
+                        self.settling.spawn(async move { settle(&app, settlement).await });
+                    }
+                }
+            },
+            Some(written) = self.settling.join_next() => {
+                if let Err(error) = written {
+                    // Its delivery is free once nobody beats for this worker.
+                    tracing::error!(event_type = "webhook.settle", event_result = "fault", fault = %error);
                 }
             }
-            None => {}
+            else => {}
         }
         self.start_those_that_may();
     }
@@ -357,8 +464,7 @@ impl Worker {
         let now = self.app.now();
         for taken in std::mem::take(&mut self.waiting) {
             let (app, back) = (Arc::clone(&self.app), put_back(&taken.row, self.id, now));
-            let handle = self.running.spawn(async move { settle(&app, back).await });
-            self.in_work.insert(handle.id(), taken);
+            self.settling.spawn(async move { settle(&app, back).await });
         }
         let all_ended = async {
             while self.is_busy() {
@@ -370,7 +476,7 @@ impl Worker {
             tracing::warn!(
                 event_type = "webhook.worker",
                 event_result = "left",
-                deliveries = self.in_work.len()
+                deliveries = self.in_work.len() + self.settling.len()
             );
         }
     }
@@ -394,9 +500,43 @@ fn put_back(row: &DeliveryRow, worker: WorkerId, due_at: Time) -> Settlement {
     }
 }
 
-/// Tries a delivery and settles it. One whose endpoint takes nothing by now is put back, and follows it.
-async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at: Time) {
-    let Some(worker) = row.worker else { return };
+/// What came of a delivery, to be written down.
+struct Ended {
+    settlement: Option<Settlement>,
+    /// With the endpoint's health: whether the attempt succeeded, or the receiver is gone.
+    attempted: Option<(Arc<Loaded>, Outcome)>,
+    correlation: CorrelationId,
+    span: Span,
+}
+
+impl Ended {
+    async fn settle(self, app: &App) {
+        if let Some(settlement) = self.settlement {
+            settle(app, settlement).await;
+        }
+        match self.attempted {
+            Some((loaded, Outcome::Gone)) => health::gone(app, &loaded, self.correlation).await,
+            Some((loaded, outcome)) => {
+                health::attempted(app, &loaded, outcome == Outcome::Delivered, self.correlation).await;
+            }
+            None => {}
+        }
+    }
+}
+
+/// Tries a delivery. One whose endpoint takes nothing by now is put back, and follows it.
+async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at: Time) -> Ended {
+    let ended = |settlement, attempted| Ended {
+        settlement,
+        attempted,
+        correlation: row.message.correlation,
+        span: Span::current(),
+    };
+    let Some(worker) = row.worker else { return ended(None, None) };
+    let again = |turns: u32| {
+        let wait_ms = i64::try_from(POLL_MS).unwrap_or(0) * i64::from(turns);
+        Some(put_back(&row, worker, app.now().plus_ms(wait_ms)))
+    };
     // It may have waited for a slot: what was blocked, moved or revoked meanwhile holds.
     let loaded = if app.now().since_ms(loaded_at) < FRESH_MS {
         loaded
@@ -405,15 +545,12 @@ async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at
             Ok(loaded) => loaded,
             Err(fault) => {
                 tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %fault);
-                let wait_ms = i64::try_from(POLL_MS).unwrap_or(0);
-                settle(app, put_back(&row, worker, app.now().plus_ms(wait_ms))).await;
-                return;
+                return ended(again(1), None);
             }
         }
     };
     let Some(loaded) = loaded.filter(|loaded| loaded.condition.standing.is_sent()) else {
-        settle(app, put_back(&row, worker, row.due_at)).await;
-        return;
+        return ended(Some(put_back(&row, worker, row.due_at)), None);
     };
     match attempt::run(app, &loaded, &row).await {
         Ok(tried) => {
@@ -428,17 +565,11 @@ async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at
                 status,
                 took_ms = tried.took_ms
             );
-            settle(app, tried.settlement).await;
-            if tried.outcome == Outcome::Gone {
-                health::gone(app, &loaded, row.message.correlation).await;
-            } else if was_sent {
-                health::attempted(app, &loaded, is_success, row.message.correlation).await;
-            }
+            ended(Some(tried.settlement), was_sent.then_some((loaded, tried.outcome)))
         }
         Err(fault) => {
             tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %fault);
-            let wait_ms = i64::try_from(POLL_MS).unwrap_or(0) * i64::from(row.attempt_count + 1);
-            settle(app, put_back(&row, worker, app.now().plus_ms(wait_ms))).await;
+            ended(again(row.attempt_count + 1), None)
         }
     }
 }
