@@ -3,6 +3,7 @@
 import base64
 import io
 import random
+import re
 import unittest
 from email.message import Message
 
@@ -86,6 +87,20 @@ class Requests(unittest.TestCase):
         for body in bodies:
             self.assertEqual(outcome(lambda: verify(request(body=body), given)), "not_an_event", body[:60])
         self.assertEqual(outcome(lambda: verify(request(), given)), "accepted")
+
+    def test_base64_is_taken_in_its_one_form_alone(self):
+        # The last character before the padding of 32 or 64 bytes has bits to spare.
+        def alike(text):
+            return re.sub(r"(.)(=+)(?= |$)", lambda found: chr(ord(found[1]) + 1) + found[2], text)
+
+        right = headers()["Webhook-Signature"]
+        signature = alike(right)
+        first, second = (text.split(" ")[0].split(",")[1] for text in (right, signature))
+        self.assertEqual(base64.b64decode(first), base64.b64decode(second))
+        given = WebhookRequest({**headers(), "Webhook-Signature": signature}, BODY)
+        self.assertEqual(outcome(lambda: verify(given, options())), "malformed")
+        with self.assertRaises(WebhookConfigurationError):
+            StaticKeys([Key(id=KEY_ID, secret=alike(KEY["secret"]))])
 
     def test_a_label_that_stands_twice_is_malformed_though_rfc_8941_would_take_the_last(self):
         vector = next(vector for vector in FILE["vectors"] if vector["name"] == "http: Ed25519")

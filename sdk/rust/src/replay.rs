@@ -37,7 +37,7 @@ pub struct Attempt {
 pub enum Remembered {
     /// Nothing: act on it.
     New,
-    /// The message, from another attempt: answer 200 and do nothing.
+    /// That the message was acted on, by another attempt: answer 200 and do nothing.
     Duplicate,
     /// The very attempt: refuse it.
     Replayed,
@@ -58,11 +58,10 @@ impl StoreFault {
 
 /// Remembers attempts. All servers of one receiver share one store, or an attempt is taken once by each.
 pub trait ReplayStore: Send + Sync {
-    /// Remembers an attempt and its message, and says what was known of them, in one atomic step: of two callers with
-    /// one attempt, one is told that it is new. What cannot be kept must be a fault, and never be new.
+    /// Remembers an attempt, and says what was known of it and its message, in one atomic step: of two callers with one
+    /// attempt, one is told that it is new. What cannot be kept must be a fault, and never be new.
     fn remember(&self, attempt: &Attempt, now_s: i64) -> Result<Remembered, StoreFault>;
 
-    /// Forgets that a message was taken, because it could not be acted on. Its attempts stay known: the next one, with
-    /// its own time, is new.
-    fn forget(&self, id: &MessageId) -> Result<(), StoreFault>;
+    /// Remembers that the message of an attempt was acted on: until then its next attempt, with a time of its own, is new.
+    fn acted(&self, attempt: &Attempt, now_s: i64) -> Result<(), StoreFault>;
 }

@@ -9,7 +9,7 @@ use crate::incoming::Incoming;
 use crate::keys::{Held, KeySet};
 use crate::message_signature::{self, Received};
 use crate::refused::Refused;
-use crate::replay::{Attempt, Remembered, ReplayStore};
+use crate::replay::{Attempt, Remembered, ReplayStore, StoreFault};
 use crate::signed::signed_text;
 
 /// How long a body may be, in bytes, unless the receiver says otherwise.
@@ -53,9 +53,9 @@ impl Window {
 /// A message that was taken. In both cases the answer is 200.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Taken {
-    /// Act on it.
+    /// Act on it, and say so ([`Verifier::acted`]).
     New(Event),
-    /// It was taken before, in another attempt: do nothing.
+    /// It was acted on before, in another attempt: do nothing.
     Duplicate(Event),
 }
 
@@ -89,9 +89,9 @@ impl Verifier {
 
     /// Checks all of it, in the order of the wire format. `now_s` is the clock: seconds since 1970.
     ///
-    /// The id is remembered before you have acted. If storing or handling the message then fails, call
-    /// [`ReplayStore::forget`] and answer 500, so that the next attempt is new again. To have message and memory in one
-    /// transaction, use [`authenticate`](Self::authenticate) and [`attempt`](Self::attempt).
+    /// When you have acted on what is [`New`](Taken::New), call [`acted`](Self::acted), and only then answer. If acting
+    /// fails, or the process ends before, the next attempt is new again. To have message and memory in one transaction,
+    /// use [`authenticate`](Self::authenticate) and [`attempt`](Self::attempt).
     pub fn verify(
         &self,
         incoming: &Incoming<'_>,
@@ -106,6 +106,11 @@ impl Verifier {
             Ok(Remembered::Replayed) => Err(Refused::Replayed),
             Err(fault) => Err(Refused::Unavailable { reason: fault.to_string() }),
         }
+    }
+
+    /// Says that a message was acted on: its next attempts are duplicates.
+    pub fn acted(&self, event: &Event, store: &dyn ReplayStore, now_s: i64) -> Result<(), StoreFault> {
+        store.acted(&self.attempt(event, now_s), now_s)
     }
 
     /// Checks all but whether the message was seen before: that it is ours, fresh and unchanged. Somebody who

@@ -7,13 +7,17 @@ const BASE64URL = /^[A-Za-z0-9_-]*$/;
 
 /** The bytes of padded base64 (RFC 4648 §4), or `undefined` if it is not that. */
 export function fromBase64(text: string): Bytes | undefined {
-  return BASE64.test(text) ? decoded(text) : undefined;
+  if (!BASE64.test(text)) return undefined;
+  const bytes = decoded(text);
+  // Bits that stand for nothing are zero (§3.5): one value is written in one way.
+  return toBase64(bytes) === text ? bytes : undefined;
 }
 
 /** The bytes of base64 as JSON Web Keys have it (RFC 7515 §2), or `undefined`. */
 export function fromBase64Url(text: string): Bytes | undefined {
   if (!BASE64URL.test(text) || text.length % 4 === 1) return undefined;
-  return decoded(text.replaceAll("-", "+").replaceAll("_", "/"));
+  const bytes = decoded(text.replaceAll("-", "+").replaceAll("_", "/"));
+  return toBase64Url(bytes) === text ? bytes : undefined;
 }
 
 function decoded(text: string): Bytes {
@@ -24,8 +28,11 @@ function decoded(text: string): Bytes {
 }
 
 export function toBase64Url(bytes: Bytes): string {
-  const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
-  return text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+function toBase64(bytes: Bytes): string {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
 }
 
 const encoder = new TextEncoder();

@@ -1,7 +1,8 @@
 /** The body of a message: one event. */
 
-import { WebhookRefused } from "./refused.js";
 import type { Bytes } from "./bytes.js";
+import { parseJson } from "./json.js";
+import { WebhookRefused } from "./refused.js";
 
 /** What every event says of its place. `event` has the event's own members where the endpoint chose full messages. */
 export interface EventData {
@@ -56,9 +57,9 @@ export function eventOf(body: Bytes): WebhookEvent {
 
 function parsed(body: Bytes): unknown {
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
+    return parseJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body));
   } catch {
-    throw notAnEvent("The body must be JSON in UTF-8.");
+    throw notAnEvent("The body must be JSON in UTF-8, without members of one name.");
   }
 }
 

@@ -7,6 +7,16 @@ import { test } from "node:test";
 import { checkOptions, jwkSet, staticKeys, verify, WebhookConfigurationError, WebhookRefused } from "../dist/index.js";
 import { BODY, file, ID, KEY_ID, key, NOW_S, options, refusal, request } from "./samples.mjs";
 
+/** Bodies that one reader takes for something else than another one does. */
+const readInTwoWays = [
+  '{"type":"a","type":"b","timestamp":"c","data":{}}',
+  '{"type":"a","t\\u0079pe":"b","timestamp":"c","data":{}}',
+  '{"type":"a","timestamp":"c","data":{"x":[{"y":1,"z":[],"y":1}]}}',
+  '{"type":"a","timestamp":"c","data":{"__proto__":1,"__proto__":2}}',
+  '{"type":"a","timestamp":"c","data":{"":1,"":1}}',
+  '{"type":"a","timestamp":"c","data":{"x":1e999}}',
+];
+
 test("a Request of the Fetch standard is verified, and its event is typed", async () => {
   const { url, ...rest } = request();
   const message = await verify(new Request(url, rest), options());
@@ -71,9 +81,24 @@ test("a body that breaks off is malformed", async () => {
   assert.equal(await refusal(verify({ ...request(), body: broken() }, options())), "malformed");
 });
 
+test("base64 is taken in its one form alone", async () => {
+  // The last character before the padding of 32 or 64 bytes has bits to spare.
+  const alike = (text) => text.replace(/(.)(=+)(?= |$)/g, (_, last, padding) => String.fromCharCode(last.charCodeAt(0) + 1) + padding);
+  const given = request();
+  const signature = alike(given.headers["webhook-signature"]);
+  assert.deepEqual(Buffer.from(signature.split(" ")[0].slice(3), "base64"), Buffer.from(given.headers["webhook-signature"].split(" ")[0].slice(3), "base64"));
+  assert.equal(await refusal(verify(request({ headers: { "webhook-signature": signature } }), options())), "malformed");
+  assert.throws(() => staticKeys([{ id: KEY_ID, secret: alike(key.secret) }]), WebhookConfigurationError);
+});
+
+test("names that stand twice in different objects, and in strings, are no matter", async () => {
+  const body = '{"type":"a","timestamp":"b","data":{"type":"{\\"a\\":1,\\"a\\":2}","x":[{"a":1},{"a":"a"},"a","a"],"y":{"a":1e308}}}';
+  assert.equal(await refusal(verify(request({ body }), options())), "accepted");
+});
+
 test("a body with a right signature that is no event is refused, and its nonce is not spent", async () => {
   const given = options();
-  for (const body of ["", "[]", "null", "{}", '{"type":1,"timestamp":"","data":{}}', '{"type":"a","timestamp":"b"}', "{", "[".repeat(100_000)]) {
+  for (const body of ["", "[]", "null", "{}", '{"type":1,"timestamp":"","data":{}}', '{"type":"a","timestamp":"b"}', "{", "[".repeat(100_000), ...readInTwoWays]) {
     assert.equal(await refusal(verify(request({ body }), given)), "not_an_event");
   }
   assert.equal(await refusal(verify({ ...request({ body: Buffer.from([0x22, 0xff, 0x22]) }) }, given)), "not_an_event");

@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Attempt, Remembered, ReplayStore, StoreFault};
 use crate::ids::MessageId;
 
+const FULL: &str = "the memory is full: give it more entries, or keep them in SQLite or Redis";
+
 /// Remembers in memory, up to a number of entries. A message takes two entries at first, of some 150 bytes each, and
 /// one after twice the window. When it is full of what must not be forgotten yet, it refuses: it never forgets early.
 pub struct MemoryStore {
@@ -61,25 +63,25 @@ impl ReplayStore for MemoryStore {
             return Ok(Remembered::Replayed);
         }
         let is_duplicate = entries.until_s.contains_key(&message);
+        // One more for the message, when it was acted on.
         let needed = if is_duplicate { 1 } else { 2 };
         if entries.until_s.len().saturating_add(needed) > self.entry_count_max {
-            return Err(StoreFault::new(
-                "the memory is full: give it more entries, or keep them in SQLite or Redis",
-            ));
+            return Err(StoreFault::new(FULL));
         }
         entries.add(pair, attempt.attempt_until_s);
-        if is_duplicate {
-            return Ok(Remembered::Duplicate);
-        }
-        entries.add(message, attempt.id_until_s);
-        Ok(Remembered::New)
+        Ok(if is_duplicate { Remembered::Duplicate } else { Remembered::New })
     }
 
-    fn forget(&self, id: &MessageId) -> Result<(), StoreFault> {
+    fn acted(&self, attempt: &Attempt, now_s: i64) -> Result<(), StoreFault> {
         let mut entries = self.entries();
-        if let Some(until_s) = entries.until_s.remove(&(*id, None)) {
-            entries.ends.remove(&(until_s, (*id, None)));
+        entries.forget_what_ended(now_s);
+        let message = (attempt.id, None);
+        if let Some(until_s) = entries.until_s.remove(&message) {
+            entries.ends.remove(&(until_s, message));
+        } else if entries.until_s.len() >= self.entry_count_max {
+            return Err(StoreFault::new(FULL));
         }
+        entries.add(message, attempt.id_until_s);
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use crate::ids::MessageId;
 /// One script is one atomic step. Both keys have the id as their hash tag, so that a cluster keeps them together.
 const REMEMBER: &str = "
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', ARGV[1]) then return 'replayed' end
-if not redis.call('SET', KEYS[2], '1', 'NX', 'EX', ARGV[2]) then return 'duplicate' end
+if redis.call('EXISTS', KEYS[2]) == 1 then return 'duplicate' end
 return 'new'";
 /// How long Redis may take to connect, to read and to write.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -50,6 +50,10 @@ impl RedisStore {
     }
 }
 
+fn lifetime_s(until_s: i64, now_s: i64) -> i64 {
+    until_s.saturating_sub(now_s).max(1)
+}
+
 fn attempt_key(attempt: &Attempt) -> String {
     format!("countersign:webhook:{{{}}}:{}", attempt.id, attempt.signed_at_s)
 }
@@ -60,10 +64,9 @@ fn message_key(id: &MessageId) -> String {
 
 impl ReplayStore for RedisStore {
     fn remember(&self, attempt: &Attempt, now_s: i64) -> Result<Remembered, StoreFault> {
-        let lifetime_s = |until_s: i64| until_s.saturating_sub(now_s).max(1);
         let mut command = redis::cmd("EVAL");
         command.arg(REMEMBER).arg(2).arg(attempt_key(attempt)).arg(message_key(&attempt.id));
-        command.arg(lifetime_s(attempt.attempt_until_s)).arg(lifetime_s(attempt.id_until_s));
+        command.arg(lifetime_s(attempt.attempt_until_s, now_s));
         match self.ask::<String>(&command)?.as_str() {
             "new" => Ok(Remembered::New),
             "duplicate" => Ok(Remembered::Duplicate),
@@ -72,8 +75,10 @@ impl ReplayStore for RedisStore {
         }
     }
 
-    fn forget(&self, id: &MessageId) -> Result<(), StoreFault> {
-        self.ask::<i64>(redis::cmd("DEL").arg(message_key(id))).map(|_| ())
+    fn acted(&self, attempt: &Attempt, now_s: i64) -> Result<(), StoreFault> {
+        let mut command = redis::cmd("SET");
+        command.arg(message_key(&attempt.id)).arg("1").arg("EX").arg(lifetime_s(attempt.id_until_s, now_s));
+        self.ask(&command)
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{Attempt, Remembered, ReplayStore, StoreFault};
-use crate::ids::MessageId;
 
 const TABLES: &str = "
 CREATE TABLE IF NOT EXISTS countersign_webhook_attempt (
@@ -28,9 +27,10 @@ CREATE INDEX IF NOT EXISTS countersign_webhook_message_until ON countersign_webh
 const ADD_ATTEMPT: &str = "
 INSERT INTO countersign_webhook_attempt (id, signed_at_s, until_s) VALUES (?1, ?2, ?3)
 ON CONFLICT DO UPDATE SET until_s = excluded.until_s WHERE until_s <= ?4";
-const ADD_MESSAGE: &str = "
+const ACTED: &str = "
 INSERT INTO countersign_webhook_message (id, until_s) VALUES (?1, ?2)
-ON CONFLICT DO UPDATE SET until_s = excluded.until_s WHERE until_s <= ?3";
+ON CONFLICT DO UPDATE SET until_s = excluded.until_s";
+const WAS_ACTED: &str = "SELECT 1 FROM countersign_webhook_message WHERE id = ?1 AND until_s > ?2";
 const SWEEP_ATTEMPTS: &str = "
 DELETE FROM countersign_webhook_attempt WHERE (id, signed_at_s) IN (
     SELECT id, signed_at_s FROM countersign_webhook_attempt WHERE until_s <= ?1 ORDER BY until_s LIMIT 2)";
@@ -55,17 +55,22 @@ pub fn create_tables(connection: &Connection) -> Result<(), StoreFault> {
     connection.execute_batch(TABLES).map_err(StoreFault::new)
 }
 
-/// Remembers an attempt within your own transaction, so that the message that you store in it and the memory of it
-/// are kept or lost together. Begin the transaction as `IMMEDIATE`, commit if it is new, and only then answer.
+/// Remembers an attempt and its message within your own transaction, in which you act: the message that you store in it and
+/// the memory of it are kept or lost together. Begin the transaction as `IMMEDIATE`, commit if it is new, and only then answer.
 pub fn remember_within(
     connection: &Connection,
     attempt: &Attempt,
     now_s: i64,
 ) -> Result<Remembered, StoreFault> {
-    remember(connection, attempt, now_s).map_err(StoreFault::new)
+    let remembered = remember_attempt(connection, attempt, now_s).map_err(StoreFault::new)?;
+    if remembered == Remembered::New {
+        add_message(connection, attempt).map_err(StoreFault::new)?;
+    }
+    Ok(remembered)
 }
 
-fn remember(connection: &Connection, attempt: &Attempt, now_s: i64) -> rusqlite::Result<Remembered> {
+/// Remembers the attempt, and of the message nothing.
+fn remember_attempt(connection: &Connection, attempt: &Attempt, now_s: i64) -> rusqlite::Result<Remembered> {
     let id = attempt.id.as_str();
     connection.prepare_cached(SWEEP_ATTEMPTS)?.execute((now_s,))?;
     connection.prepare_cached(SWEEP_MESSAGES)?.execute((now_s,))?;
@@ -78,8 +83,13 @@ fn remember(connection: &Connection, attempt: &Attempt, now_s: i64) -> rusqlite:
     if attempts == 0 {
         return Ok(Remembered::Replayed);
     }
-    let messages = connection.prepare_cached(ADD_MESSAGE)?.execute((id, attempt.id_until_s, now_s))?;
-    Ok(if messages == 0 { Remembered::Duplicate } else { Remembered::New })
+    let was_acted = connection.prepare_cached(WAS_ACTED)?.exists((id, now_s))?;
+    Ok(if was_acted { Remembered::Duplicate } else { Remembered::New })
+}
+
+fn add_message(connection: &Connection, attempt: &Attempt) -> rusqlite::Result<()> {
+    let row = (attempt.id.as_str(), attempt.id_until_s);
+    connection.prepare_cached(ACTED)?.execute(row).map(|_| ())
 }
 
 impl ReplayStore for SqliteStore {
@@ -87,17 +97,14 @@ impl ReplayStore for SqliteStore {
         let mut connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction =
             connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreFault::new)?;
-        let remembered = remember_within(&transaction, attempt, now_s)?;
+        let remembered = remember_attempt(&transaction, attempt, now_s).map_err(StoreFault::new)?;
         transaction.commit().map_err(StoreFault::new)?;
         Ok(remembered)
     }
 
-    fn forget(&self, id: &MessageId) -> Result<(), StoreFault> {
+    fn acted(&self, attempt: &Attempt, _now_s: i64) -> Result<(), StoreFault> {
         let connection = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        connection
-            .execute("DELETE FROM countersign_webhook_message WHERE id = ?1", (id.as_str(),))
-            .map(|_| ())
-            .map_err(StoreFault::new)
+        add_message(&connection, attempt).map_err(StoreFault::new)
     }
 }
 

@@ -84,7 +84,7 @@ fn the_wheel_holds_what_it_must() {
         .map(|name| format!("countersign_webhooks/{name}"))
         .collect();
     assert!(expected.contains(&"countersign_webhooks/py.typed".to_owned()));
-    let about = ["METADATA", "RECORD", "WHEEL"];
+    let about = ["METADATA", "RECORD", "WHEEL", "licenses/LICENSE"];
     expected.extend(about.map(|name| format!("countersign_webhooks-0.1.0.dist-info/{name}")));
     expected.sort_unstable();
     assert_eq!(said.split_whitespace().collect::<Vec<_>>(), expected);

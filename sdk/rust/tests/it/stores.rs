@@ -31,13 +31,15 @@ fn remembers_attempts_and_messages(store: &dyn ReplayStore) {
     assert_eq!(remember(MESSAGE, NOW_S), Remembered::New);
     assert_eq!(remember(MESSAGE, NOW_S), Remembered::Replayed);
     assert_eq!(remember(OTHER, NOW_S), Remembered::New);
-    assert_eq!(remember(MESSAGE, NOW_S + 35), Remembered::Duplicate);
-    assert_eq!(remember(MESSAGE, NOW_S + 35), Remembered::Replayed);
-    store.forget(&MESSAGE.parse().unwrap()).unwrap();
-    store.forget(&MESSAGE.parse().unwrap()).unwrap();
-    assert_eq!(remember(MESSAGE, NOW_S), Remembered::Replayed);
-    assert_eq!(remember(MESSAGE, NOW_S + 70), Remembered::New);
-    assert_eq!(remember(OTHER, NOW_S + 70), Remembered::Duplicate);
+    // Nobody has acted on it: a process may have ended before that.
+    assert_eq!(remember(MESSAGE, NOW_S + 35), Remembered::New);
+    for _ in 0..2 {
+        store.acted(&attempt(MESSAGE, NOW_S + 35), NOW_S).unwrap();
+        assert_eq!(remember(MESSAGE, NOW_S), Remembered::Replayed);
+    }
+    assert_eq!(remember(MESSAGE, NOW_S + 70), Remembered::Duplicate);
+    assert_eq!(remember(MESSAGE, NOW_S + 70), Remembered::Replayed);
+    assert_eq!(remember(OTHER, NOW_S + 70), Remembered::New);
 }
 
 fn forgets_what_ended(store: &dyn ReplayStore) {
@@ -47,7 +49,11 @@ fn forgets_what_ended(store: &dyn ReplayStore) {
             id_until_s: now_s + 432_000,
             ..attempt(MESSAGE, signed_at_s)
         };
-        store.remember(&until, now_s).unwrap()
+        let remembered = store.remember(&until, now_s).unwrap();
+        if remembered == Remembered::New {
+            store.acted(&until, now_s).unwrap();
+        }
+        remembered
     };
     assert_eq!(later(NOW_S, NOW_S), Remembered::New);
     assert_eq!(later(NOW_S, NOW_S + 599), Remembered::Replayed);
@@ -84,10 +90,13 @@ fn memory_remembers_and_never_forgets_early() {
     tells_one_caller_that_it_is_first(&[Arc::new(MemoryStore::new(1000))]);
     let full = MemoryStore::new(3);
     assert_eq!(full.remember(&attempt(MESSAGE, 1), NOW_S), Ok(Remembered::New));
+    assert_eq!(full.acted(&attempt(MESSAGE, 1), NOW_S), Ok(()));
     assert!(full.remember(&attempt(OTHER, 1), NOW_S).is_err());
     assert_eq!(full.remember(&attempt(MESSAGE, 2), NOW_S), Ok(Remembered::Duplicate));
     assert!(full.remember(&attempt(MESSAGE, 3), NOW_S).is_err());
     assert_eq!(full.remember(&attempt(MESSAGE, 1), NOW_S), Ok(Remembered::Replayed));
+    assert!(full.acted(&attempt(OTHER, 1), NOW_S).is_err());
+    assert_eq!(full.acted(&attempt(MESSAGE, 1), NOW_S), Ok(()), "it is known");
     assert_eq!(full.remember(&attempt(MESSAGE, 3), NOW_S + 600), Ok(Remembered::Duplicate));
 }
 
@@ -122,7 +131,7 @@ fn sqlite_sweeps_what_ended() {
     }
     let late = |second| Attempt { attempt_until_s: NOW_S + 9000, ..attempt(MESSAGE, second) };
     let ended = store.remember(&late(9), NOW_S + 600);
-    assert_eq!(ended, Ok(Remembered::Duplicate), "what ended counts no more, swept or not");
+    assert_eq!(ended, Ok(Remembered::New), "what ended counts no more, swept or not");
     for second in 10..14 {
         store.remember(&late(second), NOW_S + 600).unwrap();
     }
@@ -143,6 +152,7 @@ fn sqlite_remembers_within_the_receivers_own_transaction() {
     assert_eq!(remember_within(&transaction, &attempt(MESSAGE, 1), NOW_S), Ok(Remembered::New));
     transaction.commit().unwrap();
     assert_eq!(remember_within(&connection, &attempt(MESSAGE, 1), NOW_S), Ok(Remembered::Replayed));
+    assert_eq!(remember_within(&connection, &attempt(MESSAGE, 3), NOW_S), Ok(Remembered::Duplicate));
     connection.execute_batch("DROP TABLE countersign_webhook_message").unwrap();
     assert!(remember_within(&connection, &attempt(MESSAGE, 2), NOW_S).is_err());
 }
@@ -193,6 +203,7 @@ fn redis_remembers_for_several_machines() {
     let _redis = Redis::start(folder.path());
     let store = || Arc::new(RedisStore::new(Redis::client(folder.path())));
     remembers_attempts_and_messages(&*store());
+    store().acted(&attempt(MESSAGE, NOW_S), NOW_S).unwrap();
     tells_one_caller_that_it_is_first(&[store(), store(), store()]);
     let mut connection = Redis::client(folder.path()).get_connection().unwrap();
     let mut lifetime_s = |key: String| redis::cmd("TTL").arg(key).query::<i64>(&mut connection).unwrap();

@@ -18,7 +18,7 @@ static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
         fs::remove_dir_all(&folder).unwrap();
     }
     fs::create_dir(&folder).unwrap();
-    for name in ["package.json", "tsconfig.json", "README.md"] {
+    for name in ["package.json", "tsconfig.json", "README.md", "LICENSE"] {
         fs::copy(source.join(name), folder.join(name)).unwrap();
     }
     for name in ["src", "tests"] {
@@ -113,7 +113,7 @@ fn the_npm_package_holds_what_it_must_and_needs_nothing() {
     let packed: Value = serde_json::from_str(&packed).unwrap();
     let mut found: Vec<&str> =
         packed[0]["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
-    let mut expected: Vec<String> = ["README.md", "package.json"].map(String::from).to_vec();
+    let mut expected: Vec<String> = ["LICENSE", "README.md", "package.json"].map(String::from).to_vec();
     for file in fs::read_dir(sdk().join("typescript/src")).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         let stem = name.strip_suffix(".ts").unwrap();

@@ -114,6 +114,7 @@ fn verify(all: &File, vector: &Vector, accept: Accept) -> Result<Taken, Refused>
             id_until_s: signed_at_s + 5 * 24 * 60 * 60,
         };
         store.remember(&attempt, *signed_at_s).unwrap();
+        store.acted(&attempt, *signed_at_s).unwrap();
     }
     let body = vector.request.body();
     verifier.verify(&vector.request.incoming(&body), &keys(all, vector, accept), &store, vector.now)
