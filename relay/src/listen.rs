@@ -35,6 +35,9 @@ const HEADERS_MAX: usize = 64;
 /// Bytes of a request's head at most: 431 beyond.
 const HEAD_BYTES_MAX: usize = 16 * 1_024;
 
+/// What is said to a head that does not come to its end in time, which no request is made of.
+const SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
 /// A connection without a request is kept so long, for the next one.
 const IDLE: Duration = Duration::from_secs(75);
 
@@ -221,8 +224,8 @@ async fn converse<S>(
         .header_read_timeout(IDLE)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let connection =
-        builder.serve_connection(TokioIo::new(Timed { stream, clocked, request_time, alarm: None }), service);
+    let timed = Timed { stream, clocked, request_time, alarm: None, is_writing: false };
+    let connection = builder.serve_connection(TokioIo::new(timed), service);
     // How a connection ends is the client's affair.
     let _ = watcher.watch(connection).await;
 }
@@ -232,6 +235,8 @@ async fn converse<S>(
 enum Phase {
     /// Between two requests.
     Idle,
+    /// Since then the first byte of the first one is waited for.
+    First(Instant),
     /// Since then the head of one arrives.
     Head(Instant),
     /// One is answered, after the rest of it has come.
@@ -245,7 +250,7 @@ struct Clocked(Arc<Mutex<Phase>>);
 impl Clocked {
     /// A new connection: its first head is waited for no longer than one that has begun.
     fn new() -> Self {
-        Self(Arc::new(Mutex::new(Phase::Head(clock::instant()))))
+        Self(Arc::new(Mutex::new(Phase::First(clock::instant()))))
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
@@ -255,15 +260,17 @@ impl Clocked {
     /// Bytes came.
     fn heard(&self) {
         let mut phase = self.phase();
-        if matches!(*phase, Phase::Idle) {
-            *phase = Phase::Head(clock::instant());
+        match *phase {
+            Phase::Idle => *phase = Phase::Head(clock::instant()),
+            Phase::First(begun) => *phase = Phase::Head(begun),
+            Phase::Head(_) | Phase::Work => {}
         }
     }
 
     /// The head is here; when its first byte came.
     fn work(&self) -> Instant {
         match std::mem::replace(&mut *self.phase(), Phase::Work) {
-            Phase::Head(begun) => begun,
+            Phase::First(begun) | Phase::Head(begun) => begun,
             Phase::Idle | Phase::Work => clock::instant(),
         }
     }
@@ -273,15 +280,27 @@ impl Clocked {
     }
 }
 
-/// A stream that ends when the head of a request takes too long.
+/// A stream that ends when the head of a request takes too long, and says so.
 struct Timed<S> {
     stream: S,
     clocked: Clocked,
     request_time: Duration,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Whether an answer may be on its way: nothing is said in its middle.
+    is_writing: bool,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
+impl<S: AsyncWrite + Unpin> Timed<S> {
+    /// Says that the head took too long, if there is room for it: whoever sends slowly may read slowly, and is not waited for.
+    fn say_slow(&mut self, context: &mut Context<'_>) {
+        if !self.is_writing && Pin::new(&mut self.stream).poll_write(context, SLOW).is_ready() {
+            let _ = Pin::new(&mut self.stream).poll_flush(context);
+            let _ = Pin::new(&mut self.stream).poll_shutdown(context);
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Timed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -293,7 +312,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
             self.clocked.heard();
         }
         let phase = *self.clocked.phase();
-        let Phase::Head(begun) = phase else {
+        let (Phase::First(begun) | Phase::Head(begun)) = phase else {
             self.alarm = None;
             return polled;
         };
@@ -304,6 +323,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timed<S> {
                 alarm.as_mut().reset(until);
             }
             if alarm.as_mut().poll(context).is_ready() {
+                if matches!(phase, Phase::Head(_)) {
+                    self.say_slow(context);
+                }
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
         }
@@ -317,11 +339,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Timed<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.is_writing = true;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.is_writing &= flushed.is_pending();
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -152,14 +152,30 @@ async fn what_is_sent_slowly_is_cut_off() {
             let mut silent = silent;
             rest(&mut silent).await
         });
-    for said in [&body, &chunks] {
+    for said in [&body, &chunks, &head] {
         assert!(said.starts_with("HTTP/1.1 408 ") && said.contains("connection: close"), "{said}");
     }
-    assert!(!head.contains(" 202 ") && silence.is_empty(), "{head}{silence}");
+    assert_eq!(head.matches("HTTP/1.1").count(), 1, "{head}");
+    assert!(silence.is_empty(), "{silence}");
     assert_eq!(relay.counted("received", "slow").await, 2);
     assert_eq!(relay.post(&sent).await, 202, "a message that was not whole is not known");
     relay.until_empty().await;
     assert_eq!(system.got().len(), 1);
+}
+
+/// W-10: a head that comes slowly on a connection that had an answer is told so after that answer, and not in its middle.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_head_after_an_answer_is_told() {
+    let system = System::start().await;
+    let relay = Relay::start_with(&configuration("request_s = 1", "", &forward_to(&system.url))).await;
+    let sent = message();
+    let mut stream = raw(&relay).await;
+    let request = head(&sent, &format!("content-length: {}", sent.body.len()));
+    stream.write_all(&[request.as_bytes(), &sent.body].concat()).await.unwrap();
+    stream.write_all(b"POST /in/countersign HTTP/1.1\r\nx-slow: ").await.unwrap();
+    let said = drip(stream, b'a').await;
+    let statuses = said.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.split(' ').next());
+    assert_eq!(statuses.collect::<Vec<_>>(), ["202", "408"], "{said}");
 }
 
 /// W-10: headers are bounded in number and size.
