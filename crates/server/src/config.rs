@@ -219,6 +219,8 @@ pub struct Egress {
     pub allow_networks: Vec<Network>,
     /// PEM of CAs that are believed besides the system's.
     pub ca_file: Option<PathBuf>,
+    /// Name servers that are asked for the addresses of hosts, instead of the machine's.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// `[log]`

@@ -4,6 +4,7 @@
 pub mod guard;
 pub mod kept;
 pub mod messenger;
+mod names;
 
 use std::{fs, path::Path};
 

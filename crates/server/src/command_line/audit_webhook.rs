@@ -1,6 +1,6 @@
 //! `countersign audit-webhook`: the probes of a receiver (W-9) from the command line, without a server.
 
-use std::{fmt, path::PathBuf, process::ExitCode};
+use std::{fmt, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use countersign_core::{
@@ -57,6 +57,9 @@ pub struct AuditWebhook {
     /// A network of your own that may be connected to, like 10.0.0.0/8; give several by repeating it.
     #[arg(long = "allow-net", value_name = "NETWORK")]
     allow_networks: Vec<Network>,
+    /// A name server to ask for the address of the host, like 10.0.0.53:53, instead of the machine's; give several by repeating it.
+    #[arg(long = "name-server", value_name = "ADDRESS")]
+    name_servers: Vec<SocketAddr>,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -109,6 +112,7 @@ async fn probe(wish: &AuditWebhook) -> Result<(Report, Option<String>), Fault> {
         allow_hosts: wish.allow_hosts.clone(),
         allow_networks: wish.allow_networks.clone(),
         ca_file: wish.ca.clone(),
+        name_servers: wish.name_servers.clone(),
     };
     let messenger = Messenger::new(&egress)?;
     let url = messenger.check(wish.url.as_deref().unwrap_or_default());

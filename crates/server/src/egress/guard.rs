@@ -1,22 +1,13 @@
 //! The guard of addresses that strangers name (W-8): https alone, every answer of the resolver must be public or allowed by
 //! the operator, the connection goes to the address that was checked, nothing is followed, and little is read.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use countersign_core::address::is_public;
-use reqwest::{
-    Url,
-    dns::{Addrs, Name, Resolve, Resolving},
-    header,
-    redirect::Policy,
-};
+use reqwest::{Url, header, redirect::Policy};
 use thiserror::Error;
 
+use super::names::Names;
 use crate::{config::Egress, fault::Fault};
 
 /// Time for name, connection, handshake, headers and body together.
@@ -59,7 +50,7 @@ impl Guard {
             .no_proxy()
             .timeout(DEADLINE)
             .tcp_nodelay(true)
-            .dns_resolver(Arc::new(Checked(Arc::clone(&allowed))));
+            .dns_resolver(Arc::new(Names::new(Arc::clone(&allowed))?));
         if let Some(path) = &egress.ca_file {
             builder = builder.tls_certs_merge(certificates(path)?);
         }
@@ -139,31 +130,17 @@ fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Fault> {
     reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| Fault::file(path, error))
 }
 
-/// Resolves once, and refuses the whole answer for one address in it. What is given is what is connected to.
-struct Checked(Arc<Egress>);
-
-impl Resolve for Checked {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allowed = Arc::clone(&self.0);
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            let all_allowed = found.iter().all(|address| allowed.allows(Some(&host), address.ip()));
-            if found.is_empty() || !all_allowed {
-                return Err(NotFetched::NotPublic.into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
-}
-
 impl Egress {
+    /// Whether a name is one of those that the operator allows.
+    pub(super) fn names(&self, host: &str) -> bool {
+        self.allow_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+    }
+
     /// Whether a connection to `address` is allowed, under the name that led there.
-    fn allows(&self, host: Option<&str>, address: IpAddr) -> bool {
+    pub(super) fn allows(&self, host: Option<&str>, address: IpAddr) -> bool {
         let address = address.to_canonical();
         is_public(address)
-            || host
-                .is_some_and(|host| self.allow_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host)))
+            || host.is_some_and(|host| self.names(host))
             || self.allow_networks.iter().any(|network| network.contains(address))
     }
 }
@@ -203,7 +180,7 @@ mod tests {
         let egress = Egress {
             allow_hosts: vec!["keys.internal".to_owned()],
             allow_networks: vec![network],
-            ca_file: None,
+            ..Egress::default()
         };
         let address = |text: &str| text.parse().unwrap();
         assert!(egress.allows(Some("keys.internal"), address("127.0.0.1")));

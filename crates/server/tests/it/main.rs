@@ -31,6 +31,8 @@ mod gate;
 #[cfg(test)]
 mod idempotency;
 #[cfg(test)]
+mod inward;
+#[cfg(test)]
 #[expect(dead_code, reason = "a cosignature is asked for by the tests of the log alone")]
 #[path = "../../../tlog/tests/judges/mod.rs"]
 mod judges;

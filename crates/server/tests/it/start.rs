@@ -78,7 +78,7 @@ const SECRETS: [&str; 6] = [
 ];
 
 /// All others. A new key stands in one of the two lists, or `secrets_that_others_may_read_are_refused` fails.
-const NO_SECRETS: [&str; 34] = [
+const NO_SECRETS: [&str; 35] = [
     "oauth.access_token_s",
     "oauth.introspections_per_minute",
     "oauth.mtls_listen",
@@ -87,6 +87,7 @@ const NO_SECRETS: [&str; 34] = [
     "egress.allow_hosts",
     "egress.allow_networks",
     "egress.ca_file",
+    "egress.name_servers",
     "server.listen",
     "server.public_url",
     "server.data_dir",

@@ -7,9 +7,12 @@ use countersign_webhooks::{Accept, Secret};
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::receivers::{
-    authority,
-    careless::{Held, Manner, Receiver},
+use crate::{
+    inward::{Counting, Why, crafted, name_server::name_server},
+    receivers::{
+        authority,
+        careless::{Held, Manner, Receiver},
+    },
 };
 
 const PAGE: &str = include_str!("../../../../docs/webhooks/proof.md");
@@ -162,6 +165,24 @@ async fn what_cannot_be_probed_is_said_in_words() {
         "the network is allowed, its name is another: {}",
         said(&done)
     );
+}
+
+/// W-8: no name and no redirect leads the audit inside, whatever name servers say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_name_leads_the_audit_inside() {
+    let (folder, listener) = (folder(), Counting::start());
+    let server = name_server().address.to_string();
+    for lure in crafted("audit") {
+        let url = format!("https://{}:{}/", lure.name, listener.port);
+        let words = [url.as_str(), "--name-server", &server, "--key-id", ID];
+        let done = command(folder.path()).env("WEBHOOK_SECRET", SECRET).args(words).output().await.unwrap();
+        let expected = match lure.why {
+            Why::Refused => "not of the public Internet",
+            Why::Nowhere => "no connection could be made",
+        };
+        assert!(done.status.code() == Some(2) && said(&done).contains(expected), "{url}: {}", said(&done));
+    }
+    assert_eq!(listener.count(), 0);
 }
 
 /// Runs commands of the page in `folder`, with a program `start-receiver` that waits until the test has read what it was given.

@@ -139,7 +139,7 @@ pub(crate) fn event(taken: Result<Taken, Refused>) -> Event {
     }
 }
 
-fn settings(url: &str, classes: &[Class], payload: Payload, profile: Profile) -> Settings {
+pub(crate) fn settings(url: &str, classes: &[Class], payload: Payload, profile: Profile) -> Settings {
     Settings {
         url: url.to_owned(),
         description: "The tests".to_owned(),
@@ -156,17 +156,21 @@ fn settings(url: &str, classes: &[Class], payload: Payload, profile: Profile) ->
     }
 }
 
-struct House {
-    app: TestApp,
+pub(crate) struct House {
+    pub(crate) app: TestApp,
     key: Key,
-    tenant: Tenant,
+    pub(crate) tenant: Tenant,
     receiver: Receiver,
 }
 
 impl House {
     async fn start(postgres: bool) -> Self {
         let options = Options { postgres, configure: trusting, ..Options::default() };
-        let app = TestApp::start_with(options).await;
+        Self::on(TestApp::start_with(options).await).await
+    }
+
+    /// The same on a server that is started otherwise.
+    pub(crate) async fn on(app: TestApp) -> Self {
         let key = app.sandbox("Harbour Mills").await;
         let tenant = key.tenant;
         Self { app, key, tenant, receiver: Receiver::start().await }
@@ -177,7 +181,7 @@ impl House {
         Circumstances { actor: SecurityActor::System, origin: None, correlation }
     }
 
-    async fn endpoint(&self, settings: &Settings) -> NewEndpoint {
+    pub(crate) async fn endpoint(&self, settings: &Settings) -> NewEndpoint {
         let app = &self.app.app;
         let made =
             endpoints::create(app, &self.tenant, &self.circumstances(), Scopes::ALL, settings, None).await;
@@ -205,11 +209,11 @@ impl House {
         envelope
     }
 
-    async fn deliver(&self) -> usize {
+    pub(crate) async fn deliver(&self) -> usize {
         work::deliver_due(&self.app.app).await.unwrap()
     }
 
-    async fn deliveries(&self, endpoint: EndpointId) -> Vec<DeliveryRow> {
+    pub(crate) async fn deliveries(&self, endpoint: EndpointId) -> Vec<DeliveryRow> {
         let query = DeliveryQuery { limit: 100, ..DeliveryQuery::default() };
         self.app.app.store.deliveries(&self.tenant, endpoint, &query).await.unwrap()
     }

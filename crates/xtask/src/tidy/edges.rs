@@ -68,6 +68,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("axum", SERVER),
     ("hyper", HTTP),
     ("http", HTTP),
+    // Names that strangers give are looked up where the answers are judged.
+    ("hickory", SERVER),
     ("tower", SERVER),
     ("reqwest", HTTP),
     // The store reaches a database on another machine under TLS.

@@ -25,7 +25,10 @@ use super::{
     keys::ClientKey,
     mutual_tls,
 };
-use crate::app::{Options, TestApp};
+use crate::{
+    app::{Options, TestApp},
+    inward::{Counting, asking, crafted, special},
+};
 
 /// The authority of the places where these clients publish their keys.
 fn authority() -> &'static Authority {
@@ -105,7 +108,11 @@ impl Place {
 }
 
 async fn register<'a>(test: &'a TestApp, place: &Place) -> Client<'a> {
-    let organization = test.organization("Acme").await;
+    register_of(test, place, "Acme").await
+}
+
+async fn register_of<'a>(test: &'a TestApp, place: &Place, organization: &str) -> Client<'a> {
+    let organization = test.organization(organization).await;
     let key = ClientKey::new("published");
     let mut registration = registration(&key, Scopes::of(&[Scope::EnvelopesStatus]));
     registration.as_object_mut().unwrap().remove("jwks");
@@ -215,6 +222,21 @@ async fn a_place_that_is_not_allowed_is_not_asked() {
         assert_eq!(place.fetches(), 0);
         test.finish().await;
     }
+}
+
+/// W-8: no name leads the fetch of keys inside, whatever its name servers say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_name_leads_the_fetch_of_keys_inside() {
+    let (listener, test) = (Counting::start(), start(asking).await);
+    let key = ClientKey::new("published");
+    for lure in crafted("jwks").into_iter().chain(special("jwks")) {
+        let uri = format!("https://{}:{}/jwks", lure.name, listener.port);
+        let place = Place { uri, published: Arc::default(), fetches: Arc::default() };
+        let client = register_of(&test, &place, &lure.name).await;
+        assert_eq!(ask(&client, &key, "1").await.error(), (401, "invalid_client"), "{}", lure.name);
+    }
+    assert_eq!(listener.count(), 0);
+    test.finish().await;
 }
 
 /// certificates of `self_signed_tls_client_auth` are published, too, and a renewed one is found in the same way.

@@ -64,22 +64,24 @@ async fn raw<F: Future<Output = ()> + Send + 'static>(
     url
 }
 
-/// So many messages of an envelope's beginning.
-async fn queue(house: &House, tenant: Tenant, count: usize) {
-    let app = &house.app.app;
-    let message = |_| NewMessage {
-        tenant,
-        message: MessageId::new(app.now(), app.draw()),
-        stream: EnvelopeId::new(app.now(), app.draw()),
-        seq: 1,
-        kind: "envelope.created".to_owned(),
-        class: u32::from(Class::Envelope.bit()),
-        at: app.now(),
-        hash: Digest::of(b"x"),
-        correlation: app.new_correlation(),
-    };
-    let messages = (0..count).map(message).collect();
-    app.store.commit(Batch { messages, ..Batch::default() }).await.unwrap();
+impl House {
+    /// So many messages of an envelope's beginning.
+    pub(crate) async fn queue(&self, tenant: Tenant, count: usize) {
+        let app = &self.app.app;
+        let message = |_| NewMessage {
+            tenant,
+            message: MessageId::new(app.now(), app.draw()),
+            stream: EnvelopeId::new(app.now(), app.draw()),
+            seq: 1,
+            kind: "envelope.created".to_owned(),
+            class: u32::from(Class::Envelope.bit()),
+            at: app.now(),
+            hash: Digest::of(b"x"),
+            correlation: app.new_correlation(),
+        };
+        let messages = (0..count).map(message).collect();
+        app.store.commit(Batch { messages, ..Batch::default() }).await.unwrap();
+    }
 }
 
 /// W-4, W-5: 1,500 messages for an endpoint that never answers hold up no other organization's: those all come while it hangs, and it
@@ -109,10 +111,10 @@ async fn an_endpoint_that_hangs_holds_up_nobody_else() {
     let act = Act { tenant: &other, circumstances: &circumstances, keep: None };
     endpoints::activate(app, &act, made.endpoint).await.unwrap();
 
-    queue(&house, house.tenant, 1_500).await;
+    house.queue(house.tenant, 1_500).await;
     let deliverer = Deliverer::start(Arc::clone(app));
     until(|| open.load(Ordering::SeqCst) >= usize::from(limits::WEBHOOK_CONCURRENCY_FIRST)).await;
-    queue(&house, other, 300).await;
+    house.queue(other, 300).await;
     until(|| house.receiver.came().len() == 300).await;
     assert!(
         house.states(stuck).await.iter().all(|state| *state == DeliveryState::Due),
@@ -158,7 +160,7 @@ async fn an_answer_without_end_is_not_read_to_its_end() {
         .await;
         let asked = settings(&url, &[Class::Envelope], Payload::Thin, Profile::Standard);
         let made = house.endpoint(&asked).await;
-        queue(&house, house.tenant, 1).await;
+        house.queue(house.tenant, 1).await;
         assert_eq!(work::deliver_due(&house.app.app).await.unwrap(), 1);
         assert_eq!(house.states(made.endpoint).await, [DeliveryState::Delivered], "{encoding}");
         // What the sockets of both sides hold, and no more.

@@ -1,11 +1,16 @@
 //! Who sets a provider, and what is taken.
 
 use countersign_core::{limits, security::SecurityBody};
+use countersign_server::config::Config;
 use reqwest::StatusCode;
 
 use super::{
     super::person::{Person, count, error_of},
-    ADA, Scene, settings, with,
+    ADA, Scene, reach_providers, settings, with,
+};
+use crate::{
+    app::{Options, TestApp},
+    inward::{Counting, asking, crafted},
 };
 
 /// owners and admins set the provider, after a proof of the last minutes; others are told nothing.
@@ -75,5 +80,32 @@ async fn wrong_settings_are_told_and_change_nothing() {
         assert!(error_of(&page.text().await.unwrap()).unwrap().contains(said), "{said}");
     }
     assert_eq!(scene.test.app.store.provider(scene.organization).await.unwrap(), before);
+    scene.finish().await;
+}
+
+/// W-8, A-10: an issuer whose name leads inside is not asked, whatever its name servers say.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_name_leads_the_fetch_of_metadata_inside() {
+    let configure = |config: &mut Config| {
+        reach_providers(config);
+        asking(config);
+    };
+    let listener = Counting::start();
+    let scene = Scene::on(TestApp::start_with(Options { configure, ..Options::default() }).await).await;
+    let mut asked = 0;
+    for lure in crafted("provider") {
+        // The operator of this test allows localhost.
+        if lure.name.to_lowercase().contains("localhost") {
+            continue;
+        }
+        let issuer = format!("https://{}:{}", lure.name, listener.port);
+        scene.set(&[("issuer", &issuer)]).await;
+        let person = Person::new(&scene.test, ADA);
+        let page = person.form(&scene.test, "/signin/provider", &[("organization", "harbour-mills")]).await;
+        let text = page.text().await.unwrap();
+        assert!(text.contains("does not answer"), "{issuer}: {text}");
+        asked += 1;
+    }
+    assert!(asked > 15 && listener.count() == 0, "{asked} {}", listener.count());
     scene.finish().await;
 }

@@ -1,0 +1,109 @@
+//! Looks up the names of hosts that strangers give (W-8): once for each connection, without a thread that waits, and the whole
+//! answer is refused for one address in it that is not allowed. What is given is what is connected to.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use hickory_resolver::{
+    TokioResolver,
+    config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig},
+    net::runtime::TokioRuntimeProvider,
+};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::guard::NotFetched;
+use crate::{config::Egress, fault::Fault};
+
+/// Time for one question to one name server, which is asked again as `resolv.conf` says.
+const QUESTION: Duration = Duration::from_secs(2);
+/// So many addresses of one name are tried: a name with thousands would have this server knock at thousands of doors.
+const ADDRESSES: usize = 8;
+/// Questions that one TCP connection to a name server carries at the same time.
+const QUESTIONS: usize = 1_024;
+
+/// The names, as the guard lets them through.
+pub(super) struct Names {
+    resolver: TokioResolver,
+    allowed: Arc<Egress>,
+}
+
+impl Names {
+    /// Asks the operator's name servers, or else those of the machine.
+    pub(super) fn new(allowed: Arc<Egress>) -> Result<Self, Fault> {
+        let provider = TokioRuntimeProvider::default();
+        let mut builder = match allowed.name_servers.as_slice() {
+            // A machine that names none has one of its own, or none (resolv.conf(5)).
+            [] => TokioResolver::builder_tokio().unwrap_or_else(|_| {
+                let own = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+                TokioResolver::builder_with_config(ResolverConfig::from_name_servers(vec![own]), provider)
+            }),
+            servers => {
+                let servers = servers.iter().map(name_server).collect();
+                TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider)
+            }
+        };
+        let options = builder.options_mut();
+        options.timeout = QUESTION;
+        options.max_active_requests = QUESTIONS;
+        // Both kinds, so that both are judged.
+        options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
+        // An answer can be large, and strangers choose how many there are: the name server keeps them, and connections are kept.
+        options.cache_size = 0;
+        let failed = |error| Fault::Task(format!("the resolver of names cannot be made: {error}"));
+        Ok(Self { resolver: builder.build().map_err(failed)?, allowed })
+    }
+}
+
+fn name_server(address: &SocketAddr) -> NameServerConfig {
+    let at = |mut connection: ConnectionConfig| {
+        connection.port = address.port();
+        connection
+    };
+    let connections = vec![at(ConnectionConfig::udp()), at(ConnectionConfig::tcp())];
+    NameServerConfig::new(address.ip(), true, connections)
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (resolver, allowed) = (self.resolver.clone(), Arc::clone(&self.allowed));
+        Box::pin(async move {
+            let host = name.as_str();
+            // The search list of the machine is for names of the operator's own.
+            let asked =
+                if allowed.names(host) || host.ends_with('.') { host.to_owned() } else { format!("{host}.") };
+            let found: Vec<IpAddr> = resolver.lookup_ip(asked).await?.iter().collect();
+            Ok(Box::new(let_through(&allowed, host, &found)?.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// What is connected to, of what was found: the first few, if all are allowed.
+fn let_through(allowed: &Egress, host: &str, found: &[IpAddr]) -> Result<Vec<SocketAddr>, NotFetched> {
+    if found.is_empty() || !found.iter().all(|address| allowed.allows(Some(host), *address)) {
+        return Err(NotFetched::NotPublic);
+    }
+    Ok(found.iter().take(ADDRESSES).map(|address| SocketAddr::new(*address, 0)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// W-8: of ten thousand addresses a few are tried, and one that is not allowed is one too many wherever it stands.
+    #[test]
+    fn of_many_addresses_all_are_judged_and_few_are_tried() {
+        let allowed = Egress::default();
+        let mut found: Vec<IpAddr> =
+            (0..10_000_u32).map(|at| Ipv4Addr::from_bits(0x0808_0000 + at).into()).collect();
+        assert_eq!(let_through(&allowed, "example.com", &found).unwrap().len(), ADDRESSES);
+        for at in [0, 5_000, 9_999] {
+            let public = std::mem::replace(&mut found[at], Ipv4Addr::LOCALHOST.into());
+            assert_eq!(let_through(&allowed, "example.com", &found), Err(NotFetched::NotPublic), "{at}");
+            found[at] = public;
+        }
+        assert_eq!(let_through(&allowed, "example.com", &[]), Err(NotFetched::NotPublic));
+    }
+}
