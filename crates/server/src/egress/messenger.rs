@@ -29,22 +29,31 @@ pub struct Sent {
 
 /// Sends what was signed.
 #[derive(Clone)]
-pub struct Messenger(Guard);
+pub struct Messenger {
+    guard: Guard,
+    deadline: Duration,
+}
 
 impl Messenger {
     /// One with the operator's exceptions.
     pub fn new(egress: &Egress) -> Result<Self, Fault> {
-        Guard::new(egress).map(Self)
+        Ok(Self { guard: Guard::new(egress)?, deadline: DEADLINE })
+    }
+
+    /// The same with another time for one attempt, all in all.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
     }
 
     /// The URL as it is sent to and signed, if it may be named at all: its form alone, without asking anybody.
     pub fn check(&self, url: &str) -> Result<Url, NotFetched> {
-        self.0.takes(url)
+        self.guard.takes(url)
     }
 
     /// Posts a body. Whatever goes wrong on the way is told as an answer without a status.
     pub async fn post(&self, url: &str, headers: &[(&'static str, String)], body: Vec<u8>) -> Sent {
-        let url = match self.0.takes(url) {
+        let url = match self.guard.takes(url) {
             Ok(url) => url,
             Err(refused) => return failed(&refused.to_string()),
         };
@@ -55,9 +64,9 @@ impl Messenger {
         }
         lines.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut response =
-            match self.0.client.post(url).timeout(DEADLINE).headers(lines).body(body).send().await {
+            match self.guard.client.post(url).timeout(self.deadline).headers(lines).body(body).send().await {
                 Ok(response) => response,
-                Err(error) => return failed(&told(&error)),
+                Err(error) => return failed(&self.told(&error)),
             };
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER);
@@ -68,7 +77,7 @@ impl Messenger {
             match response.chunk().await {
                 Ok(Some(chunk)) => answer.extend_from_slice(&chunk),
                 // An answer that does not end in time is none: its status may have come with the first byte.
-                Err(error) if error.is_timeout() => return failed(&told(&error)),
+                Err(error) if error.is_timeout() => return failed(&self.told(&error)),
                 // One that breaks off said what counts. TLS without a farewell ends many that have no length.
                 Ok(None) | Err(_) => break,
             }
@@ -76,23 +85,24 @@ impl Messenger {
         answer.truncate(ANSWER_BYTES);
         Sent { status: Some(status), retry_after, answer }
     }
+
+    /// What to tell the owner of the receiver: nothing of addresses that are behind a name.
+    fn told(&self, error: &reqwest::Error) -> String {
+        if guard::is_refused(error) {
+            return NotFetched::NotPublic.to_string();
+        }
+        if error.is_timeout() {
+            return format!("there was no whole answer within {} seconds", self.deadline.as_secs());
+        }
+        let what = if error.is_connect() {
+            "no connection could be made: the host is not known, does not listen, or its certificate is not trusted"
+        } else {
+            "the connection broke before there was a whole answer"
+        };
+        what.to_owned()
+    }
 }
 
 fn failed(sentence: &str) -> Sent {
     Sent { answer: sentence.as_bytes().to_vec(), ..Sent::default() }
-}
-
-/// What to tell the owner of the receiver: nothing of addresses that are behind a name.
-fn told(error: &reqwest::Error) -> String {
-    if guard::is_refused(error) {
-        return NotFetched::NotPublic.to_string();
-    }
-    let what = if error.is_timeout() {
-        "there was no whole answer within 15 seconds"
-    } else if error.is_connect() {
-        "no connection could be made: the host is not known, does not listen, or its certificate is not trusted"
-    } else {
-        "the connection broke before there was a whole answer"
-    };
-    what.to_owned()
 }

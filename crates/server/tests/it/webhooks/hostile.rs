@@ -38,7 +38,7 @@ use crate::{oauth::certificates::Wish, receivers::authority};
 type Stream = TlsStream<tokio::net::TcpStream>;
 
 /// A receiver that speaks TLS and does with each connection what the test wants, after the head of a request; its URL.
-async fn raw<F: Future<Output = ()> + Send + 'static>(
+pub(super) async fn raw<F: Future<Output = ()> + Send + 'static>(
     act: impl Fn(Stream) -> F + Send + Sync + 'static,
 ) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
