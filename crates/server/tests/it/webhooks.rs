@@ -10,6 +10,7 @@ mod pages;
 mod pages_browser;
 mod pulling;
 mod rotating;
+mod rotating_under_load;
 
 use std::sync::{
     Arc, Mutex,
