@@ -2,6 +2,7 @@
 
 pub(crate) mod careless;
 pub(crate) mod processes;
+pub(crate) mod relay;
 
 use std::sync::{Arc, OnceLock};
 

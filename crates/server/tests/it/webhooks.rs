@@ -9,6 +9,7 @@ mod moving;
 mod pages;
 mod pages_browser;
 mod pulling;
+mod relayed;
 mod rotating;
 mod rotating_under_load;
 

@@ -126,7 +126,7 @@ async fn an_endpoint_that_hangs_holds_up_nobody_else() {
 }
 
 /// Looks again and again until it is so.
-async fn until(is_so: impl Fn() -> bool) {
+pub(super) async fn until(is_so: impl Fn() -> bool) {
     #[expect(clippy::disallowed_methods, reason = "sockets live in real time")]
     let begun = Instant::now();
     while !is_so() {
