@@ -51,7 +51,8 @@ pub(super) struct NewEndpointBody {
     #[serde(default = "thin")]
     #[schema(default = "thin")]
     payload: String,
-    /// `standard`, the default: as Standard Webhooks does it. `ed25519`: with an HTTP Message Signature (RFC 9421) besides.
+    /// `standard`, the default: as Standard Webhooks does it. `ed25519`, `ecdsa-p256-sha256`, `rsa-pss-sha512`: with an HTTP
+    /// Message Signature (RFC 9421) of this algorithm besides.
     #[serde(default = "standard")]
     #[schema(default = "standard")]
     profile: String,
@@ -86,7 +87,7 @@ pub(super) struct EndpointEditBody {
     scopes: Option<Vec<String>>,
     /// `thin` or `full`.
     payload: Option<String>,
-    /// `standard` or `ed25519`.
+    /// `standard`, `ed25519`, `ecdsa-p256-sha256` or `rsa-pss-sha512`.
     profile: Option<String>,
     /// Whether events of an envelope wait for each other.
     ordered: Option<bool>,
@@ -176,9 +177,10 @@ fn payload(text: &str) -> Result<Payload, Refusal> {
         .ok_or_else(|| Refusal::at(Code::Invalid, "/payload", "`payload` is `thin` or `full`"))
 }
 
+const PROFILES: &str = "`profile` is `standard`, `ed25519`, `ecdsa-p256-sha256` or `rsa-pss-sha512`";
+
 fn profile(text: &str) -> Result<Profile, Refusal> {
-    Profile::parse(text)
-        .ok_or_else(|| Refusal::at(Code::Invalid, "/profile", "`profile` is `standard` or `ed25519`"))
+    Profile::parse(text).ok_or_else(|| Refusal::at(Code::Invalid, "/profile", PROFILES))
 }
 
 /// An endpoint as it is shown.
@@ -197,7 +199,7 @@ pub(super) struct EndpointBody {
     scopes: Vec<&'static str>,
     /// `thin` or `full`.
     payload: &'static str,
-    /// `standard` or `ed25519`.
+    /// `standard`, `ed25519`, `ecdsa-p256-sha256` or `rsa-pss-sha512`.
     profile: &'static str,
     /// Whether events of an envelope wait for each other.
     ordered: bool,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countersign_core::id::WebhookKeyId;
+use countersign_core::{id::WebhookKeyId, webhook::endpoint::Profile};
 use countersign_webhooks::{PublicKey, Secret};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
 use serde::Deserialize;
@@ -16,7 +16,10 @@ use crate::{
     fault::Fault,
     keys::secret_file,
     vault::write_new,
-    webhooks::keys::Signer,
+    webhooks::{
+        keys::Signer,
+        message_keys::{Kind, MessageKey},
+    },
 };
 
 /// A private JWK of Ed25519 (RFC 8037 §2).
@@ -63,13 +66,17 @@ fn pair(seed: &[u8; 32]) -> Result<Ed25519KeyPair, Fault> {
 pub(super) fn signer(
     secret: Option<&str>,
     file: Option<&Path>,
-    id: Option<WebhookKeyId>,
+    (id, profile): (Option<WebhookKeyId>, Profile),
     random: &dyn Randomness,
 ) -> Result<Signer, Fault> {
-    let held = file.map(read).transpose()?;
-    let (ed25519, own_id) = match held {
-        Some((ed25519, own_id)) => (ed25519, own_id),
-        None => (pair(&Zeroizing::new(draw(random)))?, None),
+    let unheld = || pair(&Zeroizing::new(draw(random)));
+    let (ed25519, own_id, message_key) = match (file, Kind::of(profile)) {
+        (Some(file), None) => {
+            let (ed25519, own_id) = read(file)?;
+            (ed25519, own_id, None)
+        }
+        (Some(file), Some(kind)) => (unheld()?, None, Some(message_key(file, kind)?)),
+        (None, _) => (unheld()?, None, None),
     };
     let Some(id) = id.or(own_id) else {
         let sentence = "name the key as the receiver does: --key-id whk_… (a JWK may have it as `kid`)";
@@ -79,7 +86,7 @@ pub(super) fn signer(
         Some(text) => text.trim().parse().map_err(|error| Fault::Unsafe(format!("--secret: {error}")))?,
         None => Secret::from_bytes(draw(random)),
     };
-    Ok(Signer::with(id, secret, ed25519))
+    Ok(Signer::with(id, secret, ed25519, message_key))
 }
 
 fn read(file: &Path) -> Result<(Ed25519KeyPair, Option<WebhookKeyId>), Fault> {
@@ -93,6 +100,18 @@ fn read(file: &Path) -> Result<(Ed25519KeyPair, Option<WebhookKeyId>), Fault> {
     let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).map_err(|_| no_key())?;
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(der.secret_pkcs8_der()).map_err(|_| no_key())?;
     Ok((pair, None))
+}
+
+/// A key of another algorithm, as `openssl genpkey` writes it.
+fn message_key(file: &Path, kind: Kind) -> Result<MessageKey, Fault> {
+    let text = secret_file::read(file)?;
+    let der = PrivatePkcs8KeyDer::from_pem_slice(text.as_bytes()).ok();
+    let key = der.and_then(|der| MessageKey::of_pkcs8(kind, der.secret_pkcs8_der()));
+    let what = match kind {
+        Kind::P256 => "this is no private key of P-256 in PEM (`BEGIN PRIVATE KEY`)",
+        Kind::Rsa => "this is no private key of RSA, of 2048 to 4096 bits, in PEM (`BEGIN PRIVATE KEY`)",
+    };
+    key.filter(|key| key.public().is_some()).ok_or_else(|| Fault::file(file, what))
 }
 
 fn jwk(text: &str) -> Result<(Ed25519KeyPair, Option<WebhookKeyId>), String> {
@@ -140,7 +159,8 @@ mod tests {
         fs::write(&file, text).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         let id = id.map(|id| id.parse().unwrap());
-        signer(None, Some(&file), id, &SystemRandomness).map_err(|fault| fault.to_string())
+        signer(None, Some(&file), (id, Profile::Standard), &SystemRandomness)
+            .map_err(|fault| fault.to_string())
     }
 
     /// W-9: what is made can be read again, and what is printed of it signs nothing.
@@ -149,11 +169,33 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("key.jwk");
         let set = make(&file, &SystemClock, &SystemRandomness).unwrap();
-        let signer = signer(None, Some(&file), None, &SystemRandomness).unwrap();
+        let signer = signer(None, Some(&file), (None, Profile::Standard), &SystemRandomness).unwrap();
         let keys = countersign_webhooks::KeySet::from_jwks(set.as_bytes()).unwrap();
         assert_eq!(keys.ids().map(ToString::to_string).collect::<Vec<_>>(), [signer.id().to_string()]);
         assert!(!set.contains("\"d\""), "{set}");
         assert!(make(&file, &SystemClock, &SystemRandomness).is_err(), "never overwritten");
+    }
+
+    /// W-9: a profile takes a key of its own algorithm, and no other one.
+    #[tokio::test]
+    async fn a_profile_takes_a_key_of_its_algorithm() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key.pem");
+        let wish = |profile| (Some(ID.parse().unwrap()), profile);
+        for (profile, other) in [
+            (Profile::EcdsaP256Sha256, Profile::RsaPssSha512),
+            (Profile::RsaPssSha512, Profile::EcdsaP256Sha256),
+        ] {
+            let kept = MessageKey::make(Kind::of(profile).unwrap()).await.unwrap();
+            let lines = base64::engine::general_purpose::STANDARD.encode(&kept[1..]);
+            let _ = fs::remove_file(&file);
+            let pem = format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n");
+            fs::write(&file, pem).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+            assert!(signer(None, Some(&file), wish(profile), &SystemRandomness).is_ok());
+            let said = signer(None, Some(&file), wish(other), &SystemRandomness).err().unwrap().to_string();
+            assert!(said.contains("no private key of") && !said.contains(&lines), "{said}");
+        }
     }
 
     /// W-9: each wrong key is refused in words.
@@ -188,7 +230,12 @@ mod tests {
             assert!(said.contains(word), "{text}: {said}");
             assert!(!said.contains(D), "{said}");
         }
-        let bad = signer(Some("whsec_AAAA"), None, Some(ID.parse().unwrap()), &SystemRandomness);
+        let bad = signer(
+            Some("whsec_AAAA"),
+            None,
+            (Some(ID.parse().unwrap()), Profile::Standard),
+            &SystemRandomness,
+        );
         let said = bad.err().unwrap().to_string();
         assert!(said.contains("whsec_") && !said.contains("AAAA"), "{said}");
     }

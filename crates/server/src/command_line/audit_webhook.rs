@@ -36,16 +36,18 @@ pub struct AuditWebhook {
     /// WEBHOOK_SECRET.
     #[arg(long, env = "WEBHOOK_SECRET", hide_env_values = true)]
     secret: Option<String>,
-    /// File with a private Ed25519 key (JWK or PEM, mode 0600), whose public part the receiver holds.
+    /// File with a private key (mode 0600), whose public part the receiver holds: Ed25519 as JWK or PEM, or what the profile
+    /// takes, as PEM.
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// What the receiver calls the key, `whk_…`.
     #[arg(long, value_name = "ID")]
     key_id: Option<WebhookKeyId>,
-    /// Make a key for --key in a new file, and print its public part as a JWK set for the receiver.
+    /// Make an Ed25519 key for --key in a new file, and print its public part as a JWK set for the receiver.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "key", "key_id"])]
     new_key: Option<PathBuf>,
-    /// How messages are signed: `standard`, or `ed25519` for an HTTP Message Signature besides.
+    /// How messages are signed: `standard`, or `ed25519`, `ecdsa-p256-sha256` or `rsa-pss-sha512` for an HTTP Message Signature
+    /// besides.
     #[arg(long, default_value = "standard", value_parser = parse_profile)]
     profile: Profile,
     /// File with a certificate authority (PEM) that is trusted besides the machine's.
@@ -66,14 +68,16 @@ pub struct AuditWebhook {
 }
 
 fn parse_profile(text: &str) -> Result<Profile, String> {
-    let profile =
-        Profile::parse(text).filter(|profile| matches!(profile, Profile::Standard | Profile::Ed25519));
-    profile.ok_or_else(|| "profiles are: standard, ed25519".to_owned())
+    let known = || Profile::ALL.map(Profile::text).join(", ");
+    Profile::parse(text).ok_or_else(|| format!("profiles are: {}", known()))
 }
 
 /// Probes a receiver, and says what that showed.
 pub async fn run(wish: AuditWebhook) -> ExitCode {
     if let Some(file) = &wish.new_key {
+        if !matches!(wish.profile, Profile::Standard | Profile::Ed25519) {
+            return not_probed(&"--new-key makes Ed25519 keys; `openssl genpkey` makes one for this profile");
+        }
         return match audit_key::make(file, &SystemClock, &SystemRandomness) {
             Ok(set) => {
                 eprintln!("The private key is in {}. This is the JWK set for the receiver:", file.display());
@@ -106,8 +110,8 @@ async fn probe(wish: &AuditWebhook) -> Result<(Report, Option<String>), Fault> {
             "an HTTP Message Signature takes a private key: give --key FILE (--new-key FILE makes one)";
         return Err(unusable(sentence.to_owned()));
     }
-    let signer =
-        audit_key::signer(wish.secret.as_deref(), wish.key.as_deref(), wish.key_id, &SystemRandomness)?;
+    let (secret, file) = (wish.secret.as_deref(), wish.key.as_deref());
+    let signer = audit_key::signer(secret, file, (wish.key_id, wish.profile), &SystemRandomness)?;
     let egress = Egress {
         allow_hosts: wish.allow_hosts.clone(),
         allow_networks: wish.allow_networks.clone(),

@@ -7,7 +7,10 @@ use countersign_core::{
     id::JobId,
     refusal::{Code, Refusal},
     security::SecurityBody,
-    webhook::{endpoint::Settings, rotation::Keys},
+    webhook::{
+        endpoint::Settings,
+        rotation::{Key, Keys},
+    },
 };
 use countersign_store::{
     Batch, CommitError,
@@ -83,10 +86,18 @@ pub(super) async fn commit(
     keys: Option<KeyChange>,
     bodies: Vec<SecurityBody>,
 ) -> Result<Loaded, Failure> {
-    commit_with(app, act, old, condition, keys, bodies, Vec::new()).await
+    commit_with(app, act, old, condition, keys, bodies, More::default()).await
 }
 
-/// The same, with jobs.
+/// What else a commit may hold.
+#[derive(Default)]
+pub(super) struct More {
+    pub(super) jobs: Vec<NewJob>,
+    /// Keys that are made anew under their ids.
+    pub(super) remade: Vec<(Key, WebhookKeyRow)>,
+}
+
+/// The same, with more.
 pub(super) async fn commit_with(
     app: &App,
     act: &Act<'_>,
@@ -94,9 +105,9 @@ pub(super) async fn commit_with(
     condition: Condition,
     keys: Option<KeyChange>,
     bodies: Vec<SecurityBody>,
-    jobs: Vec<NewJob>,
+    more: More,
 ) -> Result<Loaded, Failure> {
-    let mut batch = Batch { jobs, ..Batch::default() };
+    let mut batch = Batch { jobs: more.jobs, ..Batch::default() };
     let before = old.condition.standing;
     let row = EndpointRow {
         condition: condition_text(&condition)?,
@@ -109,6 +120,7 @@ pub(super) async fn commit_with(
     if let Some((keys, new)) = keys {
         write_keys(app, &mut now, keys, new, &mut batch)?;
     }
+    write_remade(app, &mut now, more.remade, &mut batch);
     if condition.standing != before {
         batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint: now.row.endpoint }));
     }
@@ -145,6 +157,19 @@ fn write_keys(
     }
     endpoint.keys = keys;
     Ok(())
+}
+
+fn write_remade(app: &App, endpoint: &mut Loaded, remade: Vec<(Key, WebhookKeyRow)>, batch: &mut Batch) {
+    if remade.is_empty() {
+        return;
+    }
+    let mut keys = endpoint.keys.all().to_vec();
+    for (key, row) in remade {
+        keys.iter_mut().filter(|one| one.id == key.id).for_each(|one| *one = key);
+        endpoint.key_rows.iter_mut().filter(|one| one.key == key.id).for_each(|one| *one = row.clone());
+        batch.changes.push(Change::WebhookKey(row));
+    }
+    endpoint.keys = Keys::stored(keys, app.now());
 }
 
 /// Commits what only one can do.

@@ -121,10 +121,8 @@ pub(crate) fn written(
     headers.push(("user-agent", "Countersign-Webhooks/1".to_owned()));
     headers.extend(keys::standard(signers, attempt)?);
     headers.extend(more);
-    if profile != Profile::Standard {
-        let signature = keys::message_signature(signers, attempt, url, &headers)?;
-        headers.extend(signature);
-    }
+    let signature = keys::message_signature((profile, signers), attempt, url, &headers)?;
+    headers.extend(signature);
     Ok(headers)
 }
 

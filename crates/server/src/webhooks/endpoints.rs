@@ -13,7 +13,7 @@ use countersign_core::{
         class::{Classes, Payload},
         endpoint::{Profile, Settings, host_of},
         health::Health,
-        rotation::Keys,
+        rotation::{Key, Keys},
         standing::{BlockReason, DisableReason, Standing},
     },
 };
@@ -27,13 +27,14 @@ use countersign_store::{
 use countersign_webhooks::Secret;
 
 use super::{
-    act::{self, Act, Keep},
+    act::{self, Act, Keep, More},
     keys,
     loaded::{self, Loaded},
+    message_keys::Kind,
     stored::{Condition, condition_text, sealed_settings, stage_text, taking},
 };
 use crate::{
-    app::App,
+    app::{App, Organization},
     fault::{Failure, Fault},
     security::{self, Circumstances},
 };
@@ -100,7 +101,7 @@ pub async fn create(
     let now = app.now();
     let (endpoint, key) = (EndpointId::new(now, app.draw()), WebhookKeyId::new(now, app.draw()));
     let organization = app.organization(tenant.organization()).await?;
-    let made = keys::make(&organization, key, &*app.random)?;
+    let made = keys::make(&organization, key, settings.profile, &*app.random).await?;
     let mut stages = Keys::default();
     let step = stages.stage(key, now)?;
     let condition = Condition { standing: Standing::NEW, health: Health::default(), proof: None };
@@ -148,21 +149,9 @@ pub async fn create(
 /// refused (RFC 9421 §2.2).
 fn checked(app: &App, giver: Scopes, settings: Settings) -> Result<Settings, Refusal> {
     settings.check(giver)?;
-    check_profile(settings.profile)?;
     let url = app.webhooks.messenger.check(&settings.url);
     let url = url.map_err(|why| Refusal::at(Code::Invalid, "/url", why.to_string()))?;
     Ok(Settings { url: url.to_string(), ..settings })
-}
-
-/// The keys of endpoints are of Ed25519: what another algorithm would sign is refused, and not signed with this one.
-fn check_profile(profile: Profile) -> Result<(), Refusal> {
-    match profile {
-        Profile::Standard | Profile::Ed25519 => Ok(()),
-        Profile::EcdsaP256Sha256 | Profile::RsaPssSha512 => {
-            let sentence = "this server signs with Ed25519 alone so far: choose `standard` or `ed25519`";
-            Err(Refusal::at(Code::Invalid, "/profile", sentence))
-        }
-    }
 }
 
 async fn check_count(app: &App, tenant: &Tenant) -> Result<(), Failure> {
@@ -215,8 +204,34 @@ pub async fn change(
     let proof = old.condition.proof.filter(|_| !is_moved);
     let health = if is_moved { Health::default() } else { old.condition.health };
     let condition = Condition { standing, health, proof };
+    let remade = remade(app, &organization, &old, settings.profile).await?;
     let old = act::unique(old, row, settings);
-    act::commit(app, act, old, condition, None, vec![body]).await
+    let more = More { remade, jobs: Vec::new() };
+    act::commit_with(app, act, old, condition, None, vec![body], more).await
+}
+
+/// The keys as messages of another profile take them, if they have to be others. No receiver accepted yet what they sign.
+async fn remade(
+    app: &App,
+    organization: &Organization,
+    old: &Loaded,
+    profile: Profile,
+) -> Result<Vec<(Key, WebhookKeyRow)>, Fault> {
+    let mut remade = Vec::new();
+    if Kind::of(profile) == Kind::of(old.settings.profile) {
+        return Ok(remade);
+    }
+    for key in old.keys.all().iter().filter(|key| key.state.at(app.now()).is_live()) {
+        let key = Key { proven_at: None, ..*key };
+        for row in old.key_rows.iter().filter(|row| row.key == key.id) {
+            let made = keys::remake(organization, row, profile, &*app.random).await?;
+            let (stage, version) = (stage_text(&key)?, row.version + 1);
+            let row =
+                WebhookKeyRow { sealed: made.sealed, public: made.public, stage, version, ..row.clone() };
+            remade.push((key, row));
+        }
+    }
+    Ok(remade)
 }
 
 /// Has events delivered to it from now on, and what was parked before.

@@ -12,7 +12,7 @@ use countersign_core::{
 };
 
 use super::{
-    act::{self, Act},
+    act::{self, Act, More},
     loaded::{self, Loaded},
     notices,
     stored::Condition,
@@ -77,7 +77,8 @@ async fn note(app: &App, seen: &Loaded, is_success: bool, correlation: Correlati
         Some(days) => notices::mails(app, &tenant, endpoint, days, correlation).await?,
         None => Vec::new(),
     };
-    act::commit_with(app, &act, act::own(old), condition, None, bodies, mails).await.map(drop)
+    let more = More { jobs: mails, ..More::default() };
+    act::commit_with(app, &act, act::own(old), condition, None, bodies, more).await.map(drop)
 }
 
 /// Disables an endpoint that answered that it is gone (410), and tells those who answer for it.
@@ -96,7 +97,8 @@ pub(super) async fn gone(app: &App, seen: &Loaded, correlation: CorrelationId) {
         let act = Act { tenant: &tenant, circumstances: &circumstances, keep: None };
         let bodies = vec![SecurityBody::WebhookDisabled { endpoint, reason }];
         let mails = notices::mails(app, &tenant, endpoint, 0, correlation).await?;
-        act::commit_with(app, &act, act::own(old), condition, None, bodies, mails).await.map(drop)
+        let more = More { jobs: mails, ..More::default() };
+        act::commit_with(app, &act, act::own(old), condition, None, bodies, more).await.map(drop)
     };
     let ended: Result<(), Failure> = disable.await;
     if let Err(failure) = ended {

@@ -1,16 +1,20 @@
-//! What signs for an endpoint: the shared secret and the Ed25519 key of each of its keys, sealed under the organization's key.
+//! What signs for an endpoint: the shared secret and the Ed25519 key of each of its keys, and the one of HTTP Message Signatures
+//! where the endpoint chose another algorithm, sealed under the organization's key.
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use countersign_core::id::{AttemptId, MessageId, WebhookKeyId};
+use countersign_core::{
+    id::{AttemptId, MessageId, WebhookKeyId},
+    webhook::endpoint::Profile,
+};
 use countersign_store::webhook_rows::WebhookKeyRow;
 use countersign_webhooks::{
-    Algorithm, Incoming, Place, Secret, SignatureInput, content_digest, message_signature_headers,
+    Algorithm, Incoming, Place, PublicKey, Secret, SignatureInput, content_digest, message_signature_headers,
     signed_text, v1a,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::message_keys::{Kind, MessageKey};
 use crate::{
     app::{Organization, Randomness, draw},
     fault::Fault,
@@ -21,16 +25,20 @@ fn binding(key: WebhookKeyId) -> Binding {
     Binding::new("webhook-key", &[key.as_bytes()])
 }
 
+/// Bytes of the secret and the seed. What is kept behind them is the key of HTTP Message Signatures.
+const BASE_BYTES: usize = 64;
+
 /// A key with what it signs with.
 pub(crate) struct Signer {
     id: WebhookKeyId,
     secret: Secret,
     ed25519: Ed25519KeyPair,
+    message_key: Option<MessageKey>,
 }
 
 /// A key that was made just now, as it is kept.
 pub(crate) struct Made {
-    /// Secret and seed, encrypted.
+    /// Secret and private keys, encrypted.
     pub(crate) sealed: Vec<u8>,
     /// Its public keys, as JSON.
     pub(crate) public: String,
@@ -38,16 +46,48 @@ pub(crate) struct Made {
     pub(crate) secret: Secret,
 }
 
-/// Makes a key.
-pub(crate) fn make(
+/// Makes a key for messages of this profile.
+pub(crate) async fn make(
     organization: &Organization,
     id: WebhookKeyId,
+    profile: Profile,
     random: &dyn Randomness,
 ) -> Result<Made, Fault> {
-    let material = Zeroizing::new(draw::<64>(random));
-    let signer = Signer::of(id, material.as_slice())?;
-    let sealed = organization.key.seal(random, &binding(id), material.as_slice())?;
-    Ok(Made { sealed, public: json!([signer.jwk()]).to_string(), secret: signer.secret })
+    let base = Zeroizing::new(draw::<BASE_BYTES>(random));
+    made(organization, id, base.as_slice(), profile, random).await
+}
+
+/// The same key for messages of another profile: what receivers hold of it besides stays right.
+pub(crate) async fn remake(
+    organization: &Organization,
+    row: &WebhookKeyRow,
+    profile: Profile,
+    random: &dyn Randomness,
+) -> Result<Made, Fault> {
+    let kept = organization.key.open(&binding(row.key), &row.sealed)?;
+    let base = kept.get(..BASE_BYTES).ok_or_else(unreadable)?;
+    made(organization, row.key, base, profile, random).await
+}
+
+async fn made(
+    organization: &Organization,
+    id: WebhookKeyId,
+    base: &[u8],
+    profile: Profile,
+    random: &dyn Randomness,
+) -> Result<Made, Fault> {
+    let message_key = match Kind::of(profile) {
+        Some(kind) => MessageKey::make(kind).await?,
+        None => Zeroizing::default(),
+    };
+    let material = Zeroizing::new([base, message_key.as_slice()].concat());
+    let signer = Signer::of(id, &material)?;
+    let sealed = organization.key.seal(random, &binding(id), &material)?;
+    Ok(Made { sealed, public: Value::Array(signer.jwks()?).to_string(), secret: signer.secret })
+}
+
+fn unreadable() -> Fault {
+    Fault::Sealed("a webhook key".to_owned())
 }
 
 impl Signer {
@@ -56,22 +96,37 @@ impl Signer {
         Self::of(row.key, &organization.key.open(&binding(row.key), &row.sealed)?)
     }
 
-    /// One of a secret and a seed.
+    /// One of a secret, a seed, and the key of HTTP Message Signatures if it has one.
     fn of(id: WebhookKeyId, material: &[u8]) -> Result<Self, Fault> {
-        let unreadable = || Fault::Sealed("a webhook key".to_owned());
-        let (secret, seed) = material.split_first_chunk::<32>().ok_or_else(unreadable)?;
+        let (secret, rest) = material.split_first_chunk::<32>().ok_or_else(unreadable)?;
+        let (seed, message_key) = rest.split_first_chunk::<32>().ok_or_else(unreadable)?;
         let ed25519 = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| unreadable())?;
-        Ok(Self::with(id, Secret::from_bytes(*secret), ed25519))
+        let message_key = if message_key.is_empty() { None } else { Some(MessageKey::read(message_key)?) };
+        Ok(Self::with(id, Secret::from_bytes(*secret), ed25519, message_key))
     }
 
-    /// One of both its parts.
-    pub(crate) fn with(id: WebhookKeyId, secret: Secret, ed25519: Ed25519KeyPair) -> Self {
-        Self { id, secret, ed25519 }
+    /// One of all its parts.
+    pub(crate) fn with(
+        id: WebhookKeyId,
+        secret: Secret,
+        ed25519: Ed25519KeyPair,
+        message_key: Option<MessageKey>,
+    ) -> Self {
+        Self { id, secret, ed25519, message_key }
     }
 
-    /// One that nobody knows, under this id.
-    pub(crate) fn stranger(id: WebhookKeyId, random: &dyn Randomness) -> Result<Self, Fault> {
-        Self::of(id, Zeroizing::new(draw::<64>(random)).as_slice())
+    /// One that nobody knows, under this id, for messages of this profile.
+    pub(crate) async fn stranger(
+        id: WebhookKeyId,
+        profile: Profile,
+        random: &dyn Randomness,
+    ) -> Result<Self, Fault> {
+        let message_key = match Kind::of(profile) {
+            Some(kind) => Some(MessageKey::stranger(kind).await?),
+            None => None,
+        };
+        let stranger = Self::of(id, Zeroizing::new(draw::<BASE_BYTES>(random)).as_slice())?;
+        Ok(Self { message_key, ..stranger })
     }
 
     /// Which key it is.
@@ -79,15 +134,16 @@ impl Signer {
         self.id
     }
 
-    fn jwk(&self) -> Value {
-        json!({
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "x": URL_SAFE_NO_PAD.encode(self.ed25519.public_key()),
-            "kid": self.id,
-            "use": "sig",
-            "alg": "EdDSA",
-        })
+    /// Its public keys (RFC 7517).
+    fn jwks(&self) -> Result<Vec<Value>, Fault> {
+        let weak = || Fault::Key("a webhook key that no receiver takes".to_owned());
+        let point = self.ed25519.public_key().as_ref().try_into().map_err(|_| weak())?;
+        let mut keys = vec![PublicKey::ed25519(&point).map_err(|_| weak())?];
+        if let Some(key) = &self.message_key {
+            keys.push(key.public().ok_or_else(weak)?);
+        }
+        let id = parsed(&self.id)?;
+        Ok(keys.iter().map(|key| key.jwk(&id)).collect())
     }
 
     fn ed25519(&self, text: &[u8]) -> Result<[u8; 64], Fault> {
@@ -96,6 +152,25 @@ impl Signer {
             .as_ref()
             .try_into()
             .map_err(|_| Fault::Key("a signature of Ed25519 has 64 bytes".to_owned()))
+    }
+
+    /// Signs an HTTP message with this algorithm, and with no other one.
+    fn sign_message(&self, algorithm: Algorithm, text: &[u8]) -> Result<Vec<u8>, Fault> {
+        match &self.message_key {
+            Some(key) if key.algorithm() == algorithm => key.sign(text),
+            None if algorithm == Algorithm::Ed25519 => self.ed25519(text).map(Vec::from),
+            _ => Err(Fault::Key(format!("{} has no key of {algorithm}", self.id))),
+        }
+    }
+}
+
+/// The algorithm of the HTTP Message Signature; `None` where messages have none.
+fn algorithm(profile: Profile) -> Option<Algorithm> {
+    match profile {
+        Profile::Standard => None,
+        Profile::Ed25519 => Some(Algorithm::Ed25519),
+        Profile::EcdsaP256Sha256 => Some(Algorithm::EcdsaP256Sha256),
+        Profile::RsaPssSha512 => Some(Algorithm::RsaPssSha512),
     }
 }
 
@@ -133,13 +208,15 @@ pub(crate) fn standard(
     ])
 }
 
-/// The headers of an HTTP Message Signature (RFC 9421) over a request that has all others already.
+/// The headers of the HTTP Message Signature (RFC 9421) of a profile over a request that has all others already; none for one
+/// that has no such signature.
 pub(crate) fn message_signature(
-    signers: &[Signer],
+    (profile, signers): (Profile, &[Signer]),
     attempt: Attempt<'_>,
     url: &str,
     headers: &[(&'static str, String)],
 ) -> Result<Vec<(&'static str, String)>, Fault> {
+    let Some(algorithm) = algorithm(profile) else { return Ok(Vec::new()) };
     let place =
         Place::of_url(url).map_err(|_| Fault::Task("a URL that was taken has no place".to_owned()))?;
     let digest = content_digest(attempt.body);
@@ -150,9 +227,9 @@ pub(crate) fn message_signature(
     let mut made = Vec::new();
     for signer in signers {
         let (key, name) = (parsed(&signer.id)?, parsed(&attempt.id)?);
-        let input = SignatureInput::new(attempt.signed_s, &key, Algorithm::Ed25519, &name, has_sequence);
+        let input = SignatureInput::new(attempt.signed_s, &key, algorithm, &name, has_sequence);
         let base = input.base(&request).map_err(|refused| Fault::Task(refused.to_string()))?;
-        let signature = signer.ed25519(base.as_bytes())?;
+        let signature = signer.sign_message(algorithm, base.as_bytes())?;
         made.push((input, signature));
     }
     let mut members = made.iter().map(|(input, signature)| (input, signature.as_slice()));

@@ -11,6 +11,7 @@ mod full;
 mod health;
 pub(crate) mod keys;
 pub(crate) mod loaded;
+pub(crate) mod message_keys;
 pub(crate) mod moving;
 pub(crate) mod notices;
 pub(crate) mod probes;

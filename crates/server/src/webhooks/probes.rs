@@ -71,7 +71,7 @@ impl Prober<'_> {
                 (Message::SameAsGood, None) => {
                     return Err(Fault::Task("a replay comes after the message that it repeats".to_owned()));
                 }
-                (Message::New, _) => self.request(mutation)?,
+                (Message::New, _) => self.request(mutation).await?,
             };
             if probe == Probe::Good {
                 good = Some(request.clone());
@@ -94,14 +94,14 @@ impl Prober<'_> {
         Ok(probed)
     }
 
-    fn request(&self, mutation: Mutation) -> Result<Request, Fault> {
+    async fn request(&self, mutation: Mutation) -> Result<Request, Fault> {
         let now = self.clock.now();
         let now_s = now.unix_ms().div_euclid(1_000);
         // What is sent with another id and time was signed as the message of a second before.
         let age_s = mutation.age_s + i64::from(mutation.is_place_changed);
         let signed_s = now_s - age_s;
         let body = self.body(now, self.organization)?;
-        let strangers = self.strangers(mutation, now)?;
+        let strangers = self.strangers(mutation, now).await?;
         let signers = strangers.as_deref().unwrap_or(self.signers);
         let id = AttemptId::new(now, draw(self.random));
         let attempt = Attempt { message: self.message(now), id, signed_s, body: &body };
@@ -125,13 +125,17 @@ impl Prober<'_> {
     }
 
     /// The keys of whoever is not the sender, under the ids that are named; `None` where the sender signs.
-    fn strangers(&self, mutation: Mutation, now: Time) -> Result<Option<Vec<Signer>>, Fault> {
+    async fn strangers(&self, mutation: Mutation, now: Time) -> Result<Option<Vec<Signer>>, Fault> {
         let ids: Vec<WebhookKeyId> = match (mutation.signer, mutation.named_key) {
             (SignedBy::Own, NamedKey::Own) => return Ok(None),
             (SignedBy::Stranger, NamedKey::Own) => self.signers.iter().map(Signer::id).collect(),
             (_, NamedKey::Stranger) => vec![WebhookKeyId::new(now, draw(self.random))],
         };
-        ids.into_iter().map(|id| Signer::stranger(id, self.random)).collect::<Result<_, _>>().map(Some)
+        let mut strangers = Vec::new();
+        for id in ids {
+            strangers.push(Signer::stranger(id, self.profile, self.random).await?);
+        }
+        Ok(Some(strangers))
     }
 
     /// The body of a test, with a space that no writer of JSON sets of itself: a receiver that verifies what it read and wrote

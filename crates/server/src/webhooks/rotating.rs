@@ -45,7 +45,7 @@ pub async fn stage(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<New
     let key = WebhookKeyId::new(now, app.draw());
     let step = stages.0.stage(key, now)?;
     let organization = app.organization(act.tenant.organization()).await?;
-    let made = keys::make(&organization, key, &*app.random)?;
+    let made = keys::make(&organization, key, old.settings.profile, &*app.random).await?;
     let mut stage = String::new();
     for one in stages.0.all().iter().filter(|one| one.id == key) {
         stage = stage_text(one)?;

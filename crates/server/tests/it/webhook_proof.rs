@@ -131,6 +131,8 @@ async fn a_careful_receiver_is_proven_by_each_proof() {
         (Accept::V1a, Profile::Standard),
         (Accept::V1, Profile::Ed25519),
         (Accept::MessageSignature, Profile::Ed25519),
+        (Accept::MessageSignature, Profile::EcdsaP256Sha256),
+        (Accept::MessageSignature, Profile::RsaPssSha512),
     ] {
         let receiver = Receiver::start(Manner::Careful(accept)).await;
         let (endpoint, held) = house.endpoint(&receiver.url, profile).await;

@@ -184,10 +184,14 @@ pub(super) fn profile_words(profile: Profile) -> (&'static str, &'static str) {
             "Standard Webhooks and an HTTP Message Signature, Ed25519",
             "besides, a signature over method, address and headers (RFC 9421): no other address takes the message",
         ),
-        Profile::EcdsaP256Sha256 => {
-            ("Standard Webhooks and an HTTP Message Signature, ECDSA P-256", "RFC 9421")
-        }
-        Profile::RsaPssSha512 => ("Standard Webhooks and an HTTP Message Signature, RSA-PSS", "RFC 9421"),
+        Profile::EcdsaP256Sha256 => (
+            "Standard Webhooks and an HTTP Message Signature, ECDSA P-256",
+            "the same with a key of P-256, for receivers that are bound to NIST curves",
+        ),
+        Profile::RsaPssSha512 => (
+            "Standard Webhooks and an HTTP Message Signature, RSA-PSS",
+            "the same with a key of RSA of 3072 bits, for receivers that verify nothing else",
+        ),
     }
 }
 

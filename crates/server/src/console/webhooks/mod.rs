@@ -170,9 +170,6 @@ const PAYLOADS: [(Payload, &str, &str); 2] = [
     ),
 ];
 
-/// How messages can be signed by this server.
-const PROFILES: [Profile; 2] = [Profile::Standard, Profile::Ed25519];
-
 #[derive(Template)]
 #[template(path = "console/webhook_form.html")]
 struct FormPage {
@@ -214,7 +211,7 @@ async fn form_page(
         words,
         is_chosen: typed.payload == payload.text(),
     });
-    let profiles = PROFILES.map(|profile| Choice {
+    let profiles = Profile::ALL.map(|profile| Choice {
         text: profile.text(),
         name: profile_words(profile).0,
         words: profile_words(profile).1,

@@ -7,7 +7,7 @@ use std::{
     process::Stdio,
 };
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -42,16 +42,8 @@ impl Process {
 
     /// The server of the TypeScript package's README.
     pub(crate) async fn typescript() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        copy(
-            &sdk().join("typescript"),
-            folder.path(),
-            &["package.json", "tsconfig.json", "README.md", "src"],
-        );
+        let folder = typescript_package().await;
         fs::copy(sdk().join("vectors/servers/readme.mjs"), folder.path().join("readme.mjs")).unwrap();
-        symlink(place("CS_TEST_NODE_MODULES", "node/node_modules"), folder.path().join("node_modules"))
-            .unwrap();
-        compile(folder.path(), "--project tsconfig.json").await;
         let readme = fs::read_to_string(folder.path().join("README.md")).unwrap();
         let (snippet, _) = readme.split_once("```ts\n").unwrap().1.split_once("```").unwrap();
         let declared = "declare function store(event: unknown): Promise<void>;\n";
@@ -95,6 +87,46 @@ impl Process {
     pub(crate) async fn acted_on(&mut self) -> String {
         self.said.next_line().await.unwrap().unwrap()
     }
+}
+
+/// The TypeScript package, built, with what its tests need.
+async fn typescript_package() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = ["package.json", "tsconfig.json", "README.md", "src", "tests"];
+    copy(&sdk().join("typescript"), folder.path(), &parts);
+    symlink(place("CS_TEST_NODE_MODULES", "node/node_modules"), folder.path().join("node_modules")).unwrap();
+    compile(folder.path(), "--project tsconfig.json").await;
+    folder
+}
+
+/// What the packages of Python and TypeScript, and those of others, say to messages in the form of the wire format's vectors:
+/// how many each ran, or took and refused. All of them must agree with what is expected there.
+pub(crate) async fn judged(vectors: &Value) -> Vec<Value> {
+    let folder = typescript_package().await;
+    let file = folder.path().join("came.json");
+    fs::write(&file, vectors.to_string()).unwrap();
+    let mut said = Vec::new();
+    for script in ["vectors.mjs", "judges.mjs"] {
+        let mut command = Command::new("node");
+        command.arg(folder.path().join("tests").join(script)).arg(&file);
+        said.push(ran(command).await);
+    }
+    for script in ["vectors.py", "judges.py"] {
+        let mut command = Command::new(place("CS_TEST_PYTHON", "venv/bin/python"));
+        command
+            .arg(sdk().join("python/tests").join(script))
+            .env("CS_TEST_VECTORS", &file)
+            .env("PYTHONPATH", sdk().join("python/src"))
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+        said.push(ran(command).await);
+    }
+    said
+}
+
+async fn ran(mut command: Command) -> Value {
+    let done = command.output().await.unwrap();
+    assert!(done.status.success(), "{command:?}: {}", String::from_utf8_lossy(&done.stderr));
+    serde_json::from_slice(&done.stdout).unwrap()
 }
 
 async fn compile(folder: &Path, options: &str) {

@@ -106,7 +106,7 @@ async fn wrong_settings_are_refused_with_what_to_do() {
         (with("scopes", json!(["admin:keys"])), "/scopes", "events:read"),
         (with("scopes", json!(["nothing"])), "/scopes/0", "docs/scopes.md"),
         (with("payload", json!("fat")), "/payload", "thin"),
-        (with("profile", json!("rsa-pss-sha512")), "/profile", "ed25519"),
+        (with("profile", json!("rsa-pss-sha256")), "/profile", "rsa-pss-sha512"),
     ] {
         let (status, problem) = house.app.post_json(&house.key, "/v1/webhook-endpoints", &wrong).await;
         assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!(pointer)), "{wrong} {problem}");

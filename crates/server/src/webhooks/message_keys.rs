@@ -1,0 +1,159 @@
+//! The key of HTTP Message Signatures (RFC 9421 §3.3) of endpoints that chose another algorithm than Ed25519.
+
+use aws_lc_rs::{
+    encoding::{AsDer as _, Pkcs8V1Der},
+    rand::SystemRandom,
+    rsa::{KeyPair as RsaKeyPair, KeySize},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PSS_SHA512},
+};
+use countersign_core::webhook::endpoint::Profile;
+use countersign_webhooks::{Algorithm, PublicKey};
+use der::{Decode as _, Sequence, asn1::UintRef};
+use tokio::sync::{OnceCell, Semaphore};
+use zeroize::Zeroizing;
+
+use crate::fault::Fault;
+
+/// An RSA key takes a processor for a second or so: one is made at a time, whoever asks.
+static MAKING: Semaphore = Semaphore::const_new(1);
+/// The RSA key of forgeries (W-9). Nobody holds it, so that one is enough for all of them.
+static FORGER: OnceCell<Zeroizing<Vec<u8>>> = OnceCell::const_new();
+
+/// The kinds of keys that are made for a profile besides those that every endpoint has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// ECDSA over P-256 with SHA-256.
+    P256,
+    /// RSASSA-PSS with SHA-512, of 3072 bits.
+    Rsa,
+}
+
+impl Kind {
+    /// The one that a profile takes, if it takes one.
+    pub(crate) fn of(profile: Profile) -> Option<Self> {
+        match profile {
+            Profile::Standard | Profile::Ed25519 => None,
+            Profile::EcdsaP256Sha256 => Some(Self::P256),
+            Profile::RsaPssSha512 => Some(Self::Rsa),
+        }
+    }
+
+    fn tag(self) -> u8 {
+        match self {
+            Self::P256 => 1,
+            Self::Rsa => 2,
+        }
+    }
+}
+
+/// A key that signs HTTP messages.
+pub(crate) enum MessageKey {
+    /// Of P-256.
+    P256(EcdsaKeyPair),
+    /// Of RSA.
+    Rsa(RsaKeyPair),
+}
+
+/// RFC 8017 §A.1.1.
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    exponent: UintRef<'a>,
+}
+
+impl MessageKey {
+    /// A new one as it is kept: its kind, and PKCS #8.
+    pub(crate) async fn make(kind: Kind) -> Result<Zeroizing<Vec<u8>>, Fault> {
+        let pkcs8 = match kind {
+            Kind::P256 => p256()?,
+            Kind::Rsa => rsa().await?,
+        };
+        Ok(Zeroizing::new([&[kind.tag()], pkcs8.as_slice()].concat()))
+    }
+
+    /// One that nobody holds.
+    pub(crate) async fn stranger(kind: Kind) -> Result<Self, Fault> {
+        let kept = match kind {
+            Kind::P256 => Self::make(kind).await?,
+            Kind::Rsa => FORGER.get_or_try_init(|| Self::make(kind)).await?.clone(),
+        };
+        Self::read(&kept)
+    }
+
+    /// Reads what was kept.
+    pub(crate) fn read(kept: &[u8]) -> Result<Self, Fault> {
+        let unreadable = || Fault::Sealed("a webhook key".to_owned());
+        let (tag, pkcs8) = kept.split_first().ok_or_else(unreadable)?;
+        let kind = [Kind::P256, Kind::Rsa].into_iter().find(|kind| kind.tag() == *tag);
+        Self::of_pkcs8(kind.ok_or_else(unreadable)?, pkcs8).ok_or_else(unreadable)
+    }
+
+    /// Reads PKCS #8.
+    pub(crate) fn of_pkcs8(kind: Kind, pkcs8: &[u8]) -> Option<Self> {
+        match kind {
+            Kind::P256 => {
+                EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok().map(Self::P256)
+            }
+            Kind::Rsa => RsaKeyPair::from_pkcs8(pkcs8).ok().map(Self::Rsa),
+        }
+    }
+
+    /// Its algorithm.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::P256(_) => Algorithm::EcdsaP256Sha256,
+            Self::Rsa(_) => Algorithm::RsaPssSha512,
+        }
+    }
+
+    /// Its public part; `None` for a key that no receiver takes.
+    pub(crate) fn public(&self) -> Option<PublicKey> {
+        match self {
+            Self::P256(pair) => {
+                // An uncompressed point (SEC 1 §2.3.3).
+                let (x, rest) = pair.public_key().as_ref().strip_prefix(&[4])?.split_first_chunk::<32>()?;
+                PublicKey::p256(x, rest.first_chunk()?).ok()
+            }
+            Self::Rsa(pair) => {
+                let public = RsaPublicKey::from_der(pair.public_key().as_ref()).ok()?;
+                PublicKey::rsa(public.modulus.as_bytes(), public.exponent.as_bytes()).ok()
+            }
+        }
+    }
+
+    /// Signs.
+    pub(crate) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, Fault> {
+        let failed = |_| Fault::Key("a webhook key does not sign".to_owned());
+        match self {
+            Self::P256(pair) => {
+                pair.sign(&SystemRandom::new(), text).map(|made| made.as_ref().to_vec()).map_err(failed)
+            }
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(&RSA_PSS_SHA512, &SystemRandom::new(), text, &mut signature).map_err(failed)?;
+                Ok(signature)
+            }
+        }
+    }
+}
+
+fn unmade<E>(_: E) -> Fault {
+    Fault::Key("no webhook key could be made".to_owned())
+}
+
+fn p256() -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new());
+    made.map(|document| Zeroizing::new(document.as_ref().to_vec())).map_err(unmade)
+}
+
+/// Off the threads that serve others.
+async fn rsa() -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let turn = MAKING.acquire().await.map_err(unmade)?;
+    let made = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let pair = RsaKeyPair::generate(KeySize::Rsa3072).map_err(unmade)?;
+        let document: Pkcs8V1Der<'_> = pair.as_der().map_err(unmade)?;
+        Ok(Zeroizing::new(document.as_ref().to_vec()))
+    });
+    made.await.map_err(|error| Fault::Task(error.to_string()))?
+}
