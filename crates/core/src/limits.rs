@@ -176,6 +176,10 @@ pub const JWKS_KEYS: usize = 20;
 pub const JWKS_BYTES: usize = 32 * 1_024;
 /// Characters of a webhook endpoint's URL.
 pub const WEBHOOK_URL_BYTES: usize = 1_000;
+/// Characters of each part of the credentials that deliveries are sent with (W-7).
+pub const WEBHOOK_OAUTH_BYTES: usize = 1_000;
+/// Pins of a webhook endpoint (W-7).
+pub const WEBHOOK_PINS: usize = 8;
 /// Bytes of a message's body (W-1).
 pub const WEBHOOK_BODY_BYTES: usize = 256 * 1_024;
 /// Webhook endpoints of an environment that have not ended: each event looks at all of them.

@@ -1,10 +1,15 @@
 //! Every connection that this program opens itself: to the operator's own mail server, to addresses that strangers name
 //! (guarded), and, in the demo, to itself.
 
+pub mod certificate;
+mod clients;
 pub mod guard;
 pub mod kept;
 pub mod messenger;
 mod names;
+mod pinned;
+mod tls;
+mod tokens;
 
 use std::{fs, path::Path};
 

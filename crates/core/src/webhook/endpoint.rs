@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::class::{self, Class, Classes, Payload};
+use super::{
+    channel::Channel,
+    class::{self, Class, Classes, Payload},
+};
 use crate::{
     envelope::fields::check_line,
     limits,
@@ -66,13 +69,15 @@ pub struct Settings {
     pub profile: Profile,
     /// Whether an event waits until those before it, of the same envelope, were delivered.
     pub is_ordered: bool,
+    /// What its receiver is shown and asked for besides.
+    pub channel: Channel,
 }
 
 impl Settings {
     /// Refuses what cannot be, or what goes further than its giver may read: at the creation, and at each change all of it
     /// again, because a change of the address alone gives what others were allowed to read to another receiver.
     pub fn check(&self, giver: Scopes) -> Result<(), Refusal> {
-        check_url(&self.url)?;
+        check_url(&self.url, "/url", "webhook URL")?;
         check_line("/description", &self.description)?;
         self.check_scopes(giver)?;
         self.check_classes()
@@ -116,36 +121,36 @@ impl Settings {
 
     /// Whether what was proven of the receiver of these settings says nothing of the receiver of `other`.
     pub fn is_other_receiver(&self, other: &Self) -> bool {
-        self.url != other.url || self.profile != other.profile
+        self.url != other.url || self.profile != other.profile || self.channel != other.channel
     }
 }
 
 /// Refuses an address that is not absolute, not `https`, or that could be read in two ways. Whether it leads to the public
 /// Internet is judged where it is resolved, at each connection (W-8).
-fn check_url(url: &str) -> Result<(), Refusal> {
-    let refused = |sentence: &str| Err(Refusal::at(Code::Invalid, "/url", sentence));
+pub(super) fn check_url(url: &str, pointer: &str, what: &str) -> Result<(), Refusal> {
+    let refused = |sentence: &str| Err(Refusal::at(Code::Invalid, pointer, sentence));
     if url.len() > limits::WEBHOOK_URL_BYTES {
-        return refused(&format!("a webhook URL has at most {} characters", limits::WEBHOOK_URL_BYTES));
+        return refused(&format!("a {what} has at most {} characters", limits::WEBHOOK_URL_BYTES));
     }
     if url.contains('@') && url.split('/').nth(2).is_some_and(|authority| authority.contains('@')) {
-        return refused("a webhook URL holds no user or password: the receiver goes by the signature");
+        return refused(&format!("a {what} holds no user or password: leave out what is before the `@`"));
     }
     let Ok(uri) = Uri::parse(url) else {
         return refused("write an absolute URL in ASCII, like https://hooks.example.com/countersign");
     };
     if !uri.is("https") {
-        return refused("a webhook URL is https: messages are never sent in plain text");
+        return refused(&format!("a {what} is https: nothing is ever sent in plain text"));
     }
     let Some(authority) = uri.authority.filter(|authority| authority.port != Some(0)) else {
-        return refused("a webhook URL names a host: https://host/path");
+        return refused(&format!("a {what} names a host: https://host/path"));
     };
     if authority.host.contains(['%', '*']) {
         return refused("the host is written plainly, without `%` or `*`; an international name as `xn--…`");
     }
     if uri.fragment.is_some() {
-        return refused(
-            "a webhook URL has no fragment: take away the `#` and what follows, it would not be sent",
-        );
+        return refused(&format!(
+            "a {what} has no fragment: take away the `#` and what follows, it would not be sent"
+        ));
     }
     if uri.path.split('/').any(|segment| matches!(segment, "." | "..")) {
         return refused("write the path without `.` and `..`");
@@ -164,7 +169,12 @@ pub fn host_of(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::Scope;
+    use crate::{
+        scope::Scope,
+        secret::Secret,
+        time::Time,
+        webhook::{channel::ClientCertificate, pin::Pin},
+    };
     use proptest::prelude::*;
 
     fn settings() -> Settings {
@@ -176,6 +186,7 @@ mod tests {
             payload: Payload::Thin,
             profile: Profile::Standard,
             is_ordered: false,
+            channel: Channel::default(),
         }
     }
 
@@ -262,15 +273,26 @@ mod tests {
         assert_eq!(host_of("not a URL"), "");
     }
 
-    /// W-9: what was proven is of an address and a profile.
+    /// W-7, W-9: what was proven is of an address, a profile and a channel.
     #[test]
-    fn another_address_or_profile_is_another_receiver() {
+    fn another_address_profile_or_channel_is_another_receiver() {
         let other = Settings { profile: Profile::Ed25519, ..settings() };
         assert!(settings().is_other_receiver(&other) && !other.is_other_receiver(&other.clone()));
         let renamed = Settings { description: "x".to_owned(), ..settings() };
         assert!(!settings().is_other_receiver(&renamed));
         let moved = Settings { url: "https://hooks.example.com/other".to_owned(), ..settings() };
         assert!(settings().is_other_receiver(&moved));
+        let shown = ClientCertificate {
+            chain: vec![vec![1]],
+            key: Secret::new(vec![2]),
+            begins_at: Time::from_unix_ms(0),
+            expires_at: Time::from_unix_ms(0),
+        };
+        let shown =
+            Settings { channel: Channel { certificate: Some(shown), ..Channel::default() }, ..settings() };
+        assert!(settings().is_other_receiver(&shown) && !shown.is_other_receiver(&shown.clone()));
+        let pinned = Channel { pins: vec![Pin::of(b"a key")], ..Channel::default() };
+        assert!(settings().is_other_receiver(&Settings { channel: pinned, ..settings() }));
     }
 
     proptest! {

@@ -66,6 +66,7 @@ mod stage_webhook_key;
 mod test_webhook_endpoint;
 mod upload_document;
 mod void_envelope;
+mod webhook_channel_shapes;
 mod webhook_shapes;
 
 pub(crate) use list_events::event_json;

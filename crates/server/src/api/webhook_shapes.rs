@@ -6,6 +6,7 @@ use countersign_core::{
     scope::Scope,
     time::Time,
     webhook::{
+        channel::Channel,
         class::{Class, Classes, Payload},
         endpoint::{Profile, Settings},
         health::Due,
@@ -18,13 +19,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::key_shapes::scopes;
+use super::{
+    key_shapes::scopes,
+    webhook_channel_shapes::{
+        ClientCertificateBody, NewClientCertificateBody, NewOAuthBody, OAuthBody, pins,
+    },
+};
 use crate::{
     app::Organization,
     fault::Fault,
     webhooks::{
         attempt,
         endpoints::Edit,
+        given::Given,
         loaded::Loaded,
         proof::{Line, Report},
     },
@@ -59,6 +66,15 @@ pub(super) struct NewEndpointBody {
     /// Whether an event waits until those before it, of the same envelope, were delivered.
     #[serde(default)]
     ordered: bool,
+    /// What is shown where the receiver asks for a client certificate (mutual TLS); nothing by default.
+    client_certificate: Option<NewClientCertificateBody>,
+    /// Keys of which the receiver must have one, besides a certificate that an authority vouches for: `sha256/` and base64 of the
+    /// hash of the SubjectPublicKeyInfo. None by default: any key.
+    #[serde(default)]
+    #[schema(max_items = 8)]
+    pins: Vec<String>,
+    /// What each delivery has a token from (OAuth 2.0, client credentials); none by default.
+    oauth: Option<NewOAuthBody>,
 }
 
 fn thin() -> String {
@@ -91,6 +107,17 @@ pub(super) struct EndpointEditBody {
     profile: Option<String>,
     /// Whether events of an envelope wait for each other.
     ordered: Option<bool>,
+    /// What is shown where the receiver asks for a client certificate; `null` takes it away. Another one is another receiver.
+    #[serde(default)]
+    #[schema(value_type = Option<NewClientCertificateBody>)]
+    client_certificate: Given<NewClientCertificateBody>,
+    /// Keys of which the receiver must have one; `[]` takes any. Others make it another receiver.
+    #[schema(max_items = 8)]
+    pins: Option<Vec<String>>,
+    /// What each delivery has a token from, given whole; `null` takes it away. Another one is another receiver.
+    #[serde(default)]
+    #[schema(value_type = Option<NewOAuthBody>)]
+    oauth: Given<NewOAuthBody>,
 }
 
 /// Why deliveries are blocked. Unknown members are refused.
@@ -141,6 +168,15 @@ impl NewEndpointBody {
             url: self.url,
             description: self.description,
             is_ordered: self.ordered,
+            channel: Channel {
+                certificate: self
+                    .client_certificate
+                    .as_ref()
+                    .map(NewClientCertificateBody::read)
+                    .transpose()?,
+                pins: pins(&self.pins)?,
+                oauth: self.oauth.map(NewOAuthBody::taken),
+            },
         })
     }
 }
@@ -155,6 +191,9 @@ impl EndpointEditBody {
             url: self.url,
             description: self.description,
             is_ordered: self.ordered,
+            certificate: self.client_certificate.read(NewClientCertificateBody::read)?,
+            pins: self.pins.as_deref().map(pins).transpose()?,
+            oauth: self.oauth.map(NewOAuthBody::taken),
         })
     }
 }
@@ -203,6 +242,12 @@ pub(super) struct EndpointBody {
     profile: &'static str,
     /// Whether events of an envelope wait for each other.
     ordered: bool,
+    /// What is shown where the receiver asks for a client certificate; null if nothing is.
+    client_certificate: Option<ClientCertificateBody>,
+    /// Keys of which the receiver must have one; empty where any is taken.
+    pins: Vec<String>,
+    /// What each delivery has a token from; null if it has none.
+    oauth: Option<OAuthBody>,
     /// `unproven`, `active`, `disabled` or `ended`.
     state: &'static str,
     /// Why it was disabled: `gone` (it answered 410), `failing` or `by_hand`; null if it was not.
@@ -285,6 +330,9 @@ impl EndpointBody {
             payload: settings.payload.text(),
             profile: settings.profile.text(),
             ordered: settings.is_ordered,
+            client_certificate: ClientCertificateBody::of(&settings.channel),
+            pins: settings.channel.pins.iter().map(ToString::to_string).collect(),
+            oauth: OAuthBody::of(&settings.channel),
             state: standing.state.text(),
             disabled_reason,
             proven: standing.is_proven,

@@ -6,7 +6,10 @@ use clap::Args;
 use countersign_core::{
     access::Environment,
     id::{CorrelationId, OrganizationId, WebhookKeyId},
-    webhook::endpoint::{Profile, host_of},
+    webhook::{
+        channel::Channel,
+        endpoint::{Profile, host_of},
+    },
 };
 
 use super::audit_key;
@@ -126,6 +129,7 @@ async fn probe(wish: &AuditWebhook) -> Result<(Report, Option<String>), Fault> {
         clock: &SystemClock,
         random: &SystemRandomness,
         url: url.as_str(),
+        channel: &Channel::default(),
         profile: wish.profile,
         signers: &[signer],
         organization: OrganizationId::new(SystemClock.now(), draw(&SystemRandomness)),

@@ -1,13 +1,13 @@
 //! The guard of addresses that strangers name (W-8): https alone, every answer of the resolver must be public or allowed by
 //! the operator, the connection goes to the address that was checked, nothing is followed, and little is read.
 
-use std::{net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use countersign_core::address::is_public;
+use countersign_core::{address::is_public, webhook::channel::Channel};
 use reqwest::{Url, header, redirect::Policy};
 use thiserror::Error;
 
-use super::names::Names;
+use super::{clients::Clients, names::Names, tls::Trust};
 use crate::{config::Egress, fault::Fault};
 
 /// Time for name, connection, handshake, headers and body together.
@@ -33,28 +33,28 @@ pub enum NotFetched {
 /// Fetches what strangers name.
 #[derive(Clone)]
 pub struct Guard {
-    pub(super) client: reqwest::Client,
+    client: reqwest::Client,
+    clients: Arc<Clients>,
+    names: Arc<Names>,
+    trust: Trust,
     allowed: Arc<Egress>,
 }
 
 impl Guard {
     /// A guard with the operator's exceptions.
     pub fn new(egress: &Egress) -> Result<Self, Fault> {
-        let failed = |error: reqwest::Error| Fault::Task(format!("the client cannot be made: {error}"));
-        // A provider that is installed already is the same one.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let allowed = Arc::new(egress.clone());
-        let mut builder = reqwest::Client::builder()
-            .https_only(true)
-            .redirect(Policy::none())
-            .no_proxy()
-            .timeout(DEADLINE)
-            .tcp_nodelay(true)
-            .dns_resolver(Arc::new(Names::new(Arc::clone(&allowed))?));
-        if let Some(path) = &egress.ca_file {
-            builder = builder.tls_certs_merge(certificates(path)?);
+        let (allowed, trust) = (Arc::new(egress.clone()), Trust::new(egress.ca_file.as_deref())?);
+        let names = Arc::new(Names::new(Arc::clone(&allowed))?);
+        let client = client(&names, &trust, &Channel::default())?;
+        Ok(Self { client, clients: Arc::default(), names, trust, allowed })
+    }
+
+    /// What connects as this channel says, with connections of its own.
+    pub(super) fn client_of(&self, channel: &Channel) -> Result<reqwest::Client, Fault> {
+        if channel.certificate.is_none() && channel.pins.is_empty() {
+            return Ok(self.client.clone());
         }
-        Ok(Self { client: builder.build().map_err(failed)?, allowed })
+        self.clients.get(channel, || client(&self.names, &self.trust, channel))
     }
 
     /// Whether a URL may be named at all: its form alone, without asking anybody.
@@ -125,9 +125,16 @@ fn told(error: &reqwest::Error) -> NotFetched {
     if is_refused(error) { NotFetched::NotPublic } else { NotFetched::Answer }
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, Fault> {
-    let pem = std::fs::read(path).map_err(|error| Fault::file(path, error))?;
-    reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| Fault::file(path, error))
+fn client(names: &Arc<Names>, trust: &Trust, channel: &Channel) -> Result<reqwest::Client, Fault> {
+    let builder = reqwest::Client::builder()
+        .https_only(true)
+        .redirect(Policy::none())
+        .no_proxy()
+        .timeout(DEADLINE)
+        .tcp_nodelay(true)
+        .tls_backend_preconfigured(trust.config(channel)?)
+        .dns_resolver(Arc::clone(names));
+    builder.build().map_err(|error| Fault::Task(format!("the client cannot be made: {error}")))
 }
 
 impl Egress {

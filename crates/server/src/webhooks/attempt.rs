@@ -169,11 +169,21 @@ pub(crate) async fn send(
         Prepared::Message { body, class, place } => (body, class, place),
         Prepared::NotTold => return Ok(None),
     };
-    let attempt = AttemptId::new(began, app.draw());
-    let signed_s = timestamp_s(began, row.signed_s);
-    let signed = Attempt { message: row.message.message, id: attempt, signed_s, body: &body };
-    let headers = headers(loaded, signers, row, (class, place), signed)?;
-    let sent = app.webhooks.messenger.post(&loaded.settings.url, &headers, body.clone()).await;
+    let mut attempt = AttemptId::new(began, app.draw());
+    let mut signed_s = timestamp_s(began, row.signed_s);
+    let signed = |id, signed_s| Attempt { message: row.message.message, id, signed_s, body: &body };
+    let mut lines = headers(loaded, signers, row, (class, place), signed(attempt, signed_s))?;
+    let mut way = loaded.way(began);
+    let mut sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
+    if sent.status == Some(401)
+        && let Some(refused) = sent.kept_token
+    {
+        // The token may have been taken back before its end. With another one it is another attempt, signed anew.
+        way.refused_token = Some(refused);
+        (attempt, signed_s) = (AttemptId::new(app.now(), app.draw()), timestamp_s(app.now(), Some(signed_s)));
+        lines = headers(loaded, signers, row, (class, place), signed(attempt, signed_s))?;
+        sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
+    }
     let ended = app.now();
     let answer = sent
         .status
@@ -181,7 +191,7 @@ pub(crate) async fn send(
     let tries = Tries { attempts: row.attempt_count.saturating_add(1), asked: row.asked_count };
     let outcome = judge(answer, tries, ended, app.draw());
     let organization = app.organization(row.message.tenant.organization()).await?;
-    let sealed = organization.key.seal(&*app.random, &attempt_binding(attempt), &record(&headers, &sent))?;
+    let sealed = organization.key.seal(&*app.random, &attempt_binding(attempt), &record(&lines, &sent))?;
     let attempt = AttemptRow {
         tenant: row.message.tenant,
         attempt,

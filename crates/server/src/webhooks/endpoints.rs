@@ -10,9 +10,12 @@ use countersign_core::{
     scope::Scopes,
     security::SecurityBody,
     webhook::{
+        channel::{Channel, ClientCertificate},
         class::{Classes, Payload},
         endpoint::{Profile, Settings, host_of},
         health::Health,
+        oauth::OAuth,
+        pin::Pin,
         rotation::{Key, Keys},
         standing::{BlockReason, DisableReason, Standing},
     },
@@ -28,6 +31,7 @@ use countersign_webhooks::Secret;
 
 use super::{
     act::{self, Act, Keep, More},
+    given::Given,
     keys,
     loaded::{self, Loaded},
     message_keys::Kind,
@@ -71,6 +75,12 @@ pub struct Edit {
     pub profile: Option<Profile>,
     /// Whether events of an envelope wait for each other.
     pub is_ordered: Option<bool>,
+    /// What is shown where the receiver asks who connects, or nothing more.
+    pub certificate: Given<ClientCertificate>,
+    /// Keys of which the receiver must have one.
+    pub pins: Option<Vec<Pin>>,
+    /// What each delivery has a token from.
+    pub oauth: Given<OAuth>,
 }
 
 impl Edit {
@@ -83,6 +93,11 @@ impl Edit {
             payload: self.payload.unwrap_or(old.payload),
             profile: self.profile.unwrap_or(old.profile),
             is_ordered: self.is_ordered.unwrap_or(old.is_ordered),
+            channel: Channel {
+                certificate: self.certificate.over(old.channel.certificate.as_ref()),
+                pins: self.pins.clone().unwrap_or_else(|| old.channel.pins.clone()),
+                oauth: self.oauth.over(old.channel.oauth.as_ref()),
+            },
         }
     }
 }
@@ -96,7 +111,7 @@ pub async fn create(
     settings: &Settings,
     keep: Option<Keep<'_>>,
 ) -> Result<NewEndpoint, Failure> {
-    let settings = checked(app, giver, settings.clone())?;
+    let settings = checked(app, giver, settings.clone(), &Channel::default())?;
     check_count(app, tenant).await?;
     let now = app.now();
     let (endpoint, key) = (EndpointId::new(now, app.draw()), WebhookKeyId::new(now, app.draw()));
@@ -147,10 +162,15 @@ pub async fn create(
 
 /// Settings that may be, with the address as it stands in the request: a signature over another spelling of it would be
 /// refused (RFC 9421 §2.2).
-fn checked(app: &App, giver: Scopes, settings: Settings) -> Result<Settings, Refusal> {
+fn checked(app: &App, giver: Scopes, settings: Settings, before: &Channel) -> Result<Settings, Refusal> {
     settings.check(giver)?;
+    settings.channel.check(before, app.now())?;
     let url = app.webhooks.messenger.check(&settings.url);
     let url = url.map_err(|why| Refusal::at(Code::Invalid, "/url", why.to_string()))?;
+    if let Some(oauth) = &settings.channel.oauth {
+        let taken = app.webhooks.messenger.check(&oauth.token_url);
+        taken.map_err(|why| Refusal::at(Code::Invalid, "/oauth/token_url", why.to_string()))?;
+    }
     Ok(Settings { url: url.to_string(), ..settings })
 }
 
@@ -187,7 +207,7 @@ pub async fn change(
     edit: &Edit,
 ) -> Result<Loaded, Failure> {
     let old = loaded::read(app, act.tenant, endpoint).await?;
-    let settings = checked(app, giver, edit.of(&old.settings))?;
+    let settings = checked(app, giver, edit.of(&old.settings), &old.settings.channel)?;
     let is_moved = settings.is_other_receiver(&old.settings);
     let standing = old.condition.standing;
     let standing = if is_moved { standing.moved(act.tenant.environment())? } else { standing.changed()? };

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     app::App,
+    egress::messenger::Way,
     fault::{Failure, Fault},
 };
 
@@ -30,6 +31,13 @@ pub struct Loaded {
     pub(crate) key_rows: Vec<WebhookKeyRow>,
     /// The keys that sign now, the primary one first.
     pub(crate) signers: Vec<Signer>,
+}
+
+impl Loaded {
+    /// How its messages go out at this moment.
+    pub(crate) fn way(&self, now: Time) -> Way<'_> {
+        Way { url: &self.settings.url, channel: &self.settings.channel, now, refused_token: None }
+    }
 }
 
 /// Loads an endpoint of this tenant; `None` if it has none of that id.

@@ -8,6 +8,7 @@ use countersign_core::{
     id::{AttemptId, CorrelationId, MessageId, OrganizationId, WebhookKeyId},
     time::Time,
     webhook::{
+        channel::Channel,
         class::Class,
         endpoint::Profile,
         payload::{self, Place, Subject, TEST_TYPE},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     app::{Clock, Randomness, draw},
-    egress::messenger::Messenger,
+    egress::messenger::{Messenger, Way},
     fault::Fault,
 };
 
@@ -35,6 +36,8 @@ pub(crate) struct Prober<'a> {
     pub(crate) random: &'a dyn Randomness,
     /// Where it is, spelled as it is sent to.
     pub(crate) url: &'a str,
+    /// What it is shown and asked for.
+    pub(crate) channel: &'a Channel,
     pub(crate) profile: Profile,
     /// The keys that it holds.
     pub(crate) signers: &'a [Signer],
@@ -63,6 +66,8 @@ impl Prober<'_> {
     pub(crate) async fn run(&self) -> Result<Probed, Fault> {
         let mut probed = Probed::default();
         let mut good: Option<Request> = None;
+        // A refusal is what most of them ask for: it says nothing of the token, which is a new one for that.
+        self.messenger.forget_token(self.channel);
         let mut over = pin!(tokio::time::sleep(ALL));
         for probe in Probe::ALL {
             let mutation = probe.mutation();
@@ -76,9 +81,11 @@ impl Prober<'_> {
             if probe == Probe::Good {
                 good = Some(request.clone());
             }
+            let way =
+                Way { url: self.url, channel: self.channel, now: self.clock.now(), refused_token: None };
             tokio::select! {
                 biased;
-                sent = self.messenger.post(self.url, &request.headers, request.body) => {
+                sent = self.messenger.post(way, &request.headers, request.body) => {
                     probed.answers.add(probe, sent.status);
                     if sent.status.is_none() {
                         probed.troubles.push((probe, String::from_utf8_lossy(&sent.answer).into_owned()));

@@ -115,6 +115,7 @@ pub async fn prove(
         clock: &*app.clock,
         random: &*app.random,
         url: &loaded.settings.url,
+        channel: &loaded.settings.channel,
         profile: loaded.settings.profile,
         signers: &loaded.signers,
         organization: tenant.organization(),

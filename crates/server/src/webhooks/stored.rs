@@ -18,7 +18,9 @@ use countersign_store::{
     webhook_rows::{EndpointRow, Taking, WebhookKeyRow},
 };
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+use super::kept_channel::KeptChannel;
 use crate::{
     app::{Organization, Randomness},
     fault::Fault,
@@ -34,6 +36,8 @@ struct KeptSettings {
     payload: Payload,
     profile: Profile,
     is_ordered: bool,
+    #[serde(default, skip_serializing_if = "KeptChannel::is_empty")]
+    channel: KeptChannel,
 }
 
 /// What became of an endpoint so far.
@@ -81,7 +85,7 @@ pub(crate) fn sealed_settings(
     settings: &Settings,
     random: &dyn Randomness,
 ) -> Result<Vec<u8>, Fault> {
-    let plain = text(&KeptSettings {
+    let plain = Zeroizing::new(text(&KeptSettings {
         url: settings.url.clone(),
         description: settings.description.clone(),
         classes: settings.classes,
@@ -89,7 +93,8 @@ pub(crate) fn sealed_settings(
         payload: settings.payload,
         profile: settings.profile,
         is_ordered: settings.is_ordered,
-    })?;
+        channel: KeptChannel::of(&settings.channel),
+    })?);
     organization.key.seal(random, &binding(endpoint), plain.as_bytes())
 }
 
@@ -97,8 +102,10 @@ pub(crate) fn settings_of(organization: &Organization, row: &EndpointRow) -> Res
     let plain = organization.key.open(&binding(row.endpoint.as_bytes()), &row.settings)?;
     let kept: KeptSettings = serde_json::from_slice(&plain)
         .map_err(|error| corrupt("endpoints", "settings", &row.endpoint, &error))?;
-    let KeptSettings { url, description, classes, scopes, payload, profile, is_ordered } = kept;
-    Ok(Settings { url, description, classes, scopes, payload, profile, is_ordered })
+    let KeptSettings { url, description, classes, scopes, payload, profile, is_ordered, channel } = kept;
+    let damaged = || Fault::Sealed(format!("the channel of {}", row.endpoint));
+    let channel = channel.opened().ok_or_else(damaged)?;
+    Ok(Settings { url, description, classes, scopes, payload, profile, is_ordered, channel })
 }
 
 pub(crate) fn condition_text(condition: &Condition) -> Result<String, Fault> {

@@ -11,6 +11,7 @@ use countersign_core::{
     secret::Personal,
     security::SecurityActor,
     webhook::{
+        channel::Channel,
         class::{Class, Classes, Payload},
         endpoint::{Profile, Settings},
     },
@@ -77,6 +78,7 @@ async fn webhook_of(test: &TestApp, tenant: Tenant) -> [String; 3] {
         payload: Payload::Thin,
         profile: Profile::Standard,
         is_ordered: false,
+        channel: Channel::default(),
     };
     let made = endpoints::create(app, &tenant, &circumstances, Scopes::ALL, &settings, None).await.unwrap();
     let act = Act { tenant: &tenant, circumstances: &circumstances, keep: None };

@@ -6,6 +6,7 @@ use countersign_core::{
     scope::{Scope, Scopes},
     security::SecurityActor,
     webhook::{
+        channel::Channel,
         class::{Class, Classes, Payload},
         endpoint::{Profile, Settings},
     },
@@ -56,6 +57,7 @@ impl House {
             payload: Payload::Thin,
             profile,
             is_ordered: false,
+            channel: Channel::default(),
         };
         let app = &self.app.app;
         let made =

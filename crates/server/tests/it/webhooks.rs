@@ -6,8 +6,11 @@ mod guide;
 mod health;
 mod hostile;
 mod moving;
+mod mutual;
+mod oauth;
 mod pages;
 mod pages_browser;
+mod pinned;
 mod profiles;
 mod pulling;
 mod relayed;
@@ -32,6 +35,7 @@ use countersign_core::{
     scope::{Scope, Scopes},
     security::SecurityActor,
     webhook::{
+        channel::Channel,
         class::{Class, Classes, Payload},
         endpoint::{Profile, Settings},
     },
@@ -157,6 +161,7 @@ pub(crate) fn settings(url: &str, classes: &[Class], payload: Payload, profile: 
         payload,
         profile,
         is_ordered: false,
+        channel: Channel::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use countersign_core::{
     scope::Scopes,
     time::Time,
     webhook::{
+        channel::Channel,
         class::{Class, Classes, Payload},
         endpoint::{Profile, Settings},
         standing::BlockReason,
@@ -14,7 +15,7 @@ use countersign_core::{
 use serde::Deserialize;
 
 pub(super) use crate::console::members::Nothing;
-use crate::webhooks::endpoints::Edit;
+use crate::webhooks::{endpoints::Edit, given::Given};
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 24 * HOUR_S;
@@ -192,6 +193,7 @@ impl Fields {
             payload,
             profile,
             is_ordered: self.is_ordered(),
+            channel: Channel::default(),
         })
     }
 
@@ -208,6 +210,10 @@ impl Fields {
             payload: Some(new.payload),
             profile: Some(new.profile),
             is_ordered: Some(new.is_ordered),
+            // What is asked of the receiver besides is set through the API, and stays.
+            certificate: Given::Absent,
+            pins: None,
+            oauth: Given::Absent,
         })
     }
 }

@@ -62,6 +62,12 @@ pub(super) struct EndpointLine {
     pub(super) is_full: bool,
     pub(super) profile: &'static str,
     pub(super) is_ordered: bool,
+    /// What is shown to the receiver: its fingerprint, its end, and whether that is past.
+    pub(super) certificate: Option<(String, Moment, bool)>,
+    /// Keys of which the receiver must have one.
+    pub(super) pins: Vec<String>,
+    /// Where each delivery has a token from, and in whose name.
+    pub(super) oauth: Option<(String, String)>,
     pub(super) is_ended: bool,
     pub(super) is_told: bool,
     pub(super) is_proven: bool,
@@ -92,6 +98,17 @@ impl EndpointLine {
             is_full: settings.payload == Payload::Full,
             profile: profile_words(settings.profile).0,
             is_ordered: settings.is_ordered,
+            oauth: settings
+                .channel
+                .oauth
+                .as_ref()
+                .map(|one| (host_of(&one.token_url), one.client_id.clone())),
+            pins: settings.channel.pins.iter().map(ToString::to_string).collect(),
+            certificate: settings
+                .channel
+                .certificate
+                .as_ref()
+                .map(|one| (one.fingerprint().to_string(), one.expires_at.into(), one.has_expired(now))),
             is_ended: standing.state == State::Ended,
             is_told: standing.is_told(),
             is_proven: standing.is_proven,

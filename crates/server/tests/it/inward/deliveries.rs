@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     app::{Options, TestApp},
-    receivers::{authority, listen},
+    receivers::{self, authority, listen},
     webhooks::{House, settings},
 };
 
@@ -53,7 +53,7 @@ async fn no_name_leads_inside() {
             Why::Nowhere => NotFetched::Answer,
         };
         assert_eq!(guard.get(&url, 100).await, Err(fetched), "{}", lure.name);
-        let sent = messenger.post(&url, &[], b"{}".to_vec()).await;
+        let sent = receivers::post(&messenger, &url).await;
         let said = String::from_utf8(sent.answer).unwrap();
         let expected = match lure.why {
             Why::Refused => "not of the public Internet",
@@ -63,7 +63,7 @@ async fn no_name_leads_inside() {
     }
     assert_eq!(listener.count(), 0);
     let allowed = Messenger::new(&egress(&["127.0.0.1/32"])).unwrap();
-    allowed.post(&format!("https://private.guard.inward.test:{}/", listener.port), &[], Vec::new()).await;
+    receivers::post(&allowed, &format!("https://private.guard.inward.test:{}/", listener.port)).await;
     assert_eq!(listener.count(), 1, "the listener is there");
 }
 
@@ -94,7 +94,7 @@ async fn a_name_that_leads_elsewhere_the_second_time_is_checked_the_second_time(
     let (outside, inside) = (Counting::at(port, &["127.0.0.3"]), Counting::at(port, &["127.0.0.1"]));
     let messenger = Messenger::new(&egress(&["127.0.0.3/32"])).unwrap();
     let post = async |name: &str| {
-        let sent = messenger.post(&format!("https://{name}:{port}/"), &[], b"{}".to_vec()).await;
+        let sent = receivers::post(&messenger, &format!("https://{name}:{port}/")).await;
         String::from_utf8(sent.answer).unwrap()
     };
     // On a machine that is very busy a question is asked again, and then the first connection was the second one.
@@ -129,7 +129,7 @@ async fn no_literal_leads_inside() {
         let url = format!("https://{host}:{}/", listener.port);
         assert!(guard.takes(&url).is_err(), "{host}");
         assert!(guard.get(&url, 100).await.is_err(), "{host}");
-        assert_eq!(messenger.post(&url, &[], b"{}".to_vec()).await.status, None, "{host}");
+        assert_eq!(receivers::post(&messenger, &url).await.status, None, "{host}");
     }
     assert_eq!(listener.count(), 0);
 }
@@ -152,7 +152,7 @@ async fn no_redirect_leads_inside() {
             let leads = move || async move { (code, [(header::LOCATION, location)]).into_response() };
             let port = listen(Router::new().fallback(leads)).await;
             let url = format!("https://localhost:{port}/");
-            assert_eq!(messenger.post(&url, &[], b"{}".to_vec()).await.status, Some(status), "{to}");
+            assert_eq!(receivers::post(&messenger, &url).await.status, Some(status), "{to}");
             assert_eq!(guard.get(&url, 100).await, Err(NotFetched::Answer), "{status} {to}");
         }
     }

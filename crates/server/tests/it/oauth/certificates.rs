@@ -85,6 +85,8 @@ pub(crate) struct Wish {
     pub(crate) name: String,
     pub(crate) dns: Vec<String>,
     pub(crate) has_expired: bool,
+    /// The year at whose beginning it ends.
+    pub(crate) ends_with: Option<i32>,
 }
 
 impl Wish {
@@ -93,7 +95,7 @@ impl Wish {
     }
 
     pub(crate) fn dns(name: &str) -> Self {
-        Self { name: "host".to_owned(), dns: vec![name.to_owned()], has_expired: false }
+        Self { name: "host".to_owned(), dns: vec![name.to_owned()], ..Self::default() }
     }
 
     fn params(&self) -> CertificateParams {
@@ -104,6 +106,9 @@ impl Wish {
         params.distinguished_name.push(DnType::CommonName, self.name.as_str());
         if self.has_expired {
             end(&mut params);
+        }
+        if let Some(year) = self.ends_with {
+            params.not_after = date_time_ymd(year, 1, 1);
         }
         params
     }

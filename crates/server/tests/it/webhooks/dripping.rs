@@ -18,7 +18,7 @@ use flate2::{Compression, write::GzEncoder};
 use tokio::io::AsyncWriteExt as _;
 
 use super::hostile::raw;
-use crate::receivers::authority;
+use crate::receivers::{self, authority};
 
 /// The time for an attempt in these tests, which is real.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ async fn an_answer_that_drips_has_one_deadline_over_headers_and_body() {
         let (url, drops) = dripping(begin, drop).await;
         #[expect(clippy::disallowed_methods, reason = "sockets live in real time")]
         let begun = Instant::now();
-        let sent = messenger.post(&url, &[], b"{}".to_vec()).await;
+        let sent = receivers::post(&messenger, &url).await;
         assert!(begun.elapsed() < 5 * DEADLINE, "{what}: {:?}", begun.elapsed());
         let said = String::from_utf8(sent.answer).unwrap();
         let is_told = said.contains("no whole answer within 1 seconds");
@@ -104,7 +104,7 @@ async fn a_bomb_is_kept_as_it_came_and_no_more_of_it_than_of_others() {
             }
         })
         .await;
-        let sent = messenger.post(&url, &[], b"{}".to_vec()).await;
+        let sent = receivers::post(&messenger, &url).await;
         assert_eq!(sent.status, Some(200), "{encoding}");
         assert!(sent.answer == packed[..ANSWER_BYTES], "{encoding}");
     }

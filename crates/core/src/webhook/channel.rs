@@ -1,0 +1,145 @@
+//! What a receiver is shown and asked for besides the signature (W-7).
+
+use subtle::ConstantTimeEq as _;
+
+use super::{oauth::OAuth, pin::Pin};
+use crate::{
+    digest::Digest,
+    limits,
+    refusal::{Code, Refusal},
+    secret::Secret,
+    time::Time,
+};
+
+/// What deliveries to an endpoint show, and ask of its receiver, beyond what every delivery does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Channel {
+    /// What is shown where the receiver asks who connects (mutual TLS).
+    pub certificate: Option<ClientCertificate>,
+    /// Keys of which the receiver must have one, besides a certificate that an authority vouches for; none: any key.
+    pub pins: Vec<Pin>,
+    /// What each delivery has a token from.
+    pub oauth: Option<OAuth>,
+}
+
+/// A certificate with its key. Both were read, and belong together.
+#[derive(Clone, Debug)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and its authority, in DER (RFC 5280 §4.1).
+    pub chain: Vec<Vec<u8>>,
+    /// The private key, PKCS #8 in DER (RFC 5958 §2).
+    pub key: Secret<Vec<u8>>,
+    /// From when on it is valid.
+    pub begins_at: Time,
+    /// Until when it is.
+    pub expires_at: Time,
+}
+
+impl ClientCertificate {
+    /// SHA-256 of the certificate in DER: what receivers and people know it by.
+    pub fn fingerprint(&self) -> Digest {
+        Digest::of(self.chain.first().map_or(&[], Vec::as_slice))
+    }
+
+    /// Whether it is not valid any more.
+    pub fn has_expired(&self, now: Time) -> bool {
+        now > self.expires_at
+    }
+
+    /// Refuses one that nobody would take at this moment.
+    fn check(&self, now: Time) -> Result<(), Refusal> {
+        let refused =
+            |sentence: String| Err(Refusal::at(Code::Invalid, "/client_certificate/chain", sentence));
+        if self.has_expired(now) {
+            let ended = self.expires_at;
+            return refused(format!(
+                "the certificate ended on {ended}: have it renewed, and send the new one"
+            ));
+        }
+        if now < self.begins_at {
+            let begins = self.begins_at;
+            return refused(format!(
+                "the certificate is valid from {begins} on: send it then, or take another"
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl PartialEq for ClientCertificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.chain == other.chain && bool::from(self.key.expose().ct_eq(other.key.expose()))
+    }
+}
+
+impl Eq for ClientCertificate {}
+
+impl Channel {
+    /// Refuses what is new in it and cannot be. What an endpoint had before is not judged again: a certificate that has ended
+    /// keeps nobody from changing something else.
+    pub fn check(&self, before: &Self, now: Time) -> Result<(), Refusal> {
+        if self.pins.len() > limits::WEBHOOK_PINS {
+            let sentence = format!("an endpoint has at most {} pins", limits::WEBHOOK_PINS);
+            return Err(Refusal::at(Code::Invalid, "/pins", sentence));
+        }
+        if let Some(oauth) = &self.oauth {
+            oauth.check()?;
+        }
+        match &self.certificate {
+            Some(certificate) if self.certificate != before.certificate => certificate.check(now),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn certificate(first: u8, key: u8) -> ClientCertificate {
+        ClientCertificate {
+            chain: vec![vec![first; 3], vec![9; 3]],
+            key: Secret::new(vec![key; 3]),
+            begins_at: Time::from_unix_ms(1_000_000),
+            expires_at: Time::from_unix_ms(2_000_000),
+        }
+    }
+
+    fn with(certificate: ClientCertificate) -> Channel {
+        Channel { certificate: Some(certificate), ..Channel::default() }
+    }
+
+    /// W-7: a certificate is taken while it is valid; one that was taken and ended is in nobody's way, and neither is its removal.
+    #[test]
+    fn a_new_certificate_is_one_that_is_valid_now() {
+        let none = Channel::default();
+        let at = |ms: i64| with(certificate(1, 1)).check(&none, Time::from_unix_ms(ms));
+        assert_eq!((at(1_000_000), at(2_000_000)), (Ok(()), Ok(())));
+        for (ms, word) in [(999_999, "valid from"), (2_000_001, "renewed")] {
+            let refusal = at(ms).unwrap_err();
+            assert_eq!(refusal.pointer.as_deref(), Some("/client_certificate/chain"));
+            assert!(refusal.sentence.contains(word), "{}", refusal.sentence);
+        }
+        let late = Time::from_unix_ms(3_000_000);
+        assert_eq!(with(certificate(1, 1)).check(&with(certificate(1, 1)), late), Ok(()));
+        assert_eq!(none.check(&with(certificate(1, 1)), late), Ok(()));
+        assert!(with(certificate(2, 2)).check(&with(certificate(1, 1)), late).is_err());
+    }
+
+    #[test]
+    fn there_are_so_many_pins_and_no_more() {
+        let pinned = |count: usize| Channel { pins: vec![Pin::of(b""); count], ..Channel::default() };
+        let check = |count| pinned(count).check(&Channel::default(), Time::from_unix_ms(0));
+        assert_eq!(check(limits::WEBHOOK_PINS), Ok(()));
+        assert_eq!(check(limits::WEBHOOK_PINS + 1).unwrap_err().pointer.as_deref(), Some("/pins"));
+    }
+
+    #[test]
+    fn a_certificate_is_known_by_its_own_bytes() {
+        assert_eq!(certificate(1, 1).fingerprint(), Digest::of(&[1, 1, 1]));
+        assert_eq!(certificate(1, 1), certificate(1, 1));
+        assert_ne!(certificate(1, 1), certificate(1, 2));
+        assert_ne!(certificate(1, 1), certificate(2, 1));
+        assert!(!format!("{:?}", certificate(1, 7)).contains("7, 7"), "L-3");
+    }
+}

@@ -1,0 +1,292 @@
+//! Tokens for deliveries (W-7): asked for at the authorization server that the endpoint's owner named (RFC 6749 §4.4), through
+//! the guard, by one request at a time, and kept until shortly before they end. They are in no log and no record.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::http::{HeaderValue, Method, Request, StatusCode, header};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use countersign_core::{
+    digest::Digest,
+    secret::Secret,
+    time::Time,
+    webhook::{endpoint::host_of, oauth::OAuth},
+};
+use serde::Deserialize;
+
+use super::guard::{Guard, NotFetched};
+
+/// Places whose tokens are kept.
+const PLACES: usize = 1_000;
+/// Bytes of an answer.
+const ANSWER_BYTES: usize = 64 * 1_024;
+/// Letters of a token.
+const TOKEN_BYTES: usize = 16 * 1_024;
+/// A token is not used in the last seconds of its life: it has to arrive.
+const MARGIN_S: i64 = 30;
+/// So long a token is used of which nobody says how long it lives.
+const UNKNOWN_S: i64 = 60;
+/// So long one is used at most.
+const LONGEST_S: i64 = 24 * 3_600;
+/// A place that failed is not asked again for so long, however many deliveries wait.
+const AGAIN_MS: i64 = 5_000;
+
+/// A token.
+#[derive(Clone)]
+pub(super) struct Token {
+    text: Secret<String>,
+    /// Which it is, of those of its place.
+    pub(super) number: u64,
+    until: Time,
+}
+
+impl Token {
+    /// As it is sent (RFC 6750 §2.1).
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.text.expose())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// What a receiver said, without the token where it repeats it.
+    pub(super) fn hidden(&self, said: &[u8]) -> Vec<u8> {
+        let token = self.text.expose().as_bytes();
+        let (mut rest, mut shown) = (said, Vec::with_capacity(said.len()));
+        while let Some(at) = rest.windows(token.len()).position(|part| part == token) {
+            let (before, from) = rest.split_at(at);
+            shown.extend_from_slice(before);
+            shown.extend_from_slice(b"[token]");
+            rest = from.get(token.len()..).unwrap_or_default();
+        }
+        shown.extend_from_slice(rest);
+        shown
+    }
+}
+
+/// What is known of a place.
+#[derive(Default)]
+struct Known {
+    token: Option<Token>,
+    failed: Option<(Time, String)>,
+    /// How many tokens it gave.
+    count: u64,
+}
+
+#[derive(Default)]
+struct Place {
+    known: Mutex<Known>,
+    /// Held by the one request that asks.
+    asking: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Place {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What needs no question: a token, or why there is none for now.
+    fn settled(&self, now: Time) -> Option<Result<Token, String>> {
+        let known = self.known();
+        if let Some(token) = known.token.as_ref().filter(|token| now < token.until) {
+            return Some(Ok(token.clone()));
+        }
+        let failed = known.failed.as_ref().filter(|(at, _)| now.since_ms(*at) < AGAIN_MS);
+        failed.map(|(_, why)| Err(why.clone()))
+    }
+}
+
+/// Tokens by who they are for, and where.
+#[derive(Default)]
+pub(super) struct Tokens(Mutex<HashMap<Digest, Arc<Place>>>);
+
+impl Tokens {
+    /// A token, and whether it was asked for just now; or why there is none.
+    pub(super) async fn get(&self, guard: &Guard, oauth: &OAuth, now: Time) -> Result<(Token, bool), String> {
+        let place = self.place(oauth);
+        if let Some(settled) = place.settled(now) {
+            return settled.map(|token| (token, false));
+        }
+        let one = Arc::clone(&place.asking).lock_owned().await;
+        // Somebody else may have asked meanwhile.
+        if let Some(settled) = place.settled(now) {
+            return settled.map(|token| (token, false));
+        }
+        // Goes on if the delivery is over: what was asked for is not asked for again.
+        let (guard, oauth) = (guard.clone(), oauth.clone());
+        let asking = tokio::spawn(async move {
+            let _one = one;
+            let asked = ask(&guard, &oauth, now).await;
+            let mut known = place.known();
+            match asked {
+                Ok((text, until)) => {
+                    known.count += 1;
+                    let token = Token { text, number: known.count, until };
+                    (known.token, known.failed) = (Some(token.clone()), None);
+                    Ok(token)
+                }
+                Err(why) => {
+                    let host = host_of(&oauth.token_url);
+                    let why = format!("no token could be had for this delivery: {host} {why}");
+                    known.failed = Some((now, why.clone()));
+                    Err(why)
+                }
+            }
+        });
+        let asked = asking.await.unwrap_or_else(|_| Err("no token could be had: try again".to_owned()));
+        asked.map(|token| (token, true))
+    }
+
+    /// Forgets a token that a receiver refused; any, where it is not said which.
+    pub(super) fn forget(&self, oauth: &OAuth, number: Option<u64>) {
+        let place = self.place(oauth);
+        let mut known = place.known();
+        if known.token.as_ref().is_some_and(|token| number.is_none_or(|number| token.number == number)) {
+            known.token = None;
+        }
+    }
+
+    fn place(&self, oauth: &OAuth) -> Arc<Place> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let digest = oauth.digest();
+        if places.len() >= PLACES && !places.contains_key(&digest) {
+            places.clear();
+        }
+        Arc::clone(places.entry(digest).or_default())
+    }
+}
+
+/// An answer (RFC 6749 §5.1).
+#[derive(Deserialize)]
+struct Granted {
+    access_token: Secret<String>,
+    token_type: String,
+    expires_in: Option<i64>,
+}
+
+/// A refusal (RFC 6749 §5.2).
+#[derive(Deserialize)]
+struct Denied {
+    error: String,
+}
+
+async fn ask(guard: &Guard, oauth: &OAuth, now: Time) -> Result<(Secret<String>, Time), String> {
+    let request = request(oauth).ok_or("cannot be asked: check `token_url` and `client_id`")?;
+    let answered = guard.send(request, ANSWER_BYTES).await.map_err(|why| match why {
+        NotFetched::Answer => {
+            "did not answer in time, or its certificate is not trusted: look whether it is up".to_owned()
+        }
+        other => format!("was not asked, or answered too much: {other}"),
+    })?;
+    if answered.status() != StatusCode::OK {
+        return Err(refused(answered.status(), answered.body()));
+    }
+    let granted: Granted = serde_json::from_slice(answered.body())
+        .map_err(|_| "answered 200 without a token: check `token_url`".to_owned())?;
+    if !granted.token_type.eq_ignore_ascii_case("bearer") {
+        return Err("answered with a token that is no bearer token: only those can be sent".to_owned());
+    }
+    let text = granted.access_token.expose();
+    // RFC 6750 §2.1.
+    if text.is_empty() || text.len() > TOKEN_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("answered with a token that cannot be sent".to_owned());
+    }
+    Ok((granted.access_token, now.plus_s(used_s(granted.expires_in))))
+}
+
+/// For how long a token is used that lives so long.
+fn used_s(expires_in: Option<i64>) -> i64 {
+    let lives_s = expires_in.unwrap_or(UNKNOWN_S).clamp(0, LONGEST_S);
+    (lives_s - MARGIN_S).max(lives_s / 2)
+}
+
+/// Client credentials with HTTP Basic (RFC 6749 §2.3.1 and §4.4.2).
+fn request(oauth: &OAuth) -> Option<Request<Vec<u8>>> {
+    let form = |name: &str, value: &str| serde_urlencoded::to_string([(name, value)]).ok();
+    let encoded = |value: &str| form("x", value)?.strip_prefix("x=").map(str::to_owned);
+    let pair = format!("{}:{}", encoded(&oauth.client_id)?, encoded(oauth.client_secret.expose())?);
+    let mut basic = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    basic.set_sensitive(true);
+    let mut body = form("grant_type", "client_credentials")?;
+    if let Some(scope) = &oauth.scope {
+        body.push('&');
+        body.push_str(&form("scope", scope)?);
+    }
+    Request::builder()
+        .method(Method::POST)
+        .uri(&oauth.token_url)
+        .header(header::AUTHORIZATION, basic)
+        .header(header::ACCEPT, "application/json")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body.into_bytes())
+        .ok()
+}
+
+/// What a refusal is told as: of its text the codes alone that the specification knows, because it may repeat what was sent.
+fn refused(status: StatusCode, body: &[u8]) -> String {
+    let known = [
+        ("invalid_client", "check `client_id` and `client_secret`"),
+        ("unauthorized_client", "this client may not ask for tokens by itself: ask whoever runs it"),
+        ("unsupported_grant_type", "it gives no tokens for client credentials: check `token_url`"),
+        ("invalid_scope", "check `scope`"),
+        ("invalid_request", "check `token_url` and `scope`"),
+        ("invalid_grant", "ask whoever runs it"),
+    ];
+    let said = serde_json::from_slice::<Denied>(body).ok();
+    let code = said.and_then(|said| known.into_iter().find(|(code, _)| *code == said.error));
+    match code {
+        Some((code, what)) => format!("answered {} ({code}): {what}", status.as_u16()),
+        None => format!("answered {}: check `token_url`, and look whether it is up", status.as_u16()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 6749 §2.3.1: identifier and secret are encoded as in a form before they are joined.
+    #[test]
+    fn a_client_is_named_as_the_specification_says() {
+        let oauth = OAuth {
+            token_url: "https://as.example/token".to_owned(),
+            client_id: "a:b c".to_owned(),
+            client_secret: Secret::new("p%ss+".to_owned()),
+            scope: Some("hooks:write x".to_owned()),
+        };
+        let request = request(&oauth).unwrap();
+        let basic = request.headers()[header::AUTHORIZATION].to_str().unwrap();
+        let pair = STANDARD.decode(basic.strip_prefix("Basic ").unwrap()).unwrap();
+        assert_eq!(pair, b"a%3Ab+c:p%25ss%2B");
+        assert_eq!(request.body(), b"grant_type=client_credentials&scope=hooks%3Awrite+x");
+        assert!(!format!("{request:?}").contains(basic), "L-3");
+    }
+
+    #[test]
+    fn a_token_is_used_until_shortly_before_its_end() {
+        for (expires_in, used) in [
+            (Some(3_600), 3_570),
+            (Some(60), 30),
+            (Some(40), 20),
+            (Some(1), 0),
+            (Some(0), 0),
+            (Some(-5), 0),
+            (Some(i64::MAX), LONGEST_S - MARGIN_S),
+            (None, 30),
+        ] {
+            assert_eq!(used_s(expires_in), used, "{expires_in:?}");
+        }
+    }
+
+    /// L-3: neither what an authorization server says in its own words, nor a token that a receiver repeats, is kept.
+    #[test]
+    fn what_others_repeat_is_not_told() {
+        let said =
+            refused(StatusCode::UNAUTHORIZED, br#"{"error":"invalid_client","error_description":"s3cret"}"#);
+        assert!(said.contains("401 (invalid_client)") && !said.contains("s3cret"), "{said}");
+        assert!(!refused(StatusCode::BAD_GATEWAY, br#"{"error":"s3cret"}"#).contains("s3cret"));
+        let token = Token { text: Secret::new("t0ken".to_owned()), number: 1, until: Time::from_unix_ms(0) };
+        assert_eq!(token.hidden(b"t0kent0ken! t0ke"), b"[token][token]! t0ke");
+        assert_eq!(token.hidden(b""), b"");
+    }
+}

@@ -1,0 +1,193 @@
+//! Mutual TLS to receivers: the certificate of an endpoint, and whose connections are whose.
+
+use std::collections::BTreeSet;
+
+use countersign_core::{digest::Digest, id::EndpointId};
+use serde_json::{Value, json};
+
+use super::House;
+use crate::{
+    oauth::certificates::{Authority, Shown, Wish},
+    receivers::mutual::Door,
+};
+
+fn sha256(shown: &Shown) -> String {
+    Digest::of(&shown.der()).to_string()
+}
+
+fn of(shown: &Shown) -> Value {
+    let (chain, key) = shown.pem();
+    json!({ "chain": chain, "key": key })
+}
+
+fn wish(url: &str, certificate: &Value) -> Value {
+    json!({
+        "url": url, "description": "The archive", "classes": ["envelope"], "scopes": ["envelopes:status"],
+        "client_certificate": certificate,
+    })
+}
+
+/// An endpoint that is told of events, as the API shows it.
+pub(super) async fn made(house: &House, wish: &Value) -> (EndpointId, Value) {
+    let (status, made) = house.app.post_json(&house.key, "/v1/webhook-endpoints", wish).await;
+    assert_eq!(status.as_u16(), 201, "{made}");
+    let endpoint = made["id"].as_str().unwrap().parse().unwrap();
+    house.done(endpoint, "/activate", &Value::Null).await;
+    (endpoint, made)
+}
+
+/// What a test of the endpoint came to.
+pub(super) async fn tested(house: &House, endpoint: EndpointId) -> (bool, String) {
+    let tested = house.done(endpoint, "/test", &Value::Null).await;
+    (tested["accepted"] == true, tested["attempt"]["answer"].as_str().unwrap().to_owned())
+}
+
+/// W-7, L-3: a receiver that demands a certificate gets it; another one, and none, is refused, and the attempt says so. The key
+/// is in no answer, no event, no attempt, and not in the clear in the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_demands_a_certificate_gets_the_one_of_its_endpoint() {
+    for postgres in [false, true] {
+        let house = House::start(postgres).await;
+        let partners = Authority::new("CA of partners");
+        let door = Door::open(&partners).await;
+        let (right, wrong) =
+            (partners.certify_with_chain(&Wish::of("us")), Authority::new("?").certify(&Wish::of("us")));
+        let (endpoint, shown) = made(&house, &wish(&door.url, &of(&right))).await;
+        let certificate = &shown["client_certificate"];
+        assert_eq!(certificate["sha256"], sha256(&right));
+        assert_eq!(certificate["expires_at"], "4096-01-01T00:00:00.000Z");
+        house.sent_envelope().await;
+        assert_eq!(house.deliver().await, 2);
+        assert!(tested(&house, endpoint).await.0);
+        assert!(door.guests().iter().all(|guest| guest.sha256 == sha256(&right)));
+        assert_eq!(door.guests().len(), 3);
+        for (given, word) in
+            [(of(&wrong), "does not accept the client certificate"), (Value::Null, "asks for a client")]
+        {
+            let changed = house.done(endpoint, "", &json!({ "client_certificate": given })).await;
+            assert_eq!(changed["client_certificate"].is_null(), given.is_null());
+            let (is_accepted, answer) = tested(&house, endpoint).await;
+            assert!(!is_accepted && answer.contains(word), "{answer}");
+        }
+        assert_eq!(door.guests().len(), 3, "nobody else came in");
+        house.done(endpoint, "", &json!({ "client_certificate": of(&right) })).await;
+        let renamed = house.done(endpoint, "", &json!({ "description": "The vault" })).await;
+        assert_eq!(renamed["client_certificate"]["sha256"], sha256(&right), "what is left out stays");
+        assert!(tested(&house, endpoint).await.0);
+        // What may have told of the key.
+        let (_, key) = right.pem();
+        let secret = key.lines().nth(1).unwrap();
+        house.app.work().await;
+        let mut told = vec![shown.to_string(), renamed.to_string()];
+        for row in house.app.app.store.security_events(&house.tenant, None, 100).await.unwrap() {
+            told.push(String::from_utf8_lossy(&row.bytes).into_owned());
+        }
+        for row in house.deliveries(endpoint).await {
+            let path = format!("/v1/webhook-endpoints/{endpoint}/deliveries/{}", row.message.message);
+            told.push(house.app.get_json(&house.key, &path).await.to_string());
+        }
+        let row = house.app.app.store.endpoint(&house.tenant, endpoint).await.unwrap().unwrap();
+        told.push(String::from_utf8_lossy(&row.settings).into_owned());
+        assert!(!told.iter().any(|text| text.contains(secret) || text.contains("PRIVATE KEY")));
+        assert!(told.len() > 10);
+        house.finish().await;
+    }
+}
+
+/// W-7, W-9: another certificate is another receiver, of which nothing was proven; the same one is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_certificate_takes_another_proof() {
+    let house = House::start(false).await;
+    let partners = Authority::new("CA of partners");
+    let door = Door::open(&partners).await;
+    let (first, second) = (partners.certify(&Wish::of("us")), partners.certify(&Wish::of("us")));
+    let (endpoint, _) = made(&house, &wish(&door.url, &of(&first))).await;
+    let path = format!("/v1/webhook-endpoints/{endpoint}/proof");
+    let is_kept = async || !house.app.get_json(&house.key, &path).await["proof"].is_null();
+    let report = house.done(endpoint, "/prove", &Value::Null).await;
+    assert!(report["probes"].as_array().unwrap().iter().all(|probe| probe["status"] == 200), "{report}");
+    house.done(endpoint, "", &json!({ "client_certificate": of(&first) })).await;
+    assert!(is_kept().await);
+    house.done(endpoint, "", &json!({ "client_certificate": of(&second) })).await;
+    assert!(!is_kept().await);
+    house.finish().await;
+}
+
+/// W-7: two endpoints at one host that show different certificates never have a connection in common; one that shows the same
+/// goes on with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_of_different_identities_share_no_connection() {
+    let house = House::start(false).await;
+    let partners = Authority::new("CA of partners");
+    let door = Door::open(&partners).await;
+    let (first, second) = (partners.certify(&Wish::of("one")), partners.certify(&Wish::of("two")));
+    let mut endpoints = Vec::new();
+    for shown in [&first, &second, &first] {
+        endpoints.push(made(&house, &wish(&door.url, &of(shown))).await.0);
+    }
+    for _ in 0..3 {
+        for endpoint in &endpoints {
+            assert!(tested(&house, *endpoint).await.0);
+        }
+    }
+    let guests = door.guests();
+    let connections = |shown: &Shown| -> BTreeSet<usize> {
+        guests.iter().filter(|guest| guest.sha256 == sha256(shown)).map(|guest| guest.connection).collect()
+    };
+    let (of_first, of_second) = (connections(&first), connections(&second));
+    assert!(of_first.is_disjoint(&of_second));
+    assert_eq!((of_first.len(), of_second.len(), guests.len()), (1, 1, 9), "each is kept");
+    house.finish().await;
+}
+
+/// W-7: a certificate that ended is not shown any more, and the attempt says what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ended_is_said_to_have_ended() {
+    let house = House::start(false).await;
+    let partners = Authority::new("CA of partners");
+    let door = Door::open(&partners).await;
+    let shown = partners.certify(&Wish { ends_with: Some(2040), ..Wish::of("us") });
+    let (endpoint, _) = made(&house, &wish(&door.url, &of(&shown))).await;
+    assert!(tested(&house, endpoint).await.0);
+    let years_s = 15 * 366 * 24 * 3_600;
+    house.app.clock.forward_s(years_s);
+    let (is_accepted, answer) = tested(&house, endpoint).await;
+    assert!(!is_accepted && answer.contains("ended on 2040-01-01") && answer.contains("renewed"), "{answer}");
+    assert_eq!(door.guests().len(), 1);
+    // The key that seals has ended by then, too.
+    house.app.clock.forward_s(-years_s);
+    house.finish().await;
+}
+
+/// W-7: each wrong certificate or key is refused with what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_shown_is_refused_with_what_to_do() {
+    let house = House::start(false).await;
+    let partners = Authority::new("CA of partners");
+    let (right, other) = (partners.certify(&Wish::of("us")), partners.certify(&Wish::of("us")));
+    let ended = partners.certify(&Wish { has_expired: true, ..Wish::of("us") });
+    let ((chain, key), (_, foreign), (ended, ended_key)) = (right.pem(), other.pem(), ended.pem());
+    let labelled = |label: &str| key.replace("PRIVATE KEY", label);
+    let body = |label: &str| format!("-----BEGIN {label}-----\nAAAA\n-----END {label}-----\n");
+    for (chain, key, pointer, word) in [
+        (chain.clone(), foreign, "key", "not the key of the first certificate"),
+        (ended, ended_key, "chain", "ended on 2021-01-01"),
+        (String::new(), key.clone(), "chain", "BEGIN CERTIFICATE"),
+        (body("CERTIFICATE"), key.clone(), "chain", "BEGIN CERTIFICATE"),
+        (format!("{chain}{key}"), key.clone(), "chain", "leave it out"),
+        (chain.repeat(9), key.clone(), "chain", "at most 8"),
+        (chain.clone(), String::new(), "key", "BEGIN PRIVATE KEY"),
+        (chain.clone(), chain.clone(), "key", "BEGIN PRIVATE KEY"),
+        (chain.clone(), labelled("EC PRIVATE KEY"), "key", "openssl pkey"),
+        (chain.clone(), labelled("RSA PRIVATE KEY"), "key", "openssl pkey"),
+        (chain.clone(), labelled("ENCRYPTED PRIVATE KEY"), "key", "encrypted"),
+        (chain.clone(), body("PRIVATE KEY"), "key", "P-256"),
+    ] {
+        let wish = wish(&house.receiver.url, &json!({ "chain": chain, "key": key }));
+        let (status, problem) = house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish).await;
+        let pointer = format!("/client_certificate/{pointer}");
+        assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!(pointer)), "{word} {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    house.finish().await;
+}

@@ -1,0 +1,240 @@
+//! Deliveries with a token, between an authorization server and a receiver that takes tokens back.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse as _, Response},
+};
+use countersign_store::webhook_rows::DeliveryState;
+use serde_json::{Value, json};
+
+use super::{
+    House,
+    mutual::{made, tested},
+};
+use crate::receivers::listen;
+
+const SECRET: &str = "between the two of us";
+
+/// An authorization server, and a receiver that takes its tokens.
+#[derive(Default)]
+struct Pair {
+    /// Who asked for a token, and for what.
+    asked: Vec<(String, String)>,
+    /// How the authorization server answers instead.
+    refuses: Option<(u16, &'static str)>,
+    /// Tokens that the receiver does not take.
+    taken_back: Vec<String>,
+    /// The headers of what came to the receiver.
+    came: Vec<HeaderMap>,
+}
+
+type Shared = Arc<Mutex<Pair>>;
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+async fn give(State(pair): State<Shared>, headers: HeaderMap, body: String) -> Response {
+    let mut pair = pair.lock().unwrap();
+    pair.asked.push((text(&headers, "authorization").to_owned(), body));
+    if let Some((status, body)) = pair.refuses {
+        return (StatusCode::from_u16(status).unwrap(), body).into_response();
+    }
+    let token = format!("token-{}", pair.asked.len());
+    json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3_600 }).to_string().into_response()
+}
+
+/// It repeats what it was sent, as some do.
+async fn receive(State(pair): State<Shared>, headers: HeaderMap) -> (StatusCode, String) {
+    let mut pair = pair.lock().unwrap();
+    let token = text(&headers, "authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
+    let is_taken = token.starts_with("token-") && !pair.taken_back.contains(&token);
+    pair.came.push(headers);
+    (if is_taken { StatusCode::OK } else { StatusCode::UNAUTHORIZED }, format!("<{token}>"))
+}
+
+struct Scene {
+    house: House,
+    pair: Shared,
+    wish: Value,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let (house, pair) = (House::start(false).await, Shared::default());
+        let asked = listen(Router::new().fallback(give).with_state(Arc::clone(&pair))).await;
+        let told = listen(Router::new().fallback(receive).with_state(Arc::clone(&pair))).await;
+        let wish = json!({
+            "url": format!("https://localhost:{told}/hooks"), "description": "The archive",
+            "classes": ["envelope"], "scopes": ["envelopes:status"],
+            "oauth": {
+                "token_url": format!("https://localhost:{asked}/token?of=us"), "client_id": "countersign",
+                "client_secret": SECRET, "scope": "hooks:write",
+            },
+        });
+        Self { house, pair, wish }
+    }
+
+    fn tokens(&self) -> Vec<String> {
+        self.pair
+            .lock()
+            .unwrap()
+            .came
+            .iter()
+            .map(|headers| text(headers, "authorization").to_owned())
+            .collect()
+    }
+
+    fn asked(&self) -> usize {
+        self.pair.lock().unwrap().asked.len()
+    }
+}
+
+/// W-7, L-3: a token is asked for once and used until shortly before its end, by deliveries and tests alike; neither it nor the
+/// secret is in an answer, an event, an attempt, or in the clear in the store.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_delivery_has_a_token_that_is_kept_until_shortly_before_its_end() {
+    let scene = Scene::start().await;
+    let house = &scene.house;
+    let (endpoint, shown) = made(house, &scene.wish).await;
+    let host = scene.wish["oauth"]["token_url"].as_str().unwrap().split('/').nth(2).unwrap().to_owned();
+    assert_eq!(
+        shown["oauth"],
+        json!({ "token_host": host, "client_id": "countersign", "scope": "hooks:write" })
+    );
+    house.sent_envelope().await;
+    assert_eq!(house.deliver().await, 2);
+    house.app.clock.forward_s(3_560);
+    assert_eq!(tested(house, endpoint).await, (true, "<[token]>".to_owned()));
+    assert_eq!(scene.tokens(), ["Bearer token-1"; 3]);
+    house.app.clock.forward_s(20);
+    assert!(tested(house, endpoint).await.0);
+    assert_eq!((scene.tokens().pop().unwrap().as_str(), scene.asked()), ("Bearer token-2", 2));
+    // base64 of `countersign:between+the+two+of+us` (RFC 6749 §2.3.1).
+    let basic = "Basic Y291bnRlcnNpZ246YmV0d2Vlbit0aGUrdHdvK29mK3Vz".to_owned();
+    let form = "grant_type=client_credentials&scope=hooks%3Awrite".to_owned();
+    assert_eq!(scene.pair.lock().unwrap().asked, vec![(basic.clone(), form); 2]);
+    house.app.work().await;
+    let mut told =
+        vec![shown.to_string(), house.done(endpoint, "", &json!({ "description": "x" })).await.to_string()];
+    for row in house.app.app.store.security_events(&house.tenant, None, 100).await.unwrap() {
+        told.push(String::from_utf8_lossy(&row.bytes).into_owned());
+    }
+    for row in house.deliveries(endpoint).await {
+        let path = format!("/v1/webhook-endpoints/{endpoint}/deliveries/{}", row.message.message);
+        told.push(house.app.get_json(&house.key, &path).await.to_string());
+    }
+    let row = house.app.app.store.endpoint(&house.tenant, endpoint).await.unwrap().unwrap();
+    told.push(String::from_utf8_lossy(&row.settings).into_owned());
+    for secret in [SECRET, "token-1", "token-2", "of=us", basic.trim_start_matches("Basic ")] {
+        assert!(!told.iter().any(|text| text.contains(secret)), "{secret}");
+    }
+    assert!(told.len() > 8);
+    scene.house.finish().await;
+}
+
+/// W-7, W-3: a token that was taken back is forgotten at the 401, another one is asked for, and the message goes out signed anew. A
+/// new token that is refused too is not asked for again in the same attempt.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_token_is_asked_for_once_more() {
+    let scene = Scene::start().await;
+    let house = &scene.house;
+    let (endpoint, _) = made(house, &scene.wish).await;
+    assert!(tested(house, endpoint).await.0);
+    scene.pair.lock().unwrap().taken_back.push("token-1".to_owned());
+    assert!(tested(house, endpoint).await.0);
+    assert_eq!(scene.tokens(), ["Bearer token-1", "Bearer token-1", "Bearer token-2"]);
+    let came = scene.pair.lock().unwrap().came.clone();
+    let same = |name: &str| text(&came[1], name) == text(&came[2], name);
+    assert!(
+        same("webhook-id")
+            && !same("webhook-timestamp")
+            && !same("webhook-attempt-id")
+            && !same("webhook-signature")
+    );
+    let refused: Vec<String> = (1..=9).map(|number| format!("token-{number}")).collect();
+    scene.pair.lock().unwrap().taken_back = refused;
+    assert!(!tested(house, endpoint).await.0);
+    assert_eq!(&scene.tokens()[3..], ["Bearer token-2", "Bearer token-3"]);
+    scene.pair.lock().unwrap().taken_back.clear();
+    assert!(tested(house, endpoint).await.0);
+    assert_eq!((scene.tokens().len(), scene.asked()), (6, 3));
+    // The probes of a receiver ask to be refused: no token is forgotten for that, and one is asked for at their beginning.
+    house.done(endpoint, "/prove", &Value::Null).await;
+    assert_eq!((scene.tokens().len(), scene.asked()), (13, 4));
+    scene.house.finish().await;
+}
+
+/// W-7: where no token can be had nothing is sent, the attempt says why, and the authorization server is not run over.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_nothing_is_sent_and_the_attempt_says_why() {
+    let scene = Scene::start().await;
+    let house = &scene.house;
+    let (endpoint, _) = made(house, &scene.wish).await;
+    scene.pair.lock().unwrap().refuses = Some((503, "between the two of us"));
+    house.sent_envelope().await;
+    assert_eq!(house.deliver().await, 2);
+    assert_eq!((scene.tokens().len(), scene.asked()), (0, 1), "one question for both");
+    for (answer, word) in [
+        (
+            (401, r#"{"error":"invalid_client","error_description":"between the two of us"}"#),
+            "401 (invalid_client): check `client_id`",
+        ),
+        ((400, r#"{"error":"invalid_scope"}"#), "400 (invalid_scope): check `scope`"),
+        ((200, "<html>"), "200 without a token"),
+        ((200, r#"{"access_token":"x","token_type":"mac"}"#), "no bearer token"),
+        ((200, r#"{"access_token":"x\r\ny: z","token_type":"Bearer"}"#), "cannot be sent"),
+        ((302, ""), "answered 302"),
+    ] {
+        house.app.clock.forward_s(5);
+        scene.pair.lock().unwrap().refuses = Some(answer);
+        let (is_accepted, said) = tested(house, endpoint).await;
+        assert!(!is_accepted && said.contains(word) && said.contains("no token could be had"), "{said}");
+        assert!(!said.contains(SECRET), "{said}");
+    }
+    assert_eq!(scene.tokens().len(), 0);
+    scene.pair.lock().unwrap().refuses = None;
+    house.app.clock.forward_s(6);
+    assert_eq!(house.deliver().await, 2, "tried again by the schedule");
+    let states: Vec<DeliveryState> = house
+        .deliveries(endpoint)
+        .await
+        .iter()
+        .filter(|row| row.message.seq > 0)
+        .map(|row| row.state)
+        .collect();
+    assert_eq!(states, [DeliveryState::Delivered; 2]);
+    house.done(endpoint, "", &json!({ "oauth": null })).await;
+    let (is_accepted, said) = tested(house, endpoint).await;
+    assert_eq!((is_accepted, said.as_str()), (false, "<>"), "it is taken away");
+    scene.house.finish().await;
+}
+
+/// W-7, W-8: tokens are asked for in no place where nothing may be sent to.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_asked_for_a_token_is_refused() {
+    let scene = Scene::start().await;
+    for (member, value, word) in [
+        ("token_url", "http://localhost/token", "a token URL is https"),
+        ("token_url", "https://127.0.0.1/token", "not of the public Internet"),
+        ("token_url", "https://169.254.169.254/latest", "not of the public Internet"),
+        ("client_id", "", "1 to"),
+        ("scope", "a  b", "one space"),
+    ] {
+        let mut wish = scene.wish.clone();
+        wish["oauth"][member] = json!(value);
+        let (status, problem) =
+            scene.house.app.post_json(&scene.house.key, "/v1/webhook-endpoints", &wish).await;
+        assert_eq!(
+            (status.as_u16(), &problem["pointer"]),
+            (422, &json!(format!("/oauth/{member}"))),
+            "{problem}"
+        );
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    scene.house.finish().await;
+}
