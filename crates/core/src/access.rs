@@ -256,6 +256,9 @@ operations! {
     EndWebhookEndpoint = "end_webhook_endpoint" => WebhooksWrite;
     BlockWebhookEndpoint = "block_webhook_endpoint" => AdminWebhooks;
     ReleaseWebhookEndpoint = "release_webhook_endpoint" => AdminWebhooks;
+    ListWebhookBlocks = "list_webhook_blocks" => WebhooksRead;
+    BlockWebhooks = "block_webhooks" => AdminWebhooks;
+    ReleaseWebhooks = "release_webhooks" => AdminWebhooks;
     ProveWebhookEndpoint = "prove_webhook_endpoint" => WebhooksSend;
     ReadWebhookProof = "read_webhook_proof" => WebhooksRead;
     TestWebhookEndpoint = "test_webhook_endpoint" => WebhooksSend;

@@ -186,6 +186,8 @@ pub const WEBHOOK_BODY_BYTES: usize = 256 * 1_024;
 pub const WEBHOOK_ENDPOINTS: usize = 100;
 /// Deliveries of an endpoint that are released in a second, when it was blocked or is recovered.
 pub const WEBHOOK_RELEASED_PER_S: usize = 200;
+/// The same of all endpoints together, on one server: when everything is released at once, it does not drown in it.
+pub const WEBHOOK_RELEASED_IN_ALL_PER_S: usize = 2_000;
 /// Time for which deliveries that are over, and attempts, are kept.
 pub const WEBHOOK_KEPT_S: i64 = 30 * 24 * 3_600;
 /// Longest time back from which events can be sent again: what is kept of them must still be there.

@@ -15,6 +15,7 @@ use countersign_server::{
         keys::Keys,
         mails::Mails,
         providers::Providers,
+        webhooks::Webhooks,
     },
     config::Config,
     demo::{self, Wish},
@@ -65,6 +66,9 @@ enum Command {
     /// The OpenID providers of organizations: the way out where one is gone and nobody comes in without it.
     #[command(subcommand)]
     Providers(Providers),
+    /// Stop webhooks, of an organization or of all, and let them go on: what is stopped is kept.
+    #[command(subcommand)]
+    Webhooks(Webhooks),
     /// Fold all events again, compare everything that hangs on them, and try the key that seals.
     Doctor,
     /// Tell what PDF files are and whether they can be sealed, one line of JSON for each file.
@@ -213,6 +217,10 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
         }
         Command::Providers(command) => {
             command_line::providers::run(records, command).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Webhooks(command) => {
+            command_line::webhooks::run(records, command).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Serve

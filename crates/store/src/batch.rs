@@ -20,7 +20,7 @@ use crate::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopeRow, FinishedIdempotency, JobRow, KeyRow,
         LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow, SessionRow, security_stream,
     },
-    webhook_rows::{AttemptRow, DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow},
+    webhook_rows::{AttemptRow, BlockRow, DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow},
 };
 
 /// One transaction. Everything in it becomes durable together, or nothing does.
@@ -141,6 +141,8 @@ pub enum Row {
     Endpoint(EndpointRow),
     /// A new key of a webhook endpoint.
     WebhookKey(WebhookKeyRow),
+    /// A new block of webhooks. One that there is already makes the batch a conflict.
+    WebhookBlock(BlockRow),
     /// A delivery besides those that events make. One of the same endpoint and message is left alone, and one for an endpoint
     /// that its tenant does not have is not made. Nobody has it at work, and the endpoint says whether it is ordered.
     Delivery(DeliveryRow),
@@ -263,7 +265,9 @@ impl Row {
     pub(crate) fn refusal(&self) -> Option<CommitError> {
         let what = match self {
             Self::Opening(_) | Self::Mailbox(_) | Self::Delivery(_) | Self::Attempt(_) => return None,
-            Self::Key(_) | Self::Member(_) | Self::Provider(_) => return Some(CommitError::Conflict),
+            Self::Key(_) | Self::Member(_) | Self::Provider(_) | Self::WebhookBlock(_) => {
+                return Some(CommitError::Conflict);
+            }
             Self::Organization(row) => row.organization.to_string(),
             Self::Person(row) => row.person.to_string(),
             Self::Document(row) => row.document.to_string(),
@@ -321,6 +325,7 @@ impl Change {
             | Self::NameResource { .. }
             | Self::EndTokens { .. }
             | Self::EndToken(_)
+            | Self::Unblock(_)
             | Self::SeeToken(..)
             | Self::End { .. }
             | Self::Vouch { .. }

@@ -19,7 +19,7 @@ use crate::{
         PushedRequestRow, SignInRow, TicketRow, UserRow,
     },
     rows::ApiKeyRow,
-    webhook_rows::{EndpointRow, WebhookKeyRow},
+    webhook_rows::{BlockKey, EndpointRow, WebhookKeyRow},
 };
 
 /// A change of a row that exists. One that gives a whole row replaces it if its version is the one before.
@@ -69,6 +69,8 @@ pub enum Change {
     Endpoint(EndpointRow),
     /// A key of a webhook endpoint.
     WebhookKey(WebhookKeyRow),
+    /// Takes a block of webhooks away.
+    Unblock(BlockKey),
     /// Ends the access tokens of a grant that were issued with these generations, both included. Any number may be there.
     EndTokens {
         /// Of which grant.

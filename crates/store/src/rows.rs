@@ -368,6 +368,8 @@ pub enum Work {
         /// Which.
         endpoint: EndpointId,
     },
+    /// Bring the deliveries of all endpoints of the tenant after what blocks them, or does no more.
+    FollowBlocks,
     /// Send again what failed of an endpoint.
     SendAgain {
         /// Which.

@@ -3,13 +3,15 @@
 use countersign_core::{
     id::{AttemptId, CorrelationId, EndpointId, EnvelopeId, MessageId, WebhookKeyId, WorkerId},
     time::Time,
+    webhook::{class::Class, containment::Holder, standing::BlockReason},
 };
 
 use crate::{
     cells::{Cells, event},
     fault::Fault,
     webhook_rows::{
-        AttemptRow, DeliveryRow, DeliveryState, EndpointRow, FedEvent, NewMessage, Taking, WebhookKeyRow,
+        AttemptRow, BlockKey, BlockRow, DeliveryRow, DeliveryState, EndpointRow, FedEvent, NewMessage,
+        Taking, WebhookKeyRow,
     },
 };
 
@@ -62,6 +64,25 @@ pub(crate) fn webhook_key(cells: &impl Cells) -> Result<WebhookKeyRow, Fault> {
         ended_at: optional_time(cells, "ended_at")?,
         version: cells.number("version")?,
     })
+}
+
+/// A row of blocks.
+pub(crate) fn webhook_block(cells: &impl Cells) -> Result<BlockRow, Fault> {
+    let is_everywhere = cells.bytes("organization")?.is_empty();
+    let tenant = if is_everywhere { None } else { Some(cells.tenant()?) };
+    let class = match cells.number::<u32>("class")? {
+        0 => None,
+        bit => {
+            let class = Class::ALL.into_iter().find(|class| u32::from(class.bit()) == bit);
+            Some(class.ok_or_else(|| cells.corrupt("class", "it is no class of events"))?)
+        }
+    };
+    let holder = Holder::parse(&cells.text("holder")?);
+    let holder = holder.ok_or_else(|| cells.corrupt("holder", "it is nobody who blocks"))?;
+    let reason = BlockReason::parse(&cells.text("reason")?);
+    let reason = reason.ok_or_else(|| cells.corrupt("reason", "it is no reason of a block"))?;
+    let created_at = cells.time("created_at")?;
+    Ok(BlockRow { key: BlockKey { tenant, class, holder }, reason, created_at })
 }
 
 /// A row of deliveries.

@@ -5,6 +5,11 @@ use countersign_core::{
     digest::Digest,
     id::{AttemptId, CorrelationId, EndpointId, EnvelopeId, MessageId, WebhookKeyId, WorkerId},
     time::Time,
+    webhook::{
+        class::{Class, Classes},
+        containment::{Block, Holder},
+        standing::BlockReason,
+    },
 };
 
 use crate::rows::StoredEvent;
@@ -82,6 +87,44 @@ pub struct WebhookKeyRow {
     pub ended_at: Option<Time>,
     /// Counts changes, from 1.
     pub version: u64,
+}
+
+/// What keeps deliveries back besides the state of their endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRow {
+    /// Which.
+    pub key: BlockKey,
+    /// Why.
+    pub reason: BlockReason,
+    /// Since when.
+    pub created_at: Time,
+}
+
+/// Which block: there is one of each at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockKey {
+    /// In which environment of which organization; everywhere if there is none.
+    pub tenant: Option<Tenant>,
+    /// Of which class alone.
+    pub class: Option<Class>,
+    /// Who set it.
+    pub holder: Holder,
+}
+
+impl BlockKey {
+    /// How far it goes.
+    pub fn block(&self) -> Block {
+        let of = self.tenant.map(|tenant| (tenant.organization(), tenant.environment()));
+        Block { of, class: self.class }
+    }
+
+    /// As it is stored, and in this order: nothing in place of a tenant or a class where there is none.
+    pub(crate) fn columns(&self) -> (Vec<u8>, &'static str, i64, &'static str) {
+        let organization = self.tenant.map_or(Vec::new(), |tenant| tenant.organization().as_bytes().to_vec());
+        let environment = self.tenant.map_or("", |tenant| tenant.environment().text());
+        let class = self.class.map_or(0, |class| i64::from(class.bit()));
+        (organization, environment, class, self.holder.text())
+    }
 }
 
 /// An event that endpoints may ask for. The commit makes a delivery for each endpoint of the tenant that does.
@@ -222,7 +265,7 @@ pub struct AttemptRow {
     pub sealed: Vec<u8>,
 }
 
-/// Deliveries of an endpoint that nobody has at work, on their way from one state to another; tests are left where they are. For those that were over, the
+/// Deliveries of an endpoint that nobody has at work, on their way from one state to another. For those that were over, the
 /// schedule begins anew: what they waited for so far counts as asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeliveryMove {
@@ -236,6 +279,8 @@ pub struct DeliveryMove {
     pub since: MessageId,
     /// The last one.
     pub until: MessageId,
+    /// Only those of these classes.
+    pub classes: Classes,
     /// Only those that are due, or were over, before.
     pub over_before: Time,
     /// When they are due.

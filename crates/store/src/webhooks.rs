@@ -10,7 +10,7 @@ use countersign_core::{
 use crate::{
     fault::Fault,
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
+        AttemptRow, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
         WebhookKeyRow,
     },
 };
@@ -32,6 +32,9 @@ pub trait WebhookStore: Send + Sync {
 
     /// The keys of an endpoint of whatever tenant, by id: for those who verify, and for who signs.
     async fn webhook_keys(&self, endpoint: EndpointId) -> Result<Vec<WebhookKeyRow>, Fault>;
+
+    /// The blocks that concern a tenant, its own and those of everything; all that there are if none is named.
+    async fn webhook_blocks(&self, tenant: Option<&Tenant>) -> Result<Vec<BlockRow>, Fault>;
 
     /// A delivery.
     async fn delivery(

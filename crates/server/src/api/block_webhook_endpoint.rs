@@ -3,13 +3,10 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{
-    access::Operation,
-    refusal::{Code, Refusal},
-    webhook::standing::BlockReason,
-};
+use countersign_core::access::Operation;
 
 use super::{
+    block_shapes::reason,
     endpoint_act,
     webhook_shapes::{BlockBody, EndpointBody},
 };
@@ -51,9 +48,6 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) async fn block(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let endpoint = call.id("endpoint")?;
     let asked: BlockBody = call.json()?;
-    let reason = BlockReason::parse(&asked.reason).ok_or_else(|| {
-        let sentence = "`reason` is `compromised`, `wrong_receiver`, `overload` or `incident`";
-        Refusal::at(Code::Invalid, "/reason", sentence)
-    })?;
+    let reason = reason(&asked.reason)?;
     endpoint_act(&app, &call, async |act| endpoints::block(&app, act, endpoint, reason).await).await
 }

@@ -1,7 +1,9 @@
 //! The API under `/v1`: one endpoint per file, all in one table that the router, the docs and the tests read.
 
 mod activate_webhook_endpoint;
+mod block_shapes;
 mod block_webhook_endpoint;
+mod block_webhooks;
 mod cancel_invitation;
 mod change_client;
 mod change_key;
@@ -32,6 +34,7 @@ mod list_keys;
 pub mod list_mailbox;
 mod list_members;
 mod list_security_events;
+mod list_webhook_blocks;
 mod list_webhook_endpoints;
 mod member_shapes;
 pub mod openapi;
@@ -52,6 +55,7 @@ mod read_webhook_endpoint;
 mod read_webhook_proof;
 mod recover_webhook_endpoint;
 mod release_webhook_endpoint;
+mod release_webhooks;
 mod remove_member;
 mod replay_webhook_endpoint;
 mod resend_delivery;
@@ -140,6 +144,9 @@ pub const ENDPOINTS: &[Endpoint] = &[
     end_webhook_endpoint::ENDPOINT,
     block_webhook_endpoint::ENDPOINT,
     release_webhook_endpoint::ENDPOINT,
+    list_webhook_blocks::ENDPOINT,
+    block_webhooks::ENDPOINT,
+    release_webhooks::ENDPOINT,
     prove_webhook_endpoint::ENDPOINT,
     read_webhook_proof::ENDPOINT,
     test_webhook_endpoint::ENDPOINT,

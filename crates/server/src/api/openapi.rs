@@ -13,16 +13,17 @@ use utoipa::{
 };
 
 use super::{
-    activate_webhook_endpoint, block_webhook_endpoint, cancel_invitation, change_client, change_key,
-    change_member, change_webhook_endpoint, create_client, create_envelope, create_key,
+    activate_webhook_endpoint, block_webhook_endpoint, block_webhooks, cancel_invitation, change_client,
+    change_key, change_member, change_webhook_endpoint, create_client, create_envelope, create_key,
     create_webhook_endpoint, disable_webhook_endpoint, end_client, end_grant, end_key, end_webhook_endpoint,
     invite_member, join_webhook_key, list_clients, list_deliveries, list_envelopes, list_events, list_grants,
-    list_invitations, list_keys, list_mailbox, list_members, list_security_events, list_webhook_endpoints,
-    promote_webhook_key, prove_webhook_endpoint, pull_events, read_certificate, read_client, read_delivery,
-    read_document, read_envelope, read_evidence, read_key, read_original, read_sealed, read_webhook_endpoint,
-    read_webhook_proof, recover_webhook_endpoint, release_webhook_endpoint, remove_member,
-    replay_webhook_endpoint, resend_delivery, resend_envelope, resend_invitation, revoke_webhook_key,
-    rotate_key, send_envelope, stage_webhook_key, test_webhook_endpoint, upload_document, void_envelope,
+    list_invitations, list_keys, list_mailbox, list_members, list_security_events, list_webhook_blocks,
+    list_webhook_endpoints, promote_webhook_key, prove_webhook_endpoint, pull_events, read_certificate,
+    read_client, read_delivery, read_document, read_envelope, read_evidence, read_key, read_original,
+    read_sealed, read_webhook_endpoint, read_webhook_proof, recover_webhook_endpoint,
+    release_webhook_endpoint, release_webhooks, remove_member, replay_webhook_endpoint, resend_delivery,
+    resend_envelope, resend_invitation, revoke_webhook_key, rotate_key, send_envelope, stage_webhook_key,
+    test_webhook_endpoint, upload_document, void_envelope,
 };
 
 #[derive(OpenApi)]
@@ -76,6 +77,9 @@ use super::{
         end_webhook_endpoint::end,
         block_webhook_endpoint::block,
         release_webhook_endpoint::release,
+        list_webhook_blocks::list,
+        block_webhooks::block,
+        release_webhooks::release,
         prove_webhook_endpoint::prove,
         read_webhook_proof::read,
         test_webhook_endpoint::test,

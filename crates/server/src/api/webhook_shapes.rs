@@ -256,6 +256,8 @@ pub(super) struct EndpointBody {
     proven: bool,
     /// Why its deliveries are blocked: `compromised`, `wrong_receiver`, `overload` or `incident`; null if they are not.
     blocked: Option<&'static str>,
+    /// Those of its classes that something else blocks: the class, the organization, or everything (`/v1/webhook-blocks`).
+    stopped: Vec<&'static str>,
     /// Since when every delivery fails; null where the last one did not.
     failing_since: Option<String>,
     /// When it is disabled unless something is delivered; null where nothing fails.
@@ -337,6 +339,12 @@ impl EndpointBody {
             disabled_reason,
             proven: standing.is_proven,
             blocked: standing.blocked.map(BlockReason::text),
+            stopped: settings
+                .classes
+                .iter()
+                .filter(|class| loaded.stopped.has(*class))
+                .map(Class::text)
+                .collect(),
             failing_since: failing.map(|failing| failing.since.to_string()),
             disabled_at: failing.map(|failing| failing.since.plus_s(limits::WEBHOOK_FAILING_S).to_string()),
             keys,

@@ -6,3 +6,4 @@ pub mod clients;
 pub mod keys;
 pub mod mails;
 pub mod providers;
+pub mod webhooks;

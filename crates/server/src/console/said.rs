@@ -34,6 +34,8 @@ pub(super) enum Said {
     WebhookEnded,
     WebhookBlocked,
     WebhookReleased,
+    WebhooksBlocked,
+    WebhooksReleased,
     WebhookProven,
     WebhookNotProven,
     WebhookTestAccepted,
@@ -48,7 +50,7 @@ pub(super) enum Said {
 
 impl Said {
     const COOKIE: &'static str = "__Host-cs-said";
-    const ALL: [(Self, &'static str, &'static str); 37] = [
+    const ALL: [(Self, &'static str, &'static str); 39] = [
         (Self::PasskeyAdded, "passkey-added", "The passkey was added. Other sessions have ended."),
         (Self::PasskeyRemoved, "passkey-removed", "The passkey was removed. Other sessions have ended."),
         (Self::PasskeyRenamed, "passkey-renamed", "The passkey has its new name."),
@@ -108,6 +110,12 @@ impl Said {
             "webhook-blocked",
             "Deliveries are blocked: they are parked, and none is lost.",
         ),
+        (
+            Self::WebhooksBlocked,
+            "webhooks-blocked",
+            "Deliveries are blocked here: they are parked, and none is lost.",
+        ),
+        (Self::WebhooksReleased, "webhooks-released", "The block is gone: what it parked goes out."),
         (Self::WebhookReleased, "webhook-released", "Deliveries are released: what was parked goes out."),
         (
             Self::WebhookProven,

@@ -7,6 +7,7 @@ use crate::{
     app::App,
     fault::{Failure, Fault},
     webhooks::{
+        containment,
         moving::{self, Again, Stepped},
         replay::{self, Replay},
     },
@@ -15,6 +16,10 @@ use crate::{
 pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
     let stepped = match job.work {
         Work::FollowEndpoint { endpoint } => moving::follow(app, job, endpoint).await?,
+        Work::FollowBlocks => {
+            containment::follow(app, job).await?;
+            return Ok(Ended::Done);
+        }
         Work::SendAgain { endpoint, since, until, delivered } => {
             moving::again(app, job, Again { endpoint, since, until, delivered }).await?
         }

@@ -66,6 +66,7 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
         | Work::MailEndpointNotice { .. }
         | Work::WatchKey { .. }
         | Work::FollowEndpoint { .. }
+        | Work::FollowBlocks
         | Work::SendAgain { .. }
         | Work::ReplayEvents { .. }
         | Work::Seal { .. }

@@ -158,9 +158,10 @@ async fn work(app: Arc<App>, job: JobRow) {
             | Work::MailKeyWarning { .. }
             | Work::MailEndpointNotice { .. } => Box::pin(account_mail::run(&app, &job)).await,
             Work::WatchKey { key } => watch_key::run(&app, &job, *key).await,
-            Work::FollowEndpoint { .. } | Work::SendAgain { .. } | Work::ReplayEvents { .. } => {
-                Box::pin(deliveries::run(&app, &job)).await
-            }
+            Work::FollowEndpoint { .. }
+            | Work::FollowBlocks
+            | Work::SendAgain { .. }
+            | Work::ReplayEvents { .. } => Box::pin(deliveries::run(&app, &job)).await,
             Work::Seal { envelope } => seal::run(&app, &job, *envelope).await,
             Work::Expire { envelope } => expire::run(&app, &job, *envelope).await,
         };
@@ -217,6 +218,7 @@ fn kind(work: &Work) -> &'static str {
         Work::MailKeyWarning { .. } => "mail_key_warning",
         Work::WatchKey { .. } => "watch_key",
         Work::FollowEndpoint { .. } => "follow_endpoint",
+        Work::FollowBlocks => "follow_blocks",
         Work::SendAgain { .. } => "send_again",
         Work::ReplayEvents { .. } => "replay_events",
         Work::MailEndpointNotice { .. } => "mail_endpoint_notice",

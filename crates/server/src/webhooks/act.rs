@@ -68,6 +68,7 @@ pub(super) fn unique(loaded: Arc<Loaded>, row: EndpointRow, settings: Settings) 
         row,
         settings,
         condition: loaded.condition,
+        stopped: loaded.stopped,
         keys: loaded.keys.clone(),
         key_rows: loaded.key_rows.clone(),
         signers: Vec::new(),

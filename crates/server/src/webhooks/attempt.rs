@@ -50,7 +50,7 @@ pub(crate) enum Prepared {
 }
 
 /// The class of a message by its bit.
-fn class_of(row: &DeliveryRow) -> Option<Class> {
+pub(crate) fn class_of(row: &DeliveryRow) -> Option<Class> {
     Class::ALL.into_iter().find(|class| u32::from(class.bit()) == row.message.class)
 }
 

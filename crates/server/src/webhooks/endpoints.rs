@@ -31,6 +31,7 @@ use countersign_webhooks::Secret;
 
 use super::{
     act::{self, Act, Keep, More},
+    containment,
     given::Given,
     keys,
     loaded::{self, Loaded},
@@ -154,7 +155,8 @@ pub async fn create(
     let body = SecurityBody::WebhookCreated { endpoint, host, classes, scopes, payload, profile };
     security::record(app, tenant, circumstances, body, &mut batch).await?;
     security::record(app, tenant, circumstances, step.event(endpoint), &mut batch).await?;
-    let loaded = Loaded { row, settings, condition, keys: stages, key_rows, signers: Vec::new() };
+    let stopped = containment::stopped(app, tenant).await?;
+    let loaded = Loaded { row, settings, condition, stopped, keys: stages, key_rows, signers: Vec::new() };
     batch.answers = keep.map(|keep| keep(&loaded)).transpose()?;
     app.store.commit(batch).await.map_err(Fault::of_commit)?;
     Ok(NewEndpoint { endpoint, key, secret: made.secret, loaded })

@@ -7,11 +7,18 @@ use countersign_core::{
     id::EndpointId,
     refusal::Refusal,
     time::Time,
-    webhook::{endpoint::Settings, rotation::Keys},
+    webhook::{
+        class::{Class, Classes},
+        containment::{self, Fate},
+        endpoint::Settings,
+        rotation::Keys,
+    },
 };
-use countersign_store::webhook_rows::{EndpointRow, WebhookKeyRow};
+use countersign_store::webhook_rows::{DeliveryRow, EndpointRow, WebhookKeyRow};
 
 use super::{
+    attempt::class_of,
+    containment::stopped,
     keys::Signer,
     stored::{Condition, condition_of, key_of, settings_of},
 };
@@ -26,6 +33,8 @@ pub struct Loaded {
     pub(crate) row: EndpointRow,
     pub(crate) settings: Settings,
     pub(crate) condition: Condition,
+    /// The classes of events that something besides the endpoint itself blocks.
+    pub(crate) stopped: Classes,
     /// Its keys, in the order in which they were made, also those that are gone.
     pub(crate) keys: Keys,
     pub(crate) key_rows: Vec<WebhookKeyRow>,
@@ -37,6 +46,27 @@ impl Loaded {
     /// How its messages go out at this moment.
     pub(crate) fn way(&self, now: Time) -> Way<'_> {
         Way { url: &self.settings.url, channel: &self.settings.channel, now, refused_token: None }
+    }
+
+    /// What becomes of events of a class that it is told of.
+    pub(crate) fn fate(&self, class: Class) -> Fate {
+        containment::fate(self.condition.standing, self.stopped, class)
+    }
+
+    /// What becomes of a delivery. One of no class that we know is kept.
+    pub(crate) fn fate_of(&self, row: &DeliveryRow) -> Fate {
+        class_of(row).map_or(Fate::Waits, |class| self.fate(class))
+    }
+
+    /// The classes of which events that were not accepted yet have this fate. Tests have none: they are sent once.
+    pub(crate) fn with_fate(&self, fate: Fate) -> Classes {
+        let classes = Class::ALL.into_iter().filter(|class| *class != Class::Test);
+        classes.filter(|class| self.fate(*class) == fate).collect()
+    }
+
+    /// Whether tests and the probes of its receiver go out.
+    pub(crate) fn is_tested(&self) -> bool {
+        containment::is_tested(self.condition.standing, self.stopped)
     }
 }
 
@@ -70,5 +100,6 @@ pub(crate) async fn open(app: &App, row: EndpointRow, now: Time) -> Result<Loade
         }
     }
     let (settings, condition) = (settings_of(&organization, &row)?, condition_of(&row)?);
-    Ok(Loaded { row, settings, condition, keys, key_rows, signers })
+    let stopped = stopped(app, &row.tenant).await?;
+    Ok(Loaded { row, settings, condition, stopped, keys, key_rows, signers })
 }

@@ -5,6 +5,7 @@ pub mod act;
 pub mod again;
 pub(crate) mod announce;
 pub(crate) mod attempt;
+pub mod containment;
 pub mod endpoints;
 pub(crate) mod feed;
 mod full;
@@ -28,10 +29,13 @@ pub mod work;
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_core::{id::EndpointId, webhook::concurrency::Concurrency};
+use countersign_core::{
+    id::EndpointId,
+    webhook::{concurrency::Concurrency, release::Releases},
+};
 
 use crate::{app::Records, egress::messenger::Messenger, fault::Fault};
 
@@ -41,19 +45,25 @@ pub struct Webhooks {
     pub(crate) messenger: Messenger,
     /// How many deliveries each endpoint showed to take at the same time.
     concurrency: Mutex<HashMap<EndpointId, Concurrency>>,
+    /// What was released lately.
+    releases: Mutex<Releases>,
 }
 
 impl Webhooks {
     /// With the operator's exceptions of where to go.
     pub fn new(records: &Records) -> Result<Self, Fault> {
         let messenger = Messenger::new(&records.config.egress)?;
-        Ok(Self { messenger, concurrency: Mutex::default() })
+        Ok(Self { messenger, concurrency: Mutex::default(), releases: Mutex::default() })
     }
 
     /// How many deliveries may be in work for an endpoint.
     fn limit(&self, endpoint: EndpointId) -> u8 {
         let known = self.concurrency.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&endpoint).copied().unwrap_or_default().limit()
+    }
+
+    fn releases(&self) -> MutexGuard<'_, Releases> {
+        self.releases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Learns from an attempt.

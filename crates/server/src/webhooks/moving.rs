@@ -3,26 +3,25 @@
 
 use countersign_core::{
     id::{EndpointId, MessageId},
-    limits,
     time::Time,
+    webhook::{
+        class::Classes,
+        containment::Fate,
+        release::{SPAN_MS, of_endpoint},
+    },
 };
 use countersign_store::{
     rows::JobRow,
-    webhook_rows::{DeliveryMove, DeliveryState, Taking},
+    webhook_rows::{DeliveryMove, DeliveryState},
 };
 
-use super::{
-    loaded::{self, Loaded},
-    stored::taking,
-};
+use super::loaded::{self, Loaded};
 use crate::{app::App, fault::Fault};
 
 /// Deliveries that are moved in one statement, where nothing goes out by it.
 const MOVED_AT_ONCE: usize = 1_000;
 /// Statements in one run of a job.
 const STEPS: usize = 20;
-/// How often deliveries are let out.
-const RELEASE_MS: i64 = 2_000;
 /// An event that read its endpoint before the change is committed long before so much later.
 const LAST_LOOK_MS: i64 = 60_000;
 
@@ -34,14 +33,13 @@ pub(crate) enum Stepped {
     Later(i64),
 }
 
-/// From which states to which.
-fn moves(loaded: &Loaded) -> &'static [(DeliveryState, DeliveryState)] {
+/// From which states to which, and of which classes.
+fn moves(loaded: &Loaded) -> Vec<(DeliveryState, DeliveryState, Classes)> {
     use DeliveryState::{Due, Failed, Parked};
-    match taking(loaded.condition.standing) {
-        Taking::Due => &[(Parked, Due)],
-        Taking::Parked => &[(Due, Parked)],
-        Taking::Nothing => &[(Due, Failed), (Parked, Failed)],
-    }
+    let (goes, waits, over) =
+        (loaded.with_fate(Fate::Goes), loaded.with_fate(Fate::Waits), loaded.with_fate(Fate::Over));
+    let all = [(Due, Parked, waits), (Due, Failed, over), (Parked, Failed, over), (Parked, Due, goes)];
+    all.into_iter().filter(|(.., classes)| !classes.is_empty()).collect()
 }
 
 /// Brings the deliveries of an endpoint after it. The job ends when it found none for a while.
@@ -51,31 +49,31 @@ pub(crate) async fn follow(app: &App, job: &JobRow, endpoint: EndpointId) -> Res
         let Some(loaded) = loaded::load(app, &job.tenant, endpoint, now).await? else {
             return Ok(Stepped::Done);
         };
-        let is_release = taking(loaded.condition.standing) == Taking::Due;
-        let limit = if is_release { released_at_once() } else { MOVED_AT_ONCE };
         let mut moved = 0;
-        for (from, to) in moves(&loaded) {
-            let (since, until) = (first(), last());
-            let over_before = ever();
-            let one = DeliveryMove {
-                endpoint,
-                from: *from,
-                to: *to,
-                since,
-                until,
-                over_before,
-                due_at: now,
-                limit,
-            };
-            moved += app.store.move_deliveries(&job.tenant, &one).await?;
+        for (from, to, classes) in moves(&loaded) {
+            let is_release = to == DeliveryState::Due;
+            let limit = if is_release { app.webhooks.releases().take(endpoint, now) } else { MOVED_AT_ONCE };
+            if limit == 0 {
+                // Others have what can be released at this moment.
+                return Ok(Stepped::Later(SPAN_MS));
+            }
+            let (since, until, over_before, due_at) = (first(), last(), ever(), now);
+            let one = DeliveryMove { endpoint, from, to, since, until, classes, over_before, due_at, limit };
+            let done = app.store.move_deliveries(&job.tenant, &one).await;
+            if is_release {
+                let released = done.as_ref().copied().unwrap_or(limit);
+                app.webhooks.releases().give_back(endpoint, limit, released);
+                if released > 0 {
+                    done?;
+                    return Ok(Stepped::Later(SPAN_MS));
+                }
+            }
+            moved += done?;
         }
         if moved == 0 {
             let age_ms = now.unix_ms() - job.job.unix_ms();
             let rest_ms = LAST_LOOK_MS - age_ms;
             return Ok(if rest_ms > 0 { Stepped::Later(rest_ms) } else { Stepped::Done });
-        }
-        if is_release {
-            return Ok(Stepped::Later(RELEASE_MS));
         }
     }
     Ok(Stepped::Later(1))
@@ -96,29 +94,23 @@ pub(crate) async fn again(app: &App, job: &JobRow, what: Again) -> Result<Steppe
     let now = app.now();
     let Again { endpoint, since, until, delivered } = what;
     let Some(loaded) = loaded::load(app, tenant, endpoint, now).await? else { return Ok(Stepped::Done) };
-    let to = match taking(loaded.condition.standing) {
-        Taking::Nothing => return Ok(Stepped::Done),
-        Taking::Due => DeliveryState::Due,
-        Taking::Parked => DeliveryState::Parked,
-    };
     // What fails again after somebody asked is not asked for again by that.
     let asked_at = Time::from_unix_ms(job.job.unix_ms()).plus_ms(1);
     let failed = [(DeliveryState::Failed, asked_at)];
     // What waits for its next attempt has it now.
     let any = [failed[0], (DeliveryState::Delivered, asked_at), (DeliveryState::Due, ever())];
     let mut moved = 0;
-    for (from, over_before) in if delivered { any.as_slice() } else { failed.as_slice() } {
-        let (from, over_before, limit) = (*from, *over_before, released_at_once());
-        let one = DeliveryMove { endpoint, from, to, since, until, over_before, due_at: now, limit };
-        moved += app.store.move_deliveries(tenant, &one).await?;
+    for (fate, to) in [(Fate::Goes, DeliveryState::Due), (Fate::Waits, DeliveryState::Parked)] {
+        let (classes, due_at, limit) = (loaded.with_fate(fate), now, of_endpoint());
+        for (from, over_before) in if delivered { any.as_slice() } else { failed.as_slice() } {
+            let (from, over_before) = (*from, *over_before);
+            let one = DeliveryMove { endpoint, from, to, since, until, classes, over_before, due_at, limit };
+            moved += app.store.move_deliveries(tenant, &one).await?;
+        }
     }
     // One that was sent again and failed at once would be found for ever: what is asked for by name is done.
     let is_one = since == until;
-    Ok(if moved == 0 || is_one { Stepped::Done } else { Stepped::Later(RELEASE_MS) })
-}
-
-fn released_at_once() -> usize {
-    limits::WEBHOOK_RELEASED_PER_S * usize::try_from(RELEASE_MS / 1_000).unwrap_or(1)
+    Ok(if moved == 0 || is_one { Stepped::Done } else { Stepped::Later(SPAN_MS) })
 }
 
 fn first() -> MessageId {

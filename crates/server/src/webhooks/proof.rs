@@ -103,8 +103,8 @@ pub async fn prove(
 ) -> Result<Report, Failure> {
     let (tenant, circumstances) = (act.tenant, act.circumstances);
     let loaded = loaded::read(app, tenant, endpoint).await?;
-    if !loaded.condition.standing.is_tested() {
-        let sentence = "nothing is sent to an endpoint that has ended or is blocked: release it first";
+    if !loaded.is_tested() {
+        let sentence = "nothing is sent to an endpoint that has ended, or while it, its organization or everything is blocked: release it first";
         return Err(refused(sentence).into());
     }
     if loaded.signers.is_empty() {

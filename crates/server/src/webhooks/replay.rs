@@ -1,7 +1,7 @@
 //! Events of which an endpoint was told nothing, because it was not there yet, or told of nothing: they become deliveries after
 //! all, in steps that each are one commit with the place where the next one goes on.
 
-use countersign_core::{id::EndpointId, id::JobId, limits, time::Time};
+use countersign_core::{id::EndpointId, id::JobId, limits, time::Time, webhook::containment::Fate};
 use countersign_store::{
     Batch,
     batch::Row,
@@ -26,13 +26,7 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<(), Fa
     let now = app.now();
     let mut batch = Batch { finishes: Some(job.clone()), ..Batch::default() };
     let loaded = loaded::load(app, &job.tenant, what.endpoint, now).await?;
-    let takes = loaded.as_ref().map(|loaded| (taking(loaded.condition.standing), loaded));
-    let state = match takes {
-        None | Some((Taking::Nothing, _)) => None,
-        Some((Taking::Due, loaded)) => Some((DeliveryState::Due, loaded)),
-        Some((Taking::Parked, loaded)) => Some((DeliveryState::Parked, loaded)),
-    };
-    if let Some((state, loaded)) = state {
+    if let Some(loaded) = loaded.filter(|loaded| taking(loaded.condition.standing) != Taking::Nothing) {
         let after = match what.after {
             None => feed::index_before(app, &job.tenant, what.since).await?,
             after => after,
@@ -44,6 +38,11 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<(), Fa
             .iter()
             .filter(|fed| (what.since..=what.until).contains(&fed.message.at) && classes.has(fed.class));
         for fed in wanted {
+            let state = match loaded.fate(fed.class) {
+                Fate::Goes => DeliveryState::Due,
+                Fate::Waits => DeliveryState::Parked,
+                Fate::Over => continue,
+            };
             batch.rows.push(Row::Delivery(delivery(what.endpoint, fed.message.clone(), state, now)));
         }
         if let Some(last) = fed.last().filter(|_| !is_last) {

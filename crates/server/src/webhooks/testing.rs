@@ -55,8 +55,8 @@ pub async fn test(
     keep: Option<KeepTested<'_>>,
 ) -> Result<Tested, Failure> {
     let loaded = loaded::read(app, act.tenant, endpoint).await?;
-    if !loaded.condition.standing.is_tested() {
-        let sentence = "nothing is sent to an endpoint that has ended or is blocked: release it first";
+    if !loaded.is_tested() {
+        let sentence = "nothing is sent to an endpoint that has ended, or while it, its organization or everything is blocked: release it first";
         return Err(Refusal::new(Code::WebhookState, sentence).into());
     }
     let now = app.now();

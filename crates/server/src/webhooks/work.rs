@@ -13,6 +13,7 @@ use countersign_core::{
     limits,
     time::Time,
     webhook::{
+        containment::Fate,
         schedule::Outcome,
         slots::{Candidate, Held, InFlight, may_start},
     },
@@ -259,7 +260,7 @@ impl Worker {
         }
         let count = rows.len();
         let mut known: HashMap<EndpointId, Option<Arc<Loaded>>> = HashMap::new();
-        let mut surplus = Vec::new();
+        let (mut surplus, mut parked) = (Vec::new(), Vec::new());
         for row in rows {
             if self.of_endpoint(row.endpoint) >= 2 * self.limit(row.endpoint) {
                 surplus.push(put_back(&row, self.id, row.due_at));
@@ -272,9 +273,16 @@ impl Worker {
                     entry.insert(loaded).clone()
                 }
             };
+            let fate = loaded.as_ref().map_or(Fate::Over, |loaded| loaded.fate_of(&row));
+            if fate == Fate::Waits {
+                parked.push(kept_back(&row, self.id, fate));
+                continue;
+            }
             self.waiting.push_back(Taken { row, loaded, loaded_at: now });
         }
         self.put_back_and_shelve(surplus).await?;
+        // At once: what waits for nothing but a release takes nobody's place.
+        self.put_back(parked).await?;
         Ok(count)
     }
 
@@ -320,14 +328,17 @@ impl Worker {
         wanted
     }
 
-    /// Gives back what came of endpoints that have enough. What waits for them is shelved.
-    async fn put_back_and_shelve(&mut self, surplus: Vec<Settlement>) -> Result<(), Fault> {
-        if surplus.is_empty() {
+    async fn put_back(&self, settles: Vec<Settlement>) -> Result<(), Fault> {
+        if settles.is_empty() {
             return Ok(());
         }
+        self.app.store.commit(Batch { settles, ..Batch::default() }).await.map(drop).map_err(Fault::of_commit)
+    }
+
+    /// Gives back what came of endpoints that have enough. What waits for them is shelved.
+    async fn put_back_and_shelve(&mut self, surplus: Vec<Settlement>) -> Result<(), Fault> {
         let endpoints: HashSet<EndpointId> = surplus.iter().map(|one| one.endpoint).collect();
-        let batch = Batch { settles: surplus, ..Batch::default() };
-        self.app.store.commit(batch).await.map_err(Fault::of_commit)?;
+        self.put_back(surplus).await?;
         for endpoint in endpoints {
             self.shelve(endpoint).await?;
         }
@@ -500,6 +511,12 @@ fn put_back(row: &DeliveryRow, worker: WorkerId, due_at: Time) -> Settlement {
     }
 }
 
+/// A delivery that does not go out: it is kept for its release, or follows its endpoint.
+fn kept_back(row: &DeliveryRow, worker: WorkerId, fate: Fate) -> Settlement {
+    let state = if fate == Fate::Waits { DeliveryState::Parked } else { DeliveryState::Due };
+    Settlement { state, ..put_back(row, worker, row.due_at) }
+}
+
 /// What came of a delivery, to be written down.
 struct Ended {
     settlement: Option<Settlement>,
@@ -549,8 +566,9 @@ async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at
             }
         }
     };
-    let Some(loaded) = loaded.filter(|loaded| loaded.condition.standing.is_sent()) else {
-        return ended(Some(put_back(&row, worker, row.due_at)), None);
+    let fate = loaded.as_ref().map_or(Fate::Over, |loaded| loaded.fate_of(&row));
+    let (Some(loaded), Fate::Goes) = (loaded, fate) else {
+        return ended(Some(kept_back(&row, worker, fate)), None);
     };
     match attempt::run(app, &loaded, &row).await {
         Ok(tried) => {

@@ -1,6 +1,7 @@
 //! Webhooks on their way out, to a receiver over TLS that verifies them as an integrator would.
 
 mod api;
+mod containment;
 mod dripping;
 mod guide;
 mod health;

@@ -217,7 +217,7 @@ impl Access {
                 Ok(())
             }
             // The state has the API keys, and webhooks are apart.
-            Change::ApiKey(_) | Change::Endpoint(_) | Change::WebhookKey(_) => Ok(()),
+            Change::ApiKey(_) | Change::Endpoint(_) | Change::WebhookKey(_) | Change::Unblock(_) => Ok(()),
         }
     }
 

@@ -257,7 +257,11 @@ impl State {
                 self.mails.insert(position, row);
             }
             Row::Key(row) => drop(self.keys.insert(row.name.clone(), row)),
-            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) | Row::Attempt(_) => {
+            Row::Endpoint(_)
+            | Row::WebhookKey(_)
+            | Row::WebhookBlock(_)
+            | Row::Delivery(_)
+            | Row::Attempt(_) => {
                 self.webhooks.insert(row);
             }
             other => self.access.insert(other),
@@ -281,9 +285,11 @@ impl State {
             Row::Artifact(row) => self.artifacts.contains_key(&(row.envelope, row.document)),
             Row::Mailbox(row) => self.mails.values().any(|old| old.mail == row.mail),
             Row::Key(row) => self.keys.contains_key(&row.name),
-            Row::Endpoint(_) | Row::WebhookKey(_) | Row::Delivery(_) | Row::Attempt(_) => {
-                self.webhooks.has(row)
-            }
+            Row::Endpoint(_)
+            | Row::WebhookKey(_)
+            | Row::WebhookBlock(_)
+            | Row::Delivery(_)
+            | Row::Attempt(_) => self.webhooks.has(row),
             other => self.access.has(other),
         }
     }

@@ -6,7 +6,7 @@ use countersign_core::{
     access::Tenant,
     id::{AttemptId, EndpointId, MessageId, WebhookKeyId, WorkerId},
     time::Time,
-    webhook::class::Class,
+    webhook::containment::stopped,
 };
 
 use super::access_state::{Lasting, replace};
@@ -15,8 +15,8 @@ use crate::{
     change::{Change, Ending},
     limits::{FREED_DELIVERIES, workers_forgotten_before},
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryRow, DeliveryState, EndpointRow, NewMessage,
-        Settlement, Taking, WebhookKeyRow,
+        AttemptRow, BlockKey, BlockRow, DeliveryClaim, DeliveryMove, DeliveryRow, DeliveryState, EndpointRow,
+        NewMessage, Settlement, Taking, WebhookKeyRow,
     },
 };
 
@@ -51,6 +51,7 @@ pub(super) struct Webhooks {
     pub(super) endpoints: BTreeMap<EndpointId, EndpointRow>,
     shelf: BTreeSet<EndpointId>,
     pub(super) keys: BTreeMap<WebhookKeyId, WebhookKeyRow>,
+    blocks: Vec<BlockRow>,
     deliveries: BTreeMap<(EndpointId, MessageId), Held>,
     pub(super) attempts: BTreeMap<AttemptId, AttemptRow>,
     workers: BTreeMap<WorkerId, Time>,
@@ -69,6 +70,7 @@ impl Webhooks {
         match row {
             Row::Endpoint(row) => self.endpoints.contains_key(&row.endpoint),
             Row::WebhookKey(row) => self.keys.contains_key(&row.key),
+            Row::WebhookBlock(row) => self.blocks.iter().any(|block| block.key == row.key),
             Row::Delivery(row) => self.deliveries.contains_key(&(row.endpoint, row.message.message)),
             Row::Attempt(row) => self.attempts.contains_key(&row.attempt),
             _ => false,
@@ -79,6 +81,10 @@ impl Webhooks {
         match row {
             Row::Endpoint(row) => drop(self.endpoints.insert(row.endpoint, row)),
             Row::WebhookKey(row) => drop(self.keys.insert(row.key, row)),
+            Row::WebhookBlock(row) => {
+                self.blocks.push(row);
+                self.blocks.sort_by_key(|block| block.key.columns());
+            }
             Row::Delivery(mut row) => {
                 let owner = self.endpoints.get(&row.endpoint);
                 let Some(owner) = owner.filter(|owner| owner.tenant == row.message.tenant) else { return };
@@ -96,6 +102,7 @@ impl Webhooks {
         Some(match change {
             Change::Endpoint(row) => replace(self.endpoints.get_mut(&row.endpoint), row.clone()),
             Change::WebhookKey(row) => replace(self.keys.get_mut(&row.key), row.clone()),
+            Change::Unblock(key) => ended(self.unblock(key), true),
             Change::End { what: Ending::Endpoint(endpoint), at, once } => {
                 let row = self.endpoints.get_mut(endpoint);
                 ended(row.is_some_and(|row| row.end(*at)), *once)
@@ -105,6 +112,24 @@ impl Webhooks {
             }
             _ => return None,
         })
+    }
+
+    fn unblock(&mut self, key: &BlockKey) -> bool {
+        let before = self.blocks.len();
+        self.blocks.retain(|block| block.key != *key);
+        self.blocks.len() < before
+    }
+
+    pub(super) fn blocks(&self, tenant: Option<&Tenant>) -> Vec<BlockRow> {
+        let concerns =
+            |block: &&BlockRow| tenant.is_none_or(|tenant| block.key.tenant.is_none_or(|of| of == *tenant));
+        self.blocks.iter().filter(concerns).copied().collect()
+    }
+
+    fn is_stopped(&self, message: &NewMessage) -> bool {
+        let (organization, environment) = (message.tenant.organization(), message.tenant.environment());
+        let blocks = self.blocks.iter().map(|block| block.key.block());
+        u32::from(stopped(blocks, organization, environment).bits()) & message.class != 0
     }
 
     pub(super) fn announce(&mut self, messages: &[NewMessage]) {
@@ -118,8 +143,8 @@ impl Webhooks {
             for taker in takers {
                 let state = match taker.takes {
                     Taking::Nothing => continue,
-                    Taking::Due => DeliveryState::Due,
-                    Taking::Parked => DeliveryState::Parked,
+                    Taking::Due if !self.is_stopped(message) => DeliveryState::Due,
+                    Taking::Due | Taking::Parked => DeliveryState::Parked,
                 };
                 let row = DeliveryRow {
                     message: message.clone(),
@@ -146,8 +171,10 @@ impl Webhooks {
         let held = self.deliveries.get_mut(&(endpoint, message));
         let held = held.filter(|held| held.row.worker == Some(worker)).ok_or(CommitError::LeaseLost)?;
         held.row.state = match (state, takes) {
-            (DeliveryState::Due, Some(Taking::Parked)) => DeliveryState::Parked,
-            (DeliveryState::Due, Some(Taking::Nothing) | None) => DeliveryState::Failed,
+            (DeliveryState::Due | DeliveryState::Parked, Some(Taking::Parked)) => DeliveryState::Parked,
+            (DeliveryState::Due | DeliveryState::Parked, Some(Taking::Nothing) | None) => {
+                DeliveryState::Failed
+            }
             (state, _) => state,
         };
         (held.row.due_at, held.row.worker) = (due_at, None);
@@ -285,7 +312,7 @@ impl Webhooks {
                 && row.state == moves.from
                 && row.worker.is_none()
                 && row.due_at < moves.over_before
-                && row.message.class != u32::from(Class::Test.bit())
+                && row.message.class & u32::from(moves.classes.bits()) != 0
                 && (moves.since..=moves.until).contains(&row.message.message)
         };
         let mut count = 0;

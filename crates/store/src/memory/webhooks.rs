@@ -11,7 +11,7 @@ use super::Memory;
 use crate::{
     fault::Fault,
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
+        AttemptRow, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
         WebhookKeyRow,
     },
     webhooks::WebhookStore,
@@ -39,6 +39,10 @@ impl WebhookStore for Memory {
     async fn webhook_keys(&self, endpoint: EndpointId) -> Result<Vec<WebhookKeyRow>, Fault> {
         let state = self.state();
         Ok(state.webhooks.keys.values().filter(|row| row.endpoint == endpoint).cloned().collect())
+    }
+
+    async fn webhook_blocks(&self, tenant: Option<&Tenant>) -> Result<Vec<BlockRow>, Fault> {
+        Ok(self.state().webhooks.blocks(tenant))
     }
 
     async fn delivery(

@@ -133,6 +133,7 @@ fn change(change: &Change) -> Result<Call, Fault> {
         Change::ApiKey(row) => change_api_key(row),
         Change::Endpoint(row) => webhook_batch::change_endpoint(row),
         Change::WebhookKey(row) => webhook_batch::change_key(row),
+        Change::Unblock(key) => Ok(webhook_batch::remove_block(key)),
         Change::EndTokens { grant, from, to } => end_generations(&[(*grant, *from, *to)]),
         Change::EndToken(token) => Ok(end_tokens(&[token])),
         Change::SeeToken(token, at) => Ok(call!(sql::SEE_TOKEN, token.as_bytes().to_vec(), at.unix_ms())),

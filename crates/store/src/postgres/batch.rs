@@ -388,6 +388,7 @@ fn insert(row: &Row) -> Result<Option<Call>, Fault> {
         Row::Provider(row) => access_batch::add_provider(row)?,
         Row::Endpoint(row) => webhook_batch::add_endpoint(row)?,
         Row::WebhookKey(row) => webhook_batch::add_key(row)?,
+        Row::WebhookBlock(row) => webhook_batch::add_block(row),
         Row::Delivery(row) => webhook_batch::add_delivery(row)?,
         Row::Attempt(row) => webhook_batch::add_attempts(&[row]),
     };

@@ -11,7 +11,9 @@ use crate::{
     batch::Batch,
     cells::signed,
     fault::Fault,
-    webhook_rows::{AttemptRow, DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow},
+    webhook_rows::{
+        AttemptRow, BlockKey, BlockRow, DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow,
+    },
 };
 
 fn organization(tenant: &Tenant) -> Vec<u8> {
@@ -90,6 +92,17 @@ pub(super) fn change_key(row: &WebhookKeyRow) -> Result<Call, Fault> {
         row.stage.clone(),
         ms(row.ended_at)
     ))
+}
+
+pub(super) fn add_block(row: &BlockRow) -> Call {
+    let (organization, environment, class, holder) = row.key.columns();
+    let (reason, created_at) = (row.reason.text(), row.created_at.unix_ms());
+    call!(sql::ADD_WEBHOOK_BLOCK, organization, environment, class, holder, reason, created_at)
+}
+
+pub(super) fn remove_block(key: &BlockKey) -> Call {
+    let (organization, environment, class, holder) = key.columns();
+    call!(sql::REMOVE_WEBHOOK_BLOCK, organization, environment, class, holder)
 }
 
 pub(super) fn add_delivery(row: &DeliveryRow) -> Result<Call, Fault> {

@@ -7,6 +7,9 @@ statements! {
     ENDPOINTS = "SELECT * FROM endpoints WHERE organization = $1 AND environment = $2
         AND ($3::bytea IS NULL OR endpoint < $3) ORDER BY endpoint DESC LIMIT $4";
     WEBHOOK_KEYS = "SELECT * FROM webhook_keys WHERE endpoint = $1 ORDER BY webhook_key";
+    WEBHOOK_BLOCKS = "SELECT * FROM webhook_blocks ORDER BY organization, environment, class, holder";
+    WEBHOOK_BLOCKS_OF = "SELECT * FROM webhook_blocks WHERE organization IN ($1, '') AND environment IN ($2, '')
+        ORDER BY organization, environment, class, holder";
     DELIVERY = "SELECT * FROM deliveries
         WHERE endpoint = $3 AND message = $4 AND organization = $1 AND environment = $2";
     DELIVERIES = "SELECT * FROM deliveries WHERE endpoint = $3 AND organization = $1 AND environment = $2
@@ -39,12 +42,22 @@ statements! {
     END_WEBHOOK_KEY = "UPDATE webhook_keys SET ended_at = $1, version = version + 1
         WHERE webhook_key = $2 AND ended_at IS NULL";
 
+    ADD_WEBHOOK_BLOCK = "INSERT INTO webhook_blocks (organization, environment, class, holder, reason, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    REMOVE_WEBHOOK_BLOCK = "DELETE FROM webhook_blocks
+        WHERE organization = $1 AND environment = $2 AND class = $3 AND holder = $4";
+
     /// A delivery for each endpoint that takes events of the class, as it is at this moment. If it changes meanwhile, nobody
-    /// takes the row: that looks at the endpoint again.
+    /// takes the row: that looks at the endpoint again. What is blocked waits from the start; whether one goes out is decided
+    /// when it is to.
     ANNOUNCE = "INSERT INTO deliveries (endpoint, message, organization, environment, stream, seq, kind, class,
             at, hash, correlation, state, lane, due_at, attempt_count, is_ordered)
         SELECT e.endpoint, n.message, n.organization, n.environment, n.stream, n.seq, n.kind, n.class, n.at,
-            n.hash, n.correlation, e.takes, CASE WHEN e.is_shelved THEN 2 ELSE 0 END, n.at, 0, e.is_ordered
+            n.hash, n.correlation,
+            CASE WHEN e.takes = 'due' AND EXISTS (SELECT FROM webhook_blocks b
+                WHERE b.organization IN (n.organization, '') AND b.environment IN (n.environment, '')
+                    AND b.class IN (0, n.class)) THEN 'parked' ELSE e.takes END,
+            CASE WHEN e.is_shelved THEN 2 ELSE 0 END, n.at, 0, e.is_ordered
         FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[], $6::text[], $7::bigint[],
                 $8::bigint[], $9::bytea[], $10::bytea[])
             AS n(organization, environment, message, stream, seq, kind, class, at, hash, correlation)
@@ -65,7 +78,7 @@ statements! {
     /// What is to be tried again of an endpoint that takes nothing by now is over, and waits where that is asked. The worker is
     /// compared in a way that has no index, for that would read all that the worker has.
     SETTLE = "UPDATE deliveries d SET
-            state = CASE WHEN n.state <> 'due' OR e.takes = 'due' THEN n.state
+            state = CASE WHEN n.state IN ('delivered', 'failed') OR e.takes = 'due' THEN n.state
                 WHEN e.takes = 'parked' THEN 'parked' ELSE 'failed' END,
             lane = CASE WHEN e.is_shelved THEN 2 WHEN d.attempt_count + n.tries > 0 THEN 1 ELSE 0 END,
             due_at = n.due_at, attempt_count = d.attempt_count + n.tries,
@@ -138,7 +151,7 @@ statements! {
                 WHEN attempt_count > 0 THEN 1 ELSE 0 END
         WHERE (endpoint, message) IN (SELECT endpoint, message FROM deliveries
             WHERE endpoint = $1 AND state = $3 AND worker IS NULL AND message BETWEEN $5 AND $9
-                AND due_at < $10 AND class <> $11
+                AND due_at < $10 AND class & $11 <> 0
                 AND organization = $2 AND environment = $8
             ORDER BY message LIMIT $7 FOR UPDATE SKIP LOCKED)";
     SWEEP_ATTEMPTS = "DELETE FROM attempts WHERE attempt = ANY(ARRAY(

@@ -5,7 +5,6 @@ use countersign_core::{
     access::Tenant,
     id::{AttemptId, EndpointId, MessageId, WorkerId},
     time::Time,
-    webhook::class::Class,
 };
 use futures_util::future::try_join_all;
 
@@ -21,8 +20,8 @@ use crate::{
     limits::{FREED_DELIVERIES, workers_forgotten_before},
     webhook_cells,
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, DeliveryState, EndpointRow,
-        FedEvent, WebhookKeyRow,
+        AttemptRow, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, DeliveryState,
+        EndpointRow, FedEvent, WebhookKeyRow,
     },
     webhooks::WebhookStore,
 };
@@ -82,6 +81,14 @@ impl WebhookStore for Postgres {
     async fn webhook_keys(&self, endpoint: EndpointId) -> Result<Vec<WebhookKeyRow>, Fault> {
         let call = call!(sql::WEBHOOK_KEYS, endpoint.as_bytes().to_vec());
         self.rows("webhook_keys", call, |row| webhook_cells::webhook_key(row)).await
+    }
+
+    async fn webhook_blocks(&self, tenant: Option<&Tenant>) -> Result<Vec<BlockRow>, Fault> {
+        let call = match tenant.map(owner) {
+            Some((organization, environment)) => call!(sql::WEBHOOK_BLOCKS_OF, organization, environment),
+            None => call!(sql::WEBHOOK_BLOCKS),
+        };
+        self.rows("webhook_blocks", call, |row| webhook_cells::webhook_block(row)).await
     }
 
     async fn delivery(
@@ -220,7 +227,7 @@ impl WebhookStore for Postgres {
             environment,
             moves.until.as_bytes().to_vec(),
             moves.over_before.unix_ms(),
-            i64::from(Class::Test.bit())
+            i64::from(moves.classes.bits())
         );
         Ok(self.changed(&[call]).await?.first().map_or(0, |moved| count(*moved)))
     }

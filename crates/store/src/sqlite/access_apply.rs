@@ -87,6 +87,7 @@ pub(super) fn change(connection: &Connection, change: &Change) -> Result<(), Com
     let changed = match change {
         Change::Endpoint(row) => webhooks::change_endpoint(connection, row),
         Change::WebhookKey(row) => webhooks::change_key(connection, row),
+        Change::Unblock(key) => webhooks::remove_block(connection, key),
         Change::Client(row) => change_client(connection, row),
         Change::Grant(row) => change_grant(connection, row),
         Change::AuthorizationCode(row) => change_authorization_code(connection, row),

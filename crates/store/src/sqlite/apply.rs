@@ -327,6 +327,7 @@ fn insert_new(connection: &Connection, row: &Row) -> Result<usize, Fault> {
         Row::Provider(row) => access_apply::add_provider(connection, row),
         Row::Endpoint(row) => webhooks::add_endpoint(connection, row),
         Row::WebhookKey(row) => webhooks::add_key(connection, row),
+        Row::WebhookBlock(row) => webhooks::add_block(connection, row),
         Row::Delivery(row) => webhooks::add_delivery(connection, row),
         Row::Attempt(row) => webhooks::add_attempt(connection, row),
     }

@@ -7,6 +7,9 @@ statements! {
     ENDPOINTS = "SELECT * FROM endpoints WHERE organization = ?1 AND environment = ?2
         AND endpoint < coalesce(?3, x'ffffffffffffffffffffffffffffffffffff') ORDER BY endpoint DESC LIMIT ?4";
     WEBHOOK_KEYS = "SELECT * FROM webhook_keys WHERE endpoint = ?1 ORDER BY webhook_key";
+    WEBHOOK_BLOCKS = "SELECT * FROM webhook_blocks ORDER BY organization, environment, class, holder";
+    WEBHOOK_BLOCKS_OF = "SELECT * FROM webhook_blocks WHERE organization IN (?1, x'') AND environment IN (?2, '')
+        ORDER BY organization, environment, class, holder";
     DELIVERY = "SELECT * FROM deliveries
         WHERE endpoint = ?3 AND message = ?4 AND organization = ?1 AND environment = ?2";
     DELIVERIES = "SELECT * FROM deliveries WHERE endpoint = ?3 AND +organization = ?1 AND +environment = ?2
@@ -39,10 +42,18 @@ statements! {
     END_WEBHOOK_KEY = "UPDATE webhook_keys SET ended_at = ?1, version = version + 1
         WHERE webhook_key = ?2 AND ended_at IS NULL";
 
-    /// A delivery for each endpoint that takes events of the class, as it is at this moment.
+    ADD_WEBHOOK_BLOCK = "INSERT INTO webhook_blocks (organization, environment, class, holder, reason, created_at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+    REMOVE_WEBHOOK_BLOCK = "DELETE FROM webhook_blocks
+        WHERE organization = ?1 AND environment = ?2 AND class = ?3 AND holder = ?4";
+
+    /// A delivery for each endpoint that takes events of the class, as it is at this moment. What is blocked waits from the
+    /// start; whether one goes out is decided when it is to.
     ANNOUNCE = "INSERT INTO deliveries (endpoint, message, organization, environment, stream, seq, kind, class,
             at, hash, correlation, state, lane, due_at, attempt_count, is_ordered)
-        SELECT endpoint, ?3, organization, environment, ?4, ?5, ?6, ?7, ?8, ?9, ?10, takes,
+        SELECT endpoint, ?3, organization, environment, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+            CASE WHEN takes = 'due' AND EXISTS (SELECT 1 FROM webhook_blocks b WHERE b.organization IN (?1, x'')
+                AND b.environment IN (?2, '') AND b.class IN (0, ?7)) THEN 'parked' ELSE takes END,
             CASE WHEN is_shelved THEN 2 ELSE 0 END, ?8, 0, is_ordered
         FROM endpoints WHERE organization = ?1 AND environment = ?2 AND takes <> 'nothing' AND classes & ?7
         ON CONFLICT DO NOTHING";
@@ -57,7 +68,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING";
     /// What is to be tried again of an endpoint that takes nothing by now is over, and waits where that is asked.
     SETTLE = "UPDATE deliveries SET
-            state = CASE WHEN ?4 <> 'due' OR e.takes = 'due' THEN ?4
+            state = CASE WHEN ?4 IN ('delivered', 'failed') OR e.takes = 'due' THEN ?4
                 WHEN e.takes = 'parked' THEN 'parked' ELSE 'failed' END,
             lane = CASE WHEN e.is_shelved THEN 2 WHEN attempt_count + ?6 > 0 THEN 1 ELSE 0 END,
             due_at = ?5, attempt_count = attempt_count + ?6,
@@ -117,7 +128,7 @@ statements! {
                 WHEN attempt_count > 0 THEN 1 ELSE 0 END
         WHERE (endpoint, message) IN (SELECT endpoint, message FROM deliveries
             WHERE endpoint = ?1 AND state = ?3 AND worker IS NULL AND message BETWEEN ?5 AND ?9
-                AND due_at < ?10 AND class <> ?11
+                AND due_at < ?10 AND class & ?11 <> 0
                 AND organization = ?2 AND environment = ?8
             ORDER BY message LIMIT ?7)";
     SWEEP_ATTEMPTS = "DELETE FROM attempts WHERE attempt IN

@@ -5,7 +5,6 @@ use countersign_core::{
     access::Tenant,
     id::{AttemptId, EndpointId, EnvelopeId, MessageId, WorkerId},
     time::Time,
-    webhook::class::Class,
 };
 use rusqlite::{Connection, params};
 
@@ -22,8 +21,8 @@ use crate::{
     limits::{FREED_DELIVERIES, workers_forgotten_before},
     webhook_cells,
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, DeliveryState, EndpointRow,
-        FedEvent, NewMessage, Settlement, WebhookKeyRow,
+        AttemptRow, BlockKey, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow,
+        DeliveryState, EndpointRow, FedEvent, NewMessage, Settlement, WebhookKeyRow,
     },
     webhooks::WebhookStore,
 };
@@ -104,6 +103,18 @@ pub(super) fn change_key(connection: &Connection, row: &WebhookKeyRow) -> Result
         ms(row.ended_at)
     ];
     execute(connection, sql::CHANGE_WEBHOOK_KEY, values)
+}
+
+pub(super) fn add_block(connection: &Connection, row: &BlockRow) -> Result<usize, Fault> {
+    let (organization, environment, class, holder) = row.key.columns();
+    let values =
+        params![organization, environment, class, holder, row.reason.text(), row.created_at.unix_ms()];
+    execute(connection, sql::ADD_WEBHOOK_BLOCK, values)
+}
+
+pub(super) fn remove_block(connection: &Connection, key: &BlockKey) -> Result<usize, Fault> {
+    let (organization, environment, class, holder) = key.columns();
+    execute(connection, sql::REMOVE_WEBHOOK_BLOCK, params![organization, environment, class, holder])
 }
 
 pub(super) fn add_delivery(connection: &Connection, row: &DeliveryRow) -> Result<usize, Fault> {
@@ -292,6 +303,21 @@ impl WebhookStore for Sqlite {
         .await
     }
 
+    async fn webhook_blocks(&self, tenant: Option<&Tenant>) -> Result<Vec<BlockRow>, Fault> {
+        let of = tenant.map(owner);
+        self.look_up(move |connection| {
+            let read = |row: &super::row::SqliteCells<'_>| webhook_cells::webhook_block(row);
+            let table = "webhook_blocks";
+            match of {
+                Some((organization, environment)) => {
+                    rows(connection, table, sql::WEBHOOK_BLOCKS_OF, params![organization, environment], read)
+                }
+                None => rows(connection, table, sql::WEBHOOK_BLOCKS, [], read),
+            }
+        })
+        .await
+    }
+
     async fn delivery(
         &self,
         tenant: &Tenant,
@@ -432,7 +458,7 @@ impl WebhookStore for Sqlite {
                 environment,
                 moves.until.as_bytes(),
                 moves.over_before.unix_ms(),
-                Class::Test.bit()
+                moves.classes.bits()
             ];
             execute(connection, sql::MOVE_DELIVERIES, values)
         };

@@ -131,7 +131,8 @@ fn set_version(change: &mut Change, version: u64) {
         | Change::EndToken(_)
         | Change::SeeToken(..)
         | Change::End { .. }
-        | Change::Vouch { .. } => {}
+        | Change::Vouch { .. }
+        | Change::Unblock(_) => {}
         Change::Tries { version: read, .. } => *read = version,
     }
 }
@@ -216,6 +217,7 @@ async fn stored_version(store: &dyn Store, change: &Change) -> Option<u64> {
         | Change::SeeToken(..)
         | Change::End { .. }
         | Change::Vouch { .. }
+        | Change::Unblock(_)
         | Change::Tries { .. } => None,
     }
 }

@@ -8,6 +8,11 @@ use std::{
 use countersign_core::{
     id::{AttemptId, CorrelationId, EndpointId, MessageId, WebhookKeyId, WorkerId},
     time::Time,
+    webhook::{
+        class::{Class, Classes},
+        containment::Holder,
+        standing::BlockReason,
+    },
 };
 use countersign_store::{
     Batch, CommitError, Memory, Postgres, Sqlite, Store,
@@ -15,8 +20,8 @@ use countersign_store::{
     batch::Row,
     testing,
     webhook_rows::{
-        AttemptRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, DeliveryState, EndpointRow,
-        NewMessage, Settlement, Taking, WebhookKeyRow,
+        AttemptRow, BlockKey, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow,
+        DeliveryState, EndpointRow, NewMessage, Settlement, Taking, WebhookKeyRow,
     },
 };
 use tokio::task::JoinSet;
@@ -122,7 +127,7 @@ async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
     let (of, number) = (dice.below(2), dice.below(ENDPOINTS));
     let (endpoint_id, worker) = (endpoint_id(number), worker_id(dice.below(WORKERS)));
     let limit = dice.size(4);
-    match dice.below(17) {
+    match dice.below(19) {
         0 => {
             let row = endpoint(number % 2, number, 1, dice.below(9));
             told(store.commit(with(vec![Row::Endpoint(row)])).await)
@@ -166,6 +171,7 @@ async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
                 to,
                 since,
                 until,
+                classes: Classes::of_bits(u8::try_from(dice.below(32)).unwrap()).unwrap(),
                 over_before: now.plus_ms(20),
                 due_at: now,
                 limit,
@@ -179,10 +185,26 @@ async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
             let row = delivery(message, endpoint_id, state, at);
             told(store.commit(with(vec![Row::Delivery(row), attempts])).await)
         }
+        16..=17 => {
+            let key = block_key(dice);
+            let is_new = dice.below(9) == 0;
+            let row = BlockRow { key, reason: BlockReason::Incident, created_at: now };
+            let batch =
+                if is_new { with(vec![Row::WebhookBlock(row)]) } else { changing(Change::Unblock(key)) };
+            told(store.commit(batch).await)
+        }
         _ => {
             let before = rows::at(step.saturating_sub(100));
             format!("{:?}", store.sweep_deliveries(before, limit).await.unwrap())
         }
+    }
+}
+
+fn block_key(dice: &mut Dice) -> BlockKey {
+    BlockKey {
+        tenant: dice.maybe(2).map(rows::tenant),
+        class: dice.maybe(2).map(|class| Class::ALL[usize::try_from(class).unwrap()]),
+        holder: [Holder::Operator, Holder::Organization][dice.size(2)],
     }
 }
 
@@ -227,7 +249,7 @@ async fn seen(store: &dyn Store, dice: &mut Dice, step: u64) -> String {
     let before = dice.maybe(ENDPOINTS).map(endpoint_id);
     let message = message_id(dice.below(step + 1));
     format!(
-        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
+        "{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}",
         store.endpoint(&of, endpoint).await.unwrap(),
         store.endpoints(&of, before, 3).await.unwrap(),
         store.webhook_keys(endpoint).await.unwrap(),
@@ -236,6 +258,8 @@ async fn seen(store: &dyn Store, dice: &mut Dice, step: u64) -> String {
         store.attempts(&of, endpoint, message).await.unwrap(),
         store.next_delivery_due().await.unwrap(),
         store.shelved(2).await.unwrap(),
+        store.webhook_blocks(Some(&of)).await.unwrap(),
+        store.webhook_blocks(None).await.unwrap(),
     )
 }
 
@@ -445,6 +469,56 @@ async fn a_delivery_in_work_follows_its_endpoint_when_it_is_put_back() {
             store.commit(settlement(1, taken, DeliveryState::Due, now)).await.unwrap();
             let found = store.delivery(&rows::tenant(0), taken.endpoint, taken.message.message).await;
             assert_eq!(found.unwrap().unwrap().state, expected, "{}", servers.name);
+        }
+    }
+}
+
+/// M-3: what is blocked waits from the start, in its own tenant and class alone, or everywhere; a block is set once and taken
+/// away once, whoever else does the same at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_is_blocked_is_parked() {
+    for servers in all().await {
+        let (one, two) = (servers.turn(0), servers.turn(1));
+        let endpoints = vec![Row::Endpoint(due(0, 1, 1)), Row::Endpoint(due(1, 3, 1))];
+        one.commit(with(endpoints)).await.unwrap();
+        let holder = Holder::Operator;
+        let ours = Some(rows::tenant(0));
+        // Even messages are of the first class.
+        let class = BlockKey { tenant: ours, class: Some(Class::Envelope), holder };
+        let all = BlockKey { tenant: ours, class: None, holder };
+        let everywhere = BlockKey { tenant: None, class: None, holder };
+        let table = [
+            (vec![], [true, true, true]),
+            (vec![class], [false, true, true]),
+            (vec![all], [false, false, true]),
+            (vec![class, all], [false, false, true]),
+            (vec![everywhere], [false, false, false]),
+            (vec![], [true, true, true]),
+        ];
+        let block = |key| BlockRow { key, reason: BlockReason::Incident, created_at: rows::at(1) };
+        for (number, (blocks, expected)) in table.into_iter().enumerate() {
+            for key in &blocks {
+                one.commit(with(vec![Row::WebhookBlock(block(*key))])).await.unwrap();
+                let again = two.commit(with(vec![Row::WebhookBlock(block(*key))])).await;
+                assert!(matches!(again, Err(CommitError::Conflict)), "{}: {again:?}", servers.name);
+            }
+            let first = u64::try_from(number).unwrap() * 4;
+            let messages = vec![message(0, first), message(0, first + 1), message(1, first + 2)];
+            two.commit(Batch { messages, ..Batch::default() }).await.unwrap();
+            let places = [(0, 1, first), (0, 1, first + 1), (1, 3, first + 2)];
+            let mut found = Vec::new();
+            for (of, endpoint, message) in places {
+                let of = rows::tenant(of);
+                let row = one.delivery(&of, endpoint_id(endpoint), message_id(message)).await.unwrap();
+                found.push(row.unwrap().state == DeliveryState::Due);
+            }
+            assert_eq!(found, expected, "{}: {blocks:?}", servers.name);
+            assert_eq!(one.webhook_blocks(ours.as_ref()).await.unwrap().len(), blocks.len());
+            for key in blocks {
+                two.commit(changing(Change::Unblock(key))).await.unwrap();
+                let again = one.commit(changing(Change::Unblock(key))).await;
+                assert!(matches!(again, Err(CommitError::Outdated)), "{}: {again:?}", servers.name);
+            }
         }
     }
 }

@@ -89,7 +89,7 @@ pub(super) fn minute(at: Time) -> String {
     at.to_string().chars().take("2026-01-31T08:00".len()).collect()
 }
 
-fn unreadable() -> Refusal {
+pub(super) fn unreadable() -> Refusal {
     Refusal::new(Code::Malformed, "reload the page and try again")
 }
 

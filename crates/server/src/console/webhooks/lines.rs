@@ -54,6 +54,8 @@ pub(super) struct EndpointLine {
     pub(super) means: &'static str,
     /// Why it is blocked, if it is.
     pub(super) blocked: Option<&'static str>,
+    /// Those of its classes that something else blocks.
+    pub(super) stopped: Vec<&'static str>,
     /// Since when everything fails, and when it is disabled for that.
     pub(super) failing: Option<(Moment, Moment)>,
     pub(super) classes: Vec<&'static str>,
@@ -90,6 +92,12 @@ impl EndpointLine {
             state,
             means,
             blocked: standing.blocked.filter(|_| standing.state != State::Ended).map(block_words),
+            stopped: settings
+                .classes
+                .iter()
+                .filter(|class| standing.state != State::Ended && loaded.stopped.has(*class))
+                .map(class_name)
+                .collect(),
             failing: failing.filter(|_| standing.is_told()).map(|failing| {
                 (failing.since.into(), failing.since.plus_s(limits::WEBHOOK_FAILING_S).into())
             }),

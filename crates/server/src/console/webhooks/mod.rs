@@ -4,6 +4,7 @@
 
 mod acts;
 mod catalogue;
+mod containment;
 mod deliveries;
 mod delivery;
 mod endpoint;
@@ -32,6 +33,7 @@ use countersign_core::{
 };
 
 use self::{
+    containment::Blocks,
     forms::Fields,
     lines::{EndpointLine, class_name, class_words, profile_words},
 };
@@ -64,6 +66,8 @@ fn webhook_routes() -> Router<Arc<App>> {
         .route("/", get(show))
         .route("/new", get(show_new).post(create))
         .route("/events", get(catalogue::show))
+        .route("/block", post(containment::block))
+        .route("/release", post(containment::release))
         .route("/{endpoint}", get(endpoint::show))
         .route("/{endpoint}/change", get(endpoint::show_change).post(endpoint::change))
         .route("/{endpoint}/activate", post(acts::activate))
@@ -109,6 +113,30 @@ struct WebhooksPage {
     endpoints: Vec<EndpointLine>,
     next: Option<String>,
     may_create: bool,
+    blocks: Blocks,
+    error: Option<String>,
+}
+
+/// The endpoints before `before`, newest first, with what blocks them all.
+async fn list_page(
+    app: &App,
+    caller: &Caller,
+    desk: &Desk,
+    before: Option<EndpointId>,
+) -> Result<WebhooksPage, NotShown> {
+    let tenant = *desk.allow(app, Operation::ListWebhookEndpoints)?;
+    let mut found = endpoints::page(app, &tenant, before, PAGE).await?;
+    let has_more = found.len() > PAGE;
+    found.truncate(PAGE);
+    Ok(WebhooksPage {
+        assets: Assets,
+        frame: desk.frame(app, caller, Tab::Webhooks).await?,
+        endpoints: found.iter().map(|loaded| EndpointLine::of(loaded, app.now())).collect(),
+        next: found.last().filter(|_| has_more).map(|last| last.row.endpoint.to_string()),
+        may_create: desk.may(Operation::CreateWebhookEndpoint),
+        blocks: Blocks::of(app, desk, &tenant).await?,
+        error: None,
+    })
 }
 
 /// `GET /console/{organization}/{environment}/webhooks`
@@ -122,19 +150,9 @@ async fn show(
         Ok(desk) => desk,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    let tenant = *desk.allow(&app, Operation::ListWebhookEndpoints)?;
     let query: Paged = read_query(&uri)?;
     let before = query.before.map(|text| text.parse()).transpose().map_err(|_| Refusal::not_found())?;
-    let mut found = endpoints::page(&app, &tenant, before, PAGE).await?;
-    let has_more = found.len() > PAGE;
-    found.truncate(PAGE);
-    let page = WebhooksPage {
-        assets: Assets,
-        frame: desk.frame(&app, &caller, Tab::Webhooks).await?,
-        endpoints: found.iter().map(|loaded| EndpointLine::of(loaded, app.now())).collect(),
-        next: found.last().filter(|_| has_more).map(|last| last.row.endpoint.to_string()),
-        may_create: desk.may(Operation::CreateWebhookEndpoint),
-    };
+    let page = list_page(&app, &caller, &desk, before).await?;
     page.frame.show(&page)
 }
 

@@ -35,7 +35,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use super::{House, settings};
 use crate::{oauth::certificates::Wish, receivers::authority};
 
-type Stream = TlsStream<tokio::net::TcpStream>;
+pub(super) type Stream = TlsStream<tokio::net::TcpStream>;
 
 /// A receiver that speaks TLS and does with each connection what the test wants, after the head of a request; its URL.
 pub(super) async fn raw<F: Future<Output = ()> + Send + 'static>(

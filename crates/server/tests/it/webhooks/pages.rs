@@ -280,6 +280,34 @@ async fn what_is_wrong_about_an_endpoint_is_said_and_the_rest_is_kept() {
     office.close().await;
 }
 
+/// M-3, A-10: a class, or everything, is blocked and released on the page of all endpoints, by somebody who has just proved who it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_class_is_blocked_and_released_on_the_page() {
+    let office = Office::open().await;
+    let (id, _) = office.make().await;
+    office.done(&format!("/{id}/activate"), &[], "active").await;
+    office.test.clock.forward_s(limits::STEP_UP_S + 1);
+    let form = [("class", "envelope"), ("reason", "overload")];
+    assert_eq!(office.post("/block", &form).await.url().path(), "/signin/again");
+    assert_eq!(office.post("/release", &form[..1]).await.url().path(), "/signin/again");
+    office.ada.confirm(&office.test).await;
+    let page = office.done("/block", &form, "Deliveries are blocked here").await;
+    assert!(page.contains("there is too much of it") && page.contains("Release: envelopes"), "{page}");
+    assert!(office.see(&format!("/{id}")).await.contains("blocked for all endpoints"));
+    office.send_envelope().await;
+    assert_eq!(office.receiver.came().len(), 0);
+    let (said, _) = office.refused("/block", &form, 409).await;
+    assert!(said.contains("blocked already"), "{said}");
+    for wrong in [[("class", "mail"), ("reason", "overload")], [("class", ""), ("reason", "boredom")]] {
+        office.refused("/block", &wrong, 400).await;
+    }
+    let page = office.done("/release", &form[..1], "The block is gone").await;
+    assert!(!page.contains("Release: envelopes"), "{page}");
+    office.settle().await;
+    assert_eq!(office.receiver.came().len(), 2);
+    office.close().await;
+}
+
 /// W-2, A-10: a key is rotated step by step on the page, behind its gate, by somebody who has just proved who it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_rotated_and_deliveries_blocked_on_the_page() {
@@ -371,6 +399,8 @@ const GETS: &[&str] = &[
 /// Forms; `!` where it takes a fresh proof, and an owner or admin.
 const POSTS: &[&str] = &[
     "/new",
+    "!/block",
+    "!/release",
     "/{endpoint}/change",
     "/{endpoint}/activate",
     "/{endpoint}/disable",
@@ -392,6 +422,8 @@ fn form_of<'a>(path: &str, good: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str
     match path.rsplit('/').next().unwrap() {
         "new" | "change" => good.to_vec(),
         "end" | "revoke" => vec![("sure", "yes")],
+        "block" if path == "!/block" => vec![("class", "recipient"), ("reason", "incident")],
+        "release" if path == "!/release" => vec![("class", "recipient")],
         "block" => vec![("reason", "incident")],
         "promote" => vec![("overlap_s", "0")],
         "recover" | "replay" => vec![("since", "2026-01-31T08:00")],

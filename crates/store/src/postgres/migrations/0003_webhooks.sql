@@ -34,6 +34,17 @@ CREATE TABLE webhook_keys (
 );
 CREATE INDEX webhook_keys_by_endpoint ON webhook_keys (endpoint, webhook_key);
 
+-- What keeps deliveries back besides the state of their endpoint. No organization and no environment: everywhere. Class 0: all.
+CREATE TABLE webhook_blocks (
+    organization BYTEA NOT NULL,
+    environment  TEXT NOT NULL,
+    class        BIGINT NOT NULL,
+    holder       TEXT NOT NULL,
+    reason       TEXT NOT NULL,
+    created_at   BIGINT NOT NULL,
+    PRIMARY KEY (organization, environment, class, holder)
+);
+
 -- Lane 0 was never tried, lane 1 was, lane 2 is of endpoints on the shelf (ADR 12).
 CREATE TABLE deliveries (
     endpoint      BYTEA NOT NULL,
