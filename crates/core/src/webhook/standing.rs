@@ -152,11 +152,11 @@ impl Standing {
         Ok(Self { is_proven: true, ..self.unless_ended()? })
     }
 
-    /// After its receiver took what it must refuse, or refused what it must take. One that is told of events goes on: events that
-    /// nobody is told of are lost, and whoever asked for the probes has the report, and the power to disable it.
+    /// After its receiver took what it must refuse, or refused what it must take: an older proof holds no more. One that is told of
+    /// events goes on: events that nobody is told of are lost, and whoever asked for the probes has the report, and the power to
+    /// disable it. Once it is disabled, live events wait for the next proof.
     pub fn disproved(self) -> Result<Self, Refusal> {
-        let is_proven = self.is_proven && self.is_told();
-        Ok(Self { is_proven, ..self.unless_ended()? })
+        Ok(Self { is_proven: false, ..self.unless_ended()? })
     }
 
     /// After somebody wants events to go out. For live events that takes the proof.
@@ -245,9 +245,17 @@ mod tests {
         assert!(!Standing::NEW.moved(Environment::Live).unwrap().is_parked(), "it was told of nothing");
         let back = moved.proved().unwrap().activated(Environment::Live).unwrap();
         assert_eq!((back.is_sent(), back.is_held), (true, false));
-        assert_eq!(live.disproved(), Ok(live), "no event is lost because somebody asked");
-        let waiting = live.disabled(DisableReason::ByHand).unwrap().disproved().unwrap();
-        assert_eq!(waiting.activated(Environment::Live).unwrap_err().code, Code::WebhookUnproven);
+        let doubted = live.disproved().unwrap();
+        assert_eq!(
+            (doubted.is_sent(), doubted.is_proven),
+            (true, false),
+            "no event is lost because somebody asked"
+        );
+        assert_eq!(doubted.proved(), Ok(live));
+        let disabled = |standing: Standing| standing.disabled(DisableReason::ByHand).unwrap();
+        for waiting in [disabled(live).disproved().unwrap(), disabled(doubted)] {
+            assert_eq!(waiting.activated(Environment::Live).unwrap_err().code, Code::WebhookUnproven);
+        }
         let in_sandbox = Standing::NEW.activated(Environment::Sandbox).unwrap();
         assert!(in_sandbox.moved(Environment::Sandbox).unwrap().is_sent());
     }
@@ -320,11 +328,13 @@ mod tests {
     }
 
     proptest! {
-        /// W-9: by whatever way, no live endpoint that has lost its proof, or never had one, is told of events.
+        /// W-9: by whatever way, no live endpoint without a proof becomes one that is told of events; and one that loses its proof
+        /// while it is told goes on until it is stopped for another reason.
         #[test]
         fn no_way_leads_around_the_proof(ways in proptest::collection::vec(0_u8..9, 0..40)) {
             let mut standing = Standing::NEW;
             for way in ways {
+                let before = standing;
                 let next = match way {
                     0 => standing.proved(),
                     1 | 2 => standing.activated(Environment::Live),
@@ -335,7 +345,7 @@ mod tests {
                     _ => standing.released(),
                 };
                 standing = next.unwrap_or(standing);
-                prop_assert!(standing.is_proven || !standing.is_told());
+                prop_assert!(standing.is_proven || !standing.is_told() || before.is_told());
                 prop_assert!(standing.blocked.is_none() || !standing.is_sent());
             }
         }
