@@ -124,6 +124,11 @@ impl Class {
         }
     }
 
+    /// Whether whoever has these scopes may know which event of it happened.
+    pub fn is_read_by(self, scopes: Scopes) -> bool {
+        told(self, Payload::Thin, scopes).is_some()
+    }
+
     /// Its bit in a set, as it is stored: a class never gets another one.
     pub const fn bit(self) -> u8 {
         match self {

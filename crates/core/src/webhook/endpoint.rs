@@ -12,7 +12,7 @@ use crate::{
     limits,
     oauth::uri::Uri,
     refusal::{Code, Refusal},
-    scope::Scopes,
+    scope::{Scope, Scopes},
 };
 
 /// How its messages are signed.
@@ -119,6 +119,14 @@ impl Settings {
         Err(Refusal::at(Code::Invalid, "/classes", sentence))
     }
 
+    /// Its address for a reader with these scopes: path and query are for those who may change endpoints, or block them.
+    pub fn url_for(&self, reader: Scopes) -> String {
+        if reader.has(Scope::WebhooksWrite) || reader.has(Scope::AdminWebhooks) {
+            return self.url.clone();
+        }
+        format!("https://{}/…", host_of(&self.url))
+    }
+
     /// Whether what was proven of the receiver of these settings says nothing of the receiver of `other`.
     pub fn is_other_receiver(&self, other: &Self) -> bool {
         self.url != other.url || self.profile != other.profile || self.channel != other.channel
@@ -170,7 +178,6 @@ pub fn host_of(url: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        scope::Scope,
         secret::Secret,
         time::Time,
         webhook::{channel::ClientCertificate, pin::Pin},
@@ -188,6 +195,18 @@ mod tests {
             is_ordered: false,
             channel: Channel::default(),
         }
+    }
+
+    /// W-8, A-3: path and query of an address, which may hold a secret, are for those who manage endpoints.
+    #[test]
+    fn who_only_reads_sees_the_host_of_an_address() {
+        let url = "https://Hooks.example.com:8443/in/7?secret=8".to_owned();
+        let settings = Settings { url: url.clone(), ..settings() };
+        for manages in [Scope::WebhooksWrite, Scope::AdminWebhooks] {
+            assert_eq!(settings.url_for(Scopes::of(&[manages])), url);
+        }
+        let rest = Scopes::ALL.without(Scopes::of(&[Scope::WebhooksWrite, Scope::AdminWebhooks]));
+        assert_eq!(settings.url_for(rest), "https://hooks.example.com:8443/…");
     }
 
     fn pointer(settings: &Settings, giver: Scopes) -> Option<String> {

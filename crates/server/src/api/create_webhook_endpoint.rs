@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::access::{Operation, most_given};
+use countersign_core::access::{Operation, most_given, scopes_of};
 
 use super::{
     answer, json_answer, kept,
@@ -49,7 +49,8 @@ pub(super) async fn create(app: Arc<App>, call: Call) -> Result<Response, Proble
     let settings = call.json::<NewEndpointBody>()?.settings()?;
     let organization = app.organization(call.tenant().organization()).await?;
     let location = |loaded: &Loaded| Some(format!("/v1/webhook-endpoints/{}", loaded.row.endpoint));
-    let body = |loaded: &Loaded| EndpointBody::of(loaded, &app.config.server.public_url, app.now());
+    let (public_url, reader) = (&app.config.server.public_url, scopes_of(&call.principal));
+    let body = |loaded: &Loaded| EndpointBody::of(loaded, public_url, app.now(), reader);
     let keep =
         |loaded: &Loaded| kept(&app, &organization, &call, &answer(201, location(loaded), &body(loaded)?));
     let giver = most_given(&call.principal);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use countersign_core::{
-    access::Operation,
+    access::{Operation, scopes_of},
     refusal::{Code, Refusal},
 };
 use countersign_store::webhook_rows::{DeliveryQuery, DeliveryState};
@@ -85,5 +85,7 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
     };
     let rows = app.store.deliveries(call.tenant(), loaded.row.endpoint, &query).await.map_err(Fault::from)?;
     let (rows, next_cursor) = cut(rows, limit, |row| row.message.message);
-    Ok(json(&DeliveriesBody { deliveries: rows.iter().map(DeliveryBody::of).collect(), next_cursor }))
+    let reader = scopes_of(&call.principal);
+    let deliveries = rows.iter().map(|row| DeliveryBody::of(row, reader)).collect();
+    Ok(json(&DeliveriesBody { deliveries, next_cursor }))
 }

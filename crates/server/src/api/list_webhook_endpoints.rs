@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::access::Operation;
+use countersign_core::access::{Operation, scopes_of};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -59,9 +59,10 @@ pub(super) async fn list(app: Arc<App>, call: Call) -> Result<Response, Problem>
     let limit = limit_of(&call)?;
     let found = endpoints::page(&app, call.tenant(), cursor_of(&call)?, limit).await?;
     let (found, next_cursor) = cut(found, limit, |loaded| loaded.row.endpoint);
+    let (public_url, reader) = (&app.config.server.public_url, scopes_of(&call.principal));
     let mut endpoints = Vec::new();
     for loaded in &found {
-        endpoints.push(EndpointBody::of(loaded, &app.config.server.public_url, app.now())?);
+        endpoints.push(EndpointBody::of(loaded, public_url, app.now(), reader)?);
     }
     Ok(json(&EndpointsBody { endpoints, next_cursor }))
 }

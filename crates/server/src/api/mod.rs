@@ -83,6 +83,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
+use countersign_core::access::scopes_of;
 use countersign_store::rows::FinishedIdempotency;
 use serde::Serialize;
 
@@ -208,7 +209,8 @@ async fn endpoint_act<T: Borrow<Loaded>>(
 ) -> Result<Response, Problem> {
     let organization = app.organization(call.tenant().organization()).await?;
     let body = |loaded: &Loaded| -> Result<Answer, Fault> {
-        let body = webhook_shapes::EndpointBody::of(loaded, &app.config.server.public_url, app.now())?;
+        let (public_url, reader) = (&app.config.server.public_url, scopes_of(&call.principal));
+        let body = webhook_shapes::EndpointBody::of(loaded, public_url, app.now(), reader)?;
         Ok(answer(200, None, &body))
     };
     let keep = |loaded: &Loaded| kept(app, &organization, call, &body(loaded)?);

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{access::Operation, refusal::Refusal};
+use countersign_core::{
+    access::{Operation, scopes_of},
+    refusal::Refusal,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -62,5 +65,8 @@ pub(super) async fn read(app: Arc<App>, call: Call) -> Result<Response, Problem>
     let organization = app.organization(call.tenant().organization()).await?;
     let tried = app.store.attempts(call.tenant(), endpoint, message).await.map_err(Fault::from)?;
     let tried = tried.iter().map(|row| AttemptBody::of(&organization, row)).collect::<Result<_, _>>()?;
-    Ok(json(&DeliveryWithAttemptsBody { delivery: DeliveryBody::of(&row), tried }))
+    Ok(json(&DeliveryWithAttemptsBody {
+        delivery: DeliveryBody::of(&row, scopes_of(&call.principal)),
+        tried,
+    }))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::access::Operation;
+use countersign_core::access::{Operation, scopes_of};
 
 use super::{json, webhook_shapes::EndpointBody};
 use crate::{
@@ -41,5 +41,6 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 )]
 pub(super) async fn read(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let loaded = loaded::read(&app, call.tenant(), call.id("endpoint")?).await?;
-    Ok(json(&EndpointBody::of(&loaded, &app.config.server.public_url, app.now())?))
+    let (public_url, reader) = (&app.config.server.public_url, scopes_of(&call.principal));
+    Ok(json(&EndpointBody::of(&loaded, public_url, app.now(), reader)?))
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::{access::Operation, refusal::Refusal};
+use countersign_core::{
+    access::{Operation, scopes_of},
+    refusal::Refusal,
+};
 
 use super::{answer, json_answer, kept, webhook_shapes::DeliveryBody};
 use crate::{
@@ -48,7 +51,7 @@ pub(super) async fn resend(app: Arc<App>, call: Call) -> Result<Response, Proble
     let (endpoint, message) = (call.id("endpoint")?, call.id("message")?);
     let (tenant, circumstances) = (call.tenant(), call.circumstances());
     let found = app.store.delivery(tenant, endpoint, message).await.map_err(Fault::from)?;
-    let shown = DeliveryBody::of(&found.ok_or_else(Refusal::not_found)?);
+    let shown = DeliveryBody::of(&found.ok_or_else(Refusal::not_found)?, scopes_of(&call.principal));
     let organization = app.organization(tenant.organization()).await?;
     let keep = |_: &Loaded| kept(&app, &organization, &call, &answer(202, None, &shown));
     let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };

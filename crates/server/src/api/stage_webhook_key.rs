@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use countersign_core::access::Operation;
+use countersign_core::access::{Operation, scopes_of};
 
 use super::{answer, json_answer, kept, webhook_shapes::EndpointBody};
 use crate::{
@@ -43,7 +43,8 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) async fn stage(app: Arc<App>, call: Call) -> Result<Response, Problem> {
     let endpoint = call.id("endpoint")?;
     let organization = app.organization(call.tenant().organization()).await?;
-    let body = |loaded: &Loaded| EndpointBody::of(loaded, &app.config.server.public_url, app.now());
+    let (public_url, reader) = (&app.config.server.public_url, scopes_of(&call.principal));
+    let body = |loaded: &Loaded| EndpointBody::of(loaded, public_url, app.now(), reader);
     let keep = |loaded: &Loaded| kept(&app, &organization, &call, &answer(201, None, &body(loaded)?));
     let (tenant, circumstances) = (call.tenant(), call.circumstances());
     let act = Act { tenant, circumstances: &circumstances, keep: Some(&keep) };

@@ -3,7 +3,7 @@
 use countersign_core::{
     limits,
     refusal::{Code, Refusal},
-    scope::Scope,
+    scope::{Scope, Scopes},
     time::Time,
     webhook::{
         channel::Channel,
@@ -228,7 +228,8 @@ pub(super) struct EndpointBody {
     /// Its id.
     #[schema(pattern = "^whe_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
     id: String,
-    /// Where messages go.
+    /// Where messages go. Path and query may hold a secret of the receiver: who may neither change endpoints nor block them sees
+    /// the host, and `…`.
     url: String,
     /// What people call it.
     description: String,
@@ -310,8 +311,8 @@ impl WebhookKeyBody {
 }
 
 impl EndpointBody {
-    /// An endpoint.
-    pub(super) fn of(loaded: &Loaded, public_url: &str, now: Time) -> Result<Self, Fault> {
+    /// An endpoint, for a reader with these scopes.
+    pub(super) fn of(loaded: &Loaded, public_url: &str, now: Time, reader: Scopes) -> Result<Self, Fault> {
         let (row, settings, condition) = (&loaded.row, &loaded.settings, &loaded.condition);
         let standing = condition.standing;
         let mut keys = Vec::new();
@@ -325,7 +326,7 @@ impl EndpointBody {
         let failing = condition.health.failing.filter(|_| condition.health.due(now) != Due::Nothing);
         Ok(Self {
             id: row.endpoint.to_string(),
-            url: settings.url.clone(),
+            url: settings.url_for(reader),
             description: settings.description.clone(),
             classes: settings.classes.iter().map(Class::text).collect(),
             scopes: settings.scopes.iter().map(Scope::text).collect(),
@@ -418,8 +419,8 @@ pub(super) struct DeliveryBody {
     /// The message: `webhook-id`.
     #[schema(pattern = "^msg_[0-9a-hjkmnp-tv-z]{25}[048cgmrw]$")]
     id: String,
-    /// The type of the event.
-    r#type: String,
+    /// The type of the event; null where whoever asks may not read events of its class.
+    r#type: Option<String>,
     /// Its class.
     class: &'static str,
     /// The envelope; null for events of security and for tests.
@@ -439,14 +440,14 @@ pub(super) struct DeliveryBody {
 }
 
 impl DeliveryBody {
-    /// A delivery.
-    pub(super) fn of(row: &DeliveryRow) -> Self {
+    /// A delivery, for a reader with these scopes.
+    pub(super) fn of(row: &DeliveryRow, reader: Scopes) -> Self {
         let message = &row.message;
         let class = Class::ALL.into_iter().find(|class| u32::from(class.bit()) == message.class);
         let is_of_envelope = !matches!(class, Some(Class::Security | Class::Test) | None);
         Self {
             id: message.message.to_string(),
-            r#type: message.kind.clone(),
+            r#type: class.filter(|class| class.is_read_by(reader)).map(|_| message.kind.clone()),
             class: class.map_or("", Class::text),
             envelope: is_of_envelope.then(|| message.stream.to_string()),
             sequence: message.seq,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{extract::State, http::Uri, response::Response};
 use countersign_core::{
-    access::{Operation, Tenant},
+    access::{Operation, Tenant, scopes_of},
     id::EndpointId,
     limits,
     refusal::{Code, Refusal},
@@ -128,9 +128,9 @@ async fn page(
     Ok(DeliveriesPage {
         assets: Assets,
         frame: desk.frame(app, caller, Tab::Webhooks).await?,
-        line: EndpointLine::of(&loaded, app.now()),
+        line: EndpointLine::of(&loaded, app.now(), scopes_of(&desk.principal)),
         here,
-        deliveries: rows.iter().map(DeliveryLine::of).collect(),
+        deliveries: rows.iter().map(|row| DeliveryLine::of(row, scopes_of(&desk.principal))).collect(),
         next,
         states: DELIVERY_STATES
             .map(|(state, words)| StateChoice {

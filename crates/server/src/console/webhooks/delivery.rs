@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use countersign_core::{
-    access::{Operation, Tenant},
+    access::{Operation, Tenant, scopes_of},
     id::{EndpointId, MessageId},
     refusal::Refusal,
 };
@@ -81,7 +81,7 @@ async fn page(
 ) -> Result<DeliveryPage, NotShown> {
     let loaded = loaded::read(app, tenant, endpoint).await?;
     let row = app.store.delivery(tenant, endpoint, message).await.map_err(Fault::from)?;
-    let delivery = DeliveryLine::of(&row.ok_or_else(Refusal::not_found)?);
+    let delivery = DeliveryLine::of(&row.ok_or_else(Refusal::not_found)?, scopes_of(&desk.principal));
     let rows = app.store.attempts(tenant, endpoint, message).await.map_err(Fault::from)?;
     let mut attempts = Vec::new();
     for row in rows.iter().rev() {
@@ -90,7 +90,7 @@ async fn page(
     Ok(DeliveryPage {
         assets: Assets,
         frame: desk.frame(app, caller, Tab::Webhooks).await?,
-        line: EndpointLine::of(&loaded, app.now()),
+        line: EndpointLine::of(&loaded, app.now(), scopes_of(&desk.principal)),
         here: page_of(desk.place, endpoint),
         may_send: desk.may(Operation::ResendDelivery) && loaded.condition.standing.is_told(),
         delivery,

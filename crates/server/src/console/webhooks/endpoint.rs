@@ -5,7 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use countersign_core::{
-    access::{Environment, Operation, most_given},
+    access::{Environment, Operation, most_given, scopes_of},
     id::EndpointId,
     refusal::Code,
     webhook::{
@@ -191,7 +191,7 @@ async fn endpoint_page(
     Ok(EndpointPage {
         assets: Assets,
         frame: desk.frame(app, caller, Tab::Webhooks).await?,
-        line: EndpointLine::of(loaded, now),
+        line: EndpointLine::of(loaded, now, scopes_of(&desk.principal)),
         keys,
         gone,
         steps: next.steps(),

@@ -77,7 +77,7 @@ pub(super) struct EndpointLine {
 }
 
 impl EndpointLine {
-    pub(super) fn of(loaded: &Loaded, now: Time) -> Self {
+    pub(super) fn of(loaded: &Loaded, now: Time, reader: Scopes) -> Self {
         let (settings, condition) = (&loaded.settings, &loaded.condition);
         let standing = condition.standing;
         let failing = condition.health.failing.filter(|_| condition.health.due(now) != Due::Nothing);
@@ -88,7 +88,7 @@ impl EndpointLine {
             id: loaded.row.endpoint.to_string(),
             description: settings.description.clone(),
             host: host_of(&settings.url),
-            url: settings.url.clone(),
+            url: settings.url_for(reader),
             state,
             means,
             blocked: standing.blocked.filter(|_| standing.state != State::Ended).map(block_words),
@@ -274,13 +274,17 @@ pub(super) struct DeliveryLine {
 }
 
 impl DeliveryLine {
-    pub(super) fn of(row: &DeliveryRow) -> Self {
+    pub(super) fn of(row: &DeliveryRow, reader: Scopes) -> Self {
         let message = &row.message;
         let class = Class::ALL.into_iter().find(|class| u32::from(class.bit()) == message.class);
         let is_of_envelope = !matches!(class, Some(Class::Security | Class::Test) | None);
         Self {
             id: message.message.to_string(),
-            kind: message.kind.clone(),
+            kind: if class.is_some_and(|class| class.is_read_by(reader)) {
+                message.kind.clone()
+            } else {
+                "An event that your role may not read".to_owned()
+            },
             class: class.map_or("", class_name),
             envelope: is_of_envelope.then(|| message.stream.to_string()),
             seq: message.seq,

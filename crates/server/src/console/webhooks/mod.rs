@@ -22,7 +22,7 @@ use axum::{
     routing::{get, post},
 };
 use countersign_core::{
-    access::{Environment, Operation, most_given},
+    access::{Environment, Operation, most_given, scopes_of},
     id::{EndpointId, WebhookKeyId},
     refusal::{Code, Refusal},
     scope::Scopes,
@@ -131,7 +131,10 @@ async fn list_page(
     Ok(WebhooksPage {
         assets: Assets,
         frame: desk.frame(app, caller, Tab::Webhooks).await?,
-        endpoints: found.iter().map(|loaded| EndpointLine::of(loaded, app.now())).collect(),
+        endpoints: found
+            .iter()
+            .map(|loaded| EndpointLine::of(loaded, app.now(), scopes_of(&desk.principal)))
+            .collect(),
         next: found.last().filter(|_| has_more).map(|last| last.row.endpoint.to_string()),
         may_create: desk.may(Operation::CreateWebhookEndpoint),
         blocks: Blocks::of(app, desk, &tenant).await?,
@@ -328,7 +331,7 @@ async fn secret_page(
     let page = SecretPage {
         assets: Assets,
         frame: desk.frame(app, caller, Tab::Webhooks).await?,
-        line: EndpointLine::of(loaded, app.now()),
+        line: EndpointLine::of(loaded, app.now(), scopes_of(&desk.principal)),
         key: key.to_string(),
         secret,
         jwks_uri: jwks_uri(app, loaded.row.endpoint),

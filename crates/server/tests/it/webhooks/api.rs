@@ -86,6 +86,38 @@ async fn an_endpoint_is_made_used_and_ended_through_the_api() {
     house.finish().await;
 }
 
+/// W-8, A-3: who only reads endpoints sees the host of an address, and the types of those events alone that he may read.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_only_reads_sees_neither_addresses_nor_events_of_others() {
+    let house = House::start(false).await;
+    let (_, made) =
+        house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
+    let endpoint = made["id"].as_str().unwrap().parse().unwrap();
+    assert_eq!(made["url"], house.receiver.url);
+    house.done(endpoint, "/activate", &Value::Null).await;
+    house.sent_envelope().await;
+    house.settle().await;
+    let (path, organization) = (format!("/v1/webhook-endpoints/{endpoint}"), house.tenant.organization());
+    let host = house.receiver.url.split_once("/hooks").unwrap().0;
+    for (more, is_shown) in [(Scope::DocumentsRead, false), (Scope::EnvelopesStatus, true)] {
+        let scopes = Scopes::of(&[Scope::WebhooksRead, more]);
+        let reader = house.app.key(organization, house.tenant.environment(), scopes).await;
+        for shown in [
+            &house.app.get_json(&reader, &path).await,
+            &house.app.get_json(&reader, "/v1/webhook-endpoints").await["endpoints"][0],
+        ] {
+            assert_eq!(shown["url"], format!("{host}/…"));
+        }
+        let listed = house.app.get_json(&reader, &format!("{path}/deliveries")).await;
+        let message = listed["deliveries"][0]["id"].as_str().unwrap();
+        let one = house.app.get_json(&reader, &format!("{path}/deliveries/{message}")).await;
+        for delivery in [&listed["deliveries"][0], &one] {
+            assert_eq!((delivery["type"].is_string(), &delivery["class"]), (is_shown, &json!("envelope")));
+        }
+    }
+    house.finish().await;
+}
+
 /// W-6, A-3: nobody lets an endpoint be told what he may not read, and wrong settings are refused with the place and the way.
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_are_refused_with_what_to_do() {
