@@ -9,6 +9,7 @@ use countersign_core::{
     scope::{Scope, Scopes},
     security::SecurityActor,
     webhook::{
+        channel::Channel,
         class::{Class, Classes, Payload},
         endpoint::{Profile, Settings},
         standing::BlockReason,
@@ -199,6 +200,7 @@ async fn endpoint(app: &App, tenant: &Tenant, url: String) -> Result<Active, Fai
         payload: Payload::Full,
         profile: Profile::Standard,
         is_ordered: false,
+        channel: Channel::default(),
     };
     let made = endpoints::create(app, tenant, &circumstances, Scopes::ALL, &settings, None).await?;
     let act = Act { tenant, circumstances: &circumstances, keep: None };
