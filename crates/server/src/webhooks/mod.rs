@@ -23,6 +23,7 @@ pub(crate) mod publishing;
 pub(crate) mod pulling;
 pub(crate) mod replay;
 pub mod rotating;
+mod running;
 mod stored;
 pub mod testing;
 pub mod work;

@@ -9,28 +9,27 @@ use std::{
 };
 
 use countersign_core::{
-    id::{CorrelationId, EndpointId, OrganizationId, WorkerId},
+    id::{EndpointId, OrganizationId, WorkerId},
     limits,
     time::Time,
     webhook::{
         containment::Fate,
-        schedule::Outcome,
         slots::{Candidate, Held, InFlight, may_start},
     },
 };
 use countersign_store::{
-    Batch, CommitError,
-    webhook_rows::{DeliveryClaim, DeliveryRow, DeliveryState, Settlement},
+    Batch,
+    webhook_rows::{DeliveryClaim, DeliveryRow, Settlement},
 };
 use tokio::{
     sync::watch,
     task::{Id, JoinHandle, JoinSet},
 };
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
 use super::{
-    attempt, health,
     loaded::{self, Loaded},
+    running::{AGAIN_MS, Ended, kept_back, put_back, run, settle},
 };
 use crate::{app::App, fault::Fault};
 
@@ -52,10 +51,6 @@ const SWEPT_AT_ONCE: usize = 1_000;
 const SWEEP_MS: i64 = 60_000;
 /// Longest wait at the end for attempts in work and their settlements: an attempt has its deadline.
 const LAST_WAIT: Duration = Duration::from_secs(20);
-/// So long an endpoint that was read is taken for what it is.
-const FRESH_MS: i64 = 1_000;
-/// Wait before a settlement is tried again that the database did not take.
-const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 
 /// The worker.
 pub struct Deliverer {
@@ -446,7 +441,7 @@ impl Worker {
                 Err(error) => {
                     tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %error);
                     if let Some(taken) = self.in_work.remove(&error.id()) {
-                        let due_at = self.app.now().plus_ms(i64::try_from(POLL_MS).unwrap_or(0));
+                        let due_at = self.app.now().plus_ms(AGAIN_MS);
                         let settlement = put_back(&taken.row, self.id, due_at);
                         self.settling.spawn(async move { settle(&app, settlement).await });
                     }
@@ -495,118 +490,4 @@ impl Worker {
 
 fn organization(taken: &Taken) -> OrganizationId {
     taken.row.message.tenant.organization()
-}
-
-fn put_back(row: &DeliveryRow, worker: WorkerId, due_at: Time) -> Settlement {
-    let (endpoint, message) = (row.endpoint, row.message.message);
-    let worker = row.worker.unwrap_or(worker);
-    Settlement {
-        worker,
-        endpoint,
-        message,
-        state: DeliveryState::Due,
-        due_at,
-        is_asked: false,
-        attempt: None,
-    }
-}
-
-/// A delivery that does not go out: it is kept for its release, or follows its endpoint.
-fn kept_back(row: &DeliveryRow, worker: WorkerId, fate: Fate) -> Settlement {
-    let state = if fate == Fate::Waits { DeliveryState::Parked } else { DeliveryState::Due };
-    Settlement { state, ..put_back(row, worker, row.due_at) }
-}
-
-/// What came of a delivery, to be written down.
-struct Ended {
-    settlement: Option<Settlement>,
-    /// With the endpoint's health: whether the attempt succeeded, or the receiver is gone.
-    attempted: Option<(Arc<Loaded>, Outcome)>,
-    correlation: CorrelationId,
-    span: Span,
-}
-
-impl Ended {
-    async fn settle(self, app: &App) {
-        if let Some(settlement) = self.settlement {
-            settle(app, settlement).await;
-        }
-        match self.attempted {
-            Some((loaded, Outcome::Gone)) => health::gone(app, &loaded, self.correlation).await,
-            Some((loaded, outcome)) => {
-                health::attempted(app, &loaded, outcome == Outcome::Delivered, self.correlation).await;
-            }
-            None => {}
-        }
-    }
-}
-
-/// Tries a delivery. One whose endpoint takes nothing by now is put back, and follows it.
-async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at: Time) -> Ended {
-    let ended = |settlement, attempted| Ended {
-        settlement,
-        attempted,
-        correlation: row.message.correlation,
-        span: Span::current(),
-    };
-    let Some(worker) = row.worker else { return ended(None, None) };
-    let again = |turns: u32| {
-        let wait_ms = i64::try_from(POLL_MS).unwrap_or(0) * i64::from(turns);
-        Some(put_back(&row, worker, app.now().plus_ms(wait_ms)))
-    };
-    // It may have waited for a slot: what was blocked, moved or revoked meanwhile holds.
-    let loaded = if app.now().since_ms(loaded_at) < FRESH_MS {
-        loaded
-    } else {
-        match loaded::load(app, &row.message.tenant, row.endpoint, app.now()).await {
-            Ok(loaded) => loaded,
-            Err(fault) => {
-                tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %fault);
-                return ended(again(1), None);
-            }
-        }
-    };
-    let fate = loaded.as_ref().map_or(Fate::Over, |loaded| loaded.fate_of(&row));
-    let (Some(loaded), Fate::Goes) = (loaded, fate) else {
-        return ended(Some(kept_back(&row, worker, fate)), None);
-    };
-    match attempt::run(app, &loaded, &row).await {
-        Ok(tried) => {
-            let is_success = tried.outcome == Outcome::Delivered;
-            app.webhooks.settled(row.endpoint, is_success, tried.took_ms);
-            let status = tried.settlement.attempt.as_ref().and_then(|attempt| attempt.status);
-            let was_sent = tried.settlement.attempt.is_some();
-            let result = if is_success { "delivered" } else { "failed" };
-            tracing::info!(
-                event_type = "webhook.delivery",
-                event_result = result,
-                status,
-                took_ms = tried.took_ms
-            );
-            ended(Some(tried.settlement), was_sent.then_some((loaded, tried.outcome)))
-        }
-        Err(fault) => {
-            tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %fault);
-            ended(again(row.attempt_count + 1), None)
-        }
-    }
-}
-
-/// Writes down what came of a delivery. While the database does not take it, the delivery stays with this worker: an attempt
-/// that was made is not made again for that, as long as its heart beats.
-async fn settle(app: &App, settlement: Settlement) {
-    loop {
-        let batch = Batch { settles: vec![settlement.clone()], ..Batch::default() };
-        match app.store.commit(batch).await {
-            Ok(_) => return,
-            Err(CommitError::Fault(countersign_store::Fault::Unavailable(reason))) => {
-                tracing::warn!(event_type = "webhook.settle", event_result = "again", reason);
-                tokio::time::sleep(SETTLE_AGAIN).await;
-            }
-            Err(error) => {
-                tracing::warn!(event_type = "webhook.settle", event_result = "lost", %error);
-                return;
-            }
-        }
-    }
 }

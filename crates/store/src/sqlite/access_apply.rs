@@ -24,9 +24,8 @@ use crate::{
         MemberRow, ProviderRow, PushedRequestRow, SecurityRow, SignInRow, Spend, TicketRow, UserRow,
     },
     batch::{CommitError, Row, waits_already},
-    cells::{self, signed},
+    cells::signed,
     fault::Fault,
-    limits::{SWEPT_ROWS, grants_swept_before, swept_before},
     rows::ApiKeyRow,
 };
 
@@ -577,25 +576,4 @@ pub(super) fn add_ticket(connection: &Connection, row: &TicketRow) -> Result<usi
         signed(row.version)?
     ];
     execute(connection, sql::ADD_TICKET, values)
-}
-
-/// Sweeps what ended, a bounded number of rows of each kind.
-pub(super) fn sweep(connection: &Connection, now: Time) -> Result<(), Fault> {
-    let most = cells::limit(SWEPT_ROWS);
-    let ended = swept_before(now).unix_ms();
-    let grants_ended = grants_swept_before(now).unix_ms();
-    for (sql, until) in [
-        (sql::SWEEP_SPENT, now.unix_ms()),
-        (sql::SWEEP_ACCESS_TOKENS, ended),
-        (sql::SWEEP_AUTHORIZATION_CODES, ended),
-        (sql::SWEEP_PUSHED_REQUESTS, ended),
-        (sql::SWEEP_TICKETS, ended),
-        (sql::END_GRANTS_OF_SIGN_INS, ended),
-        (sql::SWEEP_SIGN_INS, ended),
-        (sql::SWEEP_TOKENS_OF_GRANTS, grants_ended),
-        (sql::SWEEP_GRANTS, grants_ended),
-    ] {
-        execute(connection, sql, params![until, most])?;
-    }
-    Ok(())
 }

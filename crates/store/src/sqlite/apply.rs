@@ -8,7 +8,7 @@ use countersign_core::{
 use rusqlite::{Connection, params};
 
 use super::{
-    access_apply,
+    access_apply, access_sweep,
     row::{execute, first, rows},
     sql, webhooks,
 };
@@ -391,7 +391,7 @@ pub(super) fn lease_jobs(
     execute(connection, sql::SWEEP_SESSIONS, params![ended, most])?;
     execute(connection, sql::SWEEP_CODES, params![ended, most])?;
     execute(connection, sql::SWEEP_IDEMPOTENCY, params![now.unix_ms(), most])?;
-    access_apply::sweep(connection, now)?;
+    access_sweep::sweep(connection, now)?;
     let due = params![now.unix_ms(), cells::limit(limit)];
     let due = rows(connection, "jobs", sql::DUE_JOBS, due, |row| row.fixed::<16>("job"))?;
     let until = now.plus_ms(lease_ms).unix_ms();

@@ -2,6 +2,7 @@
 
 mod access;
 mod access_apply;
+mod access_sweep;
 mod apply;
 mod open;
 mod row;

@@ -161,23 +161,7 @@ async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
         10..=11 => settle_one(dice, step, now, store).await,
         12 => format!("{:?}", store.shelve(endpoint_id, limit).await.unwrap()),
         13 => format!("{:?}", store.unshelve(endpoint_id, limit).await.unwrap()),
-        14 => {
-            let state = |dice: &mut Dice| DeliveryState::ALL[dice.size(4)];
-            let (from, to, since) = (state(dice), state(dice), message_id(dice.below(step + 1)));
-            let until = message_id(dice.below(step + 1).max(step / 2));
-            let moves = DeliveryMove {
-                endpoint: endpoint_id,
-                from,
-                to,
-                since,
-                until,
-                classes: Classes::of_bits(u8::try_from(dice.below(32)).unwrap()).unwrap(),
-                over_before: now.plus_ms(20),
-                due_at: now,
-                limit,
-            };
-            format!("{:?}", store.move_deliveries(&rows::tenant(of), &moves).await.unwrap())
-        }
+        14 => move_some(dice, step, endpoint_id, limit, store).await,
         15 => {
             let state = DeliveryState::ALL[dice.size(4)];
             let (message, at) = (message(of, dice.below(step + 1)), now.plus_ms(5));
@@ -198,6 +182,32 @@ async fn act(dice: &mut Dice, step: u64, store: &dyn Store) -> String {
             format!("{:?}", store.sweep_deliveries(before, limit).await.unwrap())
         }
     }
+}
+
+/// Moves deliveries of one endpoint from one state to another.
+async fn move_some(
+    dice: &mut Dice,
+    step: u64,
+    endpoint: EndpointId,
+    limit: usize,
+    store: &dyn Store,
+) -> String {
+    let (of, now) = (dice.below(2), rows::at(step));
+    let state = |dice: &mut Dice| DeliveryState::ALL[dice.size(4)];
+    let (from, to, since) = (state(dice), state(dice), message_id(dice.below(step + 1)));
+    let until = message_id(dice.below(step + 1).max(step / 2));
+    let moves = DeliveryMove {
+        endpoint,
+        from,
+        to,
+        since,
+        until,
+        classes: Classes::of_bits(u8::try_from(dice.below(32)).unwrap()).unwrap(),
+        over_before: now.plus_ms(20),
+        due_at: now,
+        limit,
+    };
+    format!("{:?}", store.move_deliveries(&rows::tenant(of), &moves).await.unwrap())
 }
 
 fn block_key(dice: &mut Dice) -> BlockKey {
