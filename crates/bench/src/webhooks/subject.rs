@@ -253,7 +253,7 @@ fn trust(config: &Config) -> Result<Arc<ClientConfig>, Failure> {
     Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
-/// An envelope for one signer, whose event is about a kilobyte.
+/// An envelope for one signer.
 fn order(document: &str) -> String {
     json!({
         "title": "Consulting agreement",

@@ -134,11 +134,15 @@ struct Worker {
     /// What ended is written down beside what runs: a commit holds up no attempt.
     settling: JoinSet<()>,
     shelf: Vec<EndpointId>,
+    /// Endpoints that left the shelf at the last beat.
+    unshelved: Vec<EndpointId>,
     full_since: HashMap<EndpointId, Time>,
     /// Endpoints of which the last claim left something behind, with how many they may have in hand before a claim is worth it.
     left: Vec<(EndpointId, usize)>,
     /// Whether the last claim found no room.
     was_full: bool,
+    /// Whether its room for what is shelved was too little.
+    shelf_was_long: bool,
 }
 
 impl Worker {
@@ -155,9 +159,11 @@ impl Worker {
             in_work: HashMap::new(),
             settling: JoinSet::new(),
             shelf: Vec::new(),
+            unshelved: Vec::new(),
             full_since: HashMap::new(),
             left: Vec::new(),
             was_full: false,
+            shelf_was_long: false,
         }
     }
 
@@ -175,6 +181,7 @@ impl Worker {
     fn finds_more(&self) -> bool {
         let has_few = |(endpoint, most): &(EndpointId, usize)| self.of_endpoint(*endpoint) <= *most;
         self.was_full && self.room() >= limits::WEBHOOK_SLOTS / 4
+            || self.shelf_was_long && self.waiting.len() <= limits::WEBHOOK_SLOTS / 4
             || self.has_room() && self.left.iter().any(has_few)
     }
 
@@ -215,14 +222,28 @@ impl Worker {
     }
 
     async fn look_at_the_shelf(&mut self) -> Result<(), Fault> {
+        let shelved = self.app.store.shelved(1).await?;
+        // Once more: what was announced while it left the shelf may lie there.
+        for endpoint in std::mem::take(&mut self.unshelved) {
+            if !shelved.iter().any(|(other, _)| *other == endpoint) {
+                self.unshelve(endpoint).await?;
+            }
+        }
         self.shelf.clear();
-        for (endpoint, waiting) in self.app.store.shelved(1).await? {
+        for (endpoint, waiting) in shelved {
             if waiting == 0 {
-                self.app.store.unshelve(endpoint, MOVED_AT_ONCE).await?;
+                self.unshelve(endpoint).await?;
+                self.unshelved.push(endpoint);
             } else {
                 self.shelf.push(endpoint);
             }
         }
+        Ok(())
+    }
+
+    /// Takes all that waits for an endpoint from the shelf: what were left there, nobody would look for.
+    async fn unshelve(&self, endpoint: EndpointId) -> Result<(), Fault> {
+        while self.app.store.unshelve(endpoint, MOVED_AT_ONCE).await? == MOVED_AT_ONCE {}
         Ok(())
     }
 
@@ -235,6 +256,7 @@ impl Worker {
         self.left.clear();
         let room = self.room();
         self.was_full = room == 0;
+        self.shelf_was_long = false;
         if self.was_full || self.lives_until.is_none_or(|until| until <= now) {
             return Ok(0);
         }
@@ -310,12 +332,21 @@ impl Worker {
     fn wanted_of_the_shelf(&mut self) -> Vec<(EndpointId, usize)> {
         let mut room = (limits::WEBHOOK_SLOTS / 2).saturating_sub(self.waiting.len());
         let mut wanted = Vec::new();
+        self.shelf_was_long = false;
+        // Everybody is the first now and then.
+        if !self.shelf.is_empty() {
+            self.shelf.rotate_left(1);
+        }
         for endpoint in self.shelf.clone() {
             let (has, enough) = (self.of_endpoint(endpoint), self.enough(endpoint));
-            let wants = (2 * self.limit(endpoint)).saturating_sub(has).min(room);
-            if has > enough || wants == 0 {
+            if has > enough {
                 self.left.push((endpoint, enough));
                 continue;
+            }
+            let wants = (2 * self.limit(endpoint)).saturating_sub(has).min(room);
+            if wants == 0 {
+                self.shelf_was_long = true;
+                break;
             }
             room -= wants;
             wanted.push((endpoint, wants));

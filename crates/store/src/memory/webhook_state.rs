@@ -198,6 +198,7 @@ impl Webhooks {
             self.deliveries.values_mut().filter(|held| held.row.worker.as_ref().is_some_and(is_dead));
         for held in of_dead.take(FREED_DELIVERIES) {
             held.row.worker = None;
+            held.lane = Lane::of(self.shelf.contains(&held.row.endpoint), held.row.attempt_count);
             held.row.state = match self.endpoints.get(&held.row.endpoint).map(|owner| owner.takes) {
                 Some(Taking::Parked) => DeliveryState::Parked,
                 Some(Taking::Nothing) => DeliveryState::Failed,

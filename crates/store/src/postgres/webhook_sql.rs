@@ -94,6 +94,8 @@ statements! {
         ON CONFLICT (worker) DO UPDATE SET until = excluded.until WHERE workers.until > $2";
     /// What its endpoint takes no more by now follows it.
     FREE_DEAD = "UPDATE deliveries SET worker = NULL,
+            lane = CASE WHEN (SELECT is_shelved FROM endpoints e WHERE e.endpoint = deliveries.endpoint) THEN 2
+                WHEN attempt_count > 0 THEN 1 ELSE 0 END,
             state = CASE (SELECT takes FROM endpoints e WHERE e.endpoint = deliveries.endpoint)
                 WHEN 'parked' THEN 'parked' WHEN 'nothing' THEN 'failed' ELSE state END
         WHERE (endpoint, message) IN

@@ -79,8 +79,10 @@ statements! {
     BEAT = "INSERT INTO workers (worker, until) VALUES (?1, ?3)
         ON CONFLICT DO UPDATE SET until = excluded.until WHERE workers.until > ?2";
     /// The words CROSS JOIN make SQLite begin with the workers.
-    /// What its endpoint takes no more by now follows it.
+    /// What its endpoint takes no more by now follows it, and so does its lane: the endpoint may have left the shelf meanwhile.
     FREE_DEAD = "UPDATE deliveries SET worker = NULL,
+            lane = CASE WHEN (SELECT is_shelved FROM endpoints e WHERE e.endpoint = deliveries.endpoint) THEN 2
+                WHEN attempt_count > 0 THEN 1 ELSE 0 END,
             state = CASE (SELECT takes FROM endpoints e WHERE e.endpoint = deliveries.endpoint)
                 WHEN 'parked' THEN 'parked' WHEN 'nothing' THEN 'failed' ELSE state END
         WHERE (endpoint, message) IN

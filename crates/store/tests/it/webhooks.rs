@@ -401,6 +401,26 @@ async fn a_dead_workers_deliveries_are_taken_by_another_and_its_word_counts_no_m
     }
 }
 
+/// W-5: what a dead worker had of an endpoint that left the shelf meanwhile is found among the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_worker_had_of_the_shelf_is_not_left_there() {
+    for servers in all().await {
+        let (one, two) = (servers.turn(0), servers.turn(1));
+        one.commit(with(vec![Row::Endpoint(due(0, 1, 1))])).await.unwrap();
+        announce(&*one, 0..3).await;
+        let (now, later) = (rows::at(1_000), rows::at(2_000));
+        one.beat(worker_id(1), now, now.plus_ms(999)).await.unwrap();
+        assert_eq!(one.shelve(endpoint_id(1), 10).await.unwrap(), 3);
+        let claim = DeliveryClaim { shelved: vec![(endpoint_id(1), 9)], ..DeliveryClaim::default() };
+        assert_eq!(one.claim_deliveries(worker_id(1), now, &claim).await.unwrap().len(), 3);
+        assert_eq!(two.shelved(1).await.unwrap(), [(endpoint_id(1), 0)], "nobody's wait there");
+        two.unshelve(endpoint_id(1), 10).await.unwrap();
+        two.beat(worker_id(2), later, later.plus_ms(999)).await.unwrap();
+        let found = two.claim_deliveries(worker_id(2), later, &asking(9)).await.unwrap();
+        assert_eq!(found.len(), 3, "{}", servers.name);
+    }
+}
+
 /// W-5, W-4: an ordered endpoint gets the deliveries of an envelope one after the other, whoever takes them.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ordered_endpoint_gets_one_delivery_of_an_envelope_at_a_time() {

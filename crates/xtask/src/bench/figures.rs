@@ -140,7 +140,8 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 fn measured(rounds: &[Round]) -> impl Iterator<Item = (&'static Figure, f64)> {
     let auth = auth::ROWS.as_flattened().iter().chain(&auth::ADDED);
     let webhooks = webhooks::ROWS.as_flattened().iter().chain(webhooks::DISTURBED.as_flattened());
-    let webhooks = webhooks.chain(&webhooks::PARKED).chain(webhooks::VERIFIED.as_flattened());
+    let webhooks =
+        webhooks.chain(&webhooks::BODY).chain(&webhooks::PARKED).chain(webhooks::VERIFIED.as_flattened());
     FIGURES.iter().chain(auth).chain(webhooks).filter_map(|figure| {
         let values = rounds.iter().filter_map(figure.of).collect();
         Some((figure, median(values)?))
@@ -261,6 +262,24 @@ mod tests {
         let (dpop, key) = (json!("auth_access_token_added_cpu_ms"), json!("auth_api_key_added_cpu_us"));
         let expected = [(&dpop, &json!(0.25), &json!(true)), (&key, &json!(62.5), &json!(false))];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_bad_receivers_do_is_held_against_a_quiet_run() {
+        let mut round = Round::default();
+        round.add(
+            "webhooks_disturbed",
+            &json!({ "quiet_p99_ms": 10.0, "disturbed_p99_ms": 25.0, "queued_p99_ms": 90.0 }),
+        );
+        round.add("webhooks_verified_rust", &json!({ "v1": 90_000.0, "http ed25519": 20_000.0 }));
+        let json: Value = serde_json::from_str(&to_json(&[round])).unwrap();
+        let figures = json["figures"].as_array().unwrap();
+        let find = |id: &str| figures.iter().find(|figure| figure["id"] == id).unwrap();
+        let times = find("webhooks_disturbed_times");
+        assert_eq!((&times["value"], &times["met"]), (&json!(2.5), &json!(false)));
+        assert_eq!(find("webhooks_disturbed_queued_p99_ms")["met"], true);
+        assert_eq!(find("webhooks_verified_rust_http_ed25519")["value"], 20_000.0);
+        assert_eq!(figures.len(), 6, "what was not measured is left out");
     }
 
     #[test]

@@ -16,7 +16,7 @@ macro_rules! row {
         [
             as_measured!(
                 concat!($section, "_", $way, "_", $senders, "_per_second"),
-                concat!("messages of 1 KB, ", $title),
+                concat!("messages, ", $title),
                 "/s",
                 $rate,
                 concat!($section, ".", $way, "_", $senders, "_per_second")
@@ -113,6 +113,15 @@ macro_rules! disturbed {
 /// What bad receivers do to others' messages.
 pub(super) const DISTURBED: [[Figure; 4]; 2] =
     [disturbed!("webhooks_disturbed", "SQLite"), disturbed!("webhooks_postgres_disturbed", "PostgreSQL")];
+
+/// What a message is, on average.
+pub(super) const BODY: [Figure; 1] = [as_measured!(
+    "webhooks_body_bytes",
+    "bytes of a message's body",
+    "bytes",
+    NONE,
+    "webhooks.tls_16_body_bytes"
+)];
 
 /// What a million parked deliveries take of the server's memory.
 pub(super) const PARKED: [Figure; 4] = [
