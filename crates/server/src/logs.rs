@@ -37,6 +37,10 @@ pub fn start(filter: &str) -> Result<(), Fault> {
     started.map_err(|error| Fault::Task(error.to_string()))
 }
 
+/// The resolver's own words name hosts that strangers give, and are about these alone: what comes of a name is told where it was
+/// asked for.
+const SILENT: &str = "hickory_net=off,hickory_proto=off,hickory_resolver=off";
+
 /// A filter under which faults are still told. A level that is mistyped would be taken for the name of a program's part,
 /// and everything else fall silent.
 pub fn checked(filter: &str) -> Result<EnvFilter, Fault> {
@@ -55,7 +59,9 @@ pub fn checked(filter: &str) -> Result<EnvFilter, Fault> {
     if parts.any(|part| part.split_once('=').is_none_or(|(_, level)| level.parse::<LevelFilter>().is_err())) {
         return Err(refuse("has a part without a level"));
     }
-    EnvFilter::try_new(filter).map_err(|error| refuse(&format!("is not a filter ({error})")))
+    // A part that is named takes the place of ours.
+    let filter = filter.replacen(level, &format!("{level},{SILENT}"), 1);
+    EnvFilter::try_new(&filter).map_err(|error| refuse(&format!("is not a filter ({error})")))
 }
 
 /// Turns events into lines.

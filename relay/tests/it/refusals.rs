@@ -137,7 +137,7 @@ async fn drip(mut stream: TcpStream, byte: u8) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_slowly_is_cut_off() {
     let system = System::start().await;
-    let relay = Relay::start_with(&configuration("request_s = 1", "", &forward_to(&system.url))).await;
+    let relay = Relay::start_with(&configuration("request_s = 3", "", &forward_to(&system.url))).await;
     let sent = message();
     let mut slow_body = raw(&relay).await;
     slow_body.write_all(head(&sent, "content-length: 1000").as_bytes()).await.unwrap();
@@ -167,7 +167,7 @@ async fn what_is_sent_slowly_is_cut_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_head_after_an_answer_is_told() {
     let system = System::start().await;
-    let relay = Relay::start_with(&configuration("request_s = 1", "", &forward_to(&system.url))).await;
+    let relay = Relay::start_with(&configuration("request_s = 3", "", &forward_to(&system.url))).await;
     let sent = message();
     let mut stream = raw(&relay).await;
     let request = head(&sent, &format!("content-length: {}", sent.body.len()));

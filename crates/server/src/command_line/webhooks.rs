@@ -75,13 +75,13 @@ fn parse_class(text: &str) -> Result<Class, String> {
 pub async fn run(records: &Records, command: Webhooks) -> Result<(), Failure> {
     match command {
         Webhooks::Block { place, reason } => {
-            let keys = keys(records, &place).await?;
+            let keys = keys(records, &place, |is_blocked| !is_blocked).await?;
             containment::set(records, &operator(records), &keys, reason, None).await?;
             eprintln!("Blocked. What comes is parked until `countersign webhooks release`.");
             Ok(())
         }
         Webhooks::Release { place } => {
-            let keys = keys(records, &place).await?;
+            let keys = keys(records, &place, |is_blocked| is_blocked).await?;
             containment::unset(records, &operator(records), &keys, None).await?;
             eprintln!(
                 "Released. What was parked goes out at a bounded rate, unless something else blocks it."
@@ -92,7 +92,21 @@ pub async fn run(records: &Records, command: Webhooks) -> Result<(), Failure> {
     }
 }
 
-async fn keys(records: &Records, place: &Place) -> Result<Vec<BlockKey>, Failure> {
+/// The places that are named, of which those are acted on where there is something to do: one of two environments may be blocked
+/// already. All of them where there is nothing to do anywhere, so that this is said.
+async fn keys(
+    records: &Records,
+    place: &Place,
+    is_wanted: impl Fn(bool) -> bool,
+) -> Result<Vec<BlockKey>, Failure> {
+    let named = named(records, place).await?;
+    let rows = records.store.webhook_blocks(None).await?;
+    let is_blocked = |key: &BlockKey| rows.iter().any(|row| row.key == *key);
+    let left: Vec<BlockKey> = named.iter().copied().filter(|key| is_wanted(is_blocked(key))).collect();
+    Ok(if left.is_empty() { named } else { left })
+}
+
+async fn named(records: &Records, place: &Place) -> Result<Vec<BlockKey>, Failure> {
     let (class, holder) = (place.class, Holder::Operator);
     let Some(name_or_id) = &place.organization else {
         return Ok(vec![BlockKey { tenant: None, class, holder }]);

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 use super::{
     full,
     keys::{self, Attempt, Signer},
-    loaded::Loaded,
+    loaded::{self, Loaded},
 };
 use crate::{
     app::{App, Organization},
@@ -177,6 +177,7 @@ pub(crate) async fn send(
     let mut sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
     if sent.status == Some(401)
         && let Some(refused) = sent.kept_token
+        && is_as_it_was(app, loaded).await?
     {
         // The token may have been taken back before its end. With another one it is another attempt, signed anew.
         way.refused_token = Some(refused);
@@ -205,6 +206,12 @@ pub(crate) async fn send(
         sealed,
     };
     Ok(Some(Attempted { attempt, outcome, ended }))
+}
+
+/// Whether nothing was changed, blocked or revoked since the endpoint was read.
+async fn is_as_it_was(app: &App, loaded: &Loaded) -> Result<bool, Fault> {
+    let now = loaded::load(app, &loaded.row.tenant, loaded.row.endpoint, app.now()).await?;
+    Ok(now.is_some_and(|now| now.row.version == loaded.row.version && now.stopped == loaded.stopped))
 }
 
 /// Bytes of an answer that are kept: enough for a sentence of the receiver, and a dead one does not fill the disk.

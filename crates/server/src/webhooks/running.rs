@@ -23,6 +23,8 @@ use crate::app::App;
 const FRESH_MS: i64 = 1_000;
 /// Wait before a delivery is tried again that could not be for a fault of ours: so long for each attempt before.
 pub(super) const AGAIN_MS: i64 = 1_000;
+/// Wait before a delivery is tried again that something of ours is broken for.
+pub(super) const BROKEN_MS: i64 = 60_000;
 /// Wait before a settlement is tried again that the database did not take.
 const SETTLE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -74,7 +76,7 @@ impl Ended {
 }
 
 /// Tries a delivery. One whose endpoint takes nothing by now is put back, and follows it.
-pub(super) async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>, loaded_at: Time) -> Ended {
+pub(super) async fn run(app: &App, row: DeliveryRow, loaded: Arc<Loaded>, loaded_at: Time) -> Ended {
     let ended = |settlement, attempted| Ended {
         settlement,
         attempted,
@@ -85,7 +87,7 @@ pub(super) async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>
     let again = |turns: u32| Some(put_back(&row, worker, app.now().plus_ms(AGAIN_MS * i64::from(turns))));
     // It may have waited for a slot: what was blocked, moved or revoked meanwhile holds.
     let loaded = if app.now().since_ms(loaded_at) < FRESH_MS {
-        loaded
+        Some(loaded)
     } else {
         match loaded::load(app, &row.message.tenant, row.endpoint, app.now()).await {
             Ok(loaded) => loaded,
@@ -121,9 +123,9 @@ pub(super) async fn run(app: &App, row: DeliveryRow, loaded: Option<Arc<Loaded>>
     }
 }
 
-/// Writes down what came of a delivery. While the database does not take it, the delivery stays with this worker: an attempt
+/// Writes down what came of a delivery, or, where the database refuses that, that it is to be tried again. While the database does not take it, the delivery stays with this worker: an attempt
 /// that was made is not made again for that, as long as its heart beats.
-pub(super) async fn settle(app: &App, settlement: Settlement) {
+pub(super) async fn settle(app: &App, mut settlement: Settlement) {
     loop {
         let batch = Batch { settles: vec![settlement.clone()], ..Batch::default() };
         match app.store.commit(batch).await {
@@ -132,9 +134,17 @@ pub(super) async fn settle(app: &App, settlement: Settlement) {
                 tracing::warn!(event_type = "webhook.settle", event_result = "again", reason);
                 tokio::time::sleep(SETTLE_AGAIN).await;
             }
-            Err(error) => {
-                tracing::warn!(event_type = "webhook.settle", event_result = "lost", %error);
+            Err(CommitError::LeaseLost) => {
+                tracing::warn!(event_type = "webhook.settle", event_result = "lost");
                 return;
+            }
+            Err(error) => {
+                tracing::error!(event_type = "webhook.settle", event_result = "fault", %error);
+                if settlement.attempt.take().is_none() {
+                    return;
+                }
+                settlement.state = DeliveryState::Due;
+                settlement.due_at = app.now().plus_ms(BROKEN_MS);
             }
         }
     }

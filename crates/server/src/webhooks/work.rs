@@ -29,7 +29,7 @@ use tracing::Instrument as _;
 
 use super::{
     loaded::{self, Loaded},
-    running::{AGAIN_MS, Ended, kept_back, put_back, run, settle},
+    running::{AGAIN_MS, BROKEN_MS, Ended, kept_back, put_back, run, settle},
 };
 use crate::{app::App, fault::Fault};
 
@@ -43,6 +43,8 @@ const TAKEN_AT_ONCE: usize = 64;
 const POLL_MS: u64 = 1_000;
 /// An endpoint that had as many as it takes for so long is shelved: claims would read past what waits for it.
 const FULL_MS: i64 = 200;
+/// Endpoints that leave the shelf at one beat: each is a commit.
+const UNSHELVED_AT_ONCE: usize = 8;
 /// Deliveries that change lanes in one step.
 const MOVED_AT_ONCE: usize = 1_000;
 /// Rows that are removed in one step.
@@ -75,20 +77,23 @@ impl Deliverer {
 async fn deliver(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut worker = Worker::new(Arc::clone(&app));
     while !*stop.borrow() {
-        let wait_ms = match worker.turn().await {
+        let (wait_ms, until_beat) = match worker.turn().await {
             // There may be more.
             Ok(taken) if taken >= TAKEN_AT_ONCE && worker.has_room() => continue,
-            Ok(_) => worker.wait_ms().await,
+            Ok(_) => (worker.wait_ms().await, worker.until_beat()),
             Err(fault) => {
                 tracing::error!(event_type = "webhook.turn", event_result = "fault", fault = %fault);
-                POLL_MS
+                (POLL_MS, Duration::from_millis(POLL_MS))
             }
         };
         let woken = app.store.wait_for_deliveries(wait_ms);
         tokio::pin!(woken);
+        let heart = tokio::time::sleep(until_beat);
+        tokio::pin!(heart);
         // A claim is a commit: what ended is worth one where the claim can find more than the last one did.
         while !worker.finds_more() {
             tokio::select! {
+                () = &mut heart => break,
                 () = &mut woken, if worker.has_room() => break,
                 () = worker.one_ended(), if worker.is_busy() => {}
                 _ = stop.changed() => break,
@@ -118,7 +123,7 @@ pub async fn deliver_due(app: &Arc<App>) -> Result<usize, Fault> {
 /// A delivery that was taken, with its endpoint.
 struct Taken {
     row: DeliveryRow,
-    loaded: Option<Arc<Loaded>>,
+    loaded: Arc<Loaded>,
     loaded_at: Time,
 }
 
@@ -177,6 +182,12 @@ impl Worker {
         self.room() > 0
     }
 
+    /// No more of those that were tried before than may run: they would wait in the place of first attempts.
+    fn room_for_retries(&self) -> usize {
+        let retries = self.in_work.values().chain(&self.waiting).filter(|taken| taken.row.attempt_count > 0);
+        (limits::WEBHOOK_SLOTS / 2).saturating_sub(retries.count())
+    }
+
     /// Whether a claim would find what the last one left behind.
     fn finds_more(&self) -> bool {
         let has_few = |(endpoint, most): &(EndpointId, usize)| self.of_endpoint(*endpoint) <= *most;
@@ -200,9 +211,17 @@ impl Worker {
             self.id = WorkerId::new(now, self.app.draw());
             (self.lives_until, self.beats_at) = (None, None);
             self.waiting.clear();
+            self.left.clear();
+            (self.was_full, self.shelf_was_long) = (false, false);
         }
         self.start_those_that_may();
         taken
+    }
+
+    /// How long its heart may wait: whoever has no room lives on.
+    fn until_beat(&self) -> Duration {
+        let wait_ms = self.beats_at.map_or(0, |at| at.since_ms(self.app.now()));
+        Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0).max(1))
     }
 
     async fn beat(&mut self, now: Time) -> Result<(), Fault> {
@@ -231,7 +250,7 @@ impl Worker {
         }
         self.shelf.clear();
         for (endpoint, waiting) in shelved {
-            if waiting == 0 {
+            if waiting == 0 && self.unshelved.len() < UNSHELVED_AT_ONCE {
                 self.unshelve(endpoint).await?;
                 self.unshelved.push(endpoint);
             } else {
@@ -265,7 +284,7 @@ impl Worker {
             full.iter().map(|endpoint| (*endpoint, self.limit(*endpoint).saturating_sub(1))).collect();
         let claim = DeliveryClaim {
             fresh: room.min(TAKEN_AT_ONCE),
-            again: (room / 2).min(TAKEN_AT_ONCE),
+            again: self.room_for_retries().min(room).min(TAKEN_AT_ONCE),
             shelved: self.wanted_of_the_shelf(),
             full,
         };
@@ -273,11 +292,15 @@ impl Worker {
         for (endpoint, wanted) in &claim.shelved {
             if rows.iter().filter(|row| row.endpoint == *endpoint).count() >= *wanted {
                 self.left.push((*endpoint, self.enough(*endpoint)));
+            } else {
+                // What was kept for it is there for others at the next claim, which needs a reason of its own.
+                self.shelf_was_long = false;
             }
         }
         let count = rows.len();
+        self.was_full = claim.fresh < TAKEN_AT_ONCE && count >= claim.fresh;
         let mut known: HashMap<EndpointId, Option<Arc<Loaded>>> = HashMap::new();
-        let (mut surplus, mut parked) = (Vec::new(), Vec::new());
+        let (mut surplus, mut parked, mut broken) = (Vec::new(), Vec::new(), Vec::new());
         for row in rows {
             if self.of_endpoint(row.endpoint) >= 2 * self.limit(row.endpoint) {
                 surplus.push(put_back(&row, self.id, row.due_at));
@@ -286,11 +309,15 @@ impl Worker {
             let loaded = match known.entry(row.endpoint) {
                 Entry::Occupied(entry) => entry.get().clone(),
                 Entry::Vacant(entry) => {
-                    let loaded = loaded::load(&self.app, &row.message.tenant, row.endpoint, now).await?;
-                    entry.insert(loaded).clone()
+                    let loaded = loaded::load(&self.app, &row.message.tenant, row.endpoint, now).await;
+                    entry.insert(readable(loaded, row.endpoint)?).clone()
                 }
             };
-            let fate = loaded.as_ref().map_or(Fate::Over, |loaded| loaded.fate_of(&row));
+            let Some(loaded) = loaded else {
+                broken.push(put_back(&row, self.id, now.plus_ms(BROKEN_MS)));
+                continue;
+            };
+            let fate = loaded.fate_of(&row);
             if fate == Fate::Waits {
                 parked.push(kept_back(&row, self.id, fate));
                 continue;
@@ -300,6 +327,7 @@ impl Worker {
         self.put_back_and_shelve(surplus).await?;
         // At once: what waits for nothing but a release takes nobody's place.
         self.put_back(parked).await?;
+        self.put_back(broken).await?;
         Ok(count)
     }
 
@@ -387,11 +415,16 @@ impl Worker {
         let is_full = |endpoint: &EndpointId| self.of_endpoint(*endpoint) >= self.limit(*endpoint);
         let full: Vec<EndpointId> = busy.into_iter().filter(is_full).collect();
         self.full_since.retain(|endpoint, _| full.contains(endpoint));
+        let mut late = None;
         for endpoint in &full {
             let since = *self.full_since.entry(*endpoint).or_insert(now);
             if now.since_ms(since) >= FULL_MS && !self.shelf.contains(endpoint) {
-                self.shelve(*endpoint).await?;
+                late = Some(*endpoint);
             }
+        }
+        // One at a time: each is a commit for which the claim waits.
+        if let Some(endpoint) = late {
+            self.shelve(endpoint).await?;
         }
         Ok(full)
     }
@@ -505,7 +538,14 @@ impl Worker {
         }
         let all_ended = async {
             while self.is_busy() {
-                self.one_ended().await;
+                let beat = tokio::time::sleep(self.until_beat());
+                tokio::select! {
+                    () = self.one_ended() => {}
+                    () = beat => if let Err(fault) = self.beat(self.app.now()).await {
+                        tracing::warn!(event_type = "webhook.worker", event_result = "fault", fault = %fault);
+                        self.beats_at = Some(self.app.now().plus_ms(BEAT_MS));
+                    }
+                }
             }
         };
         // What is not settled by then, for want of a database, is free once this worker's heart has stopped for so long.
@@ -515,6 +555,21 @@ impl Worker {
                 event_result = "left",
                 deliveries = self.in_work.len() + self.settling.len()
             );
+        }
+    }
+}
+
+/// An endpoint as it was read; `None` for one that is not there or cannot be opened: it holds up no other.
+fn readable(
+    loaded: Result<Option<Arc<Loaded>>, Fault>,
+    endpoint: EndpointId,
+) -> Result<Option<Arc<Loaded>>, Fault> {
+    match loaded {
+        Ok(loaded) => Ok(loaded),
+        Err(fault @ Fault::Store(countersign_store::Fault::Unavailable(_))) => Err(fault),
+        Err(fault) => {
+            tracing::error!(event_type = "webhook.endpoint", event_result = "fault", %endpoint, fault = %fault);
+            Ok(None)
         }
     }
 }

@@ -27,7 +27,7 @@ use countersign_server::{
     doctor,
     http::accept::{Serving, serve},
     jobs,
-    logs::Lines,
+    logs::{self, Lines},
     organizations::{self, ApiKeyWish},
     tls::Tls,
 };
@@ -124,7 +124,7 @@ fn keep_lines() {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
         let lines = Lines::new(|line: &str| LINES.lock().unwrap().push(line.to_owned()));
-        let filter = tracing_subscriber::EnvFilter::new("info");
+        let filter = logs::checked("info").unwrap();
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(lines))
             .unwrap();
     });
