@@ -1,4 +1,4 @@
-//! Builds the fuzz targets on the stable toolchain and runs each for a minute.
+//! Builds the fuzz targets on the stable toolchain and runs each for half a minute.
 //!
 //! libFuzzer needs coverage counters in the code. LLVM adds them by options that stable rustc passes on, so neither
 //! `cargo fuzz` nor a nightly compiler is needed. The address sanitizer, which would need one, is left out: our
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::process;
 use crate::report::Report;
 
-const SECONDS_EACH: u32 = 60;
+const SECONDS_EACH: u32 = 30;
 
 /// What `cargo fuzz --sanitizer none` passes to the compiler, with overflow checks.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
