@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use argon2::{
     Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version,
-    password_hash::phc::PasswordHash,
+    password_hash::phc::{Output, PasswordHash, Salt},
 };
 use countersign_core::{accounts::password, refusal::Refusal, secret::Secret};
 use tokio::sync::Semaphore;
@@ -104,9 +104,18 @@ impl Hashing {
     }
 }
 
-/// The hash of a password that nobody knows: verified where there is none to verify.
+/// The hash of a password that there is none of: verified where there is none to verify, at the same cost. It is drawn, since
+/// to make one takes the memory of a hash, which a server that nobody signs in at would hold from its start.
 pub(super) fn of_nobody(app: &Records, cost: Cost) -> Result<String, Fault> {
-    hash(cost, &draw::<32>(&*app.random), &app.draw())
+    let hasher = cost.hasher()?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: hasher.params().try_into().map_err(broken)?,
+        salt: Some(Salt::new(&draw::<16>(&*app.random)).map_err(broken)?),
+        hash: Some(Output::new(&draw::<{ Params::DEFAULT_OUTPUT_LEN }>(&*app.random)).map_err(broken)?),
+    };
+    Ok(hash.to_string())
 }
 
 fn hash(cost: Cost, password: &[u8], salt: &[u8; 16]) -> Result<String, Fault> {
