@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use countersign_core::webhook::class::Payload;
 use serde_json::{Map, Value, json};
 
 use crate::{Failure, cpu, house::Folder};
@@ -22,6 +23,8 @@ use subject::{Subject, Wish};
 
 /// Senders at the same time, in each of the rows.
 const ROWS: [u32; 3] = [1, 16, 64];
+/// The same, in what is compared with them.
+const COMPARED: [u32; 1] = [16];
 /// How long each row is warmed up, in parts of its length.
 const WARM: u32 = 4;
 /// Longest wait for what was made to arrive.
@@ -55,16 +58,16 @@ pub(crate) fn measure(
 
 fn rate(program: &Path, pdf: &Path, postgres: bool, seconds: u32) -> Result<Value, Failure> {
     let mut figures = Map::new();
-    for (name, plain) in [("tls", false), ("plain", true)] {
+    // Messages are thin unless an endpoint asks for more; the way in without TLS and whole events are there to compare.
+    let ways =
+        [("tls", false, Payload::Thin), ("plain", true, Payload::Thin), ("full", false, Payload::Full)];
+    for (name, plain, payload) in ways {
         let folder = Folder::new()?;
         let receiver = Receiver::start(&folder)?;
-        let wish = Wish { program, pdf, postgres, plain, receivers: &[Manner::Good], parked: 0 };
+        let wish = Wish { program, pdf, postgres, plain, payload, receivers: &[Manner::Good], parked: 0 };
         let subject = Subject::start(&wish, &folder, &receiver)?;
-        for senders in ROWS {
-            // The way in without TLS is there to compare: one row shows it.
-            if plain && senders != 16 {
-                continue;
-            }
+        let rows: &[u32] = if name == "tls" { &ROWS } else { &COMPARED };
+        for senders in rows.iter().copied() {
             let row = Row::measure(&subject, &receiver, senders, seconds)?;
             for (figure, value) in row.figures() {
                 figures.insert(format!("{name}_{senders}_{figure}"), json!(value));

@@ -5,6 +5,8 @@ use std::{path::Path, thread, time::Duration};
 
 use serde_json::{Map, Value, json};
 
+use countersign_core::webhook::class::Payload;
+
 use super::{
     PATIENCE, latencies_ms, percentile,
     receiver::{Manner, Receiver},
@@ -31,7 +33,15 @@ const FEW: u32 = 32;
 pub(crate) fn measure(program: &Path, pdf: &Path, postgres: bool, seconds: u32) -> Result<Value, Failure> {
     let folder = Folder::new()?;
     let receiver = Receiver::start(&folder)?;
-    let wish = Wish { program, pdf, postgres, plain: false, receivers: &ORGANIZATIONS, parked: 0 };
+    let wish = Wish {
+        program,
+        pdf,
+        postgres,
+        plain: false,
+        payload: Payload::Thin,
+        receivers: &ORGANIZATIONS,
+        parked: 0,
+    };
     let subject = Subject::start(&wish, &folder, &receiver)?;
     let one = Senders::open(&subject, 1)?;
     let measured = |every: Duration| times(seconds, every);

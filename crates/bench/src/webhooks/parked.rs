@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use countersign_core::webhook::class::Payload;
+
 use super::{
     PATIENCE,
     receiver::{Manner, Receiver},
@@ -42,7 +44,15 @@ fn resident_mb(
 ) -> Result<(f64, f64), Failure> {
     let folder = Folder::new()?;
     let receiver = Receiver::start(&folder)?;
-    let wish = Wish { program, pdf, postgres, plain: false, receivers: &[Manner::Good], parked };
+    let wish = Wish {
+        program,
+        pdf,
+        postgres,
+        plain: false,
+        payload: Payload::Thin,
+        receivers: &[Manner::Good],
+        parked,
+    };
     let subject = Subject::start(&wish, &folder, &receiver)?;
     subject.rest()?;
     let at_rest_mb = subject.memory_mb("VmRSS")?;

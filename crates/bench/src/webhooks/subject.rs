@@ -51,6 +51,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) postgres: bool,
     /// Whether integrators come in without TLS.
     pub(crate) plain: bool,
+    /// What messages say.
+    pub(crate) payload: Payload,
     /// The receiver of each organization's messages; the first one's is good.
     pub(crate) receivers: &'a [Manner],
     /// Deliveries that wait at an endpoint that is blocked, of one more organization.
@@ -163,14 +165,14 @@ async fn seed(
     for (number, manner) in wish.receivers.iter().enumerate() {
         let organization = organizations::create(&app, &format!("Bench {number}")).await?.organization;
         let tenant = Tenant::of_stored_row(organization, Environment::Sandbox);
-        let wish = ApiKeyWish {
+        let key = ApiKeyWish {
             environment: Environment::Sandbox,
             scopes: Scopes::of(&[Scope::DocumentsWrite, Scope::EnvelopesWrite]),
             label: "bench".to_owned(),
             lifetime_s: 24 * 3_600,
         };
-        let token = organizations::create_api_key(&app, organization, wish).await?.token.expose().to_owned();
-        let made = endpoint(&app, &tenant, receiver.url(*manner)?).await?;
+        let token = organizations::create_api_key(&app, organization, key).await?.token.expose().to_owned();
+        let made = endpoint(&app, &tenant, wish.payload, receiver.url(*manner)?).await?;
         keys.get_or_insert(made.keys);
         organizations.push(Organization { token, order: String::new() });
     }
@@ -189,15 +191,15 @@ fn by_the_operator(app: &App) -> Circumstances {
     Circumstances { actor: SecurityActor::Operator, origin: None, correlation: app.new_correlation() }
 }
 
-/// An endpoint that is told what happens to envelopes, the events in full.
-async fn endpoint(app: &App, tenant: &Tenant, url: String) -> Result<Active, Failure> {
+/// An endpoint that is told what happens to envelopes.
+async fn endpoint(app: &App, tenant: &Tenant, payload: Payload, url: String) -> Result<Active, Failure> {
     let circumstances = by_the_operator(app);
     let settings = Settings {
         url,
         description: "bench".to_owned(),
         classes: Classes::of(&[Class::Envelope]),
         scopes: Scopes::of(&[Scope::EnvelopesStatus, Scope::EnvelopesRead]),
-        payload: Payload::Full,
+        payload,
         profile: Profile::Standard,
         is_ordered: false,
         channel: Channel::default(),
@@ -216,7 +218,7 @@ const TOGETHER: u64 = 1_000;
 async fn park(app: &App, count: u64, url: String) -> Result<(), Failure> {
     let organization = organizations::create(app, "Parked").await?.organization;
     let tenant = Tenant::of_stored_row(organization, Environment::Sandbox);
-    let active = endpoint(app, &tenant, url).await?;
+    let active = endpoint(app, &tenant, Payload::Thin, url).await?;
     let circumstances = by_the_operator(app);
     let act = Act { tenant: &tenant, circumstances: &circumstances, keep: None };
     endpoints::block(app, &act, active.endpoint, BlockReason::Incident).await?;

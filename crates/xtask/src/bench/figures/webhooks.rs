@@ -49,6 +49,13 @@ macro_rules! row {
                 Aim::None,
                 concat!($section, ".", $way, "_", $senders, "_users_cpu_ms")
             ),
+            as_measured!(
+                concat!($section, "_", $way, "_", $senders, "_body_bytes"),
+                "  bytes of its body",
+                "bytes",
+                NONE,
+                concat!($section, ".", $way, "_", $senders, "_body_bytes")
+            ),
         ]
     };
 }
@@ -59,15 +66,17 @@ const CPU: Aim = Aim::AtMost(0.8);
 const NONE: Aim = Aim::None;
 
 /// What was measured at each number of senders, in the order of the table.
-pub(super) const ROWS: [[Figure; 5]; 8] = [
+pub(super) const ROWS: [[Figure; 6]; 10] = [
     row!("webhooks", "tls", "1", "1 sender, SQLite", NONE, NONE, NONE),
     row!("webhooks", "tls", "16", "16 senders, SQLite", RATE, LATE, CPU),
     row!("webhooks", "tls", "64", "64 senders, SQLite", NONE, NONE, NONE),
     row!("webhooks", "plain", "16", "16 senders in plain HTTP, SQLite", NONE, NONE, NONE),
+    row!("webhooks", "full", "16", "16 senders, whole events, SQLite", NONE, NONE, NONE),
     row!("webhooks_postgres", "tls", "1", "1 sender, PostgreSQL", NONE, NONE, NONE),
     row!("webhooks_postgres", "tls", "16", "16 senders, PostgreSQL", RATE, LATE, CPU),
     row!("webhooks_postgres", "tls", "64", "64 senders, PostgreSQL", NONE, NONE, NONE),
     row!("webhooks_postgres", "plain", "16", "16 senders in plain HTTP, PostgreSQL", NONE, NONE, NONE),
+    row!("webhooks_postgres", "full", "16", "16 senders, whole events, PostgreSQL", NONE, NONE, NONE),
 ];
 
 fn times(round: &Round, section: &str) -> Option<f64> {
@@ -113,15 +122,6 @@ macro_rules! disturbed {
 /// What bad receivers do to others' messages.
 pub(super) const DISTURBED: [[Figure; 4]; 2] =
     [disturbed!("webhooks_disturbed", "SQLite"), disturbed!("webhooks_postgres_disturbed", "PostgreSQL")];
-
-/// What a message is, on average.
-pub(super) const BODY: [Figure; 1] = [as_measured!(
-    "webhooks_body_bytes",
-    "bytes of a message's body",
-    "bytes",
-    NONE,
-    "webhooks.tls_16_body_bytes"
-)];
 
 /// What a million parked deliveries take of the server's memory.
 pub(super) const PARKED: [Figure; 4] = [
