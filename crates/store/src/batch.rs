@@ -21,6 +21,7 @@ use crate::{
         LinkRow, MailboxRow, NewJob, OpeningRow, OrganizationRow, PersonRow, SessionRow, security_stream,
     },
     webhook_rows::{AttemptRow, BlockRow, DeliveryRow, EndpointRow, NewMessage, Settlement, WebhookKeyRow},
+    work::Calls,
 };
 
 /// One transaction. Everything in it becomes durable together, or nothing does.
@@ -209,14 +210,14 @@ impl Batch {
         self.rows.iter().try_for_each(Row::check)
     }
 
-    /// Whether somebody waits for what workers or the sequencer do after it. Nobody does for security events, which are
-    /// durable where they wait: the next look takes them in, many at once.
-    pub(crate) fn makes_work(&self) -> bool {
+    /// Who has something to do after it. Nobody waits for security events, which are durable where they wait: the next look takes
+    /// them in, many at once.
+    pub(crate) fn calls(&self) -> Calls {
         let is_delivery = |row: &Row| matches!(row, Row::Delivery(_));
-        self.append.is_some()
-            || !self.jobs.is_empty()
-            || !self.messages.is_empty()
-            || self.rows.iter().any(is_delivery)
+        Calls {
+            jobs: self.append.is_some() || !self.jobs.is_empty(),
+            deliveries: !self.messages.is_empty() || self.rows.iter().any(is_delivery),
+        }
     }
 
     /// Whether it is written without others beside it. What ends something meets whatever the others do to the same row, and

@@ -143,12 +143,14 @@ pub trait Store: AccessStore + WebhookStore {
     // Jobs
 
     /// Leases up to `limit` due jobs until `now + lease_ms`, oldest due first; each gets a new fencing token. A job whose
-    /// lease ended is due again. It also sweeps what ended by `now`, so that tables do not grow for ever; a bounded number
-    /// of rows each time. Idempotency keys and what was spent go at their end; sessions, codes, access tokens,
-    /// authorization codes and requests, tickets and the console's sessions a day after it; grants after 30 days, with the
-    /// tokens that are left of them. A session that somebody ended takes along what was granted in it: before it goes, its
-    /// grants end.
+    /// lease ended is due again.
     async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault>;
+
+    /// Removes what ended by `now`, so that tables do not grow for ever; a bounded number of rows each time, and whether that
+    /// was too few. Idempotency keys and what was spent go at their end; sessions, codes, access tokens, authorization codes
+    /// and requests, tickets and the console's sessions a day after it; grants after 30 days, with the tokens that are left of
+    /// them. A session that somebody ended takes along what was granted in it: before it goes, its grants end.
+    async fn sweep(&self, now: Time) -> Result<bool, Fault>;
 
     /// Puts a leased job back; `Ok(false)` if the lease was lost.
     async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault>;

@@ -8,7 +8,7 @@ const KEPT_AFTER_END_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Grants stay this long after their end, so that a reused token is still known as one of theirs.
 const GRANT_KEPT_AFTER_END_MS: i64 = 30 * KEPT_AFTER_END_MS;
 
-/// Most rows of each kind that one call of `claim_jobs` sweeps.
+/// Most rows of each kind that one sweep removes.
 pub(crate) const SWEPT_ROWS: usize = 1_000;
 
 /// Most deliveries of dead workers that one call of `beat` frees.

@@ -10,8 +10,8 @@ use crate::{
     cells::{Cells, event},
     fault::Fault,
     webhook_rows::{
-        AttemptRow, BlockKey, BlockRow, DeliveryRow, DeliveryState, EndpointRow, FedEvent, NewMessage,
-        Taking, WebhookKeyRow,
+        AttemptRow, BlockKey, BlockRow, Claimed, DeliveryRow, DeliveryState, EndpointRow, FedEvent,
+        NewMessage, Taking, WebhookKeyRow,
     },
 };
 
@@ -113,6 +113,11 @@ pub(crate) fn delivery(cells: &impl Cells) -> Result<DeliveryRow, Fault> {
     })
 }
 
+/// A row of deliveries that was claimed.
+pub(crate) fn claimed(cells: &impl Cells) -> Result<Claimed, Fault> {
+    Ok(Claimed { row: delivery(cells)?, endpoint_version: cells.number("endpoint_version")? })
+}
+
 /// A row of attempts.
 pub(crate) fn attempt(cells: &impl Cells) -> Result<AttemptRow, Fault> {
     Ok(AttemptRow {
@@ -130,7 +135,10 @@ pub(crate) fn attempt(cells: &impl Cells) -> Result<AttemptRow, Fault> {
 }
 
 /// What a worker took, in the order in which it was to be taken.
-pub(crate) fn in_order(mut taken: Vec<DeliveryRow>) -> Vec<DeliveryRow> {
-    taken.sort_by_key(|row| (row.due_at, row.message.message, row.endpoint));
+pub(crate) fn in_order(mut taken: Vec<Claimed>) -> Vec<Claimed> {
+    // Those that were never tried have a lane of their own.
+    taken.sort_by_key(|Claimed { row, .. }| {
+        (row.attempt_count > 0, row.due_at, row.message.message, row.endpoint)
+    });
     taken
 }

@@ -208,6 +208,15 @@ pub struct DeliveryRow {
     pub worker: Option<WorkerId>,
 }
 
+/// A delivery that a worker has now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claimed {
+    /// The delivery.
+    pub row: DeliveryRow,
+    /// The version of its endpoint at that moment: whoever read the endpoint before knows whether it is still like that.
+    pub endpoint_version: u64,
+}
+
 /// What a worker would take.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryClaim {

@@ -10,8 +10,8 @@ use countersign_core::{
 use crate::{
     fault::Fault,
     webhook_rows::{
-        AttemptRow, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
-        WebhookKeyRow,
+        AttemptRow, BlockRow, Claimed, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow,
+        FedEvent, WebhookKeyRow,
     },
 };
 
@@ -82,7 +82,7 @@ pub trait WebhookStore: Send + Sync {
         worker: WorkerId,
         now: Time,
         claim: &DeliveryClaim,
-    ) -> Result<Vec<DeliveryRow>, Fault>;
+    ) -> Result<Vec<Claimed>, Fault>;
 
     /// When the next delivery that nobody has is due, of those that are not shelved.
     async fn next_delivery_due(&self) -> Result<Option<Time>, Fault>;

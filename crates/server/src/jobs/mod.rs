@@ -10,6 +10,7 @@ mod watch_key;
 
 use std::{sync::Arc, time::Duration};
 
+use countersign_core::time::Time;
 use countersign_store::{
     Batch, Fault as StoreFault,
     rows::{JobRow, PutBack, Work},
@@ -29,6 +30,8 @@ use crate::{
 const CONCURRENT_JOBS: usize = 8;
 /// Longest wait between two looks at the table, when nobody wakes us.
 const POLL_MS: u64 = 1_000;
+/// How often what ended is removed.
+const SWEEP_MS: i64 = 1_000;
 /// Wait after the first failure; it doubles up to [`LONGEST_RETRY_S`].
 const FIRST_RETRY_S: i64 = 2;
 /// Longest wait after a failure.
@@ -74,8 +77,10 @@ impl Dispatcher {
 
 async fn dispatch(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let mut running = JoinSet::new();
+    let mut sweeps_at = app.now();
     while !*stop.borrow() {
-        let busy = match turn(&app, &mut running).await {
+        let swept = sweep(&app, &mut sweeps_at).await;
+        let busy = match swept.and(turn(&app, &mut running).await) {
             Ok(busy) => busy,
             Err(fault) => {
                 tracing::error!(event_type = "jobs.turn", event_result = "fault", fault = %fault);
@@ -99,6 +104,7 @@ async fn dispatch(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 /// Runs everything that is due now, and what follows from it, one after the other; how many jobs there were.
 pub async fn run_due(app: &Arc<App>) -> Result<usize, Fault> {
     let mut count = 0;
+    app.store.sweep(app.now()).await?;
     loop {
         let sequenced = app.log.sequence().await?;
         let jobs = app.store.claim_jobs(app.now(), lease_ms(app), CONCURRENT_JOBS).await?;
@@ -113,8 +119,19 @@ pub async fn run_due(app: &Arc<App>) -> Result<usize, Fault> {
     }
 }
 
+/// Removes what ended, once in a while: a turn follows each event, and few rows end in a second.
+async fn sweep(app: &App, sweeps_at: &mut Time) -> Result<(), Fault> {
+    let now = app.now();
+    if now < *sweeps_at {
+        return Ok(());
+    }
+    app.recent.sweep(now);
+    let has_more = app.store.sweep(now).await?;
+    *sweeps_at = if has_more { now } else { now.plus_ms(SWEEP_MS) };
+    Ok(())
+}
+
 async fn turn(app: &Arc<App>, running: &mut JoinSet<()>) -> Result<bool, Fault> {
-    app.recent.sweep(app.now());
     // All that waits is in the log after it. What was appended meanwhile rang the bell, so that the loop looks again.
     app.log.sequence().await?;
     let free = CONCURRENT_JOBS.saturating_sub(running.len());

@@ -13,6 +13,7 @@ pub mod given;
 mod health;
 mod kept_channel;
 pub(crate) mod keys;
+mod known;
 pub(crate) mod loaded;
 pub(crate) mod message_keys;
 pub(crate) mod moving;

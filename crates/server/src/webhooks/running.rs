@@ -15,12 +15,11 @@ use tracing::Span;
 
 use super::{
     attempt, health,
+    known::{Read, is_fresh},
     loaded::{self, Loaded},
 };
 use crate::app::App;
 
-/// So long an endpoint that was read is taken for what it is.
-const FRESH_MS: i64 = 1_000;
 /// Wait before a delivery is tried again that could not be for a fault of ours: so long for each attempt before.
 pub(super) const AGAIN_MS: i64 = 1_000;
 /// Wait before a delivery is tried again that something of ours is broken for.
@@ -76,7 +75,7 @@ impl Ended {
 }
 
 /// Tries a delivery. One whose endpoint takes nothing by now is put back, and follows it.
-pub(super) async fn run(app: &App, row: DeliveryRow, loaded: Arc<Loaded>, loaded_at: Time) -> Ended {
+pub(super) async fn run(app: &App, row: DeliveryRow, endpoint: Read) -> Ended {
     let ended = |settlement, attempted| Ended {
         settlement,
         attempted,
@@ -86,8 +85,8 @@ pub(super) async fn run(app: &App, row: DeliveryRow, loaded: Arc<Loaded>, loaded
     let Some(worker) = row.worker else { return ended(None, None) };
     let again = |turns: u32| Some(put_back(&row, worker, app.now().plus_ms(AGAIN_MS * i64::from(turns))));
     // It may have waited for a slot: what was blocked, moved or revoked meanwhile holds.
-    let loaded = if app.now().since_ms(loaded_at) < FRESH_MS {
-        Some(loaded)
+    let loaded = if is_fresh(endpoint.at, app.now()) {
+        Some(endpoint.loaded)
     } else {
         match loaded::load(app, &row.message.tenant, row.endpoint, app.now()).await {
             Ok(loaded) => loaded,

@@ -2,7 +2,7 @@
 //! settles each delivery in the commit of its attempt.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque, hash_map::Entry},
+    collections::{HashMap, HashSet, VecDeque},
     num::NonZeroU32,
     sync::Arc,
     time::Duration,
@@ -19,7 +19,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch,
-    webhook_rows::{DeliveryClaim, DeliveryRow, Settlement},
+    webhook_rows::{Claimed, DeliveryClaim, DeliveryRow, Settlement},
 };
 use tokio::{
     sync::watch,
@@ -28,7 +28,7 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
-    loaded::{self, Loaded},
+    known::{Known, Read},
     running::{AGAIN_MS, BROKEN_MS, Ended, kept_back, put_back, run, settle},
 };
 use crate::{app::App, fault::Fault};
@@ -123,8 +123,7 @@ pub async fn deliver_due(app: &Arc<App>) -> Result<usize, Fault> {
 /// A delivery that was taken, with its endpoint.
 struct Taken {
     row: DeliveryRow,
-    loaded: Arc<Loaded>,
-    loaded_at: Time,
+    endpoint: Read,
 }
 
 struct Worker {
@@ -133,6 +132,7 @@ struct Worker {
     lives_until: Option<Time>,
     beats_at: Option<Time>,
     sweeps_at: Option<Time>,
+    known: Known,
     waiting: VecDeque<Taken>,
     running: JoinSet<Ended>,
     in_work: HashMap<Id, Taken>,
@@ -159,6 +159,7 @@ impl Worker {
             lives_until: None,
             beats_at: None,
             sweeps_at: None,
+            known: Known::default(),
             waiting: VecDeque::new(),
             running: JoinSet::new(),
             in_work: HashMap::new(),
@@ -290,7 +291,7 @@ impl Worker {
         };
         let rows = self.claim(now, claim.clone()).await?;
         for (endpoint, wanted) in &claim.shelved {
-            if rows.iter().filter(|row| row.endpoint == *endpoint).count() >= *wanted {
+            if rows.iter().filter(|one| one.row.endpoint == *endpoint).count() >= *wanted {
                 self.left.push((*endpoint, self.enough(*endpoint)));
             } else {
                 // What was kept for it is there for others at the next claim, which needs a reason of its own.
@@ -299,30 +300,24 @@ impl Worker {
         }
         let count = rows.len();
         self.was_full = claim.fresh < TAKEN_AT_ONCE && count >= claim.fresh;
-        let mut known: HashMap<EndpointId, Option<Arc<Loaded>>> = HashMap::new();
         let (mut surplus, mut parked, mut broken) = (Vec::new(), Vec::new(), Vec::new());
-        for row in rows {
+        self.known.forget(now);
+        for claimed in rows {
+            let row = &claimed.row;
             if self.of_endpoint(row.endpoint) >= 2 * self.limit(row.endpoint) {
-                surplus.push(put_back(&row, self.id, row.due_at));
+                surplus.push(put_back(row, self.id, row.due_at));
                 continue;
             }
-            let loaded = match known.entry(row.endpoint) {
-                Entry::Occupied(entry) => entry.get().clone(),
-                Entry::Vacant(entry) => {
-                    let loaded = loaded::load(&self.app, &row.message.tenant, row.endpoint, now).await;
-                    entry.insert(readable(loaded, row.endpoint)?).clone()
-                }
-            };
-            let Some(loaded) = loaded else {
-                broken.push(put_back(&row, self.id, now.plus_ms(BROKEN_MS)));
+            let Some(endpoint) = self.known.endpoint_of(&self.app, &claimed, now).await? else {
+                broken.push(put_back(row, self.id, now.plus_ms(BROKEN_MS)));
                 continue;
             };
-            let fate = loaded.fate_of(&row);
+            let fate = endpoint.loaded.fate_of(row);
             if fate == Fate::Waits {
-                parked.push(kept_back(&row, self.id, fate));
+                parked.push(kept_back(row, self.id, fate));
                 continue;
             }
-            self.waiting.push_back(Taken { row, loaded, loaded_at: now });
+            self.waiting.push_back(Taken { row: claimed.row, endpoint });
         }
         self.put_back_and_shelve(surplus).await?;
         // At once: what waits for nothing but a release takes nobody's place.
@@ -332,7 +327,7 @@ impl Worker {
     }
 
     /// Claims. What ends until that is durable makes room for what waits already.
-    async fn claim(&mut self, now: Time, claim: DeliveryClaim) -> Result<Vec<DeliveryRow>, Fault> {
+    async fn claim(&mut self, now: Time, claim: DeliveryClaim) -> Result<Vec<Claimed>, Fault> {
         let (app, id) = (Arc::clone(&self.app), self.id);
         let mut claiming =
             tokio::spawn(async move { app.store.claim_deliveries(id, now, &claim).await }.in_current_span());
@@ -466,7 +461,7 @@ impl Worker {
     }
 
     fn start(&mut self, taken: Taken) {
-        let (app, row, loaded) = (Arc::clone(&self.app), taken.row.clone(), taken.loaded.clone());
+        let (app, row, endpoint) = (Arc::clone(&self.app), taken.row.clone(), taken.endpoint.clone());
         let span = tracing::info_span!(
             "delivery",
             correlation_id = %row.message.correlation,
@@ -474,8 +469,7 @@ impl Worker {
             message_id = %row.message.message,
             attempt = row.attempt_count + 1,
         );
-        let loaded_at = taken.loaded_at;
-        let attempt = async move { run(&app, row, loaded, loaded_at).await };
+        let attempt = async move { run(&app, row, endpoint).await };
         let handle = self.running.spawn(attempt.instrument(span));
         self.in_work.insert(handle.id(), taken);
     }
@@ -555,21 +549,6 @@ impl Worker {
                 event_result = "left",
                 deliveries = self.in_work.len() + self.settling.len()
             );
-        }
-    }
-}
-
-/// An endpoint as it was read; `None` for one that is not there or cannot be opened: it holds up no other.
-fn readable(
-    loaded: Result<Option<Arc<Loaded>>, Fault>,
-    endpoint: EndpointId,
-) -> Result<Option<Arc<Loaded>>, Fault> {
-    match loaded {
-        Ok(loaded) => Ok(loaded),
-        Err(fault @ Fault::Store(countersign_store::Fault::Unavailable(_))) => Err(fault),
-        Err(fault) => {
-            tracing::error!(event_type = "webhook.endpoint", event_result = "fault", %endpoint, fault = %fault);
-            Ok(None)
         }
     }
 }

@@ -71,11 +71,9 @@ impl Store for Memory {
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         batch.check()?;
-        let makes_work = batch.makes_work();
+        let calls = batch.calls();
         let committed = self.change(|state| state.commit(batch))?;
-        if makes_work {
-            self.work.arrived();
-        }
+        self.work.arrived(calls);
         Ok(committed)
     }
 
@@ -219,6 +217,11 @@ impl Store for Memory {
 
     async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault> {
         Ok(self.state().claim_jobs(now, lease_ms, limit))
+    }
+
+    async fn sweep(&self, now: Time) -> Result<bool, Fault> {
+        self.state().sweep(now);
+        Ok(false)
     }
 
     async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {

@@ -328,7 +328,6 @@ impl State {
     }
 
     pub(super) fn claim_jobs(&mut self, now: Time, lease_ms: i64, limit: usize) -> Vec<JobRow> {
-        self.sweep(now);
         let mut due: Vec<_> = self.jobs.values_mut().filter(|job| job.due_at <= now).collect();
         due.sort_by_key(|job| (job.due_at, job.new.job));
         let lease = |job: &mut HeldJob| {
@@ -348,7 +347,7 @@ impl State {
         due.into_iter().take(limit).map(lease).collect()
     }
 
-    fn sweep(&mut self, now: Time) {
+    pub(super) fn sweep(&mut self, now: Time) {
         let ended = swept_before(now);
         sweep(&mut self.sessions, ended, |row| row.expires_at);
         sweep(&mut self.codes, ended, |row| row.expires_at);

@@ -15,8 +15,8 @@ use crate::{
     change::{Change, Ending},
     limits::{FREED_DELIVERIES, workers_forgotten_before},
     webhook_rows::{
-        AttemptRow, BlockKey, BlockRow, DeliveryClaim, DeliveryMove, DeliveryRow, DeliveryState, EndpointRow,
-        NewMessage, Settlement, Taking, WebhookKeyRow,
+        AttemptRow, BlockKey, BlockRow, Claimed, DeliveryClaim, DeliveryMove, DeliveryRow, DeliveryState,
+        EndpointRow, NewMessage, Settlement, Taking, WebhookKeyRow,
     },
 };
 
@@ -212,7 +212,7 @@ impl Webhooks {
         lives
     }
 
-    pub(super) fn claim(&mut self, worker: WorkerId, now: Time, claim: &DeliveryClaim) -> Vec<DeliveryRow> {
+    pub(super) fn claim(&mut self, worker: WorkerId, now: Time, claim: &DeliveryClaim) -> Vec<Claimed> {
         if self.workers.get(&worker).is_none_or(|until| *until <= now) {
             return Vec::new();
         }
@@ -234,7 +234,7 @@ impl Webhooks {
         now: Time,
         most: usize,
         asked: impl Fn(&Held) -> bool,
-    ) -> Vec<DeliveryRow> {
+    ) -> Vec<Claimed> {
         let is_free = |held: &&Held| {
             let row = &held.row;
             let is_open = row.state == DeliveryState::Due && row.worker.is_none() && row.due_at <= now;
@@ -249,7 +249,8 @@ impl Webhooks {
         for key in keys {
             if let Some(held) = self.deliveries.get_mut(&key) {
                 held.row.worker = Some(worker);
-                taken.push(held.row.clone());
+                let endpoint_version = self.endpoints.get(&key.0).map_or(0, |owner| owner.version);
+                taken.push(Claimed { row: held.row.clone(), endpoint_version });
             }
         }
         taken

@@ -11,8 +11,8 @@ use super::Memory;
 use crate::{
     fault::Fault,
     webhook_rows::{
-        AttemptRow, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow, FedEvent,
-        WebhookKeyRow,
+        AttemptRow, BlockRow, Claimed, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, EndpointRow,
+        FedEvent, WebhookKeyRow,
     },
     webhooks::WebhookStore,
 };
@@ -105,7 +105,7 @@ impl WebhookStore for Memory {
         worker: WorkerId,
         now: Time,
         claim: &DeliveryClaim,
-    ) -> Result<Vec<DeliveryRow>, Fault> {
+    ) -> Result<Vec<Claimed>, Fault> {
         Ok(self.state().webhooks.claim(worker, now, claim))
     }
 

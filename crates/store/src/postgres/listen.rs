@@ -1,24 +1,52 @@
 //! Hears of work that other servers added, over a connection of its own that is opened again when it is lost.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::oneshot;
-use tokio_postgres::AsyncMessage;
+use tokio_postgres::{AsyncMessage, Client};
 
 use super::{
     connection::{Access, fault},
     sql,
 };
-use crate::{fault::Fault, work::Work};
+use crate::{
+    fault::Fault,
+    work::{Calls, Work},
+};
 
 /// How long to wait before a lost connection is opened again. Polling goes on meanwhile.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The name under which this server tells others of work: the process that listens for it. What comes back under it says
+/// nothing new.
+#[derive(Default)]
+pub(super) struct Name(AtomicI32);
+
+impl Name {
+    /// As it is sent.
+    pub(super) fn text(&self) -> String {
+        self.0.load(Ordering::Relaxed).to_string()
+    }
+}
+
 /// Listens until it is aborted. `listening` hears when the first connection listens, or why it does not.
-pub(super) async fn listen(access: Access, work: Arc<Work>, listening: oneshot::Sender<Result<(), Fault>>) {
+pub(super) async fn listen(
+    access: Access,
+    work: Arc<Work>,
+    name: Arc<Name>,
+    listening: oneshot::Sender<Result<(), Fault>>,
+) {
     let mut first = Some(listening);
     loop {
-        if let Err(fault) = listen_once(&access, &work, &mut first).await {
+        if let Err(fault) = listen_once(&access, &work, &name, &mut first).await {
             tracing::warn!(%fault, "the connection that listens for work was lost");
             if let Some(first) = first.take() {
                 // Whoever opened the store gave up if nobody waits here.
@@ -33,6 +61,7 @@ pub(super) async fn listen(access: Access, work: Arc<Work>, listening: oneshot::
 async fn listen_once(
     access: &Access,
     work: &Work,
+    name: &Name,
     first: &mut Option<oneshot::Sender<Result<(), Fault>>>,
 ) -> Result<(), Fault> {
     let (client, mut connection) =
@@ -40,7 +69,9 @@ async fn listen_once(
     let hear = async {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(_))) => work.arrived(),
+                Some(Ok(AsyncMessage::Notification(told))) if told.payload() != name.text() => {
+                    work.arrived(Calls::ALL);
+                }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(fault(&error)),
                 None => return Err(Fault::Unavailable("the server closed the connection".to_owned())),
@@ -50,13 +81,20 @@ async fn listen_once(
     let mut hear = pin!(hear);
     tokio::select! {
         lost = &mut hear => return lost,
-        listens = client.batch_execute(sql::LISTEN) => listens.map_err(|error| fault(&error))?,
+        listens = begin(&client, name) => listens?,
     }
     if let Some(first) = first.take() {
         // Whoever opened the store gave up if nobody waits here.
         let _: Result<(), _> = first.send(Ok(()));
     }
     // What was added while nobody listened was not heard of.
-    work.arrived();
+    work.arrived(Calls::ALL);
     hear.await
+}
+
+async fn begin(client: &Client, name: &Name) -> Result<(), Fault> {
+    client.batch_execute(sql::LISTEN).await.map_err(|error| fault(&error))?;
+    let process = client.query_one(sql::PROCESS, &[]).await.and_then(|row| row.try_get(0));
+    name.0.store(process.map_err(|error| fault(&error))?, Ordering::Relaxed);
+    Ok(())
 }

@@ -85,12 +85,13 @@ impl Postgres {
         migrate::migrate(connection::connection(&readers).await?).await?;
         let work = Arc::<Work>::default();
         let mut tasks = JoinSet::new();
+        let name = Arc::<listen::Name>::default();
         let (listening, heard) = oneshot::channel();
-        tasks.spawn(listen::listen(access.clone(), Arc::clone(&work), listening));
+        tasks.spawn(listen::listen(access.clone(), Arc::clone(&work), Arc::clone(&name), listening));
         heard.await.map_err(|error| Fault::Unavailable(error.to_string()))??;
         let one_plan = connection::with_one_plan(&access);
         let writers = connection::pool(&one_plan, Writer::connections())?;
-        let writer = Writer::start(&writers, &work, &mut tasks);
+        let writer = Writer::start(&writers, &work, name, &mut tasks);
         let lookups = connection::pool(&one_plan, LOOKUPS)?;
         let lookups = Lookups::start(&lookups, &mut tasks);
         Ok(Self { readers, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
@@ -125,25 +126,6 @@ impl Postgres {
     async fn once(&self, call: Call) -> Result<Vec<tokio_postgres::Row>, Fault> {
         let client = connection::connection(&self.readers).await?;
         query(&client, &call).await.map_err(|error| fault(&error))
-    }
-
-    async fn sweep(&self, now: Time) -> Result<(), Fault> {
-        let (most, ended) = (cells::limit(SWEPT_ROWS), swept_before(now).unix_ms());
-        let client = connection::connection(&self.readers).await?;
-        let calls = [
-            call!(sql::SWEEP_SESSIONS, ended, most),
-            call!(sql::SWEEP_CODES, ended, most),
-            call!(sql::SWEEP_IDEMPOTENCY, now.unix_ms(), most),
-            call!(sql::SWEEP_SPENT, now.unix_ms(), most),
-            call!(sql::SWEEP_ACCESS_TOKENS, ended, most),
-            call!(sql::SWEEP_AUTHORIZATION_CODES, ended, most),
-            call!(sql::SWEEP_PUSHED_REQUESTS, ended, most),
-            call!(sql::SWEEP_TICKETS, ended, most),
-            call!(sql::SWEEP_SIGN_INS, ended, most),
-            call!(sql::SWEEP_GRANTS, grants_swept_before(now).unix_ms(), most),
-        ];
-        let swept = try_join_all(calls.iter().map(|call| execute(&client, call))).await;
-        swept.map(drop).map_err(|error| fault(&error))
     }
 }
 
@@ -386,10 +368,29 @@ impl Store for Postgres {
     }
 
     async fn claim_jobs(&self, now: Time, lease_ms: i64, limit: usize) -> Result<Vec<JobRow>, Fault> {
-        self.sweep(now).await?;
         let until = now.plus_ms(lease_ms).unix_ms();
         let rows = self.once(call!(sql::LEASE_JOBS, now.unix_ms(), until, cells::limit(limit))).await?;
         rows.iter().map(|row| cells::job(&PostgresCells::new("jobs", row))).collect()
+    }
+
+    async fn sweep(&self, now: Time) -> Result<bool, Fault> {
+        let (most, ended) = (cells::limit(SWEPT_ROWS), swept_before(now).unix_ms());
+        let client = connection::connection(&self.readers).await?;
+        let calls = [
+            call!(sql::SWEEP_SESSIONS, ended, most),
+            call!(sql::SWEEP_CODES, ended, most),
+            call!(sql::SWEEP_IDEMPOTENCY, now.unix_ms(), most),
+            call!(sql::SWEEP_SPENT, now.unix_ms(), most),
+            call!(sql::SWEEP_ACCESS_TOKENS, ended, most),
+            call!(sql::SWEEP_AUTHORIZATION_CODES, ended, most),
+            call!(sql::SWEEP_PUSHED_REQUESTS, ended, most),
+            call!(sql::SWEEP_TICKETS, ended, most),
+            call!(sql::SWEEP_SIGN_INS, ended, most),
+            call!(sql::SWEEP_GRANTS, grants_swept_before(now).unix_ms(), most),
+        ];
+        let swept = try_join_all(calls.iter().map(|call| execute(&client, call))).await;
+        let swept = swept.map_err(|error| fault(&error))?;
+        Ok(swept.iter().any(|rows| usize::try_from(*rows).is_ok_and(|rows| rows >= SWEPT_ROWS)))
     }
 
     async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {

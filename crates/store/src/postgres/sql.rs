@@ -112,10 +112,12 @@ statements! {
         FROM unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5::bytea[], $6::bigint[])
         ON CONFLICT DO NOTHING";
 
-    NEXT_LEAVES = "SELECT u.envelope, u.seq, e.hash, e.leaf_id FROM unsequenced u
-        JOIN events e ON e.organization = u.organization AND e.environment = u.environment
-            AND e.envelope = u.envelope AND e.seq = u.seq
-        ORDER BY u.position LIMIT $1";
+    /// Event by event: a plan that were made for few events would read all of them later.
+    NEXT_LEAVES = "SELECT u.envelope, u.seq, e.hash, e.leaf_id
+        FROM (SELECT * FROM unsequenced ORDER BY position LIMIT $1) u
+        CROSS JOIN LATERAL (SELECT hash, leaf_id FROM events e WHERE e.organization = u.organization
+            AND e.environment = u.environment AND e.envelope = u.envelope AND e.seq = u.seq LIMIT 1) e
+        ORDER BY u.position";
     LOG_SIZE = "SELECT size FROM checkpoints ORDER BY position DESC LIMIT 1";
     CHECKPOINT = "SELECT size, note FROM checkpoints ORDER BY position DESC LIMIT 1";
     /// One publisher at a time, until the end of the transaction.
@@ -174,7 +176,8 @@ statements! {
         FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
             AS n(organization, environment, envelope, seq, place) ORDER BY place";
     /// Wakes the workers of all servers. Nothing is lost if it is, so nobody waits for the disk.
-    NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify('countersign_work', '')";
+    PROCESS = "SELECT pg_backend_pid()";
+    NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify('countersign_work', $1)";
 
     ADD_ORGANIZATION = "INSERT INTO organizations (organization, name, wrapped_key, created_at)
         VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";

@@ -103,32 +103,44 @@ statements! {
          WHERE w.until <= $1 LIMIT $2 FOR UPDATE OF d SKIP LOCKED)";
     FORGET_WORKERS = "DELETE FROM workers WHERE until <= $1
         AND NOT EXISTS (SELECT FROM deliveries d WHERE d.worker = workers.worker)";
-    TAKE_LANE = "WITH alive AS MATERIALIZED (
-            SELECT worker FROM workers WHERE worker = $5 AND until > $2 FOR SHARE),
-        waiting AS MATERIALIZED (
+    /// Of both lanes. Whether the worker lives is asked last: a claim that finds nothing writes nothing, not even that lock.
+    TAKE_LANES = "WITH fresh AS MATERIALIZED (
             SELECT d.endpoint, d.message FROM deliveries d
-            WHERE d.lane = $1 AND d.state = 'due' AND d.worker IS NULL AND d.due_at <= $2
-                AND d.endpoint <> ALL($3::bytea[]) AND EXISTS (SELECT FROM alive)
+            WHERE d.lane = 0 AND d.state = 'due' AND d.worker IS NULL AND d.due_at <= $2
+                AND d.endpoint <> ALL($3::bytea[])
                 AND EXISTS (SELECT FROM endpoints e WHERE e.endpoint = d.endpoint AND e.takes = 'due')
                 AND (NOT d.is_ordered OR NOT EXISTS (SELECT FROM deliveries earlier
                     WHERE earlier.endpoint = d.endpoint AND earlier.stream = d.stream AND earlier.seq < d.seq
                         AND earlier.state IN ('due', 'parked')))
-            ORDER BY d.due_at, d.message, d.endpoint LIMIT $4 FOR UPDATE OF d SKIP LOCKED)
-        UPDATE deliveries d SET worker = $5 FROM waiting
-        WHERE d.endpoint = waiting.endpoint AND d.message = waiting.message RETURNING d.*";
-    TAKE_OF_ENDPOINT = "WITH alive AS MATERIALIZED (
-            SELECT worker FROM workers WHERE worker = $4 AND until > $2 FOR SHARE),
-        waiting AS MATERIALIZED (
+            ORDER BY d.due_at, d.message, d.endpoint LIMIT $1 FOR UPDATE OF d SKIP LOCKED),
+        again AS MATERIALIZED (
+            SELECT d.endpoint, d.message FROM deliveries d
+            WHERE d.lane = 1 AND d.state = 'due' AND d.worker IS NULL AND d.due_at <= $2
+                AND d.endpoint <> ALL($3::bytea[])
+                AND EXISTS (SELECT FROM endpoints e WHERE e.endpoint = d.endpoint AND e.takes = 'due')
+                AND (NOT d.is_ordered OR NOT EXISTS (SELECT FROM deliveries earlier
+                    WHERE earlier.endpoint = d.endpoint AND earlier.stream = d.stream AND earlier.seq < d.seq
+                        AND earlier.state IN ('due', 'parked')))
+            ORDER BY d.due_at, d.message, d.endpoint LIMIT $4 FOR UPDATE OF d SKIP LOCKED),
+        waiting AS MATERIALIZED (SELECT * FROM fresh UNION ALL SELECT * FROM again),
+        alive AS MATERIALIZED (
+            SELECT worker FROM workers WHERE worker = $5 AND until > $2 AND EXISTS (SELECT FROM waiting) FOR SHARE)
+        UPDATE deliveries d SET worker = alive.worker FROM waiting, alive
+        WHERE d.endpoint = waiting.endpoint AND d.message = waiting.message
+        RETURNING d.*, (SELECT version FROM endpoints e WHERE e.endpoint = d.endpoint) AS endpoint_version";
+    TAKE_OF_ENDPOINT = "WITH waiting AS MATERIALIZED (
             SELECT d.endpoint, d.message FROM deliveries d
             WHERE d.endpoint = $1 AND d.state = 'due' AND d.worker IS NULL AND d.due_at <= $2
-                AND EXISTS (SELECT FROM alive)
                 AND EXISTS (SELECT FROM endpoints e WHERE e.endpoint = $1 AND e.takes = 'due')
                 AND (NOT d.is_ordered OR NOT EXISTS (SELECT FROM deliveries earlier
                     WHERE earlier.endpoint = d.endpoint AND earlier.stream = d.stream AND earlier.seq < d.seq
                         AND earlier.state IN ('due', 'parked')))
-            ORDER BY d.due_at, d.message LIMIT $3 FOR UPDATE OF d SKIP LOCKED)
-        UPDATE deliveries d SET worker = $4 FROM waiting
-        WHERE d.endpoint = waiting.endpoint AND d.message = waiting.message RETURNING d.*";
+            ORDER BY d.due_at, d.message LIMIT $3 FOR UPDATE OF d SKIP LOCKED),
+        alive AS MATERIALIZED (
+            SELECT worker FROM workers WHERE worker = $4 AND until > $2 AND EXISTS (SELECT FROM waiting) FOR SHARE)
+        UPDATE deliveries d SET worker = alive.worker FROM waiting, alive
+        WHERE d.endpoint = waiting.endpoint AND d.message = waiting.message
+        RETURNING d.*, (SELECT version FROM endpoints e WHERE e.endpoint = d.endpoint) AS endpoint_version";
     NEXT_DELIVERY_DUE = "SELECT min(due_at) AS due_at FROM (
         (SELECT due_at FROM deliveries WHERE lane = 0 AND state = 'due' AND worker IS NULL ORDER BY due_at LIMIT 1)
         UNION ALL

@@ -20,21 +20,17 @@ use crate::{
     limits::{FREED_DELIVERIES, workers_forgotten_before},
     webhook_cells,
     webhook_rows::{
-        AttemptRow, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow, DeliveryState,
-        EndpointRow, FedEvent, WebhookKeyRow,
+        AttemptRow, BlockRow, Claimed, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow,
+        DeliveryState, EndpointRow, FedEvent, WebhookKeyRow,
     },
     webhooks::WebhookStore,
 };
 
-/// Never tried, and tried before: the lanes that are read by due time.
-const FRESH: i64 = 0;
-const AGAIN: i64 = 1;
-
 impl Postgres {
     // What a worker took.
-    async fn taken(&self, call: Call) -> Result<Vec<DeliveryRow>, Fault> {
+    async fn taken(&self, call: Call) -> Result<Vec<Claimed>, Fault> {
         let rows = self.once(call).await?;
-        let read = |row| webhook_cells::delivery(&PostgresCells::new("deliveries", row));
+        let read = |row| webhook_cells::claimed(&PostgresCells::new("deliveries", row));
         Ok(webhook_cells::in_order(rows.iter().map(read).collect::<Result<_, _>>()?))
     }
 
@@ -173,18 +169,11 @@ impl WebhookStore for Postgres {
         worker: WorkerId,
         now: Time,
         claim: &DeliveryClaim,
-    ) -> Result<Vec<DeliveryRow>, Fault> {
+    ) -> Result<Vec<Claimed>, Fault> {
         let (worker, now) = (worker.as_bytes().to_vec(), now.unix_ms());
         let full: Vec<Vec<u8>> = claim.full.iter().map(|endpoint| endpoint.as_bytes().to_vec()).collect();
-        let mut taken = Vec::new();
-        for (lane, most) in [(FRESH, claim.fresh), (AGAIN, claim.again)] {
-            if most > 0 {
-                let most = cells::limit(most);
-                taken.extend(
-                    self.taken(call!(sql::TAKE_LANE, lane, now, full.clone(), most, worker.clone())).await?,
-                );
-            }
-        }
+        let (fresh, again) = (cells::limit(claim.fresh), cells::limit(claim.again));
+        let mut taken = self.taken(call!(sql::TAKE_LANES, fresh, now, full, again, worker.clone())).await?;
         for (endpoint, most) in &claim.shelved {
             let endpoint = endpoint.as_bytes().to_vec();
             let call = call!(sql::TAKE_OF_ENDPOINT, endpoint, now, cells::limit(*most), worker.clone());
@@ -271,9 +260,9 @@ mod tests {
         client.batch_execute(fill).await.unwrap();
         let work = [
             (
-                sql::TAKE_LANE,
+                sql::TAKE_LANES,
                 "bigint, bigint, bytea[], bigint, bytea",
-                "0, 9, ARRAY[int4send(3)], 8, '\\x05'",
+                "8, 9, ARRAY[int4send(3)], 8, '\\x05'",
                 "deliveries_to_take on",
             ),
             (

@@ -18,12 +18,13 @@ use super::{
     batch::{Unmet, steps},
     connection::{call, connection, execute, fault, is_lost, query, repeat},
     gather::gather,
+    listen::Name,
     sql,
 };
 use crate::{
     batch::{Batch, CommitError, Committed},
     fault::Fault,
-    work::Work,
+    work::{Calls, Work},
 };
 
 /// Batches that wait at most; callers beyond that wait for a place.
@@ -62,12 +63,12 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the writers among `tasks`, on connections of `pool`.
-    pub(super) fn start(pool: &Pool, work: &Arc<Work>, tasks: &mut JoinSet<()>) -> Self {
+    pub(super) fn start(pool: &Pool, work: &Arc<Work>, name: Arc<Name>, tasks: &mut JoinSet<()>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_BATCHES);
         let waiting = Arc::new(Mutex::new(waiting));
         let counts = Arc::<Counts>::default();
         let durable = Arc::<Notify>::default();
-        tasks.spawn(announce(pool.clone(), Arc::clone(&durable)));
+        tasks.spawn(announce(pool.clone(), name, Arc::clone(&durable)));
         for _ in 0..WRITERS {
             let group = Group {
                 pool: pool.clone(),
@@ -208,8 +209,9 @@ impl Group {
         client.batch_execute("COMMIT").await.map_err(|error| Failure::Lost(fault(&error)))?;
         self.counts.transactions.fetch_add(1, Ordering::Relaxed);
         self.counts.batches.fetch_add(u64::try_from(group.len()).unwrap_or(0), Ordering::Relaxed);
-        if group.iter().any(Batch::makes_work) {
-            self.work.arrived();
+        let calls = group.iter().map(Batch::calls).fold(Calls::default(), Calls::and);
+        self.work.arrived(calls);
+        if calls != Calls::default() {
             self.durable.notify_one();
         }
         Ok(())
@@ -230,10 +232,10 @@ impl From<Error> for Failure {
 
 // Tells the other servers that there is work, once for all groups that became durable meanwhile. It is no part of their
 // transactions, because PostgreSQL commits transactions that notify one after the other.
-async fn announce(pool: Pool, durable: Arc<Notify>) {
+async fn announce(pool: Pool, name: Arc<Name>, durable: Arc<Notify>) {
     loop {
         durable.notified().await;
-        if let Err(fault) = repeat(&pool, &call!(sql::NOTIFY), query).await {
+        if let Err(fault) = repeat(&pool, &call!(sql::NOTIFY, name.text()), query).await {
             tracing::warn!(%fault, "the other servers were not told of new work: they find it when they look");
         }
     }

@@ -156,7 +156,7 @@ impl AccessStore for Sqlite {
     }
 
     async fn member(&self, organization: OrganizationId, user: UserId) -> Result<Option<MemberRow>, Fault> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let which = params![organization.as_bytes(), user.as_bytes()];
             first(connection, "members", sql::MEMBER, which, |row| access_cells::member(row))
         })
@@ -282,7 +282,7 @@ impl AccessStore for Sqlite {
 
     async fn security_head(&self, tenant: &Tenant) -> Result<Option<(u64, Digest)>, Fault> {
         let ((organization, environment), stream) = (owner(tenant), security_stream(tenant));
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![organization, environment, stream.as_bytes()];
             first(connection, "events", sql::SECURITY_HEAD, of, |row| {
                 Ok((row.number("seq")?, row.digest("hash")?))

@@ -10,12 +10,16 @@ use crate::{
     limits::{SWEPT_ROWS, grants_swept_before, swept_before},
 };
 
-/// Sweeps what ended, a bounded number of rows of each kind.
-pub(super) fn sweep(connection: &Connection, now: Time) -> Result<(), Fault> {
+/// Sweeps what ended, a bounded number of rows of each kind; the most that there were of one.
+pub(super) fn sweep(connection: &Connection, now: Time) -> Result<usize, Fault> {
     let most = cells::limit(SWEPT_ROWS);
     let ended = swept_before(now).unix_ms();
     let grants_ended = grants_swept_before(now).unix_ms();
+    let mut swept = 0;
     for (sql, until) in [
+        (sql::SWEEP_SESSIONS, ended),
+        (sql::SWEEP_CODES, ended),
+        (sql::SWEEP_IDEMPOTENCY, now.unix_ms()),
         (sql::SWEEP_SPENT, now.unix_ms()),
         (sql::SWEEP_ACCESS_TOKENS, ended),
         (sql::SWEEP_AUTHORIZATION_CODES, ended),
@@ -26,7 +30,7 @@ pub(super) fn sweep(connection: &Connection, now: Time) -> Result<(), Fault> {
         (sql::SWEEP_TOKENS_OF_GRANTS, grants_ended),
         (sql::SWEEP_GRANTS, grants_ended),
     ] {
-        execute(connection, sql, params![until, most])?;
+        swept = swept.max(execute(connection, sql, params![until, most])?);
     }
-    Ok(())
+    Ok(swept)
 }

@@ -8,7 +8,7 @@ use countersign_core::{
 use rusqlite::{Connection, params};
 
 use super::{
-    access_apply, access_sweep,
+    access_apply,
     row::{execute, first, rows},
     sql, webhooks,
 };
@@ -17,7 +17,6 @@ use crate::{
     batch::{Append, Batch, Chain, CommitError, Committed, NewEvent, Row},
     cells::{self, Cells as _, signed},
     fault::Fault,
-    limits::{SWEPT_ROWS, swept_before},
     rows::{
         FinishedIdempotency, IdempotencyClaim, IdempotencyState, JobRow, LeafRow, NewJob, PutBack, TileRow,
         security_stream,
@@ -380,18 +379,13 @@ pub(super) fn release(connection: &Connection, claim: &IdempotencyClaim) -> Resu
     execute(connection, sql::RELEASE, held).map(drop)
 }
 
-/// Leases due jobs, and sweeps what ended.
+/// Leases due jobs.
 pub(super) fn lease_jobs(
     connection: &Connection,
     now: Time,
     lease_ms: i64,
     limit: usize,
 ) -> Result<Vec<JobRow>, Fault> {
-    let (most, ended) = (cells::limit(SWEPT_ROWS), swept_before(now).unix_ms());
-    execute(connection, sql::SWEEP_SESSIONS, params![ended, most])?;
-    execute(connection, sql::SWEEP_CODES, params![ended, most])?;
-    execute(connection, sql::SWEEP_IDEMPOTENCY, params![now.unix_ms(), most])?;
-    access_sweep::sweep(connection, now)?;
     let due = params![now.unix_ms(), cells::limit(limit)];
     let due = rows(connection, "jobs", sql::DUE_JOBS, due, |row| row.fixed::<16>("job"))?;
     let until = now.plus_ms(lease_ms).unix_ms();

@@ -34,6 +34,7 @@ use crate::{
     batch::{Batch, CommitError, Committed},
     cells::{self, Cells as _, signed},
     fault::Fault,
+    limits::SWEPT_ROWS,
     rows::{
         ApiKeyRow, ArtifactRow, CodeRow, DocumentRow, EnvelopePage, EnvelopeQuery, IdempotencyClaim,
         IdempotencyState, JobRow, KeyRow, LeafRow, LinkRow, MailPage, OpeningRow, OrganizationRow, PersonRow,
@@ -102,8 +103,8 @@ impl Sqlite {
         reading.await.map_err(|error| unavailable(&error))?
     }
 
-    /// Looks a row up by a unique key, in one statement. That takes microseconds, fewer than to hand it to another thread
-    /// and back, and readers of a write-ahead log wait for nobody.
+    /// Looks rows up by their keys. That takes microseconds, fewer than to hand it to another thread and back, and readers
+    /// of a write-ahead log wait for nobody. What lists, searches or reads whole tables goes through [`Self::read`].
     async fn look_up<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, Fault> {
         let permit = self.readers.permits.acquire().await;
         let _permit = permit.map_err(|error| Fault::Unavailable(error.to_string()))?;
@@ -132,7 +133,9 @@ impl Store for Sqlite {
             return Ok(None);
         }
         let (organization, environment) = owner(tenant);
-        self.read(move |connection| {
+        self.look_up(move |connection| {
+            // One transaction, so that the statements see the same moment.
+            let connection = &connection.unchecked_transaction().map_err(row::fault)?;
             let of = params![organization, environment, envelope.as_bytes()];
             let events = rows(connection, "events", sql::LOAD_EVENTS, of, |row| cells::event(row))?;
             if events.is_empty() {
@@ -147,7 +150,7 @@ impl Store for Sqlite {
 
     async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault> {
         let (organization, environment) = owner(tenant);
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![organization, environment, envelope.as_bytes()];
             first(connection, "events", sql::HEAD, of, |row| row.digest("hash"))
         })
@@ -156,11 +159,9 @@ impl Store for Sqlite {
 
     async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
         batch.check()?;
-        let makes_work = batch.makes_work();
+        let calls = batch.calls();
         let committed = self.writer.write(move |connection| apply::commit(connection, &batch)).await?;
-        if makes_work {
-            self.work.arrived();
-        }
+        self.work.arrived(calls);
         Ok(committed)
     }
 
@@ -212,7 +213,7 @@ impl Store for Sqlite {
 
     async fn document(&self, tenant: &Tenant, document: DocumentId) -> Result<Option<DocumentRow>, Fault> {
         let (organization, environment) = owner(tenant);
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![organization, environment, document.as_bytes()];
             first(connection, "documents", sql::DOCUMENT, of, |row| cells::document(row))
         })
@@ -221,7 +222,7 @@ impl Store for Sqlite {
 
     async fn artifacts(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Vec<ArtifactRow>, Fault> {
         let (organization, environment) = owner(tenant);
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![organization, environment, envelope.as_bytes()];
             rows(connection, "artifacts", sql::ARTIFACTS, of, |row| cells::artifact(row))
         })
@@ -229,7 +230,7 @@ impl Store for Sqlite {
     }
 
     async fn organization(&self, organization: OrganizationId) -> Result<Option<OrganizationRow>, Fault> {
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![organization.as_bytes()];
             first(connection, "organizations", sql::ORGANIZATION, of, |row| cells::organization(row))
         })
@@ -246,7 +247,7 @@ impl Store for Sqlite {
     async fn persons_by_lookup(&self, tenant: &Tenant, lookups: &[Digest]) -> Result<Vec<PersonRow>, Fault> {
         let (organization, environment) = owner(tenant);
         let lookups: BTreeSet<_> = lookups.iter().copied().collect();
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let one = |lookup: Digest| {
                 let of = params![organization, environment, lookup.0];
                 first(connection, "persons", sql::PERSON_BY_LOOKUP, of, |row| cells::person(row)).transpose()
@@ -262,7 +263,7 @@ impl Store for Sqlite {
     async fn persons(&self, tenant: &Tenant, persons: &[PersonId]) -> Result<Vec<PersonRow>, Fault> {
         let (organization, environment) = owner(tenant);
         let persons: BTreeSet<_> = persons.iter().copied().collect();
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let one = |person: PersonId| {
                 let of = params![organization, environment, person.as_bytes()];
                 first(connection, "persons", sql::PERSON, of, |row| cells::person(row)).transpose()
@@ -299,7 +300,7 @@ impl Store for Sqlite {
 
     async fn link(&self, envelope: EnvelopeId, secret: &HashedToken) -> Result<Option<LinkRow>, Fault> {
         let secret = *secret.as_bytes();
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![envelope.as_bytes(), secret];
             first(connection, "links", sql::LINK, of, |row| cells::link(row))
         })
@@ -308,7 +309,7 @@ impl Store for Sqlite {
 
     async fn link_by_id(&self, tenant: &Tenant, link: LinkId) -> Result<Option<LinkRow>, Fault> {
         let (organization, environment) = owner(tenant);
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![organization, environment, link.as_bytes()];
             first(connection, "links", sql::LINK_BY_ID, of, |row| cells::link(row))
         })
@@ -317,7 +318,7 @@ impl Store for Sqlite {
 
     async fn code(&self, tenant: &Tenant, code: CodeId) -> Result<Option<CodeRow>, Fault> {
         let (organization, environment) = owner(tenant);
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             let of = params![organization, environment, code.as_bytes()];
             first(connection, "codes", sql::CODE, of, |row| cells::code(row))
         })
@@ -326,7 +327,7 @@ impl Store for Sqlite {
 
     async fn session(&self, cookie: &HashedToken) -> Result<Option<SessionRow>, Fault> {
         let cookie = *cookie.as_bytes();
-        self.read(move |connection| {
+        self.look_up(move |connection| {
             first(connection, "sessions", sql::SESSION, params![cookie], |row| cells::session(row))
         })
         .await
@@ -373,13 +374,19 @@ impl Store for Sqlite {
         self.writer.write(move |connection| apply::lease_jobs(connection, now, lease_ms, limit)).await
     }
 
+    async fn sweep(&self, now: Time) -> Result<bool, Fault> {
+        let swept = self.writer.write(move |connection| access_sweep::sweep(connection, now)).await?;
+        Ok(swept >= SWEPT_ROWS)
+    }
+
     async fn put_back_job(&self, job: &JobRow, back: &PutBack) -> Result<bool, Fault> {
         let (job, back) = (job.clone(), back.clone());
         self.writer.write(move |connection| apply::put_back_job(connection, &job, &back)).await
     }
 
     async fn next_due(&self) -> Result<Option<Time>, Fault> {
-        self.read(|connection| first(connection, "jobs", sql::NEXT_DUE, [], |row| row.time("due_at"))).await
+        self.look_up(|connection| first(connection, "jobs", sql::NEXT_DUE, [], |row| row.time("due_at")))
+            .await
     }
 
     async fn wait_for_work(&self, timeout_ms: u64) {
@@ -417,7 +424,7 @@ impl Store for Sqlite {
     }
 
     async fn checkpoint(&self) -> Result<Option<(u64, String)>, Fault> {
-        self.read(|connection| {
+        self.look_up(|connection| {
             first(connection, "checkpoints", sql::CHECKPOINT, [], |row| {
                 Ok((row.number("size")?, row.text("note")?))
             })

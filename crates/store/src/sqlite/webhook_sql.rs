@@ -106,7 +106,8 @@ statements! {
                 WHERE earlier.endpoint = d.endpoint AND earlier.stream = d.stream AND earlier.seq < d.seq
                     AND earlier.state IN ('due', 'parked')))
         ORDER BY due_at, message LIMIT ?3";
-    TAKE_DELIVERY = "UPDATE deliveries SET worker = ?3 WHERE endpoint = ?1 AND message = ?2 RETURNING *";
+    TAKE_DELIVERY = "UPDATE deliveries SET worker = ?3 WHERE endpoint = ?1 AND message = ?2
+        RETURNING *, (SELECT version FROM endpoints e WHERE e.endpoint = ?1) AS endpoint_version";
     NEXT_DELIVERY_DUE = "SELECT min(due_at) AS due_at FROM (
         SELECT min(due_at) AS due_at FROM deliveries WHERE lane = 0 AND state = 'due' AND worker IS NULL
         UNION ALL

@@ -21,7 +21,7 @@ use crate::{
     limits::{FREED_DELIVERIES, workers_forgotten_before},
     webhook_cells,
     webhook_rows::{
-        AttemptRow, BlockKey, BlockRow, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow,
+        AttemptRow, BlockKey, BlockRow, Claimed, DeliveryClaim, DeliveryMove, DeliveryQuery, DeliveryRow,
         DeliveryState, EndpointRow, FedEvent, NewMessage, Settlement, WebhookKeyRow,
     },
     webhooks::WebhookStore,
@@ -235,16 +235,16 @@ fn claim(
     worker: WorkerId,
     now: Time,
     claim: &DeliveryClaim,
-) -> Result<Vec<DeliveryRow>, Fault> {
+) -> Result<Vec<Claimed>, Fault> {
     let alive = params![worker.as_bytes(), now.unix_ms()];
     if first(connection, "workers", sql::IS_ALIVE, alive, |_| Ok(()))?.is_none() {
         return Ok(Vec::new());
     }
-    let take = |places: Vec<Place>| -> Result<Vec<DeliveryRow>, Fault> {
+    let take = |places: Vec<Place>| -> Result<Vec<Claimed>, Fault> {
         let taken = places.into_iter().filter_map(|(endpoint, message)| {
             let values = params![endpoint, message, worker.as_bytes()];
             let row = first(connection, "deliveries", sql::TAKE_DELIVERY, values, |row| {
-                webhook_cells::delivery(row)
+                webhook_cells::claimed(row)
             });
             row.transpose()
         });
@@ -412,7 +412,7 @@ impl WebhookStore for Sqlite {
         worker: WorkerId,
         now: Time,
         asked: &DeliveryClaim,
-    ) -> Result<Vec<DeliveryRow>, Fault> {
+    ) -> Result<Vec<Claimed>, Fault> {
         let asked = asked.clone();
         self.writer.write(move |connection| claim(connection, worker, now, &asked)).await
     }

@@ -407,7 +407,7 @@ async fn what_ended_is_swept_in_its_time() {
         spend.expires_at = rows::at(5);
         store.commit(Batch { spends: vec![spend], rows, ..Batch::default() }).await.unwrap();
         let there = async |after_ms: u64| {
-            store.claim_jobs(rows::at(after_ms), 1, 1).await.unwrap();
+            store.sweep(rows::at(after_ms)).await.unwrap();
             let token = async |number| {
                 store.access_token(&rows::token("access token", number)).await.unwrap().is_some()
             };
@@ -458,9 +458,9 @@ async fn a_session_that_was_ended_takes_its_grants_along_when_it_is_swept() {
             }
             ends
         };
-        store.claim_jobs(rows::at(9 + 86_399_999), 1, 1).await.unwrap();
+        store.sweep(rows::at(9 + 86_399_999)).await.unwrap();
         assert_eq!(ends().await, [(None, 1), (None, 1)]);
-        store.claim_jobs(rows::at(9 + 86_400_000), 1, 1).await.unwrap();
+        store.sweep(rows::at(9 + 86_400_000)).await.unwrap();
         assert_eq!(ends().await, [(Some(rows::at(3)), 2), (None, 1)]);
         assert!(store.sign_ins(people::user_id(1)).await.unwrap().is_empty());
     }

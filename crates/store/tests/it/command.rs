@@ -265,6 +265,7 @@ impl Runner {
                 told(store.release_idempotency(&rows::claim(of, key, 0, claim, rows::at(0))).await)
             }
             Command::Lease { now, lease_ms, limit } => {
+                store.sweep(now).await.unwrap();
                 let leased = store.claim_jobs(now, lease_ms, limit).await;
                 self.held.extend(leased.as_ref().unwrap().iter().cloned());
                 told(leased)

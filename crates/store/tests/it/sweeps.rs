@@ -27,7 +27,7 @@ async fn sessions_and_codes_stay_for_a_day_after_their_end() {
         let rows = vec![rows::session(0, 1, 1, rows::at(0)), rows::code(0, 1, rows::at(0))];
         store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
         for (after_ms, stays) in [(86_399_999, true), (86_400_000, false)] {
-            store.claim_jobs(rows::at(after_ms), 1, 1).await.unwrap();
+            store.sweep(rows::at(after_ms)).await.unwrap();
             let session = store.session(&rows::token("cookie", 1)).await.unwrap();
             let code = store.code(&rows::tenant(0), CodeId::from_bytes(rows::bytes(1))).await.unwrap();
             assert_eq!((session.is_some(), code.is_some()), (stays, stays), "{after_ms} ms later");
@@ -63,7 +63,7 @@ async fn an_expired_idempotency_key_is_free_again() {
         assert_eq!(store.claim_idempotency(&next).await.unwrap(), IdempotencyState::Claimed);
         let late = Batch { answers: Some(rows::answer(&first, 1)), ..Batch::default() };
         assert!(matches!(store.commit(late).await, Err(CommitError::ClaimLost)));
-        store.claim_jobs(next.expires_at, 1, 1).await.unwrap();
+        store.sweep(next.expires_at).await.unwrap();
         let late = Batch { answers: Some(rows::answer(&next, 1)), ..Batch::default() };
         assert!(matches!(store.commit(late).await, Err(CommitError::ClaimLost)));
     }

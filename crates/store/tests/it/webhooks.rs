@@ -329,6 +329,11 @@ async fn announce(store: &dyn Store, numbers: std::ops::Range<u64>) {
     store.commit(Batch { messages, ..Batch::default() }).await.unwrap();
 }
 
+async fn taken_by(store: &dyn Store, worker: WorkerId, now: Time, claim: &DeliveryClaim) -> Vec<DeliveryRow> {
+    let claimed = store.claim_deliveries(worker, now, claim).await.unwrap();
+    claimed.into_iter().map(|claimed| claimed.row).collect()
+}
+
 fn asking(fresh: usize) -> DeliveryClaim {
     DeliveryClaim { fresh, again: fresh, ..DeliveryClaim::default() }
 }
@@ -359,7 +364,7 @@ async fn a_delivery_is_taken_by_one_worker() {
             claims.spawn(async move {
                 let mut taken = Vec::new();
                 loop {
-                    let more = store.claim_deliveries(worker_id(worker), now, &asking(7)).await.unwrap();
+                    let more = taken_by(&*store, worker_id(worker), now, &asking(7)).await;
                     if more.is_empty() {
                         return taken;
                     }
@@ -382,15 +387,15 @@ async fn a_dead_workers_deliveries_are_taken_by_another_and_its_word_counts_no_m
         announce(&*one, 0..1).await;
         let (now, later) = (rows::at(1_000), rows::at(2_000));
         one.beat(worker_id(1), now, now.plus_ms(999)).await.unwrap();
-        let taken = one.claim_deliveries(worker_id(1), now, &asking(1)).await.unwrap();
+        let taken = taken_by(&*one, worker_id(1), now, &asking(1)).await;
         assert_eq!(taken.len(), 1);
         two.beat(worker_id(2), rows::at(1_998), later.plus_ms(999)).await.unwrap();
-        assert!(two.claim_deliveries(worker_id(2), rows::at(1_998), &asking(1)).await.unwrap().is_empty());
+        assert!(taken_by(&*two, worker_id(2), rows::at(1_998), &asking(1)).await.is_empty());
         two.beat(worker_id(2), later, later.plus_ms(999)).await.unwrap();
-        assert_eq!(two.claim_deliveries(worker_id(2), later, &asking(1)).await.unwrap().len(), 1);
+        assert_eq!(taken_by(&*two, worker_id(2), later, &asking(1)).await.len(), 1);
         let name = servers.name;
         assert!(!one.beat(worker_id(1), later, later.plus_ms(999)).await.unwrap(), "{name}: it lives again");
-        assert!(one.claim_deliveries(worker_id(1), later, &asking(1)).await.unwrap().is_empty());
+        assert!(taken_by(&*one, worker_id(1), later, &asking(1)).await.is_empty());
         let stale = one.commit(settlement(1, &taken[0], DeliveryState::Delivered, later)).await;
         assert!(matches!(stale, Err(CommitError::LeaseLost)), "{name}: {stale:?}");
         two.commit(settlement(2, &taken[0], DeliveryState::Delivered, later)).await.unwrap();
@@ -412,11 +417,11 @@ async fn what_a_dead_worker_had_of_the_shelf_is_not_left_there() {
         one.beat(worker_id(1), now, now.plus_ms(999)).await.unwrap();
         assert_eq!(one.shelve(endpoint_id(1), 10).await.unwrap(), 3);
         let claim = DeliveryClaim { shelved: vec![(endpoint_id(1), 9)], ..DeliveryClaim::default() };
-        assert_eq!(one.claim_deliveries(worker_id(1), now, &claim).await.unwrap().len(), 3);
+        assert_eq!(taken_by(&*one, worker_id(1), now, &claim).await.len(), 3);
         assert_eq!(two.shelved(1).await.unwrap(), [(endpoint_id(1), 0)], "nobody's wait there");
         two.unshelve(endpoint_id(1), 10).await.unwrap();
         two.beat(worker_id(2), later, later.plus_ms(999)).await.unwrap();
-        let found = two.claim_deliveries(worker_id(2), later, &asking(9)).await.unwrap();
+        let found = taken_by(&*two, worker_id(2), later, &asking(9)).await;
         assert_eq!(found.len(), 3, "{}", servers.name);
     }
 }
@@ -433,19 +438,19 @@ async fn an_ordered_endpoint_gets_one_delivery_of_an_envelope_at_a_time() {
             store.beat(worker_id(worker), now, now.plus_ms(10)).await.unwrap();
         }
         for round in 0..3 {
-            let taken = one.claim_deliveries(worker_id(1), now, &asking(9)).await.unwrap();
+            let taken = taken_by(&*one, worker_id(1), now, &asking(9)).await;
             let seqs: Vec<u64> = taken.iter().map(|row| row.message.seq).collect();
             assert_eq!(seqs, [1, 2, 3].map(|seq| seq + 3 * round), "{}: of three envelopes", servers.name);
-            assert!(two.claim_deliveries(worker_id(2), now, &asking(9)).await.unwrap().is_empty());
+            assert!(taken_by(&*two, worker_id(2), now, &asking(9)).await.is_empty());
             let (last, first) = taken.split_last().unwrap();
             for row in first {
                 one.commit(settlement(1, row, DeliveryState::Delivered, now)).await.unwrap();
             }
             one.commit(settlement(1, last, DeliveryState::Due, now)).await.unwrap();
-            let again = two.claim_deliveries(worker_id(2), now, &asking(0)).await.unwrap();
+            let again = taken_by(&*two, worker_id(2), now, &asking(0)).await;
             assert!(again.is_empty());
             let claim = DeliveryClaim { again: 9, ..DeliveryClaim::default() };
-            let again = two.claim_deliveries(worker_id(2), now, &claim).await.unwrap();
+            let again = taken_by(&*two, worker_id(2), now, &claim).await;
             assert_eq!(again.len(), 1, "only the one that is to be tried again");
             two.commit(settlement(2, &again[0], DeliveryState::Delivered, now)).await.unwrap();
         }
@@ -492,7 +497,7 @@ async fn a_delivery_in_work_follows_its_endpoint_when_it_is_put_back() {
             announce(&*store, number..number + 1).await;
             let now = rows::at(1_000);
             store.beat(worker_id(1), now, now.plus_ms(10)).await.unwrap();
-            let taken = store.claim_deliveries(worker_id(1), now, &asking(5)).await.unwrap();
+            let taken = taken_by(&*store, worker_id(1), now, &asking(5)).await;
             let taken = taken.iter().find(|row| row.endpoint == endpoint_id(number)).unwrap();
             let blocked = EndpointRow { takes, ..due(0, number, 2) };
             store.commit(changing(Change::Endpoint(blocked))).await.unwrap();

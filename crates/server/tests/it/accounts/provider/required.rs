@@ -153,7 +153,7 @@ async fn a_refresh_asks_for_the_provider_and_not_for_its_session() {
     );
 
     scene.test.clock.forward_s(3 * 24 * 3_600);
-    store.claim_jobs(scene.test.app.now(), 1_000, 0).await.unwrap();
+    store.sweep(scene.test.app.now()).await.unwrap();
     assert!(store.sign_ins(programs.ada).await.unwrap().is_empty(), "the sessions are forgotten");
     programs.through.refresh(&programs.through_tokens[1]).await.token();
     scene.finish().await;
