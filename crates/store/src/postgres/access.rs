@@ -46,7 +46,7 @@ impl AccessStore for Postgres {
         let (organization, environment) = owner(tenant);
         let before = before.map(|client| client.as_bytes().to_vec());
         let call = call!(sql::CLIENTS, organization, environment, before, cells::limit(limit));
-        self.rows("clients", call, |row| access_cells::client(row)).await
+        self.list("clients", call, |row| access_cells::client(row)).await
     }
 
     async fn grant(&self, grant: GrantId) -> Result<Option<GrantRow>, Fault> {
@@ -79,7 +79,7 @@ impl AccessStore for Postgres {
             }
             (None, None) => call!(sql::GRANTS, organization, environment, before, limit),
         };
-        self.rows("grants", call, |row| access_cells::grant(row)).await
+        self.list("grants", call, |row| access_cells::grant(row)).await
     }
 
     async fn authorization_code(
@@ -152,7 +152,7 @@ impl AccessStore for Postgres {
     async fn touch_sign_in(&self, sign_in: SignInId, now: Time, expires_at: Time) -> Result<(), Fault> {
         let sign_in = sign_in.as_bytes().to_vec();
         let call = call!(sql::TOUCH_SIGN_IN, sign_in, now.unix_ms(), expires_at.unix_ms());
-        connection::repeat(&self.readers, &call, execute).await.map(drop)
+        connection::repeat(&self.keyed, &call, execute).await.map(drop)
     }
 
     async fn ticket(&self, secret: &HashedToken) -> Result<Option<TicketRow>, Fault> {
@@ -204,7 +204,7 @@ impl AccessStore for Postgres {
     async fn touch_key(&self, usage: KeyUse) -> Result<(), Fault> {
         let (key, at) = (usage.key.as_bytes().to_vec(), usage.at.unix_ms());
         let call = call!(sql::TOUCH_KEY, key, at, usage.sealed_origin);
-        connection::repeat(&self.readers, &call, execute).await.map(drop)
+        connection::repeat(&self.keyed, &call, execute).await.map(drop)
     }
 
     async fn security_inbox(&self, limit: usize) -> Result<Vec<SecurityRow>, Fault> {
@@ -223,7 +223,7 @@ impl AccessStore for Postgres {
         let before = before.map(signed).transpose()?;
         let call =
             call!(sql::SECURITY_EVENTS, organization, environment, stream, before, cells::limit(limit));
-        self.rows("events", call, |row| cells::event(row)).await
+        self.list("events", call, |row| cells::event(row)).await
     }
 
     async fn security_head(&self, tenant: &Tenant) -> Result<Option<(u64, Digest)>, Fault> {

@@ -55,8 +55,10 @@ use lookups::{Kind, Lookup};
 pub use writer::GroupStats;
 use writer::Writer;
 
-/// Connections that read, lease and claim.
-const READERS: usize = 8;
+/// Connections that read lists.
+const READERS: usize = 4;
+/// Connections that read by keys, lease and claim.
+const KEYED: usize = 8;
 /// Connections that look up what each request needs.
 const LOOKUPS: usize = 4;
 /// A claim that races with releases is tried so often.
@@ -65,6 +67,7 @@ const CLAIM_TRIES: usize = 5;
 /// A store in a PostgreSQL database, which several servers may share.
 pub struct Postgres {
     readers: Pool,
+    keyed: Pool,
     lookups: Lookups,
     writer: Writer,
     work: Arc<Work>,
@@ -92,9 +95,10 @@ impl Postgres {
         let one_plan = connection::with_one_plan(&access);
         let writers = connection::pool(&one_plan, Writer::connections())?;
         let writer = Writer::start(&writers, &work, name, &mut tasks);
+        let keyed = connection::pool(&one_plan, KEYED)?;
         let lookups = connection::pool(&one_plan, LOOKUPS)?;
         let lookups = Lookups::start(&lookups, &mut tasks);
-        Ok(Self { readers, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
+        Ok(Self { readers, keyed, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }
 
     /// How many batches were committed since it was opened, in how many transactions.
@@ -102,7 +106,8 @@ impl Postgres {
         self.writer.stats()
     }
 
-    async fn rows<T>(
+    /// Reads a list, of which a page may begin anywhere.
+    async fn list<T>(
         &self,
         table: &'static str,
         call: Call,
@@ -112,19 +117,30 @@ impl Postgres {
         rows.iter().map(|row| read(&PostgresCells::new(table, row))).collect()
     }
 
+    /// Reads rows by their keys.
+    async fn rows<T>(
+        &self,
+        table: &'static str,
+        call: Call,
+        read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
+    ) -> Result<Vec<T>, Fault> {
+        let rows = connection::repeat(&self.keyed, &call, query).await?;
+        rows.iter().map(|row| read(&PostgresCells::new(table, row))).collect()
+    }
+
     async fn first<T>(
         &self,
         table: &'static str,
         call: Call,
         read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        let rows = connection::repeat(&self.readers, &call, query).await?;
+        let rows = connection::repeat(&self.keyed, &call, query).await?;
         rows.first().map(|row| read(&PostgresCells::new(table, row))).transpose()
     }
 
     // Something that may have been done when its connection was lost, and must not be done twice.
     async fn once(&self, call: Call) -> Result<Vec<tokio_postgres::Row>, Fault> {
-        let client = connection::connection(&self.readers).await?;
+        let client = connection::connection(&self.keyed).await?;
         query(&client, &call).await.map_err(|error| fault(&error))
     }
 }
@@ -217,7 +233,7 @@ impl Store for Postgres {
                 call!(sql::FIND_ENVELOPES_BY_STATUS, organization, environment, before, limit, status)
             }
         };
-        let mut rows = self.rows("envelopes", call, |row| cells::envelope(row)).await?;
+        let mut rows = self.list("envelopes", call, |row| cells::envelope(row)).await?;
         let more = rows.len() > query.limit;
         rows.truncate(query.limit);
         Ok(EnvelopePage { rows, more })
@@ -310,7 +326,7 @@ impl Store for Postgres {
     async fn touch_session(&self, session: SessionId, now: Time, expires_at: Time) -> Result<(), Fault> {
         let session = session.as_bytes().to_vec();
         let call = call!(sql::TOUCH_SESSION, session, now.unix_ms(), expires_at.unix_ms());
-        connection::repeat(&self.readers, &call, execute).await.map(drop)
+        connection::repeat(&self.keyed, &call, execute).await.map(drop)
     }
 
     async fn mailbox(&self, tenant: &Tenant, before: Option<u64>, limit: usize) -> Result<MailPage, Fault> {
@@ -318,7 +334,7 @@ impl Store for Postgres {
         let before = before.map(signed).transpose()?;
         let most = cells::limit(limit.saturating_add(1));
         let call = call!(sql::MAILBOX, organization, environment, before, most);
-        let mut rows = self.rows("mailbox", call, |row| cells::mail(row)).await?;
+        let mut rows = self.list("mailbox", call, |row| cells::mail(row)).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
         Ok(MailPage { rows, more })
@@ -341,7 +357,7 @@ impl Store for Postgres {
                 claim.expires_at.unix_ms(),
                 cells::stale_before(claim)
             );
-            if connection::repeat(&self.readers, &take, execute).await? > 0 {
+            if connection::repeat(&self.keyed, &take, execute).await? > 0 {
                 return Ok(IdempotencyState::Claimed);
             }
             let held =
@@ -360,7 +376,7 @@ impl Store for Postgres {
         let caller = claim.caller.to_vec();
         let call =
             call!(sql::RELEASE, organization, environment, caller, claim.key.clone(), claim.claim.to_vec());
-        connection::repeat(&self.readers, &call, execute).await.map(drop)
+        connection::repeat(&self.keyed, &call, execute).await.map(drop)
     }
 
     async fn keys(&self) -> Result<Vec<KeyRow>, Fault> {
@@ -375,7 +391,7 @@ impl Store for Postgres {
 
     async fn sweep(&self, now: Time) -> Result<bool, Fault> {
         let (most, ended) = (cells::limit(SWEPT_ROWS), swept_before(now).unix_ms());
-        let client = connection::connection(&self.readers).await?;
+        let client = connection::connection(&self.keyed).await?;
         let calls = [
             call!(sql::SWEEP_SESSIONS, ended, most),
             call!(sql::SWEEP_CODES, ended, most),
@@ -397,7 +413,7 @@ impl Store for Postgres {
         let id = job.job.as_bytes().to_vec();
         let (fence, due_at) = (signed(job.fence)?, back.due_at.unix_ms());
         let call = call!(sql::PUT_BACK_JOB, id, fence, due_at, back.reason.clone(), back.was_attempt);
-        let client = connection::connection(&self.readers).await?;
+        let client = connection::connection(&self.keyed).await?;
         Ok(execute(&client, &call).await.map_err(|error| fault(&error))? > 0)
     }
 
@@ -418,7 +434,7 @@ impl Store for Postgres {
         }
         // The lock went with the connection, if there was one.
         *lead = None;
-        let client = connection::connection(&self.readers).await?;
+        let client = connection::connection(&self.keyed).await?;
         let asked = query(&client, &call!(sql::LEAD)).await.map_err(|error| fault(&error))?;
         let leads = asked.iter().any(|row| row.try_get("leads").unwrap_or(false));
         if leads {
@@ -439,7 +455,7 @@ impl Store for Postgres {
         tiles: &[TileRow],
         checkpoint: &str,
     ) -> Result<(), Fault> {
-        let mut client = connection::connection(&self.readers).await?;
+        let mut client = connection::connection(&self.keyed).await?;
         let transaction = client.transaction().await.map_err(|error| fault(&error))?;
         publish(&transaction, from_index, leaves, tiles, checkpoint).await?;
         transaction.commit().await.map_err(|error| fault(&error))
@@ -465,7 +481,7 @@ impl Store for Postgres {
         limit: usize,
     ) -> Result<Vec<(Tenant, EnvelopeId)>, Fault> {
         let after = after.map(|envelope| envelope.as_bytes().to_vec());
-        self.rows("envelopes", call!(sql::STREAMS, after, cells::limit(limit)), |row| {
+        self.list("envelopes", call!(sql::STREAMS, after, cells::limit(limit)), |row| {
             Ok((row.tenant()?, row.envelope()?))
         })
         .await
@@ -474,16 +490,16 @@ impl Store for Postgres {
     async fn documents(&self, after: Option<DocumentId>, limit: usize) -> Result<Vec<DocumentRow>, Fault> {
         let after = after.map(|document| document.as_bytes().to_vec());
         let call = call!(sql::DOCUMENTS, after, cells::limit(limit));
-        self.rows("documents", call, |row| cells::document(row)).await
+        self.list("documents", call, |row| cells::document(row)).await
     }
 
     async fn blob_names(&self, after: Option<&str>, limit: usize) -> Result<Vec<String>, Fault> {
         let call = call!(sql::BLOB_NAMES, after.map(str::to_owned), cells::limit(limit));
-        self.rows("documents", call, |row| row.text("blob")).await
+        self.list("documents", call, |row| row.text("blob")).await
     }
 
     async fn ping(&self) -> Result<(), Fault> {
-        connection::repeat(&self.readers, &call!(sql::PING), query).await?;
+        connection::repeat(&self.keyed, &call!(sql::PING), query).await?;
         self.writer.ping().await
     }
 }

@@ -35,7 +35,7 @@ impl Postgres {
     }
 
     async fn changed(&self, calls: &[Call]) -> Result<Vec<u64>, Fault> {
-        let client = connection::connection(&self.readers).await?;
+        let client = connection::connection(&self.keyed).await?;
         let changed = try_join_all(calls.iter().map(|call| execute(&client, call))).await;
         changed.map_err(|error| fault(&error))
     }
@@ -71,7 +71,7 @@ impl WebhookStore for Postgres {
         let (organization, environment) = owner(tenant);
         let before = before.map(|endpoint| endpoint.as_bytes().to_vec());
         let call = call!(sql::ENDPOINTS, organization, environment, before, cells::limit(limit));
-        self.rows("endpoints", call, |row| webhook_cells::endpoint(row)).await
+        self.list("endpoints", call, |row| webhook_cells::endpoint(row)).await
     }
 
     async fn webhook_keys(&self, endpoint: EndpointId) -> Result<Vec<WebhookKeyRow>, Fault> {
@@ -128,7 +128,7 @@ impl WebhookStore for Postgres {
             }
             (None, None) => call!(sql::DELIVERIES, organization, environment, endpoint, before, limit),
         };
-        self.rows("deliveries", call, |row| webhook_cells::delivery(row)).await
+        self.list("deliveries", call, |row| webhook_cells::delivery(row)).await
     }
 
     async fn attempts(
@@ -152,7 +152,7 @@ impl WebhookStore for Postgres {
         let (organization, environment) = owner(tenant);
         let after = after.map(signed).transpose()?.unwrap_or(-1);
         let call = call!(sql::FED_EVENTS, organization, environment, after, cells::limit(limit));
-        self.rows("events", call, |row| webhook_cells::fed_event(row)).await
+        self.list("events", call, |row| webhook_cells::fed_event(row)).await
     }
 
     async fn beat(&self, worker: WorkerId, now: Time, until: Time) -> Result<bool, Fault> {
