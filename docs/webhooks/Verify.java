@@ -39,7 +39,7 @@ import javax.crypto.spec.SecretKeySpec;
  */
 public final class Verify {
     private static final int MAX_BODY_BYTES = 256 * 1024;
-    private static final Duration KEEP_ID_FOR = Duration.ofDays(5); // longer than the sender tries
+    private static final Duration KEEP_ID_FOR = Duration.ofDays(35); // longer than the sender can send it again
 
     /** Every outcome, and the status that tells it to the sender. */
     public enum Code {

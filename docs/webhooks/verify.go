@@ -26,7 +26,7 @@ import (
 
 const (
 	maxBodyBytes = 256 << 10
-	keepIDFor    = 5 * 24 * time.Hour // longer than the sender tries
+	keepIDFor    = 35 * 24 * time.Hour // longer than the sender can send it again
 )
 
 // statuses holds every outcome and the status that tells it to the sender.

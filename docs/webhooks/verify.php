@@ -17,7 +17,7 @@ declare(strict_types=1);
 namespace Countersign\Webhooks;
 
 const MAX_BODY_BYTES = 256 * 1024;
-const KEEP_ID_S = 5 * 24 * 60 * 60; // longer than the sender tries
+const KEEP_ID_S = 35 * 24 * 60 * 60; // longer than the sender can send it again
 
 /** Every outcome, and the status that tells it to the sender. */
 enum Outcome: string

@@ -13,7 +13,7 @@ require "openssl"
 
 module CountersignWebhooks
   MAX_BODY_BYTES = 256 * 1024
-  KEEP_ID_S = 5 * 24 * 60 * 60 # longer than the sender tries
+  KEEP_ID_S = 35 * 24 * 60 * 60 # longer than the sender can send it again
 
   # Every outcome, and the status that tells it to the sender.
   STATUSES = {

@@ -121,8 +121,9 @@ def seen_before(vectors):
     add("replayed", retry.but(name="a replay of a retry"), PLAIN, seen=[(first, NOW), (first, NOW + 35)], now=NOW + 36)
     resigned = retry.but(name="a retry after rotation", signers=("next",))
     add("duplicate", resigned, PLAIN, held=("primary", "next"), seen=[(first, NOW)], now=NOW + 35)
-    days = retry.but(name="a retry after four days", timestamp=str(NOW + 4 * 86_400))
-    add("duplicate", days, PLAIN, seen=[(first, NOW)], now=NOW + 4 * 86_400)
+    for name, days in [("a retry after four days", 4), ("sent again after 29 days", 29)]:
+        again = retry.but(name=name, timestamp=str(NOW + days * 86_400))
+        add("duplicate", again, PLAIN, seen=[(first, NOW)], now=NOW + days * 86_400)
     other = Message("another id at a timestamp that was seen", id=identifier("msg", "second"))
     add("accepted", other, PLAIN, seen=[(first, NOW)])
     forged = Message("a forged replay is forged", signed_body=b"{}")

@@ -14,8 +14,8 @@ use crate::signed::signed_text;
 
 /// How long a body may be, in bytes, unless the receiver says otherwise.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// How long an id is kept, so that a message is acted on once: the sender tries again for four days.
-const ID_LIFETIME_S: i64 = 5 * 24 * 60 * 60;
+/// How long an id is kept, so that a message is acted on once: longer than anybody can have the sender send it again, which is 29 days.
+const ID_LIFETIME_S: i64 = 35 * 24 * 60 * 60;
 
 /// Which proof of origin a receiver takes. Nothing else is looked at: there is no falling back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

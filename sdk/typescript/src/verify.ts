@@ -47,8 +47,8 @@ export interface WebhookMessage {
 
 const WINDOW_S = 300;
 const BODY_MAX_BYTES = 256 * 1024;
-/** Ids are kept for longer than the sender tries again. */
-const IDS_KEPT_MS = 5 * 86_400_000;
+/** Ids are kept for longer than anybody can have the sender send again, which is 29 days. */
+const IDS_KEPT_MS = 35 * 86_400_000;
 const SCHEMES: Readonly<Record<string, Algorithm>> = { v1: "hmac-sha256", v1a: "ed25519" };
 
 type Settings = Required<Omit<VerifyOptions, "keys">> & { readonly keys: readonly KeySource[] };

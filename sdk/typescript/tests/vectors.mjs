@@ -31,7 +31,7 @@ async function outcome(vector, profiles) {
     const nowMilliseconds = timestampSeconds * 1000;
     const keepUntilMilliseconds = nowMilliseconds + (2 * receiver.window_s + 1) * 1000;
     await replay.take({ id, timestampSeconds, nowMilliseconds, keepUntilMilliseconds });
-    await replay.acted(id, nowMilliseconds, nowMilliseconds + 5 * 86_400_000);
+    await replay.acted(id, nowMilliseconds, nowMilliseconds + 35 * 86_400_000);
   }
   const { method, url, headers, body_base64 } = vector.request;
   const body = new Uint8Array(Buffer.from(body_base64, "base64"));

@@ -76,7 +76,7 @@ public final class Main {
         for (var seen : vector.seen()) {
             var at = Instant.ofEpochSecond(Long.parseLong(seen[2]));
             var message = new Verify.Message(seen[0], Long.parseLong(seen[1]), "", new byte[0]);
-            store.remember(message, at, at.plus(vector.window().multipliedBy(2)), at.plus(Duration.ofDays(5)));
+            store.remember(message, at, at.plus(vector.window().multipliedBy(2)), at.plus(Duration.ofDays(35)));
         }
         return store;
     }

@@ -126,7 +126,7 @@ func storeOf(file vectors, vector vector) *webhooks.MemoryStore {
 			check(json.Unmarshal(seen[2], &at))
 		}
 		when := time.Unix(at, 0)
-		store.Remember(message, when, when.Add(2*file.window()), when.Add(5*24*time.Hour))
+		store.Remember(message, when, when.Add(2*file.window()), when.Add(35*24*time.Hour))
 	}
 	return store
 }

@@ -28,7 +28,7 @@ function storeOf(array $file, array $vector): Store
     $store = new MemoryStore($vector['room'] ?? 100);
     foreach ($vector['seen'] as $seen) {
         $at = $seen[2] ?? $seen[1];
-        $store->remember(new Message($seen[0], $seen[1], '', ''), $at, $at + 2 * $windowS, $at + 5 * 24 * 60 * 60);
+        $store->remember(new Message($seen[0], $seen[1], '', ''), $at, $at + 2 * $windowS, $at + 35 * 24 * 60 * 60);
     }
     return $store;
 }

@@ -20,7 +20,7 @@ def store_of(file, vector)
   vector["seen"].each do |id, timestamp, at|
     seen = Time.at(at || timestamp)
     message = CountersignWebhooks::Message.new(id: id, timestamp: timestamp)
-    store.remember(message, seen, seen + (2 * window_s), seen + (5 * 24 * 60 * 60))
+    store.remember(message, seen, seen + (2 * window_s), seen + (35 * 24 * 60 * 60))
   end
   store
 end

@@ -20,8 +20,8 @@ from .request import WebhookRequest, header_lines, read_body
 
 _WINDOW_S = 300
 _BODY_MAX_BYTES = 256 * 1024
-#: Ids are kept for longer than the sender tries again.
-_IDS_KEPT_S = 5 * 86_400
+#: Ids are kept for longer than anybody can have the sender send again, which is 29 days.
+_IDS_KEPT_S = 35 * 86_400
 _SCHEMES = {"v1": "hmac-sha256", "v1a": "ed25519"}
 
 Profile = Literal["message", "http-message-signature"]

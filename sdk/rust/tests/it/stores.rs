@@ -22,7 +22,7 @@ fn attempt(id: &str, signed_at_s: i64) -> Attempt {
         id: id.parse().unwrap(),
         signed_at_s,
         attempt_until_s: NOW_S + 600,
-        id_until_s: NOW_S + 432_000,
+        id_until_s: NOW_S + 3_024_000,
     }
 }
 
@@ -46,7 +46,7 @@ fn forgets_what_ended(store: &dyn ReplayStore) {
     let later = |signed_at_s, now_s| {
         let until = Attempt {
             attempt_until_s: now_s + 600,
-            id_until_s: now_s + 432_000,
+            id_until_s: now_s + 3_024_000,
             ..attempt(MESSAGE, signed_at_s)
         };
         let remembered = store.remember(&until, now_s).unwrap();
@@ -59,8 +59,8 @@ fn forgets_what_ended(store: &dyn ReplayStore) {
     assert_eq!(later(NOW_S, NOW_S + 599), Remembered::Replayed);
     assert_eq!(later(NOW_S, NOW_S + 600), Remembered::Duplicate);
     assert_eq!(later(NOW_S, NOW_S + 601), Remembered::Replayed);
-    assert_eq!(later(NOW_S + 9, NOW_S + 431_999), Remembered::Duplicate);
-    assert_eq!(later(NOW_S + 9, NOW_S + 432_600), Remembered::New);
+    assert_eq!(later(NOW_S + 9, NOW_S + 3_023_999), Remembered::Duplicate);
+    assert_eq!(later(NOW_S + 9, NOW_S + 3_024_600), Remembered::New);
 }
 
 /// Eight callers with one attempt, at once and over again: one of them is first.
@@ -208,7 +208,7 @@ fn redis_remembers_for_several_machines() {
     let mut connection = Redis::client(folder.path()).get_connection().unwrap();
     let mut lifetime_s = |key: String| redis::cmd("TTL").arg(key).query::<i64>(&mut connection).unwrap();
     assert!((590..=600).contains(&lifetime_s(format!("countersign:webhook:{{{MESSAGE}}}:{NOW_S}"))));
-    assert!((431_990..=432_000).contains(&lifetime_s(format!("countersign:webhook:{{{MESSAGE}}}"))));
+    assert!((3_023_990..=3_024_000).contains(&lifetime_s(format!("countersign:webhook:{{{MESSAGE}}}"))));
 }
 
 /// W-3

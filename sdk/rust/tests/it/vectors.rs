@@ -111,7 +111,7 @@ fn verify(all: &File, vector: &Vector, accept: Accept) -> Result<Taken, Refused>
             id: id.parse().unwrap(),
             signed_at_s: *signed_at_s,
             attempt_until_s: signed_at_s + 2 * i64::from(all.receiver.window_s),
-            id_until_s: signed_at_s + 5 * 24 * 60 * 60,
+            id_until_s: signed_at_s + 35 * 24 * 60 * 60,
         };
         store.remember(&attempt, *signed_at_s).unwrap();
         store.acted(&attempt, *signed_at_s).unwrap();

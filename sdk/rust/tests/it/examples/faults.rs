@@ -129,12 +129,12 @@ const FAULTS: &[Fault] = &[
         ],
     },
     Fault {
-        name: "an id is remembered for three days",
+        name: "an id is remembered for 28 days",
         made: [
-            ("verify.go", "= 5 * 24 * time.Hour", "= 3 * 24 * time.Hour"),
-            ("Verify.java", "Duration.ofDays(5)", "Duration.ofDays(3)"),
-            ("verify.rb", "KEEP_ID_S = 5 *", "KEEP_ID_S = 3 *"),
-            ("verify.php", "KEEP_ID_S = 5 *", "KEEP_ID_S = 3 *"),
+            ("verify.go", "= 35 * 24 * time.Hour", "= 28 * 24 * time.Hour"),
+            ("Verify.java", "Duration.ofDays(35)", "Duration.ofDays(28)"),
+            ("verify.rb", "KEEP_ID_S = 35 *", "KEEP_ID_S = 28 *"),
+            ("verify.php", "KEEP_ID_S = 35 *", "KEEP_ID_S = 28 *"),
         ],
     },
     Fault {

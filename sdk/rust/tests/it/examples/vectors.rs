@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 const VECTORS: &str = include_str!("../../../../../docs/webhooks/vectors.json");
 const PAGE: &str = include_str!("../../../../../docs/webhooks/wire-format.md");
-const DAYS_5_S: u64 = 5 * 24 * 60 * 60;
+const DAYS_35_S: u64 = 35 * 24 * 60 * 60;
 
 /// The vectors of the wire format and ours.
 pub(super) fn all() -> Value {
     let mut file: Value = serde_json::from_str(VECTORS).unwrap();
-    let (one, later) = (named(&file, "one key"), named(&file, "a retry after four days"));
+    let (one, later) = (named(&file, "one key"), named(&file, "sent again after 29 days"));
     let vectors = file["vectors"].as_array_mut().unwrap();
     vectors.extend(in_turn(&one, &later));
     vectors.extend(of_a_store(&one));
@@ -74,8 +74,8 @@ fn of_a_store(one: &Value) -> Vec<Value> {
     let past = [other(1, now - 601), other(2, now - 601)];
     let not_yet_past = [other(1, now - 600), other(2, now - 600)];
     vec![
-        vector("an id counts for five days", now, json!([[id, 1, now - DAYS_5_S]]), 9, "duplicate"),
-        vector("an id counts no longer", now, json!([[id, 1, now - DAYS_5_S - 1]]), 9, "accepted"),
+        vector("an id counts for 35 days", now, json!([[id, 1, now - DAYS_35_S]]), 9, "duplicate"),
+        vector("an id counts no longer", now, json!([[id, 1, now - DAYS_35_S - 1]]), 9, "accepted"),
         vector("a full store lets nothing in", now, json!([other(1, now)]), 3, "unavailable"),
         vector("a full store lets no retry in", now, json!([[id, now - 5, now - 5]]), 2, "unavailable"),
         vector("a full store knows a replay", now, json!([[id, now, now]]), 2, "replayed"),
