@@ -186,12 +186,18 @@ def malformed_signatures(vectors):
     message = Message("")
     v1 = "v1," + b64(raw_signature(message, keys, "v1", "primary"))
     v1a = "v1a," + b64(raw_signature(message, keys, "v1a", "primary"))
+    # 32 bytes end in a character with 2 bits too many, 64 in one with 4. They are zero; one of them set is the same bytes.
+    v1_again, v1a_again = another_last_character(v1), another_last_character(v1a)
     high = base64.b64encode(b"\xfb\xff\xfe" * 11).decode()
     for name, signatures in [
         ("signatures without padding", (v1.rstrip("="), v1a.rstrip("="))),
         ("v1 without padding beside a good v1a", (v1.rstrip("="), v1a)),
         ("signatures with too much padding", (v1 + "=", v1a + "=")),
         ("a good signature beside one with padding inside", (v1, v1a, "v2,YQ==YQ==")),
+        ("v1 with bits behind its last byte", (v1_again, v1a)),
+        ("v1a with bits behind its last byte", (v1, v1a_again)),
+        ("signatures with bits behind their last byte", (v1_again, v1a_again)),
+        ("good signatures beside one with bits behind its last byte", (v1, v1a, "v2,YWJj", "v2,YWJ=")),
         ("signatures in the alphabet for URLs", (v1, v1a, "v2," + high.replace("+", "-").replace("/", "_"))),
         ("a signature with a tab", (v1, v1a, "v2,YWJj\tYWJj")),
         ("a signature with another character", (v1, v1a, "v2,YWJ*")),
@@ -206,6 +212,14 @@ def malformed_signatures(vectors):
         ("base64 alone", (v1[3:],)),
     ]:
         vectors.add("malformed", Message(name, signatures=signatures), PLAIN)
+
+
+def another_last_character(signature):
+    """The same bytes written in another way: the bits behind the last byte are no longer zero."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    text = signature.rstrip("=")
+    padding = signature[len(text) :]
+    return text[:-1] + alphabet[alphabet.index(text[-1]) + 1] + padding
 
 
 def keys_unknown(vectors):

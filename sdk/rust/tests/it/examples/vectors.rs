@@ -84,7 +84,7 @@ fn of_a_store(one: &Value) -> Vec<Value> {
     ]
 }
 
-/// What is as large as may be, what is not ASCII, and what is written in another way.
+/// What is as large as may be, and what is not ASCII.
 fn of_form(one: &Value) -> Vec<Value> {
     let vector = |name: &str, header: &str, value: &dyn Fn(&str) -> String, expect: &str| {
         let mut vector = one.clone();
@@ -96,13 +96,6 @@ fn of_form(one: &Value) -> Vec<Value> {
         vector["expect"] = json!(expect);
         vector
     };
-    // An HMAC ends in a character of which two bits are no part of it, and they are zero: the next one has a bit there.
-    let again = |header: &str| {
-        let (head, tail) = header.split_once("= ").unwrap();
-        let last = head.chars().last().unwrap();
-        let next = char::from(u8::try_from(last).unwrap() + 1);
-        format!("{}{next}= {tail}", head.strip_suffix(last).unwrap())
-    };
     let long = |_: &str| format!("v1a,{}", "A".repeat(133_332));
     let mut whole = one.clone();
     whole["name"] = json!("a body of 256 KiB is not too large");
@@ -111,7 +104,6 @@ fn of_form(one: &Value) -> Vec<Value> {
     vec![
         whole,
         vector("a signature of 99,999 bytes", "webhook-signature", &long, "bad_signature"),
-        vector("a signature written in a second way", "webhook-signature", &again, "malformed"),
         vector("an id not in ASCII", "webhook-id", &|_| "msg_01kb\u{e9}\u{1f511}".into(), "malformed"),
         vector(
             "an encoding not in ASCII",
