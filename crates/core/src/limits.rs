@@ -178,6 +178,8 @@ pub const JWKS_BYTES: usize = 32 * 1_024;
 pub const WEBHOOK_URL_BYTES: usize = 1_000;
 /// Characters of each part of the credentials that deliveries are sent with (W-7).
 pub const WEBHOOK_OAUTH_BYTES: usize = 1_000;
+/// Bytes of the form of a webhook endpoint, which takes a certificate with its chain and its key (W-7).
+pub const WEBHOOK_FORM_BYTES: usize = 64 * 1_024;
 /// Pins of a webhook endpoint (W-7).
 pub const WEBHOOK_PINS: usize = 8;
 /// Bytes of a message's body (W-1).

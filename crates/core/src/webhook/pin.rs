@@ -26,6 +26,16 @@ impl Pin {
         Self(Digest::of(spki))
     }
 
+    /// Reads several: each once, in one order. The first that is none is told with its place.
+    pub fn read_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Vec<Self>, (usize, NotAPin)> {
+        let read =
+            texts.into_iter().enumerate().map(|(place, text)| text.parse().map_err(|none| (place, none)));
+        let mut pins = read.collect::<Result<Vec<Self>, _>>()?;
+        pins.sort_unstable();
+        pins.dedup();
+        Ok(pins)
+    }
+
     /// The hash.
     pub fn digest(&self) -> &Digest {
         &self.0
@@ -63,6 +73,16 @@ impl<'de> Deserialize<'de> for Pin {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_each_is_once_and_the_wrong_one_is_found() {
+        let (one, other) = (Pin::of(b"a key").to_string(), Pin::of(b"another").to_string());
+        let both = Pin::read_all([one.as_str(), other.as_str(), one.as_str()]).unwrap();
+        assert_eq!(both, Pin::read_all([other.as_str(), one.as_str()]).unwrap());
+        assert_eq!(both.len(), 2);
+        assert_eq!(Pin::read_all([one.as_str(), "sha256/"]), Err((1, NotAPin)));
+        assert_eq!(Pin::read_all([]), Ok(Vec::new()));
+    }
 
     #[test]
     fn a_pin_is_written_in_one_way() {

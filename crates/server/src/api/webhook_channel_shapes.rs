@@ -17,14 +17,10 @@ use crate::egress::certificate;
 
 /// Reads pins: each once, in one order.
 pub(super) fn pins(texts: &[String]) -> Result<Vec<Pin>, Refusal> {
-    let mut pins = Vec::new();
-    for (index, text) in texts.iter().enumerate() {
-        let wrong = |error: NotAPin| Refusal::at(Code::Invalid, format!("/pins/{index}"), error.to_string());
-        pins.push(text.parse().map_err(wrong)?);
-    }
-    pins.sort_unstable();
-    pins.dedup();
-    Ok(pins)
+    let wrong = |(index, none): (usize, NotAPin)| {
+        Refusal::at(Code::Invalid, format!("/pins/{index}"), none.to_string())
+    };
+    Pin::read_all(texts.iter().map(String::as_str)).map_err(wrong)
 }
 
 /// A certificate that is shown to the receiver where it asks for one (mutual TLS), with its key. Unknown members are refused.

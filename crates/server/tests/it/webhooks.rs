@@ -11,6 +11,7 @@ mod mutual;
 mod oauth;
 mod pages;
 mod pages_browser;
+mod pages_channel;
 mod pinned;
 mod profiles;
 mod pulling;

@@ -7,6 +7,7 @@ use axum::{extract::State, response::Response};
 use countersign_core::{
     access::{Environment, Operation, most_given, scopes_of},
     id::EndpointId,
+    limits,
     refusal::Code,
     webhook::{
         rotation::State as KeyState,
@@ -15,7 +16,7 @@ use countersign_core::{
 };
 
 use super::{
-    FormPage, astray, form_page,
+    astray, form_page,
     forms::{Fields, OVERLAPS},
     jwks_uri,
     lines::{EndpointLine, KeyLine, block_words},
@@ -268,7 +269,7 @@ pub(super) async fn change(
     caller: Caller,
     place: Place,
     Id(endpoint): Id<EndpointId>,
-    strict::Form(pairs): strict::Form<Vec<(String, String)>>,
+    strict::Form(pairs): strict::Form<Vec<(String, String)>, { limits::WEBHOOK_FORM_BYTES }>,
 ) -> Result<Response, NotShown> {
     let here = page_of(place, endpoint);
     let desk = match desk::enter(&app, &caller, place, &format!("{here}/change")).await? {
@@ -288,8 +289,7 @@ pub(super) async fn change(
     match changed.await {
         Ok(_) => Ok(go(&here, vec![Said::WebhookChanged.cookie()?])),
         Err(Failure::Refused(refusal)) if refusal.code != Code::NotFound => {
-            let page = form_page(&app, &caller, &desk, typed, Some(&loaded)).await?;
-            again(&FormPage { error: Some(spoken(&refusal)), ..page }, &refusal)
+            form_page(&app, &caller, &desk, typed, Some(&loaded)).await?.refused(&refusal)
         }
         Err(other) => Err(other.into()),
     }

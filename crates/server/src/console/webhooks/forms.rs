@@ -14,8 +14,9 @@ use countersign_core::{
 };
 use serde::Deserialize;
 
+use super::channel_form::ChannelFields;
 pub(super) use crate::console::members::Nothing;
-use crate::webhooks::{endpoints::Edit, given::Given};
+use crate::webhooks::endpoints::Edit;
 
 const HOUR_S: i64 = 3_600;
 const DAY_S: i64 = 24 * HOUR_S;
@@ -106,6 +107,8 @@ pub(super) struct Fields {
     pub(super) profile: String,
     /// `yes` where events of an envelope wait for each other.
     ordered: String,
+    /// What is shown to the receiver and asked of it besides.
+    pub(super) channel: ChannelFields,
     classes: Vec<String>,
     /// The fields that were sent, whatever was in them.
     sent: Vec<String>,
@@ -130,6 +133,7 @@ impl Fields {
             payload: settings.payload.text().to_owned(),
             profile: settings.profile.text().to_owned(),
             ordered: if settings.is_ordered { "yes".to_owned() } else { String::new() },
+            channel: ChannelFields::of(&settings.channel),
             classes: settings.classes.iter().map(|class| class.text().to_owned()).collect(),
             sent: Vec::new(),
         }
@@ -143,22 +147,31 @@ impl Fields {
                 fields.classes.push(value);
                 continue;
             }
-            let is_again = fields.sent.contains(&name);
-            let field = match name.as_str() {
-                "url" if !is_again => &mut fields.url,
-                "description" if !is_again => &mut fields.description,
-                "payload" if !is_again => &mut fields.payload,
-                "profile" if !is_again => &mut fields.profile,
-                "ordered" if !is_again => &mut fields.ordered,
-                _ => return Err(unreadable()),
-            };
-            *field = value;
+            if fields.sent.contains(&name) {
+                return Err(unreadable());
+            }
+            if let Some(field) = fields.field(&name) {
+                *field = value;
+            } else if !fields.channel.take(&name, value) {
+                return Err(unreadable());
+            }
             fields.sent.push(name);
         }
         let is_sent = |name: &str| fields.sent.iter().any(|sent| sent == name);
         let is_whole = ["url", "description", "payload", "profile"].into_iter().all(is_sent);
-        let is_known = matches!(fields.ordered.as_str(), "" | "yes");
+        let is_known = matches!(fields.ordered.as_str(), "" | "yes") && fields.channel.is_known();
         if is_whole && is_known { Ok(fields) } else { Err(unreadable()) }
+    }
+
+    fn field(&mut self, name: &str) -> Option<&mut String> {
+        Some(match name {
+            "url" => &mut self.url,
+            "description" => &mut self.description,
+            "payload" => &mut self.payload,
+            "profile" => &mut self.profile,
+            "ordered" => &mut self.ordered,
+            _ => return None,
+        })
     }
 
     pub(super) fn is_ordered(&self) -> bool {
@@ -182,6 +195,10 @@ impl Fields {
 
     /// An endpoint to make, told as far as this takes, by somebody who may give so much.
     pub(super) fn settings(&self, giver: Scopes) -> Result<Settings, Refusal> {
+        self.with(giver, self.channel.read()?)
+    }
+
+    fn with(&self, giver: Scopes, channel: Channel) -> Result<Settings, Refusal> {
         let classes = self.classes()?;
         let payload = Payload::parse(&self.payload).ok_or_else(unreadable)?;
         let profile = Profile::parse(&self.profile).ok_or_else(unreadable)?;
@@ -193,7 +210,7 @@ impl Fields {
             payload,
             profile,
             is_ordered: self.is_ordered(),
-            channel: Channel::default(),
+            channel,
         })
     }
 
@@ -201,7 +218,7 @@ impl Fields {
     pub(super) fn edit(&self, old: &Settings, giver: Scopes) -> Result<Edit, Refusal> {
         let is_same = self.classes()? == old.classes && Payload::parse(&self.payload) == Some(old.payload);
         let giver = if is_same { Scopes::ALL } else { giver };
-        let new = self.settings(giver)?;
+        let new = self.with(giver, Channel::default())?;
         Ok(Edit {
             url: Some(new.url),
             description: Some(new.description),
@@ -210,10 +227,9 @@ impl Fields {
             payload: Some(new.payload),
             profile: Some(new.profile),
             is_ordered: Some(new.is_ordered),
-            // What is asked of the receiver besides is set through the API, and stays.
-            certificate: Given::Absent,
-            pins: None,
-            oauth: Given::Absent,
+            certificate: self.channel.read_certificate()?,
+            pins: self.channel.read_pins()?,
+            oauth: self.channel.read_oauth()?,
         })
     }
 }

@@ -5,6 +5,7 @@ use countersign_core::{
     scope::Scopes,
     time::Time,
     webhook::{
+        channel::ClientCertificate,
         class::{Class, Payload, told},
         endpoint::{Profile, host_of},
         health::Due,
@@ -42,6 +43,25 @@ impl Badge {
     }
 }
 
+/// A client certificate.
+pub(super) struct Certificate {
+    /// SHA-256 of it.
+    pub(super) sha256: String,
+    /// Its end.
+    pub(super) ends: Moment,
+    pub(super) has_ended: bool,
+}
+
+impl Certificate {
+    fn of(certificate: &ClientCertificate, now: Time) -> Self {
+        Self {
+            sha256: certificate.fingerprint().to_string(),
+            ends: certificate.expires_at.into(),
+            has_ended: certificate.has_expired(now),
+        }
+    }
+}
+
 /// An endpoint.
 #[expect(clippy::struct_excessive_bools, reason = "each is a thing that the page says or leaves out")]
 pub(super) struct EndpointLine {
@@ -64,8 +84,8 @@ pub(super) struct EndpointLine {
     pub(super) is_full: bool,
     pub(super) profile: &'static str,
     pub(super) is_ordered: bool,
-    /// What is shown to the receiver: its fingerprint, its end, and whether that is past.
-    pub(super) certificate: Option<(String, Moment, bool)>,
+    /// What is shown to the receiver.
+    pub(super) certificate: Option<Certificate>,
     /// Keys of which the receiver must have one.
     pub(super) pins: Vec<String>,
     /// Where each delivery has a token from, and in whose name.
@@ -112,11 +132,7 @@ impl EndpointLine {
                 .as_ref()
                 .map(|one| (host_of(&one.token_url), one.client_id.clone())),
             pins: settings.channel.pins.iter().map(ToString::to_string).collect(),
-            certificate: settings
-                .channel
-                .certificate
-                .as_ref()
-                .map(|one| (one.fingerprint().to_string(), one.expires_at.into(), one.has_expired(now))),
+            certificate: settings.channel.certificate.as_ref().map(|one| Certificate::of(one, now)),
             is_ended: standing.state == State::Ended,
             is_told: standing.is_told(),
             is_proven: standing.is_proven,

@@ -4,6 +4,7 @@
 
 mod acts;
 mod catalogue;
+mod channel_form;
 mod containment;
 mod deliveries;
 mod delivery;
@@ -24,6 +25,7 @@ use axum::{
 use countersign_core::{
     access::{Environment, Operation, most_given, scopes_of},
     id::{EndpointId, WebhookKeyId},
+    limits,
     refusal::{Code, Refusal},
     scope::Scopes,
     webhook::{
@@ -35,7 +37,7 @@ use countersign_core::{
 use self::{
     containment::Blocks,
     forms::Fields,
-    lines::{EndpointLine, class_name, class_words, profile_words},
+    lines::{Certificate, EndpointLine, class_name, class_words, profile_words},
 };
 use super::{
     Paged,
@@ -201,9 +203,66 @@ struct FormPage {
     payloads: Vec<Choice>,
     profiles: Vec<Choice>,
     error: Option<String>,
+    /// The field that it is about.
+    wrong: Option<&'static str>,
     /// The endpoint that is changed: its address and its name.
     changed: Option<(String, String)>,
+    /// What it has of a channel now, as its page shows it.
+    set: Option<EndpointLine>,
     is_live: bool,
+}
+
+impl FormPage {
+    /// The page again, with what was wrong and where.
+    fn refused(self, refusal: &Refusal) -> Result<Response, NotShown> {
+        let wrong = refusal.pointer.as_deref().and_then(field_of);
+        again(&Self { error: Some(spoken(refusal)), wrong, ..self }, refusal)
+    }
+
+    /// What is wrong with a field.
+    fn wrong(&self, field: &str) -> Option<&str> {
+        self.error.as_deref().filter(|_| self.wrong == Some(field))
+    }
+
+    /// Whether something in this part is wrong, or was typed or ticked.
+    fn is_open(&self, part: &str) -> bool {
+        let (typed, wrong) = (&self.typed.channel, self.wrong.unwrap_or_default());
+        match part {
+            "certificate" => {
+                wrong.starts_with(part) || typed.takes_certificate_away() || !typed.chain().is_empty()
+            }
+            "pins" => wrong == part || !typed.pins().is_empty(),
+            _ => {
+                let is_typed =
+                    [&typed.token_url, &typed.client_id, &typed.scope].iter().any(|text| !text.is_empty());
+                wrong.starts_with("oauth") || typed.takes_oauth_away() || is_typed
+            }
+        }
+    }
+
+    fn certificate(&self) -> Option<&Certificate> {
+        self.set.as_ref().and_then(|line| line.certificate.as_ref())
+    }
+
+    fn oauth(&self) -> Option<&(String, String)> {
+        self.set.as_ref().and_then(|line| line.oauth.as_ref())
+    }
+}
+
+/// The field of the form that a JSON pointer into an endpoint means.
+fn field_of(pointer: &str) -> Option<&'static str> {
+    Some(match pointer {
+        "/url" => "url",
+        "/description" => "description",
+        "/client_certificate/chain" => "certificate_chain",
+        "/client_certificate/key" => "certificate_key",
+        "/pins" => "pins",
+        "/oauth/token_url" => "oauth_token_url",
+        "/oauth/client_id" => "oauth_client_id",
+        "/oauth/client_secret" => "oauth_client_secret",
+        "/oauth/scope" => "oauth_scope",
+        _ => return None,
+    })
 }
 
 fn class_choices(typed: &Fields, giver: Scopes) -> Vec<ClassChoice> {
@@ -246,6 +305,8 @@ async fn form_page(
         profiles: profiles.into(),
         typed,
         error: None,
+        wrong: None,
+        set: changed.map(|loaded| EndpointLine::of(loaded, app.now(), scopes_of(&desk.principal))),
         changed: changed
             .map(|loaded| (page_of(desk.place, loaded.row.endpoint), loaded.settings.description.clone())),
         is_live: desk.place.environment == Environment::Live,
@@ -273,7 +334,7 @@ async fn create(
     State(app): State<Arc<App>>,
     caller: Caller,
     place: Place,
-    strict::Form(pairs): strict::Form<Vec<(String, String)>>,
+    strict::Form(pairs): strict::Form<Vec<(String, String)>, { limits::WEBHOOK_FORM_BYTES }>,
 ) -> Result<Response, NotShown> {
     let page = place.page("/webhooks/new");
     let desk = match desk::enter(&app, &caller, place, &page).await? {
@@ -299,8 +360,7 @@ async fn create(
             secret_page(&app, &caller, &desk, &made.loaded, (made.key, &secret), true).await
         }
         Err(Failure::Refused(refusal)) => {
-            let page = form_page(&app, &caller, &desk, typed, None).await?;
-            again(&FormPage { error: Some(spoken(&refusal)), ..page }, &refusal)
+            form_page(&app, &caller, &desk, typed, None).await?.refused(&refusal)
         }
         Err(other) => Err(other.into()),
     }

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// An owner at the pages of the sandbox, with a receiver.
-struct Office {
+pub(super) struct Office {
     test: TestApp,
     organization: OrganizationId,
     ada: Person,
@@ -22,7 +22,7 @@ struct Office {
 }
 
 impl Office {
-    async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         let test = TestApp::start_with(Options { configure: trusting, ..Options::default() }).await;
         let (organization, ada) = test.owner("Harbour Mills", "ada@example.com").await;
         let key = test.key(organization, Environment::Sandbox, Scopes::FOR_KEYS).await;
@@ -33,7 +33,7 @@ impl Office {
         format!("/console/{}/sandbox/webhooks{rest}", self.organization)
     }
 
-    async fn see(&self, rest: &str) -> String {
+    pub(super) async fn see(&self, rest: &str) -> String {
         let page = self.ada.get(&self.test, &self.page(rest)).await;
         let status = page.status();
         let text = page.text().await.unwrap();
@@ -41,12 +41,12 @@ impl Office {
         text
     }
 
-    async fn post(&self, rest: &str, form: &[(&str, &str)]) -> Response {
+    pub(super) async fn post(&self, rest: &str, form: &[(&str, &str)]) -> Response {
         self.ada.form(&self.test, &self.page(rest), form).await
     }
 
     /// A form that must go well, and the page that follows.
-    async fn done(&self, rest: &str, form: &[(&str, &str)], word: &str) -> String {
+    pub(super) async fn done(&self, rest: &str, form: &[(&str, &str)], word: &str) -> String {
         let page = self.post(rest, form).await;
         let status = page.status();
         let text = page.text().await.unwrap();
@@ -55,14 +55,14 @@ impl Office {
     }
 
     /// A form that must not, and what is said about it.
-    async fn refused(&self, rest: &str, form: &[(&str, &str)], status: u16) -> (String, String) {
+    pub(super) async fn refused(&self, rest: &str, form: &[(&str, &str)], status: u16) -> (String, String) {
         let page = self.post(rest, form).await;
         assert_eq!(page.status().as_u16(), status, "{rest}");
         let text = page.text().await.unwrap();
         (error_of(&text).unwrap_or_else(|| panic!("{rest}: {text}")), text)
     }
 
-    fn good(&self) -> Vec<(&str, &str)> {
+    pub(super) fn good(&self) -> Vec<(&str, &str)> {
         let (url, name) = (self.receiver.url.as_str(), "The <archive>");
         vec![
             ("url", url),
@@ -74,7 +74,7 @@ impl Office {
     }
 
     /// An endpoint that is made on the page: its id, and the secret of its key.
-    async fn make(&self) -> (String, KeySet) {
+    pub(super) async fn make(&self) -> (String, KeySet) {
         let made = self.post("/new", &self.good()).await;
         assert_eq!(made.headers()["cache-control"], "no-store");
         let text = made.text().await.unwrap();
@@ -95,7 +95,7 @@ impl Office {
         while self.test.work().await + work::deliver_due(&self.test.app).await.unwrap() > 0 {}
     }
 
-    async fn close(self) {
+    pub(super) async fn close(self) {
         self.settle().await;
         self.test.finish().await;
     }
@@ -106,7 +106,7 @@ impl Office {
 }
 
 /// The first id with this prefix on a page.
-fn id_on(page: &str, prefix: &str) -> String {
+pub(super) fn id_on(page: &str, prefix: &str) -> String {
     let (_, rest) = page.split_once(prefix).unwrap_or_else(|| panic!("no {prefix}: {page}"));
     format!("{prefix}{}", rest.chars().take(26).collect::<String>())
 }

@@ -1,7 +1,7 @@
 //! The pages of webhooks in Chromium: each at the size of a desk and of phones, by day and by night, axe clean, with nothing in the
 //! console; and an endpoint that is made, tested, rotated and ended with a browser.
 
-use countersign_core::{access::Environment, id::OrganizationId, scope::Scopes};
+use countersign_core::{access::Environment, id::OrganizationId, scope::Scopes, webhook::pin::Pin};
 use countersign_server::{config::Config, webhooks::work};
 
 use super::{Receiver, trusting};
@@ -10,6 +10,7 @@ use crate::{
     app::{Options, TestApp, envelope_of, pdf},
     browser::driver::Browser,
     console::browser::{check as check_each_size, on_localhost, sign_in, url},
+    oauth::certificates::{Authority, Wish},
 };
 
 /// A page is right at each size, and nothing of it is beside a small phone.
@@ -157,5 +158,42 @@ async fn keys_are_rotated_in_a_browser() {
     scene.done("form[action$='/block']").await;
     check(browser, "webhook-blocked").await;
     scene.done("form[action$='/release']").await;
+    scene.close().await;
+}
+
+/// W-7, S-2: a client certificate, pins and credentials are set in a browser, and what is wrong is found at its field.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receiver_asks_for_besides_is_set_in_a_browser() {
+    let scene = Scene::start().await;
+    let browser = &scene.browser;
+    scene.make(&scene.webhooks, "The archive").await;
+    let page = scene.copied().await;
+    let (chain, key) = Authority::new("CA of partners").certify(&Wish::of("us")).pem();
+    let change = format!("{page}/change");
+    browser.open(&change).await;
+    check(browser, "webhook-change").await;
+    for part in 1..=3 {
+        browser.click(&format!(".part:nth-of-type({part}) > summary")).await;
+    }
+    check(browser, "webhook-change-open").await;
+    browser.write("#certificate_chain", &chain).await;
+    browser.write("#pins", "sha256/nothing").await;
+    browser.expect_answers(&[422]);
+    browser.click("form[action$='/change'] button").await;
+    browser.until("document.getElementById('certificate_key-wrong')").await;
+    check(browser, "webhook-change-wrong").await;
+    browser.click("#form-error a").await;
+    browser.until("document.activeElement.id === 'certificate_key' || document.querySelector('#certificate_key:target')").await;
+    browser.write("#certificate_key", &key).await;
+    browser.run("document.getElementById('pins').value = ''").await;
+    browser.write("#pins", &Pin::of(b"a key").to_string()).await;
+    browser.click(".part:nth-of-type(3) > summary").await;
+    browser.write("#oauth_token_url", "https://localhost/token").await;
+    browser.write("#oauth_client_id", "harbour-mills").await;
+    browser.write("#oauth_client_secret", "between us").await;
+    scene.done("form[action$='/change']").await;
+    check(browser, "webhook-with-channel").await;
+    browser.open(&change).await;
+    check(browser, "webhook-change-set").await;
     scene.close().await;
 }
