@@ -194,6 +194,8 @@ pub const WEBHOOK_RELEASED_IN_ALL_PER_S: usize = 2_000;
 pub const WEBHOOK_KEPT_S: i64 = 30 * 24 * 3_600;
 /// Longest time back from which events can be sent again: what is kept of them must still be there.
 pub const WEBHOOK_REPLAYED_S: i64 = 29 * 24 * 3_600;
+/// Recoveries and replays of one endpoint in a day (UTC), together: each may send all of 29 days again.
+pub const WEBHOOK_AGAIN_A_DAY: usize = 12;
 /// Longest wait that a receiver can ask for in `Retry-After`.
 pub const WEBHOOK_RETRY_AFTER_S: i64 = 3_600;
 /// So often a delivery waits as its receiver asked, and not as the schedule says.

@@ -1,6 +1,7 @@
 //! Rules of webhooks (W-1 to W-9): what an endpoint may be, see and show, what a message holds and when it goes out again, when an
 //! endpoint is warned and disabled, how its keys rotate, and what a receiver must refuse before it is trusted.
 
+pub mod again;
 pub mod catalogue;
 pub mod channel;
 pub mod class;

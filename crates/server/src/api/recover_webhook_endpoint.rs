@@ -29,7 +29,8 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 
 /// Have sent again what failed since a time.
 ///
-/// It goes on after a restart, at a bounded rate.
+/// It goes on after a restart, at a bounded rate. An endpoint has one recovery at a time: 409
+/// `webhook_state` until it is over. There are at most 12 recoveries and replays in a day (UTC): 429 `too_many`.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{endpoint}/recover",

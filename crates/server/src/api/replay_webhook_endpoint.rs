@@ -29,7 +29,8 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 
 /// Have events since a time sent of which the endpoint was told nothing.
 ///
-/// Because it was not there yet, or not active. It goes on after a restart, at a bounded rate.
+/// Because it was not there yet, or not active. It goes on after a restart, at a bounded rate. An endpoint has one replay at a time: 409
+/// `webhook_state` until it is over. There are at most 12 recoveries and replays in a day (UTC): 429 `too_many`.
 #[utoipa::path(
     post,
     path = "/v1/webhook-endpoints/{endpoint}/replay",

@@ -7,11 +7,14 @@ use crate::{
     app::App,
     fault::{Failure, Fault},
     webhooks::{
-        containment,
+        again, containment,
         moving::{self, Again, Stepped},
         replay::{self, Replay},
     },
 };
+
+/// Wait after somebody else changed the endpoint.
+const CHANGED_MS: i64 = 500;
 
 pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
     let stepped = match job.work {
@@ -24,13 +27,22 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             moving::again(app, job, Again { endpoint, since, until, delivered }).await?
         }
         Work::ReplayEvents { endpoint, since, until, after } => {
-            replay::step(app, job, Replay { endpoint, since, until, after }).await?;
-            return Ok(Ended::Done);
+            let is_done = replay::step(app, job, Replay { endpoint, since, until, after }).await?;
+            return Ok(if is_done { Ended::Done } else { later() });
         }
         _ => return Err(Fault::Missing("the deliveries of this job".to_owned()).into()),
     };
-    match stepped {
-        Stepped::Done => finish(app, job).await,
-        Stepped::Later(wait_ms) => Ok(Ended::Later(wait_ms, "there is more to move")),
+    match (stepped, &job.work) {
+        // One that was asked for by name is no recovery.
+        (Stepped::Done, Work::SendAgain { endpoint, since, until, .. }) if since != until => {
+            let is_done = again::finish(app, job, *endpoint).await?;
+            Ok(if is_done { Ended::Done } else { later() })
+        }
+        (Stepped::Done, _) => finish(app, job).await,
+        (Stepped::Later(wait_ms), _) => Ok(Ended::Later(wait_ms, "there is more to move")),
     }
+}
+
+fn later() -> Ended {
+    Ended::Later(CHANGED_MS, "the endpoint was changed meanwhile")
 }

@@ -1,5 +1,6 @@
 //! What somebody has sent again: one message, what failed since a time, or events of which the endpoint was told nothing. Each
-//! is a job in the commit of its security event, so that it survives a restart.
+//! is a job in the commit of its security event, so that it survives a restart. Of the last two an endpoint remembers that they are
+//! not over, so that there is one at a time, and how many there were today.
 
 use std::sync::Arc;
 
@@ -9,13 +10,19 @@ use countersign_core::{
     refusal::{Code, Refusal},
     security::SecurityBody,
     time::Time,
-    webhook::class::Class,
+    webhook::{again::Wish, class::Class},
 };
-use countersign_store::{Batch, rows::Work, webhook_rows::DeliveryRow};
+use countersign_store::{
+    Batch, CommitError,
+    access_rows::Change,
+    rows::{JobRow, Work},
+    webhook_rows::{DeliveryRow, EndpointRow},
+};
 
 use super::{
-    act::Act,
+    act::{self, Act, More},
     loaded::{self, Loaded},
+    stored::{Condition, condition_text},
 };
 use crate::{
     app::App,
@@ -38,17 +45,16 @@ pub async fn resend(
         return Err(Refusal::new(Code::WebhookState, sentence).into());
     }
     let work = Work::SendAgain { endpoint, since: message, until: message, delivered: true };
-    ask(app, act, &loaded, work, SecurityBody::WebhookResent { endpoint, message }).await?;
+    let mut batch = Batch { jobs: vec![act.job(app, work)], ..Batch::default() };
+    let body = SecurityBody::WebhookResent { endpoint, message };
+    security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;
+    batch.answers = act.keep.map(|keep| keep(&loaded)).transpose()?;
+    app.store.commit(batch).await.map_err(Fault::of_commit)?;
     Ok(found)
 }
 
 /// Has what failed since then sent again.
-pub async fn recover(
-    app: &App,
-    act: &Act<'_>,
-    endpoint: EndpointId,
-    since: Time,
-) -> Result<Arc<Loaded>, Failure> {
+pub async fn recover(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time) -> Result<Loaded, Failure> {
     let loaded = told(app, act, endpoint).await?;
     check_since(app, since)?;
     let work = Work::SendAgain {
@@ -57,22 +63,15 @@ pub async fn recover(
         until: MessageId::new(app.now(), [u8::MAX; 10]),
         delivered: false,
     };
-    ask(app, act, &loaded, work, SecurityBody::WebhookRecovered { endpoint, since }).await?;
-    Ok(loaded)
+    ask(app, act, loaded, (Wish::Recover, work), SecurityBody::WebhookRecovered { endpoint, since }).await
 }
 
 /// Has events since then sent of which the endpoint was told nothing.
-pub async fn replay(
-    app: &App,
-    act: &Act<'_>,
-    endpoint: EndpointId,
-    since: Time,
-) -> Result<Arc<Loaded>, Failure> {
+pub async fn replay(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time) -> Result<Loaded, Failure> {
     let loaded = told(app, act, endpoint).await?;
     check_since(app, since)?;
     let work = Work::ReplayEvents { endpoint, since, until: app.now(), after: None };
-    ask(app, act, &loaded, work, SecurityBody::WebhookReplayed { endpoint, since }).await?;
-    Ok(loaded)
+    ask(app, act, loaded, (Wish::Replay, work), SecurityBody::WebhookReplayed { endpoint, since }).await
 }
 
 async fn told(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Arc<Loaded>, Failure> {
@@ -102,13 +101,41 @@ fn check_since(app: &App, since: Time) -> Result<(), Refusal> {
 async fn ask(
     app: &App,
     act: &Act<'_>,
-    loaded: &Loaded,
-    work: Work,
+    loaded: Arc<Loaded>,
+    (wish, work): (Wish, Work),
     body: SecurityBody,
-) -> Result<(), Failure> {
-    let mut batch = Batch { jobs: vec![act.job(app, work)], ..Batch::default() };
-    security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;
-    batch.answers = act.keep.map(|keep| keep(loaded)).transpose()?;
-    app.store.commit(batch).await.map_err(Fault::of_commit)?;
-    Ok(())
+) -> Result<Loaded, Failure> {
+    let again = loaded.condition.again.asked(wish, app.now())?;
+    let condition = Condition { again, ..loaded.condition };
+    let more = More { jobs: vec![act.job(app, work)], ..More::default() };
+    act::commit_with(app, act, act::own(loaded), condition, None, vec![body], more).await
+}
+
+/// The change by which an endpoint knows that what was asked for is over; `None` where it knows.
+pub(super) fn over(loaded: &Loaded, wish: Wish) -> Result<Option<Change>, Fault> {
+    let again = loaded.condition.again.over(wish);
+    // What has ended is changed no more.
+    if again == loaded.condition.again || loaded.row.ended_at.is_some() {
+        return Ok(None);
+    }
+    let row = &loaded.row;
+    let condition = condition_text(&Condition { again, ..loaded.condition })?;
+    Ok(Some(Change::Endpoint(EndpointRow { condition, version: row.version + 1, ..row.clone() })))
+}
+
+/// Ends the job of a recovery, and has its endpoint know it; `false` if somebody changed the endpoint meanwhile.
+pub(crate) async fn finish(app: &App, job: &JobRow, endpoint: EndpointId) -> Result<bool, Fault> {
+    let loaded = loaded::load(app, &job.tenant, endpoint, app.now()).await?;
+    let change = loaded.map(|loaded| over(&loaded, Wish::Recover)).transpose()?.flatten();
+    let changes = change.into_iter().collect();
+    committed(app, Batch { finishes: Some(job.clone()), changes, ..Batch::default() }).await
+}
+
+/// Commits a step; `false` if somebody changed the endpoint meanwhile.
+pub(super) async fn committed(app: &App, batch: Batch) -> Result<bool, Fault> {
+    match app.store.commit(batch).await {
+        Ok(_) => Ok(true),
+        Err(CommitError::Outdated) => Ok(false),
+        Err(error) => Err(Fault::of_commit(error)),
+    }
 }

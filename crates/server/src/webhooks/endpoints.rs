@@ -10,6 +10,7 @@ use countersign_core::{
     scope::Scopes,
     security::SecurityBody,
     webhook::{
+        again::Again,
         channel::{Channel, ClientCertificate},
         class::{Classes, Payload},
         endpoint::{Profile, Settings, host_of},
@@ -120,7 +121,12 @@ pub async fn create(
     let made = keys::make(&organization, key, settings.profile, &*app.random).await?;
     let mut stages = Keys::default();
     let step = stages.stage(key, now)?;
-    let condition = Condition { standing: Standing::NEW, health: Health::default(), proof: None };
+    let condition = Condition {
+        standing: Standing::NEW,
+        health: Health::default(),
+        proof: None,
+        again: Again::default(),
+    };
     let row = EndpointRow {
         tenant: *tenant,
         endpoint,
@@ -225,7 +231,7 @@ pub async fn change(
     let body = SecurityBody::WebhookChanged { endpoint, host, is_moved, classes, scopes, payload, profile };
     let proof = old.condition.proof.filter(|_| !is_moved);
     let health = if is_moved { Health::default() } else { old.condition.health };
-    let condition = Condition { standing, health, proof };
+    let condition = Condition { standing, health, proof, ..old.condition };
     let remade = remade(app, &organization, &old, settings.profile).await?;
     let old = act::unique(old, row, settings);
     let more = More { remade, jobs: Vec::new() };

@@ -1,7 +1,12 @@
 //! Events of which an endpoint was told nothing, because it was not there yet, or told of nothing: they become deliveries after
 //! all, in steps that each are one commit with the place where the next one goes on.
 
-use countersign_core::{id::EndpointId, id::JobId, limits, time::Time, webhook::containment::Fate};
+use countersign_core::{
+    id::{EndpointId, JobId},
+    limits,
+    time::Time,
+    webhook::{again::Wish, containment::Fate},
+};
 use countersign_store::{
     Batch,
     batch::Row,
@@ -9,7 +14,7 @@ use countersign_store::{
     webhook_rows::{DeliveryRow, DeliveryState, NewMessage, Taking},
 };
 
-use super::{feed, loaded, stored::taking};
+use super::{again, feed, loaded, stored::taking};
 use crate::{app::App, fault::Fault};
 
 /// What to replay, and from where.
@@ -21,12 +26,15 @@ pub(crate) struct Replay {
     pub(crate) after: Option<u64>,
 }
 
-/// Takes a step, and ends the job with it: the next step is a job of its own.
-pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<(), Fault> {
+/// Takes a step, and ends the job with it: the next step is a job of its own. `false` if somebody changed the endpoint meanwhile, so
+/// that nothing was done.
+pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<bool, Fault> {
     let now = app.now();
     let mut batch = Batch { finishes: Some(job.clone()), ..Batch::default() };
-    let loaded = loaded::load(app, &job.tenant, what.endpoint, now).await?;
-    if let Some(loaded) = loaded.filter(|loaded| taking(loaded.condition.standing) != Taking::Nothing) {
+    let Some(loaded) = loaded::load(app, &job.tenant, what.endpoint, now).await? else {
+        return again::committed(app, batch).await;
+    };
+    if taking(loaded.condition.standing) != Taking::Nothing {
         let after = match what.after {
             None => feed::index_before(app, &job.tenant, what.since).await?,
             after => after,
@@ -56,8 +64,10 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<(), Fa
             });
         }
     }
-    app.store.commit(batch).await.map_err(Fault::of_commit)?;
-    Ok(())
+    if batch.jobs.is_empty() {
+        batch.changes.extend(again::over(&loaded, Wish::Replay)?);
+    }
+    again::committed(app, batch).await
 }
 
 /// A delivery that nobody tried yet.

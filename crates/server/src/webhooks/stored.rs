@@ -5,6 +5,7 @@ use countersign_core::{
     scope::Scopes,
     time::Time,
     webhook::{
+        again::Again,
         class::{Classes, Payload},
         endpoint::{Profile, Settings},
         health::Health,
@@ -49,6 +50,13 @@ pub(crate) struct Condition {
     /// What the probes of its receiver showed last, at this address and with this profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) proof: Option<Proof>,
+    /// What somebody has sent again.
+    #[serde(default, skip_serializing_if = "is_untouched")]
+    pub(crate) again: Again,
+}
+
+fn is_untouched(again: &Again) -> bool {
+    *again == Again::default()
 }
 
 /// What a receiver answered to the probes.

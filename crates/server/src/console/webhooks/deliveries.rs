@@ -9,6 +9,7 @@ use countersign_core::{
     id::EndpointId,
     limits,
     refusal::{Code, Refusal},
+    webhook::again::Wish,
 };
 use countersign_store::webhook_rows::{DeliveryQuery, DeliveryState};
 use serde::Deserialize;
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     app::App,
     console::{
-        Said,
+        Moment, Said,
         desk::{self, Desk, Frame, Place, Tab, again},
         go,
         notice::NotShown,
@@ -96,6 +97,10 @@ struct DeliveriesPage {
     recover_since: String,
     replay_since: String,
     days: i64,
+    most: usize,
+    /// Since when a recovery is under way, and a replay.
+    recovering: Option<Moment>,
+    replaying: Option<Moment>,
     error: Option<String>,
 }
 
@@ -145,6 +150,9 @@ async fn page(
         recover_since: since.clone(),
         replay_since: since,
         days: limits::WEBHOOK_REPLAYED_S / DAY_S,
+        most: limits::WEBHOOK_AGAIN_A_DAY,
+        recovering: loaded.condition.again.running(Wish::Recover).map(Moment::from),
+        replaying: loaded.condition.again.running(Wish::Replay).map(Moment::from),
         error: None,
     })
 }

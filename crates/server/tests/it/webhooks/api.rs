@@ -241,6 +241,60 @@ async fn what_is_asked_for_again_goes_once() {
     house.finish().await;
 }
 
+/// W-5: an endpoint has one recovery and one replay at a time, and so many of both in a day, so that nobody keeps a receiver at work for
+/// ever. What is resent by its name is not counted, and an end is the end of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_one_recovery_and_one_replay_at_a_time_and_so_many_in_a_day() {
+    for postgres in [false, true] {
+        let house = House::start(postgres).await;
+        let (_, made) =
+            house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
+        let endpoint = made["id"].as_str().unwrap().parse().unwrap();
+        house.done(endpoint, "/activate", &Value::Null).await;
+        house.sent_envelope().await;
+        house.done(endpoint, "/disable", &Value::Null).await;
+        house.settle().await;
+        house.done(endpoint, "/activate", &Value::Null).await;
+        house.settle().await;
+        let since = json!({ "since": house.app.app.now().plus_s(-60) });
+        let refused = async |name: &str, status: u16, code: &str, word: &str| {
+            let (came, problem) = house.act(endpoint, name, &since).await;
+            assert_eq!((came.as_u16(), &problem["code"]), (status, &json!(code)), "{problem}");
+            assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+        };
+        // A recovery looks once more, a second later, whether there is more to move.
+        let over = async || {
+            house.settle().await;
+            house.app.clock.forward_s(2);
+            house.settle().await;
+        };
+        for name in ["/recover", "/replay"] {
+            house.done(endpoint, name, &since).await;
+            refused(name, 409, "webhook_state", "is not over").await;
+        }
+        over().await;
+        assert_eq!(house.states(endpoint).await, [DeliveryState::Delivered; 2]);
+        for number in 2..limits::WEBHOOK_AGAIN_A_DAY {
+            house.done(endpoint, ["/recover", "/replay"][number % 2], &since).await;
+            over().await;
+        }
+        for name in ["/recover", "/replay"] {
+            refused(name, 429, "too_many", "tomorrow (UTC)").await;
+        }
+        let message = house.deliveries(endpoint).await[0].message.message;
+        house.done(endpoint, &format!("/deliveries/{message}/resend"), &Value::Null).await;
+        over().await;
+        assert_eq!(house.receiver.came().len(), 3);
+        house.app.clock.forward_s(24 * 3_600);
+        house.done(endpoint, "/recover", &since).await;
+        house.done(endpoint, "/replay", &since).await;
+        house.done(endpoint, "/end", &Value::Null).await;
+        house.settle().await;
+        house.app.clock.forward_s(60);
+        house.finish().await;
+    }
+}
+
 /// G-8: each event looks at every endpoint, so there are not more of them than that bears.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_environment_has_so_many_endpoints_at_most() {
