@@ -224,6 +224,40 @@ async fn what_waits_is_recovered_and_what_was_missed_is_replayed_from_the_page()
     office.close().await;
 }
 
+/// The deliveries on a page of the list, and the way to the next one.
+fn listed(page: &str) -> (Vec<String>, Option<String>) {
+    let ids = page.split("/deliveries/msg_").skip(1).map(|rest| rest.get(..26).unwrap().to_owned());
+    let older = page.split("href=\"").skip(1).map(|rest| rest.split_once('"').unwrap());
+    let next = older.filter(|(_, rest)| rest.starts_with(">Older deliveries")).map(|(to, _)| to.to_owned());
+    (ids.collect(), next.last())
+}
+
+/// W-12: past the fiftieth delivery the list goes on on another page, under the same filter, with each once and the newest first.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_of_deliveries_goes_on_past_its_first_page() {
+    let office = Office::open().await;
+    let (id, _) = office.make().await;
+    office.done(&format!("/{id}/activate"), &[], "active").await;
+    for _ in 0..26 {
+        office.send_envelope().await;
+        office.test.clock.forward_s(1);
+    }
+    let deliveries = format!("/{id}/deliveries");
+    for filter in ["", "?state=delivered&envelope="] {
+        let (first, older) = listed(&office.see(&format!("{deliveries}{filter}")).await);
+        let older = older.expect("there are more than fifty").replace("&#38;", "&");
+        assert_eq!((first.len(), older.contains("state=delivered")), (50, !filter.is_empty()), "{older}");
+        let page = office.ada.get(&office.test, &older).await;
+        let (rest, none) = listed(&page.text().await.unwrap());
+        assert_eq!((rest.len(), none), (2, None));
+        let all: Vec<_> = first.iter().chain(&rest).collect();
+        assert!(all.is_sorted_by(|one, next| one > next), "each once, the newest first: {all:?}");
+    }
+    let wrong = office.ada.get(&office.test, &office.page(&format!("{deliveries}?before=msg_1"))).await;
+    assert_eq!(wrong.status(), StatusCode::NOT_FOUND);
+    office.close().await;
+}
+
 /// W-6: what is typed wrong is said, and what was typed is kept; what a role may not read it cannot give.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_about_an_endpoint_is_said_and_the_rest_is_kept() {
