@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use countersign_core::{id::WebhookKeyId, webhook::endpoint::Profile};
 use countersign_webhooks::{PublicKey, Secret};
 use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject as _};
@@ -32,25 +35,61 @@ struct PrivateJwk {
     kid: Option<String>,
 }
 
-/// Makes a key: the private part goes into a new file, the public part is given as a JWK set.
-pub(super) fn make(file: &Path, clock: &dyn Clock, random: &dyn Randomness) -> Result<String, Fault> {
+/// Makes a key for a profile: the private part goes into a new file, the public part is given as a JWK set. One of Ed25519 is
+/// kept as a JWK with its id; the others are PEM, as `openssl` has them, whose id is in the set alone.
+pub(super) async fn make(
+    file: &Path,
+    profile: Profile,
+    clock: &dyn Clock,
+    random: &dyn Randomness,
+) -> Result<Made, Fault> {
     if file.exists() {
         let sentence =
             format!("{} exists, and no key is ever overwritten: choose another name", file.display());
         return Err(Fault::Unsafe(sentence));
     }
     let id = WebhookKeyId::new(clock.now(), draw(random));
+    let (public, private) = match Kind::of(profile) {
+        None => of_ed25519(id, random)?,
+        Some(kind) => of_kind(kind).await?,
+    };
+    let jwk = public.jwk(&id.to_string().parse().map_err(|_| weak())?);
+    write_new(file, private.as_bytes(), 0o600)?;
+    Ok(Made { id, set: json!({ "keys": [jwk] }).to_string() })
+}
+
+/// A key that was made.
+pub(super) struct Made {
+    pub(super) id: WebhookKeyId,
+    /// Its public part.
+    pub(super) set: String,
+}
+
+fn of_ed25519(id: WebhookKeyId, random: &dyn Randomness) -> Result<(PublicKey, Zeroizing<String>), Fault> {
     let seed = Zeroizing::new(draw::<32>(random));
     let key = pair(&seed)?;
     let bytes = key.public_key().as_ref().try_into().map_err(|_| weak())?;
     let public = PublicKey::ed25519(&bytes).map_err(|_| weak())?;
     let mut jwk = public.jwk(&id.to_string().parse().map_err(|_| weak())?);
-    let set = json!({ "keys": [jwk.clone()] }).to_string();
     if let Value::Object(members) = &mut jwk {
         members.insert("d".to_owned(), json!(URL_SAFE_NO_PAD.encode(seed.as_slice())));
     }
-    write_new(file, format!("{jwk}\n").as_bytes(), 0o600)?;
-    Ok(set)
+    Ok((public, Zeroizing::new(format!("{jwk}\n"))))
+}
+
+async fn of_kind(kind: Kind) -> Result<(PublicKey, Zeroizing<String>), Fault> {
+    let kept = MessageKey::make(kind).await?;
+    let public = MessageKey::read(&kept)?.public().ok_or_else(weak)?;
+    let (_, pkcs8) = kept.split_first().ok_or_else(weak)?;
+    // RFC 7468 §10: lines of 64 characters.
+    let mut pem = Zeroizing::new("-----BEGIN PRIVATE KEY-----\n".to_owned());
+    let encoded = Zeroizing::new(STANDARD.encode(pkcs8));
+    for line in encoded.as_bytes().chunks(64) {
+        pem.push_str(&String::from_utf8_lossy(line));
+        pem.push('\n');
+    }
+    pem.push_str("-----END PRIVATE KEY-----\n");
+    Ok((public, pem))
 }
 
 fn weak() -> Fault {
@@ -164,16 +203,23 @@ mod tests {
     }
 
     /// W-9: what is made can be read again, and what is printed of it signs nothing.
-    #[test]
-    fn a_key_that_was_made_is_taken_and_its_public_part_is_printed() {
+    #[tokio::test]
+    async fn a_key_that_was_made_is_taken_and_its_public_part_is_printed() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("key.jwk");
-        let set = make(&file, &SystemClock, &SystemRandomness).unwrap();
-        let signer = signer(None, Some(&file), (None, Profile::Standard), &SystemRandomness).unwrap();
-        let keys = countersign_webhooks::KeySet::from_jwks(set.as_bytes()).unwrap();
-        assert_eq!(keys.ids().map(ToString::to_string).collect::<Vec<_>>(), [signer.id().to_string()]);
-        assert!(!set.contains("\"d\""), "{set}");
-        assert!(make(&file, &SystemClock, &SystemRandomness).is_err(), "never overwritten");
+        for profile in Profile::ALL {
+            let file = folder.path().join(profile.text());
+            let Made { id, set } = make(&file, profile, &SystemClock, &SystemRandomness).await.unwrap();
+            let named = Kind::of(profile).map(|_| id);
+            let signer = signer(None, Some(&file), (named, profile), &SystemRandomness).unwrap();
+            assert_eq!(signer.id(), id, "{profile:?}");
+            let keys = countersign_webhooks::KeySet::from_jwks(set.as_bytes()).unwrap();
+            assert_eq!(keys.ids().map(ToString::to_string).collect::<Vec<_>>(), [id.to_string()]);
+            let private = fs::read_to_string(&file).unwrap();
+            assert!(!set.contains("\"d\"") && private.lines().all(|line| !set.contains(line)), "{set}");
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+            let again = make(&file, profile, &SystemClock, &SystemRandomness).await;
+            assert!(again.is_err() && fs::read_to_string(&file).unwrap() == private, "never overwritten");
+        }
     }
 
     /// W-9: a profile takes a key of its own algorithm, and no other one.
@@ -187,7 +233,7 @@ mod tests {
             (Profile::RsaPssSha512, Profile::EcdsaP256Sha256),
         ] {
             let kept = MessageKey::make(Kind::of(profile).unwrap()).await.unwrap();
-            let lines = base64::engine::general_purpose::STANDARD.encode(&kept[1..]);
+            let lines = STANDARD.encode(&kept[1..]);
             let _ = fs::remove_file(&file);
             let pem = format!("-----BEGIN PRIVATE KEY-----\n{lines}\n-----END PRIVATE KEY-----\n");
             fs::write(&file, pem).unwrap();

@@ -46,7 +46,8 @@ pub struct AuditWebhook {
     /// What the receiver calls the key, `whk_…`.
     #[arg(long, value_name = "ID")]
     key_id: Option<WebhookKeyId>,
-    /// Make an Ed25519 key for --key in a new file, and print its public part as a JWK set for the receiver.
+    /// Make a key for --key in a new file, of the algorithm of --profile (Ed25519 for `standard`), and print its public part as a
+    /// JWK set for the receiver.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "key", "key_id"])]
     new_key: Option<PathBuf>,
     /// How messages are signed: `standard`, or `ed25519`, `ecdsa-p256-sha256` or `rsa-pss-sha512` for an HTTP Message Signature
@@ -78,13 +79,13 @@ fn parse_profile(text: &str) -> Result<Profile, String> {
 /// Probes a receiver, and says what that showed.
 pub async fn run(wish: AuditWebhook) -> ExitCode {
     if let Some(file) = &wish.new_key {
-        if !matches!(wish.profile, Profile::Standard | Profile::Ed25519) {
-            return not_probed(&"--new-key makes Ed25519 keys; `openssl genpkey` makes one for this profile");
-        }
-        return match audit_key::make(file, &SystemClock, &SystemRandomness) {
-            Ok(set) => {
-                eprintln!("The private key is in {}. This is the JWK set for the receiver:", file.display());
-                println!("{set}");
+        return match audit_key::make(file, wish.profile, &SystemClock, &SystemRandomness).await {
+            Ok(made) => {
+                let (file, id) = (file.display(), made.id);
+                eprintln!(
+                    "The private key is in {file}: probe with --key {file} --key-id {id}. This is the JWK set for the receiver:"
+                );
+                println!("{}", made.set);
                 ExitCode::SUCCESS
             }
             Err(fault) => not_probed(&fault),

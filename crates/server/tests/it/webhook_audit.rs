@@ -107,17 +107,28 @@ async fn a_pipeline_reads_the_report() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_of_public_keys_is_audited_with_a_key_that_is_made_for_it() {
     let folder = folder();
-    let made = audit(folder.path(), &["--new-key", "audit.jwk"]).await;
-    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
-    assert!(said(&made).contains("audit.jwk") && !printed(&made).contains("\"d\""));
-    for (accept, profile) in [(Accept::V1a, "standard"), (Accept::MessageSignature, "ed25519")] {
-        let receiver = Receiver::start(Manner::Careful(accept)).await;
-        receiver.hold(Held { jwks: printed(&made), ..held() });
-        let own = ["--allow-host", "localhost", "--ca", "ca.pem", "--key", "audit.jwk", "--profile", profile];
-        let done = audit(folder.path(), &[&[receiver.url.as_str()], &own[..]].concat()).await;
-        assert_eq!(done.status.code(), Some(0), "{accept:?}: {}{}", printed(&done), said(&done));
+    let v1a = (Accept::V1a, "standard");
+    for (profile, proven) in [
+        ("standard", [v1a, (Accept::MessageSignature, "ed25519")].as_slice()),
+        ("ecdsa-p256-sha256", &[(Accept::MessageSignature, "ecdsa-p256-sha256")]),
+        ("rsa-pss-sha512", &[(Accept::MessageSignature, "rsa-pss-sha512")]),
+    ] {
+        let made = audit(folder.path(), &["--new-key", profile, "--profile", profile]).await;
+        assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+        assert!(!printed(&made).contains("\"d\""));
+        let set: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let id = set["keys"][0]["kid"].as_str().unwrap();
+        assert!(said(&made).contains(&format!("--key {profile} --key-id {id}")), "{}", said(&made));
+        for (accept, signed_as) in proven {
+            let receiver = Receiver::start(Manner::Careful(*accept)).await;
+            receiver.hold(Held { jwks: printed(&made), ..held() });
+            let own = ["--allow-host", "localhost", "--ca", "ca.pem", "--key", profile, "--key-id", id];
+            let wish = [&[receiver.url.as_str(), "--profile", signed_as], &own[..]].concat();
+            let done = audit(folder.path(), &wish).await;
+            assert_eq!(done.status.code(), Some(0), "{accept:?}: {}{}", printed(&done), said(&done));
+        }
     }
-    let again = audit(folder.path(), &["--new-key", "audit.jwk"]).await;
+    let again = audit(folder.path(), &["--new-key", "standard"]).await;
     assert!(again.status.code() == Some(2) && said(&again).contains("ever overwritten"), "{}", said(&again));
 }
 
