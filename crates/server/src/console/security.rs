@@ -41,10 +41,11 @@ const LINES: usize = 10_000;
 const DAY_S: i64 = 24 * 3_600;
 
 /// The groups of events, as their kinds begin, in words.
-const GROUPS: [(&str, &str); 12] = [
+const GROUPS: [(&str, &str); 13] = [
     ("user", "Signing in and out"),
     ("factor", "Passkeys and codes"),
     ("password", "Passwords"),
+    ("provider", "Sign-in through a provider"),
     ("member", "Members"),
     ("client", "Clients"),
     ("grant", "Consents"),
@@ -278,6 +279,9 @@ fn words(kind: &str) -> &'static str {
         "factor.cloned" => "A passkey may have been copied",
         "password.changed" => "A password was set",
         "password.reset_asked" => "A link to reset a password was asked for",
+        "provider.set" => "The organization's OpenID provider was set",
+        "provider.removed" => "The organization's OpenID provider was removed",
+        "provider.failed" => "A sign-in through the OpenID provider failed",
         "signing_key.changed" => "A signing key changed its state",
         _ => words_of_webhooks(kind),
     }
@@ -303,9 +307,12 @@ fn words_of_webhooks(kind: &str) -> &'static str {
         "webhook_key.promoted" => "A key of a webhook endpoint was promoted",
         "webhook_key.retired" => "A key of a webhook endpoint was retired",
         "webhook_key.revoked" => "A key of a webhook endpoint was revoked",
-        _ => "Something happened",
+        _ => UNKNOWN,
     }
 }
+
+/// What is said of an event of a newer server.
+const UNKNOWN: &str = "Something happened";
 
 /// `GET /console/{organization}/{environment}/security`
 pub async fn show(
@@ -407,4 +414,26 @@ pub async fn export(
         headers.insert(header::CONTENT_DISPOSITION, name);
     }
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use countersign_core::webhook::{catalogue, class::Class};
+
+    use super::*;
+
+    /// S-2: whatever happens is said in words of its own, and found by its group.
+    #[test]
+    fn each_kind_of_event_has_words_and_a_group() {
+        let kinds: Vec<_> = catalogue::kinds().iter().filter(|kind| kind.class == Class::Security).collect();
+        let said: BTreeSet<_> = kinds.iter().map(|kind| words(&kind.r#type)).collect();
+        assert!(said.len() == kinds.len() && kinds.len() > 50, "{}: {said:?}", kinds.len());
+        for kind in kinds {
+            assert_ne!(words(&kind.r#type), UNKNOWN, "{}", kind.r#type);
+            let group = kind.r#type.split_once('.').unwrap().0;
+            assert!(GROUPS.iter().any(|(known, _)| *known == group), "{}", kind.r#type);
+        }
+    }
 }
