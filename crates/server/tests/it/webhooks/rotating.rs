@@ -2,8 +2,9 @@
 
 use countersign_core::webhook::{
     class::{Class, Payload},
-    endpoint::Profile,
+    endpoint::{Profile, Settings},
 };
+use countersign_store::webhook_rows::DeliveryState;
 use countersign_webhooks::{Accept, KeySet, MemoryStore};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -17,6 +18,44 @@ async fn published(house: &House, jwks_uri: &Value) -> Vec<String> {
     let set: Value = answered.json().await.unwrap();
     let set = KeySet::from_jwks(set.to_string().as_bytes()).map(|_| set).unwrap();
     set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+/// W-2, W-4: what waits for its turn while the key retires with which it would have been signed goes out with the key that signs then, in
+/// its order, and none is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_while_its_key_retires_is_signed_by_the_next_one() {
+    for postgres in [false, true] {
+        let house = House::start(postgres).await;
+        let asked = settings(&house.receiver.url, &[Class::Envelope], Payload::Thin, Profile::Standard);
+        let made = house.endpoint(&Settings { is_ordered: true, ..asked }).await;
+        let (endpoint, old) = (made.endpoint, made.key.to_string());
+        house.receiver.answers(&[(500, None)]);
+        house.sent_envelope().await;
+        house.settle().await;
+        house.app.clock.forward_s(1);
+        let staged = house.done(endpoint, "/keys", &Value::Null).await;
+        let (id, secret) = (&staged["keys"][1]["id"], &staged["keys"][1]["secret"]);
+        let new = id.as_str().unwrap();
+        let keys = KeySet::new().with_secret(new.parse().unwrap(), secret.as_str().unwrap().parse().unwrap());
+        house.done(endpoint, "/keys/join", &Value::Null).await;
+        assert_eq!(house.done(endpoint, "/test", &Value::Null).await["accepted"], true);
+        house.done(endpoint, "/keys/promote", &json!({ "overlap_s": 60 })).await;
+        assert_eq!(
+            house.states(endpoint).await.iter().filter(|state| **state == DeliveryState::Due).count(),
+            2
+        );
+        house.app.clock.forward_s(61);
+        house.settle().await;
+        let came = house.receiver.came();
+        let named: Vec<_> = came.iter().map(|one| one.headers["webhook-key-id"].to_str().unwrap()).collect();
+        assert_eq!(named, [old.as_str(), new, new, new], "an attempt, the test, and what waited");
+        for (number, one) in came[2..].iter().enumerate() {
+            let taken = event(verify(one, Accept::V1, &keys, &MemoryStore::new(10), house.now_s()));
+            assert_eq!(taken.sequence(), Some(number as u64 + 1));
+        }
+        assert!(!house.states(endpoint).await.contains(&DeliveryState::Due));
+        house.finish().await;
+    }
 }
 
 /// W-2: staged, dual, primary, retiring, gone: the old key retires only after a receiver accepted what the new one alone had signed,
