@@ -405,6 +405,26 @@ pub enum Work {
         /// As which mail.
         mail: MailId,
     },
+    /// Tell those who answer for an endpoint that its client certificate ends, if it still has it.
+    WatchCertificate {
+        /// Which endpoint.
+        endpoint: EndpointId,
+        /// Which certificate: SHA-256 of it.
+        sha256: Digest,
+    },
+    /// Mail a user that the client certificate of an endpoint ends.
+    MailCertificateNotice {
+        /// Which endpoint.
+        endpoint: EndpointId,
+        /// In which environment of the organization.
+        environment: Environment,
+        /// Which certificate: SHA-256 of it.
+        sha256: Digest,
+        /// Whom.
+        user: UserId,
+        /// As which mail.
+        mail: MailId,
+    },
     /// Seal an envelope.
     Seal {
         /// Which.

@@ -22,6 +22,10 @@ pub struct Channel {
     pub oauth: Option<OAuth>,
 }
 
+const DAY_S: i64 = 24 * 3_600;
+/// So many days before a certificate ends those who answer for its endpoint are told, the earliest first.
+pub const NOTICES_DAYS: [u32; 3] = [30, 7, 1];
+
 /// A certificate with its key. Both were read, and belong together.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
@@ -44,6 +48,18 @@ impl ClientCertificate {
     /// Whether it is not valid any more.
     pub fn has_expired(&self, now: Time) -> bool {
         now > self.expires_at
+    }
+
+    /// When its end is told of next: the first notice after this moment.
+    pub fn notice_after(&self, now: Time) -> Option<Time> {
+        let notices = NOTICES_DAYS.map(|days| self.expires_at.plus_s(-i64::from(days) * DAY_S));
+        notices.into_iter().find(|at| *at > now)
+    }
+
+    /// Whether it ends so soon that its end is told of.
+    pub fn ends_soon(&self, now: Time) -> bool {
+        let first = NOTICES_DAYS.into_iter().max().unwrap_or_default();
+        !self.has_expired(now) && self.expires_at.plus_s(-i64::from(first) * DAY_S) <= now
     }
 
     /// Refuses one that nobody would take at this moment.
@@ -124,6 +140,27 @@ mod tests {
         assert_eq!(with(certificate(1, 1)).check(&with(certificate(1, 1)), late), Ok(()));
         assert_eq!(none.check(&with(certificate(1, 1)), late), Ok(()));
         assert!(with(certificate(2, 2)).check(&with(certificate(1, 1)), late).is_err());
+    }
+
+    /// W-7: 30, 7 and 1 days before; a notice that is past is not told late beside the next one.
+    #[test]
+    fn its_end_is_told_three_times() {
+        let end = Time::from_unix_ms(1_800_000_000_000);
+        let one = ClientCertificate { expires_at: end, ..certificate(1, 1) };
+        let before = |days: i64| end.plus_s(-days * DAY_S);
+        let mut told = Vec::new();
+        let mut now = before(400);
+        while let Some(at) = one.notice_after(now) {
+            told.push(at);
+            now = at;
+        }
+        assert_eq!(told, [30, 7, 1].map(before));
+        assert_eq!(one.notice_after(before(29)), Some(before(7)));
+        let soon = |at: Time| one.ends_soon(at);
+        assert_eq!(
+            [soon(before(30).plus_ms(-1)), soon(before(30)), soon(end), soon(end.plus_ms(1))],
+            [false, true, true, false]
+        );
     }
 
     #[test]

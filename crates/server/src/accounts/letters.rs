@@ -382,6 +382,57 @@ pub fn endpoint_fails(
     content.write()
 }
 
+/// What a mail tells of the client certificate of a webhook endpoint.
+pub struct AboutCertificate<'a> {
+    /// Which endpoint.
+    pub endpoint: EndpointId,
+    /// Where it is.
+    pub host: &'a str,
+    /// When the certificate ends.
+    pub ends_at: Time,
+    /// Whether that is past.
+    pub has_ended: bool,
+}
+
+/// That the client certificate of a webhook endpoint ends.
+pub fn certificate_ends(
+    name: &Personal<String>,
+    (organization, environment): (&str, Environment),
+    certificate: &AboutCertificate<'_>,
+    public_url: &str,
+    mail: (MailId, CorrelationId),
+) -> Result<Letter, MailFault> {
+    let AboutCertificate { endpoint, host, ends_at, has_ended } = certificate;
+    let (day, at) = (ends_at.date_in_zone(None), ends_at.in_utc());
+    let (subject, what) = if *has_ended {
+        let subject = format!("The client certificate for webhooks to {host} has ended");
+        (subject, format!("ended at {at}: nothing is delivered with it any more."))
+    } else {
+        let subject = format!("The client certificate for webhooks to {host} ends on {day}");
+        (subject, format!("ends at {at}. Nothing is delivered with it afterwards."))
+    };
+    let content = Content {
+        subject,
+        hello: format!("Hello {}", name.disclose()),
+        paragraphs: vec![
+            format!(
+                "The client certificate that the webhook endpoint {endpoint} of {organization}, {}, shows to {host} {what}",
+                environment.text()
+            ),
+            "Have it renewed, and give the new one with its key on the page where the endpoint is changed, or through the API. In \
+             live that is another receiver, which takes the proof anew: do it while somebody can look."
+                .to_owned(),
+        ],
+        link: None,
+        close: format!(
+            "Go to {} by typing the address, and there to the webhooks of {organization}.",
+            public_url.trim_start_matches("https://")
+        ),
+        reference: reference(mail.0, mail.1),
+    };
+    content.write()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! Mails a one-time link of an account, word of a change to one, or a warning that an API key ends.
+//! Mails a one-time link of an account, word of a change to one, or a warning that an API key, an endpoint or its certificate ends.
 
 use countersign_store::rows::{JobRow, Work};
 
@@ -7,7 +7,10 @@ use crate::{
     accounts::mails,
     app::App,
     fault::{Failure, Fault},
-    webhooks::notices::{self, EndpointNotice},
+    webhooks::{
+        certificates::{self, CertificateNotice},
+        notices::{self, EndpointNotice},
+    },
 };
 
 pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
@@ -21,6 +24,16 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             let (endpoint, environment) = (*endpoint, *environment);
             let notice = EndpointNotice { endpoint, environment, user: *user, days: *days, mail: *mail };
             notices::of_endpoint(app, job, notice).await?
+        }
+        Work::MailCertificateNotice { endpoint, environment, sha256, user, mail } => {
+            let notice = CertificateNotice {
+                endpoint: *endpoint,
+                environment: *environment,
+                sha256: *sha256,
+                user: *user,
+                mail: *mail,
+            };
+            certificates::of_notice(app, job, notice).await?
         }
         _ => return Err(Fault::Missing("an account's mail in this job".to_owned()).into()),
     };

@@ -64,6 +64,8 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
         | Work::MailNotice { .. }
         | Work::MailKeyWarning { .. }
         | Work::MailEndpointNotice { .. }
+        | Work::MailCertificateNotice { .. }
+        | Work::WatchCertificate { .. }
         | Work::WatchKey { .. }
         | Work::FollowEndpoint { .. }
         | Work::FollowBlocks

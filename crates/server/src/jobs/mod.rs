@@ -24,6 +24,7 @@ use tracing::Instrument as _;
 use crate::{
     app::App,
     fault::{Failure, Fault},
+    webhooks::certificates,
 };
 
 /// Jobs in work at the same time.
@@ -173,8 +174,12 @@ async fn work(app: Arc<App>, job: JobRow) {
             Work::MailTicket { .. }
             | Work::MailNotice { .. }
             | Work::MailKeyWarning { .. }
-            | Work::MailEndpointNotice { .. } => Box::pin(account_mail::run(&app, &job)).await,
+            | Work::MailEndpointNotice { .. }
+            | Work::MailCertificateNotice { .. } => Box::pin(account_mail::run(&app, &job)).await,
             Work::WatchKey { key } => watch_key::run(&app, &job, *key).await,
+            Work::WatchCertificate { endpoint, sha256 } => {
+                certificates::look(&app, &job, *endpoint, *sha256).await.map(|()| Ended::Done)
+            }
             Work::FollowEndpoint { .. }
             | Work::FollowBlocks
             | Work::SendAgain { .. }
@@ -239,6 +244,8 @@ fn kind(work: &Work) -> &'static str {
         Work::SendAgain { .. } => "send_again",
         Work::ReplayEvents { .. } => "replay_events",
         Work::MailEndpointNotice { .. } => "mail_endpoint_notice",
+        Work::WatchCertificate { .. } => "watch_certificate",
+        Work::MailCertificateNotice { .. } => "mail_certificate_notice",
         Work::Seal { .. } => "seal",
         Work::Expire { .. } => "expire",
     }

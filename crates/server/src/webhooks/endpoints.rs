@@ -32,7 +32,7 @@ use countersign_webhooks::Secret;
 
 use super::{
     act::{self, Act, Keep, More},
-    containment,
+    certificates, containment,
     given::Given,
     keys,
     loaded::{self, Loaded},
@@ -156,6 +156,13 @@ pub async fn create(
     let mut batch = Batch::default();
     batch.rows.push(Row::Endpoint(row.clone()));
     batch.rows.extend(key_rows.iter().cloned().map(Row::WebhookKey));
+    batch.jobs.extend(certificates::watch(
+        tenant,
+        endpoint,
+        (None, &settings),
+        now,
+        circumstances.correlation,
+    ));
     let Settings { classes, scopes, payload, profile, .. } = settings;
     let host = host_of(&settings.url);
     let body = SecurityBody::WebhookCreated { endpoint, host, classes, scopes, payload, profile };
@@ -233,8 +240,11 @@ pub async fn change(
     let health = if is_moved { Health::default() } else { old.condition.health };
     let condition = Condition { standing, health, proof, ..old.condition };
     let remade = remade(app, &organization, &old, settings.profile).await?;
+    let (settings_before, correlation) = (Some(&old.settings), act.circumstances.correlation);
+    let watch =
+        certificates::watch(act.tenant, endpoint, (settings_before, &settings), app.now(), correlation);
     let old = act::unique(old, row, settings);
-    let more = More { remade, jobs: Vec::new() };
+    let more = More { remade, jobs: watch.into_iter().collect() };
     act::commit_with(app, act, old, condition, None, vec![body], more).await
 }
 

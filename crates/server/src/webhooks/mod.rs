@@ -5,6 +5,7 @@ pub mod act;
 pub mod again;
 pub(crate) mod announce;
 pub(crate) mod attempt;
+pub(crate) mod certificates;
 pub mod containment;
 pub mod endpoints;
 pub(crate) mod feed;

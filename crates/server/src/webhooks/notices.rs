@@ -19,7 +19,7 @@ use crate::{
     organizations,
 };
 
-/// The jobs that tell owners, admins and developers.
+/// The jobs that tell owners, admins and developers that it fails.
 pub(super) async fn mails(
     app: &Records,
     tenant: &Tenant,
@@ -27,26 +27,32 @@ pub(super) async fn mails(
     days: u32,
     correlation: CorrelationId,
 ) -> Result<Vec<NewJob>, Fault> {
+    let environment = tenant.environment();
+    let work = |user, mail| Work::MailEndpointNotice { endpoint, environment, user, days, mail };
+    mails_of(app, tenant, endpoint, correlation, work).await
+}
+
+/// The jobs that tell owners, admins and developers something about an endpoint.
+pub(super) async fn mails_of(
+    app: &Records,
+    tenant: &Tenant,
+    endpoint: EndpointId,
+    correlation: CorrelationId,
+    work: impl Fn(UserId, MailId) -> Work,
+) -> Result<Vec<NewJob>, Fault> {
     let mut members = app.store.members(tenant.organization()).await?;
     members.retain(|member| {
         member.ended_at.is_none() && matches!(member.role, Role::Owner | Role::Admin | Role::Developer)
     });
     if members.is_empty() {
-        tracing::warn!(event_type = "webhook.notice", event_result = "untold", endpoint = %endpoint, days);
+        tracing::warn!(event_type = "webhook.notice", event_result = "untold", endpoint = %endpoint);
     }
     // Jobs of mails about accounts are the sandbox's.
     let of = organizations::tenant(tenant.organization(), Environment::Sandbox);
-    let environment = tenant.environment();
     let mail = |user| NewJob {
         tenant: of,
         job: JobId::new(app.now(), app.draw()),
-        work: Work::MailEndpointNotice {
-            endpoint,
-            environment,
-            user,
-            days,
-            mail: MailId::new(app.now(), app.draw()),
-        },
+        work: work(user, MailId::new(app.now(), app.draw())),
         correlation,
         due_at: app.now(),
     };

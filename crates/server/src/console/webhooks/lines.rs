@@ -50,6 +50,8 @@ pub(super) struct Certificate {
     /// Its end.
     pub(super) ends: Moment,
     pub(super) has_ended: bool,
+    /// Whether its people were told that it ends.
+    pub(super) ends_soon: bool,
 }
 
 impl Certificate {
@@ -58,6 +60,7 @@ impl Certificate {
             sha256: certificate.fingerprint().to_string(),
             ends: certificate.expires_at.into(),
             has_ended: certificate.has_expired(now),
+            ends_soon: certificate.ends_soon(now),
         }
     }
 }

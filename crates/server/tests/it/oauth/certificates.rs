@@ -4,6 +4,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::OnceLock,
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -87,6 +88,8 @@ pub(crate) struct Wish {
     pub(crate) has_expired: bool,
     /// The year at whose beginning it ends.
     pub(crate) ends_with: Option<i32>,
+    /// When it ends, in seconds since 1970.
+    pub(crate) ends_s: Option<u64>,
 }
 
 impl Wish {
@@ -109,6 +112,9 @@ impl Wish {
         }
         if let Some(year) = self.ends_with {
             params.not_after = date_time_ymd(year, 1, 1);
+        }
+        if let Some(ends_s) = self.ends_s {
+            params.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(ends_s);
         }
         params
     }

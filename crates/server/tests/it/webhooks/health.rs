@@ -14,12 +14,12 @@ use super::{House, settings};
 use crate::gate::member_of;
 
 impl House {
-    async fn developer(&self) {
+    pub(super) async fn developer(&self) {
         member_of(&self.app, self.tenant.organization(), Role::Developer).await;
     }
 
     /// The subjects of the mails about accounts, oldest first.
-    async fn subjects(&self) -> Vec<String> {
+    pub(super) async fn subjects(&self) -> Vec<String> {
         self.app.work().await;
         let kept = undelivered::last(&self.app.app, self.tenant.organization(), None, 100).await.unwrap();
         kept.into_iter().rev().map(|mail| mail.subject.disclose().clone()).collect()

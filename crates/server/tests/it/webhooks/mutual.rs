@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_core::{digest::Digest, id::EndpointId};
+use countersign_core::{digest::Digest, id::EndpointId, time::Time};
 use serde_json::{Value, json};
 
 use super::House;
@@ -138,6 +138,46 @@ async fn endpoints_of_different_identities_share_no_connection() {
     assert!(of_first.is_disjoint(&of_second));
     assert_eq!((of_first.len(), of_second.len(), guests.len()), (1, 1, 9), "each is kept");
     house.finish().await;
+}
+
+/// W-7: those who answer for an endpoint are told 30, 7 and 1 days before its certificate ends, once each, also where it was given twice;
+/// one that was replaced, and one of an endpoint that has ended, is nobody's concern.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_a_certificate_is_told_three_times() {
+    const DAY_S: i64 = 24 * 3_600;
+    for postgres in [false, true] {
+        let house = House::start(postgres).await;
+        house.developer().await;
+        let partners = Authority::new("CA of partners");
+        let ends_s = house.now_s() + 40 * DAY_S;
+        let ending = Wish { ends_s: Some(ends_s.try_into().unwrap()), ..Wish::of("us") };
+        let (first, other) = (partners.certify(&ending), partners.certify(&Wish::of("us")));
+        let asked = wish(&house.receiver.url, &of(&first));
+        let (told, _) = made(&house, &asked).await;
+        for given in [Value::Null, of(&first)] {
+            house.done(told, "", &json!({ "client_certificate": given })).await;
+        }
+        let (renewed, _) = made(&house, &asked).await;
+        house.done(renewed, "", &json!({ "client_certificate": of(&other) })).await;
+        let (ended, _) = made(&house, &asked).await;
+        house.done(ended, "/end", &Value::Null).await;
+        let mut counts = Vec::new();
+        let mut subjects = Vec::new();
+        for day in [31, 30, 29, 8, 7, 2, 1, 0] {
+            house.app.clock.forward_s(ends_s - day * DAY_S + 60 - house.now_s());
+            house.settle().await;
+            subjects = house.subjects().await;
+            // The key of the tests ends in these days, too.
+            subjects.retain(|subject| subject.contains("certificate"));
+            counts.push(subjects.len());
+        }
+        assert_eq!(counts, [0, 1, 1, 1, 2, 2, 3, 3]);
+        let host = house.receiver.url.split('/').nth(2).unwrap();
+        let day = Time::from_unix_ms(ends_s * 1_000).date_in_zone(None);
+        let subject = format!("The client certificate for webhooks to {host} ends on {day}");
+        assert!(subjects.iter().all(|one| *one == subject), "{subjects:?}");
+        house.finish().await;
+    }
 }
 
 /// W-7: a certificate that ended is not shown any more, and the attempt says what to do.

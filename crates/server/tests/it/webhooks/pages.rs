@@ -14,7 +14,7 @@ use crate::{
 
 /// An owner at the pages of the sandbox, with a receiver.
 pub(super) struct Office {
-    test: TestApp,
+    pub(super) test: TestApp,
     organization: OrganizationId,
     ada: Person,
     key: Key,

@@ -168,7 +168,10 @@ async fn what_a_receiver_asks_for_besides_is_set_in_a_browser() {
     let browser = &scene.browser;
     scene.make(&scene.webhooks, "The archive").await;
     let page = scene.copied().await;
-    let (chain, key) = Authority::new("CA of partners").certify(&Wish::of("us")).pem();
+    // One that ends so soon that the page says so.
+    let ends_s = scene.test.app.now().plus_s(20 * 24 * 3_600).unix_ms() / 1_000;
+    let wish = Wish { ends_s: Some(ends_s.try_into().unwrap()), ..Wish::of("us") };
+    let (chain, key) = Authority::new("CA of partners").certify(&wish).pem();
     let change = format!("{page}/change");
     browser.open(&change).await;
     check(browser, "webhook-change").await;

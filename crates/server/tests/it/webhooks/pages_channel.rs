@@ -154,3 +154,22 @@ async fn what_is_wrong_about_pins_and_credentials_is_said_at_its_field() {
     }
     office.close().await;
 }
+
+/// W-7: the page of an endpoint says from 30 days before that its certificate ends, and where the renewed one is given.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_says_that_a_certificate_ends() {
+    const DAY_S: i64 = 24 * 3_600;
+    let office = Office::open().await;
+    let (id, _) = office.make().await;
+    let partners = Authority::new("CA of partners");
+    for (days, is_said) in [(31, false), (30, true), (2, true)] {
+        let ends_s = office.test.app.now().plus_s(days * DAY_S).unix_ms() / 1_000;
+        let wish = Wish { ends_s: Some(ends_s.try_into().unwrap()), ..Wish::of("us") };
+        let (chain, key) = partners.certify(&wish).pem();
+        let form = with_channel(&office, &typed(&chain, &key));
+        let page = office.done(&format!("/{id}/change"), &form, "The endpoint was changed").await;
+        assert_eq!(page.contains("Nothing is delivered with it afterwards"), is_said, "{days}: {page}");
+        assert_eq!(page.contains(&format!("{id}/change#certificate_chain")), is_said, "{days}");
+    }
+    office.close().await;
+}
