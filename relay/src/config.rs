@@ -231,7 +231,8 @@ pub struct Forward {
     /// Whether messages of one envelope go one after the other, in their order.
     #[serde(default)]
     pub ordered: bool,
-    /// Ordered: how long a message waits for one that it overtook, in seconds.
+    /// Ordered: how long a message waits for one that it overtook, in seconds. Events of classes that the endpoint is not told of
+    /// leave gaps that nothing fills; at an endpoint that is ordered itself nothing is overtaken, and 0 is right.
     #[serde(default = "defaults::gap_s")]
     pub gap_s: u32,
 }

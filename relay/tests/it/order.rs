@@ -83,6 +83,29 @@ async fn one_that_overtook_waits_and_one_that_is_too_late_is_set_aside() {
     }
 }
 
+/// W-4, W-10: the events of classes that an ordered endpoint is not told of leave gaps. Without a wait for them nothing is held up by what
+/// never comes, and what fails holds up its envelope all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn gaps_of_other_classes_cost_nothing_and_no_order() {
+    for (database, gap_s) in [(BOTH[0], 0), (BOTH[1], 0), (BOTH[0], 3_600)] {
+        let system = System::start().await;
+        system.behave(|got, before| if place(got).1 == 2 && before < 1 { 500 } else { 200 });
+        let relay = Relay::start_over(database, &configuration("", "", &ordered(&system.url, gap_s))).await;
+        for sequence in [2, 5, 9] {
+            assert_eq!(relay.post(&of("env_a", sequence)).await, 202);
+        }
+        if gap_s > 0 {
+            assert_eq!(relay.metric("queue_messages").await, 3, "each waits for what is not there");
+            continue;
+        }
+        relay.until_empty().await;
+        let mut sequences: Vec<u64> = system.got().iter().map(|got| place(got).1).collect();
+        sequences.dedup();
+        assert_eq!(sequences, [2, 5, 9], "{database:?}");
+        assert_eq!(relay.metric("dead_messages").await, 0);
+    }
+}
+
 /// W-10: what the system never takes is set aside, listed, and put back by a command.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_wanted_is_set_aside_and_comes_back_by_command() {
