@@ -216,7 +216,10 @@ async fn what_waits_is_recovered_and_what_was_missed_is_replayed_from_the_page()
     let (said, _) =
         office.refused(&format!("{deliveries}/replay"), &[("since", "2020-01-31T08:00")], 422).await;
     assert!(said.contains("29 days"), "{said}");
-    office.done(&format!("{deliveries}/recover"), &[("since", since)], "What failed since then").await;
+    let recovering =
+        office.done(&format!("{deliveries}/recover"), &[("since", since)], "What failed since then").await;
+    assert!(recovering.contains("Under way since") && recovering.contains("/replay"), "{recovering}");
+    assert!(!recovering.contains("/recover"), "one at a time: {recovering}");
     office.done(&format!("{deliveries}/replay"), &[("since", since)], "was not told since then").await;
     office.settle().await;
     let told = office.see(&format!("{deliveries}?state=delivered")).await;
