@@ -367,6 +367,9 @@ pub enum Work {
     FollowEndpoint {
         /// Which.
         endpoint: EndpointId,
+        /// When a look found that all were where they belong, if one did: a last one follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled_at: Option<Time>,
     },
     /// Bring the deliveries of all endpoints of the tenant after what blocks them, or does no more.
     FollowBlocks,

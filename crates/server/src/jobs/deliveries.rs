@@ -18,7 +18,9 @@ const CHANGED_MS: i64 = 500;
 
 pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
     let stepped = match job.work {
-        Work::FollowEndpoint { endpoint } => moving::follow(app, job, endpoint).await?,
+        Work::FollowEndpoint { endpoint, settled_at } => {
+            moving::follow(app, job, endpoint, settled_at).await?
+        }
         Work::FollowBlocks => {
             containment::follow(app, job).await?;
             return Ok(Ended::Done);
@@ -39,6 +41,7 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             Ok(if is_done { Ended::Done } else { later() })
         }
         (Stepped::Done, _) => finish(app, job).await,
+        (Stepped::Replaced, _) => Ok(Ended::Done),
         (Stepped::Later(wait_ms), _) => Ok(Ended::Later(wait_ms, "there is more to move")),
     }
 }

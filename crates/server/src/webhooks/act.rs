@@ -123,7 +123,7 @@ pub(super) async fn commit_with(
     }
     write_remade(app, &mut now, more.remade, &mut batch);
     if condition.standing != before {
-        batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint: now.row.endpoint }));
+        batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint: now.row.endpoint, settled_at: None }));
     }
     for body in bodies {
         security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;

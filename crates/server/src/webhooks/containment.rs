@@ -197,7 +197,7 @@ pub(crate) async fn follow(app: &App, job: &JobRow) -> Result<(), Fault> {
             batch.jobs.push(NewJob {
                 tenant: job.tenant,
                 job: JobId::new(now, app.draw()),
-                work: Work::FollowEndpoint { endpoint: row.endpoint },
+                work: Work::FollowEndpoint { endpoint: row.endpoint, settled_at: None },
                 correlation: job.correlation,
                 due_at: now,
             });

@@ -318,7 +318,7 @@ pub async fn end(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Loade
     let ended = Loaded { condition: Condition { standing, ..old.condition }, ..act::own(old) };
     let (what, at) = (Ending::Endpoint(endpoint), app.now());
     let mut batch = Batch { changes: vec![Change::End { what, at, once: true }], ..Batch::default() };
-    batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint }));
+    batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint, settled_at: None }));
     let body = SecurityBody::WebhookEnded { endpoint };
     security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;
     batch.answers = act.keep.map(|keep| keep(&ended)).transpose()?;

@@ -2,7 +2,7 @@
 //! again. Jobs do it, a bounded number at a time, so that it goes on after a crash and nobody else's deliveries wait for it.
 
 use countersign_core::{
-    id::{EndpointId, MessageId},
+    id::{EndpointId, JobId, MessageId},
     time::Time,
     webhook::{
         class::Classes,
@@ -11,7 +11,8 @@ use countersign_core::{
     },
 };
 use countersign_store::{
-    rows::JobRow,
+    Batch,
+    rows::{JobRow, NewJob, Work},
     webhook_rows::{DeliveryMove, DeliveryState},
 };
 
@@ -22,8 +23,11 @@ use crate::{app::App, fault::Fault};
 const MOVED_AT_ONCE: usize = 1_000;
 /// Statements in one run of a job.
 const STEPS: usize = 20;
-/// An event that read its endpoint before the change is committed long before so much later.
+/// From a look that found nothing left to move until the last one: what read its endpoint before the change is committed by then.
 const LAST_LOOK_MS: i64 = 60_000;
+/// A last look that comes later than that by so much is none: the database may have been away meanwhile, for whoever is late
+/// with a commit as well.
+const LATE_MS: i64 = 30_000;
 
 /// How a step ended.
 pub(crate) enum Stepped {
@@ -31,6 +35,8 @@ pub(crate) enum Stepped {
     Done,
     /// There may be more after so many milliseconds.
     Later(i64),
+    /// Another job goes on, in the commit that ended this one.
+    Replaced,
 }
 
 /// From which states to which, and of which classes.
@@ -42,8 +48,14 @@ fn moves(loaded: &Loaded) -> Vec<(DeliveryState, DeliveryState, Classes)> {
     all.into_iter().filter(|(.., classes)| !classes.is_empty()).collect()
 }
 
-/// Brings the deliveries of an endpoint after it. The job ends when it found none for a while.
-pub(crate) async fn follow(app: &App, job: &JobRow, endpoint: EndpointId) -> Result<Stepped, Fault> {
+/// Brings the deliveries of an endpoint after it. That ends with two looks in a row that find nothing to move.
+pub(crate) async fn follow(
+    app: &App,
+    job: &JobRow,
+    endpoint: EndpointId,
+    settled_at: Option<Time>,
+) -> Result<Stepped, Fault> {
+    let mut was_settled = true;
     for _ in 0..STEPS {
         let now = app.now();
         let Some(loaded) = loaded::load(app, &job.tenant, endpoint, now).await? else {
@@ -70,13 +82,35 @@ pub(crate) async fn follow(app: &App, job: &JobRow, endpoint: EndpointId) -> Res
             }
             moved += done?;
         }
-        if moved == 0 {
-            let age_ms = now.unix_ms() - job.job.unix_ms();
-            let rest_ms = LAST_LOOK_MS - age_ms;
-            return Ok(if rest_ms > 0 { Stepped::Later(rest_ms) } else { Stepped::Done });
+        if moved == 0 && was_settled && settled_at.is_some_and(|at| is_last_look(at, now)) {
+            return Ok(Stepped::Done);
         }
+        if moved == 0 {
+            return look_once_more(app, job, endpoint).await;
+        }
+        was_settled = false;
     }
     Ok(Stepped::Later(1))
+}
+
+/// Whether a look ends it, where one before it found nothing to move at `settled_at`.
+fn is_last_look(settled_at: Time, now: Time) -> bool {
+    (LAST_LOOK_MS..=LAST_LOOK_MS + LATE_MS).contains(&now.since_ms(settled_at))
+}
+
+/// Ends the job, and has another one take the last look.
+async fn look_once_more(app: &App, job: &JobRow, endpoint: EndpointId) -> Result<Stepped, Fault> {
+    let now = app.now();
+    let next = NewJob {
+        tenant: job.tenant,
+        job: JobId::new(now, app.draw()),
+        work: Work::FollowEndpoint { endpoint, settled_at: Some(now) },
+        correlation: job.correlation,
+        due_at: now.plus_ms(LAST_LOOK_MS),
+    };
+    let batch = Batch { finishes: Some(job.clone()), jobs: vec![next], ..Batch::default() };
+    app.store.commit(batch).await.map_err(Fault::of_commit)?;
+    Ok(Stepped::Replaced)
 }
 
 /// What to send again.
@@ -124,4 +158,20 @@ fn last() -> MessageId {
 /// After every moment.
 fn ever() -> Time {
     Time::from_unix_ms(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// M-3: neither a look that comes too soon after the one before it, nor one that comes too late, is the last.
+    #[test]
+    fn the_last_look_is_on_time() {
+        let at = Time::from_unix_ms(1_700_000_000_000);
+        for (after_ms, is_last) in
+            [(0, false), (59_999, false), (60_000, true), (90_000, true), (90_001, false), (-1, false)]
+        {
+            assert_eq!(is_last_look(at, at.plus_ms(after_ms)), is_last, "{after_ms}");
+        }
+    }
 }

@@ -131,6 +131,7 @@ pub(super) async fn settle(app: &App, mut settlement: Settlement) {
             Ok(_) => return,
             Err(CommitError::Fault(countersign_store::Fault::Unavailable(reason))) => {
                 tracing::warn!(event_type = "webhook.settle", event_result = "again", reason);
+                settlement = late(settlement);
                 tokio::time::sleep(SETTLE_AGAIN).await;
             }
             Err(CommitError::LeaseLost) => {
@@ -145,6 +146,43 @@ pub(super) async fn settle(app: &App, mut settlement: Settlement) {
                 settlement.state = DeliveryState::Due;
                 settlement.due_at = app.now().plus_ms(BROKEN_MS);
             }
+        }
+    }
+}
+
+/// What could not be written in time. What was to be parked may be released by now, and the job of that release be done: it is
+/// claimed and judged anew.
+fn late(settlement: Settlement) -> Settlement {
+    let is_parked = settlement.state == DeliveryState::Parked;
+    let state = if is_parked { DeliveryState::Due } else { settlement.state };
+    Settlement { state, ..settlement }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_core::id::{EndpointId, MessageId};
+
+    use super::*;
+
+    /// M-3: nobody parks by what was so before the database was away.
+    #[test]
+    fn what_was_to_be_parked_before_an_absence_is_judged_anew() {
+        let settlement = |state| Settlement {
+            worker: WorkerId::from_bytes([1; 16]),
+            endpoint: EndpointId::from_bytes([2; 16]),
+            message: MessageId::from_bytes([3; 16]),
+            state,
+            due_at: Time::from_unix_ms(1),
+            is_asked: false,
+            attempt: None,
+        };
+        for (before, after) in [
+            (DeliveryState::Parked, DeliveryState::Due),
+            (DeliveryState::Delivered, DeliveryState::Delivered),
+            (DeliveryState::Due, DeliveryState::Due),
+            (DeliveryState::Failed, DeliveryState::Failed),
+        ] {
+            assert_eq!(late(settlement(before)), settlement(after));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use countersign_core::{
     digest::Digest,
-    id::{EnvelopeId, MessageId},
+    id::{EnvelopeId, MessageId, WorkerId},
     limits,
     webhook::{
         class::{Class, Payload},
@@ -11,7 +11,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch,
-    webhook_rows::{DeliveryState, NewMessage},
+    webhook_rows::{DeliveryClaim, DeliveryState, NewMessage, Settlement},
 };
 use serde_json::{Value, json};
 
@@ -42,6 +42,55 @@ async fn a_blocked_endpoint_parks_its_deliveries() {
         for kind in ["webhook.blocked", "webhook.released"] {
             assert!(events.iter().any(|row| String::from_utf8_lossy(&row.bytes).contains(kind)), "{kind}");
         }
+        house.finish().await;
+    }
+}
+
+/// M-3, W-4: whoever read the endpoint before its release may park a delivery after it. However late the job of the release runs, it
+/// looks again after that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_parked_after_a_release_is_found_by_a_job_that_ran_late() {
+    for postgres in [false, true] {
+        let house = House::start(postgres).await;
+        let asked = settings(&house.receiver.url, &[Class::Envelope], Payload::Thin, Profile::Standard);
+        let made = house.endpoint(&asked).await;
+        house.done(made.endpoint, "/block", &json!({ "reason": "overload" })).await;
+        house.settle().await;
+        house.done(made.endpoint, "/release", &Value::Null).await;
+        for away_s in [300, 600] {
+            // No server runs, and the job, or its last look, is late.
+            house.app.clock.forward_s(away_s);
+            house.settle().await;
+            house.queue(house.tenant, 1).await;
+            let (app, now) = (&house.app.app, house.app.app.now());
+            let worker = WorkerId::new(now, app.draw());
+            app.store.beat(worker, now, now.plus_s(15)).await.unwrap();
+            let claim = DeliveryClaim { fresh: 1, ..DeliveryClaim::default() };
+            for row in app.store.claim_deliveries(worker, now, &claim).await.unwrap() {
+                let (endpoint, message) = (row.endpoint, row.message.message);
+                let settlement = Settlement {
+                    worker,
+                    endpoint,
+                    message,
+                    state: DeliveryState::Parked,
+                    due_at: now,
+                    is_asked: false,
+                    attempt: None,
+                };
+                app.store.commit(Batch { settles: vec![settlement], ..Batch::default() }).await.unwrap();
+            }
+            assert_eq!(house.states(made.endpoint).await[0], DeliveryState::Parked);
+            house.app.clock.forward_s(60);
+            house.settle().await;
+            assert_eq!(house.states(made.endpoint).await[0], DeliveryState::Delivered, "{away_s}");
+        }
+        for _ in 0..3 {
+            house.app.clock.forward_s(60);
+            house.settle().await;
+        }
+        // What is left is the watch over the key of the test.
+        let due = house.app.app.store.next_due().await.unwrap().unwrap();
+        assert!(due > house.app.app.now().plus_s(24 * 3_600), "then it ends: {due}");
         house.finish().await;
     }
 }
