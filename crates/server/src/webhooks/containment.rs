@@ -1,5 +1,5 @@
 //! Blocks of more than an endpoint (M-3): of a class or all of an organization, in an environment, and of everything. Each is one
-//! commit with its security event and the job that brings the deliveries after it; what they stop is decided in
+//! commit with its security events and the job that brings the deliveries after it; what they stop is decided in
 //! `core/webhook/containment.rs`, whenever an endpoint is read.
 
 use countersign_core::{
@@ -103,8 +103,7 @@ pub async fn set(
     let mut batch = Batch { answers, ..Batch::default() };
     for key in keys {
         batch.rows.push(Row::WebhookBlock(BlockRow { key: *key, reason, created_at: app.now() }));
-        let body = SecurityBody::WebhookBlocked { endpoint: None, class: key.class, reason };
-        record(app, circumstances, key, body, &mut batch).await?;
+        record(app, circumstances, (key, Some(reason)), &mut batch).await?;
     }
     batch.jobs = follow_ups(app, keys, circumstances.correlation).await?;
     match app.store.commit(batch).await {
@@ -124,8 +123,7 @@ pub async fn unset(
     let changes = keys.iter().copied().map(Change::Unblock).collect();
     let mut batch = Batch { changes, answers, ..Batch::default() };
     for key in keys {
-        let body = SecurityBody::WebhookReleased { endpoint: None, class: key.class };
-        record(app, circumstances, key, body, &mut batch).await?;
+        record(app, circumstances, (key, None), &mut batch).await?;
     }
     batch.jobs = follow_ups(app, keys, circumstances.correlation).await?;
     match app.store.commit(batch).await {
@@ -139,14 +137,30 @@ fn refused(sentence: &str) -> Failure {
     Refusal::new(Code::WebhookState, sentence).into()
 }
 
-/// An event of the organization that it concerns. What concerns all of them is no event of anybody, and is in the server's log.
+/// The tenants that a block concerns.
+async fn concerned(app: &Records, key: &BlockKey) -> Result<Vec<Tenant>, Fault> {
+    if let Some(tenant) = key.tenant {
+        return Ok(vec![tenant]);
+    }
+    let mut tenants = Vec::new();
+    for row in app.store.organizations().await? {
+        let of = |environment| organizations::tenant(row.organization, environment);
+        tenants.extend([Environment::Sandbox, Environment::Live].map(of));
+    }
+    Ok(tenants)
+}
+
+/// An event of each organization that it concerns. What concerns all of them is a line of the log as well.
 async fn record(
     app: &Records,
     circumstances: &Circumstances,
-    key: &BlockKey,
-    body: SecurityBody,
+    (key, reason): (&BlockKey, Option<BlockReason>),
     batch: &mut Batch,
 ) -> Result<(), Fault> {
+    let body = match reason {
+        Some(reason) => SecurityBody::WebhookBlocked { endpoint: None, class: key.class, reason },
+        None => SecurityBody::WebhookReleased { endpoint: None, class: key.class },
+    };
     if let Some(tenant) = &key.tenant {
         return security::record(app, tenant, circumstances, body, batch).await;
     }
@@ -154,8 +168,14 @@ async fn record(
         event_type = body.kind(),
         event_result = "everywhere",
         class = key.class.map(Class::text),
+        reason = reason.map(BlockReason::text),
+        holder = key.holder.text(),
+        actor = ?circumstances.actor,
         correlation_id = %circumstances.correlation
     );
+    for tenant in concerned(app, key).await? {
+        security::record(app, &tenant, &circumstances.elsewhere(), body.clone(), batch).await?;
+    }
     Ok(())
 }
 
@@ -167,14 +187,7 @@ async fn follow_ups(
 ) -> Result<Vec<NewJob>, Fault> {
     let mut tenants = Vec::new();
     for key in keys {
-        if let Some(tenant) = key.tenant {
-            tenants.push(tenant);
-            continue;
-        }
-        for row in app.store.organizations().await? {
-            let of = |environment| organizations::tenant(row.organization, environment);
-            tenants.extend([Environment::Sandbox, Environment::Live].map(of));
-        }
+        tenants.extend(concerned(app, key).await?);
     }
     let (now, work) = (app.now(), Work::FollowBlocks);
     let job = |tenant| NewJob {

@@ -11,9 +11,10 @@ use std::{
 
 use axum::http::StatusCode;
 use countersign_core::{
-    access::Tenant,
+    access::{Environment, Tenant},
     limits,
     scope::Scopes,
+    security::SecurityActor,
     webhook::{
         class::{Class, Payload},
         containment::Holder,
@@ -21,7 +22,10 @@ use countersign_core::{
         standing::BlockReason,
     },
 };
-use countersign_server::webhooks::{act::Act, containment, endpoints, work};
+use countersign_server::{
+    security::Circumstances,
+    webhooks::{act::Act, containment, endpoints, work},
+};
 use countersign_store::webhook_rows::{BlockKey, DeliveryQuery, DeliveryState};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
@@ -32,7 +36,7 @@ use super::{
     settings,
 };
 use crate::{
-    app::{Key, Options, TestApp, envelope_of, pdf},
+    app::{Key, Options, TestApp, envelope_of, logged, pdf},
     operator::{printed, run, said},
     processes::Process,
     receivers::trusting,
@@ -304,6 +308,51 @@ async fn an_organization_takes_away_what_it_blocked_and_nothing_of_the_operator(
     }
     assert!(texts.iter().any(|text| text.contains("webhook.blocked") && text.contains("overload")));
     house.finish().await;
+}
+
+/// M-3, L-4: who stopped everything, and why, is told to each organization in each of its environments, and to the log.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_of_everything_is_told_to_each_organization_and_to_the_log() {
+    let pair = Pair::start(false).await;
+    let (house, class) = (&pair.house, Some(Class::Recipient));
+    let by = Circumstances { actor: SecurityActor::Operator, ..house.circumstances() };
+    let (app, reason) = (&house.app.app, BlockReason::Compromised);
+    containment::set(app, &by, &[key(None, class)], reason, None).await.unwrap();
+    containment::unset(app, &by, &[key(None, class)], None).await.unwrap();
+    house.settle().await;
+    let organizations = [house.tenant, pair.other.tenant].map(|tenant| tenant.organization());
+    let environments = [Environment::Sandbox, Environment::Live];
+    let tenants =
+        organizations.iter().flat_map(|one| environments.map(|other| Tenant::of_stored_row(*one, other)));
+    for tenant in tenants {
+        let events = app.store.security_events(&tenant, None, 100).await.unwrap();
+        let bodies: Vec<Value> = events
+            .iter()
+            .map(|row| serde_json::from_slice::<Value>(&row.bytes).unwrap())
+            .filter(|placed| placed["event"]["actor"]["kind"] == "operator")
+            .map(|placed| placed["event"]["body"].clone())
+            .filter(|body| body["type"].as_str().unwrap().starts_with("webhook"))
+            .collect();
+        let blocked =
+            json!({ "type": "webhook.blocked", "value": { "class": "recipient", "reason": "compromised" } });
+        let released = json!({ "type": "webhook.released", "value": { "class": "recipient" } });
+        assert!(bodies.len() == 2 && bodies.contains(&blocked) && bodies.contains(&released), "{bodies:?}");
+    }
+    let correlation = by.correlation.to_string();
+    let lines: Vec<Value> = logged()
+        .iter()
+        .filter(|line| line.contains(&correlation) && line.contains("everywhere"))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told =
+        |line: &Value| ["event_type", "class", "reason", "holder", "actor"].map(|name| line[name].clone());
+    let line =
+        |kind, reason: Value| [json!(kind), json!("recipient"), reason, json!("operator"), json!("Operator")];
+    assert_eq!(
+        lines.iter().map(told).collect::<Vec<_>>(),
+        [line("webhook.blocked", json!("compromised")), line("webhook.released", Value::Null)]
+    );
+    pair.finish().await;
 }
 
 /// M-3: the operator stops and releases an organization, or all of them, from the command line, beside a server that runs.
