@@ -25,6 +25,7 @@ use crate::{
     secret::HashedToken,
     time::Time,
     webhook::{
+        channel::Outline,
         class::{Class, Classes, Payload},
         endpoint::Profile,
         proof::Probe,
@@ -361,6 +362,8 @@ pub enum SecurityBody {
         scopes: Scopes,
         payload: Payload,
         profile: Profile,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<Outline>,
     },
     /// A webhook endpoint was changed. Another path at the same host is told by `is_moved` alone: it may hold a secret.
     #[serde(rename = "webhook.changed")]
@@ -372,6 +375,8 @@ pub enum SecurityBody {
         scopes: Scopes,
         payload: Payload,
         profile: Profile,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        channel: Option<Outline>,
     },
     /// A webhook endpoint ended.
     #[serde(rename = "webhook.ended")]
@@ -539,7 +544,7 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::Scope;
+    use crate::{scope::Scope, webhook::pin::Pin};
 
     fn event(number: u8) -> SecurityEvent {
         SecurityEvent {
@@ -610,20 +615,32 @@ mod tests {
         let classes = Classes::of(&[Class::Envelope, Class::Security]);
         let scopes = Scopes::of(&[Scope::EnvelopesStatus, Scope::SecurityRead]);
         let payload = Payload::Thin;
-        let created =
-            SecurityBody::WebhookCreated { endpoint, host: host.clone(), classes, scopes, payload, profile };
-        let changed = SecurityBody::WebhookChanged {
+        let created = |channel| {
+            let host = host.clone();
+            SecurityBody::WebhookCreated { endpoint, host, classes, scopes, payload, profile, channel }
+        };
+        let changed = |channel| SecurityBody::WebhookChanged {
             endpoint,
-            host,
+            host: host.clone(),
             is_moved: true,
             classes,
             scopes,
             payload: Payload::Full,
             profile: Profile::Standard,
+            channel,
+        };
+        let outline = Outline {
+            certificate_sha256: Some(Digest([7; 32])),
+            pins: vec![Pin::of(b"key")],
+            token_host: Some("as.example.com".to_owned()),
+            token_client: Some("countersign".to_owned()),
         };
         let bodies = [
-            created,
-            changed,
+            created(None),
+            changed(None),
+            created(Some(outline.clone())),
+            changed(Some(outline)),
+            changed(Some(Outline::default())),
             SecurityBody::WebhookEnded { endpoint },
             SecurityBody::WebhookProbed {
                 endpoint,

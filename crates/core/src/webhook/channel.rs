@@ -1,8 +1,9 @@
 //! What a receiver is shown and asked for besides the signature (W-7).
 
+use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
 
-use super::{oauth::OAuth, pin::Pin};
+use super::{endpoint::host_of, oauth::OAuth, pin::Pin};
 use crate::{
     digest::Digest,
     limits,
@@ -25,6 +26,25 @@ pub struct Channel {
 const DAY_S: i64 = 24 * 3_600;
 /// So many days before a certificate ends those who answer for its endpoint are told, the earliest first.
 pub const NOTICES_DAYS: [u32; 3] = [30, 7, 1];
+
+/// What of a channel is told to those who watch over an organization: whom it shows and believes, and where its tokens are from;
+/// nothing secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outline {
+    /// SHA-256 of the client certificate in DER, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<Digest>,
+    /// The pins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pins: Vec<Pin>,
+    /// The host where tokens are asked for, if they are: path and query may hold a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_host: Option<String>,
+    /// Who asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_client: Option<String>,
+}
 
 /// A certificate with its key. Both were read, and belong together.
 #[derive(Clone, Debug)]
@@ -91,6 +111,22 @@ impl PartialEq for ClientCertificate {
 impl Eq for ClientCertificate {}
 
 impl Channel {
+    /// What is told of it.
+    pub fn outline(&self) -> Outline {
+        Outline {
+            certificate_sha256: self.certificate.as_ref().map(ClientCertificate::fingerprint),
+            pins: self.pins.clone(),
+            token_host: self.oauth.as_ref().map(|oauth| host_of(&oauth.token_url)),
+            token_client: self.oauth.as_ref().map(|oauth| oauth.client_id.clone()),
+        }
+    }
+
+    /// What is told of it after a change: nothing where there was nothing to tell before either.
+    pub fn outline_after(&self, before: &Self) -> Option<Outline> {
+        let is_plain = |channel: &Self| *channel == Self::default();
+        (!is_plain(self) || !is_plain(before)).then(|| self.outline())
+    }
+
     /// Refuses what is new in it and cannot be. What an endpoint had before is not judged again: a certificate that has ended
     /// keeps nobody from changing something else.
     pub fn check(&self, before: &Self, now: Time) -> Result<(), Refusal> {

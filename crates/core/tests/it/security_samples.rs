@@ -136,8 +136,25 @@ fn of_webhooks() -> Vec<Body> {
     let (payload, profile, host) = (Payload::Thin, Profile::Standard, "hooks.example.com".to_owned());
     let scopes = scopes();
     vec![
-        Body::WebhookCreated { endpoint, host: host.clone(), classes, scopes, payload, profile },
-        Body::WebhookChanged { endpoint, host, is_moved: true, classes, scopes, payload, profile },
+        Body::WebhookCreated {
+            endpoint,
+            host: host.clone(),
+            classes,
+            scopes,
+            payload,
+            profile,
+            channel: None,
+        },
+        Body::WebhookChanged {
+            endpoint,
+            host,
+            is_moved: true,
+            classes,
+            scopes,
+            payload,
+            profile,
+            channel: None,
+        },
         Body::WebhookEnded { endpoint },
         Body::WebhookActivated { endpoint, is_proven: true },
         Body::WebhookProbed { endpoint, is_proven: false, failed: vec![Probe::Stale, Probe::WrongKeyId] },

@@ -164,8 +164,8 @@ pub async fn create(
         circumstances.correlation,
     ));
     let Settings { classes, scopes, payload, profile, .. } = settings;
-    let host = host_of(&settings.url);
-    let body = SecurityBody::WebhookCreated { endpoint, host, classes, scopes, payload, profile };
+    let (host, channel) = (host_of(&settings.url), settings.channel.outline_after(&Channel::default()));
+    let body = SecurityBody::WebhookCreated { endpoint, host, classes, scopes, payload, profile, channel };
     security::record(app, tenant, circumstances, body, &mut batch).await?;
     security::record(app, tenant, circumstances, step.event(endpoint), &mut batch).await?;
     let stopped = containment::stopped(app, tenant).await?;
@@ -234,8 +234,9 @@ pub async fn change(
         ..old.row.clone()
     };
     let Settings { classes, scopes, payload, profile, .. } = settings;
-    let host = host_of(&settings.url);
-    let body = SecurityBody::WebhookChanged { endpoint, host, is_moved, classes, scopes, payload, profile };
+    let (host, channel) = (host_of(&settings.url), settings.channel.outline_after(&old.settings.channel));
+    let body =
+        SecurityBody::WebhookChanged { endpoint, host, is_moved, classes, scopes, payload, profile, channel };
     let proof = old.condition.proof.filter(|_| !is_moved);
     let health = if is_moved { Health::default() } else { old.condition.health };
     let condition = Condition { standing, health, proof, ..old.condition };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_core::{digest::Digest, id::EndpointId, time::Time};
+use countersign_core::{digest::Digest, id::EndpointId, time::Time, webhook::pin::Pin};
 use serde_json::{Value, json};
 
 use super::House;
@@ -110,6 +110,52 @@ async fn another_certificate_takes_another_proof() {
     assert!(is_kept().await);
     house.done(endpoint, "", &json!({ "client_certificate": of(&second) })).await;
     assert!(!is_kept().await);
+    house.finish().await;
+}
+
+/// W-7, L-4: what an endpoint shows, whom it believes and where its tokens are from is told by the events of its making and of each
+/// change, also that it was taken away; and nothing secret of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_of_a_channel_is_told() {
+    let house = House::start(false).await;
+    let shown = Authority::new("CA of partners").certify(&Wish::of("us"));
+    let mut asked = wish(&house.receiver.url, &of(&shown));
+    let pin = Pin::of(b"key").to_string();
+    asked["pins"] = json!([pin]);
+    asked["oauth"] = json!({
+        "token_url": "https://as.example.com/token?of=us", "client_id": "countersign", "client_secret": "between us",
+    });
+    let (endpoint, _) = made(&house, &asked).await;
+    house.done(endpoint, "", &json!({ "pins": [] })).await;
+    house.done(endpoint, "", &json!({ "client_certificate": null, "oauth": null })).await;
+    house.done(endpoint, "", &json!({ "description": "Another word" })).await;
+    house.settle().await;
+    let rows = house.app.app.store.security_events(&house.tenant, None, 100).await.unwrap();
+    let mut events: Vec<Value> = rows.iter().map(|row| serde_json::from_slice(&row.bytes).unwrap()).collect();
+    events.sort_by_key(|placed| placed["seq"].as_u64());
+    let bodies = events.iter().map(|placed| &placed["event"]["body"]);
+    let is_of_settings = |body: &&Value| body["value"]["host"].is_string();
+    let told: Vec<Value> =
+        bodies.filter(is_of_settings).map(|body| json!([body["type"], body["value"]["channel"]])).collect();
+    let of_tokens = json!({ "token_host": "as.example.com", "token_client": "countersign" });
+    let channel = |more: Value| {
+        let mut all = of_tokens.as_object().unwrap().clone();
+        all.extend(more.as_object().unwrap().clone());
+        all
+    };
+    let sha256 = sha256(&shown);
+    assert_eq!(
+        told,
+        [
+            json!(["webhook.created", channel(json!({ "certificate_sha256": sha256, "pins": [pin] }))]),
+            json!(["webhook.changed", channel(json!({ "certificate_sha256": sha256 }))]),
+            json!(["webhook.changed", {}]),
+            json!(["webhook.changed", null]),
+        ]
+    );
+    for secret in ["of=us", "between us"] {
+        assert!(!json!(events).to_string().contains(secret));
+    }
     house.finish().await;
 }
 
