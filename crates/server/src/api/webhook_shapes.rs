@@ -435,7 +435,7 @@ pub(super) struct DeliveryBody {
     state: &'static str,
     /// When it is tried next, while it is due; when it was over, afterwards.
     due_at: String,
-    /// How often it was tried.
+    /// How often it was tried. An attempt whose token was refused counts with the one that followed at once.
     attempts: u32,
 }
 
@@ -474,7 +474,8 @@ pub(super) struct AttemptBody {
     signed_s: i64,
     /// The status of the answer; null if none came.
     status: Option<u16>,
-    /// `delivered`, `again` (it is tried again), `gone` (410) or `given_up`.
+    /// `delivered`, `again` (it is tried again), `token_refused` (tried again at once with another token), `gone` (410) or
+    /// `given_up`.
     outcome: String,
     /// The headers that were sent, without the signatures.
     headers: Vec<HeaderBody>,

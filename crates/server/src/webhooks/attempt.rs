@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     app::{App, Organization},
-    egress::messenger::Sent,
+    egress::messenger::{Sent, Way},
     fault::Fault,
     keys::Binding,
 };
@@ -37,6 +37,8 @@ pub(crate) fn attempt_binding(attempt: AttemptId) -> Binding {
 /// What came of an attempt.
 pub(crate) struct Tried {
     pub(crate) settlement: Settlement,
+    /// The attempt just before it, whose token was refused.
+    pub(crate) refused: Option<AttemptRow>,
     pub(crate) outcome: Outcome,
     pub(crate) took_ms: u32,
 }
@@ -136,12 +138,14 @@ pub(crate) async fn run(app: &App, loaded: &Loaded, row: &DeliveryRow) -> Result
     };
     let (outcome, took_ms) = (sent.outcome, sent.attempt.took_ms);
     let settlement = settle(row, outcome, sent.ended, Some(sent.attempt))?;
-    Ok(Tried { settlement, outcome, took_ms })
+    Ok(Tried { settlement, refused: sent.refused, outcome, took_ms })
 }
 
 /// What was sent, and what came of it.
 pub(crate) struct Attempted {
     pub(crate) attempt: AttemptRow,
+    /// The attempt just before it, whose token was refused.
+    pub(crate) refused: Option<AttemptRow>,
     pub(crate) outcome: Outcome,
     pub(crate) ended: Time,
 }
@@ -157,6 +161,33 @@ impl Attempted {
     }
 }
 
+/// A request, and its answer.
+struct Exchange {
+    attempt: AttemptId,
+    signed_s: i64,
+    lines: Vec<(&'static str, String)>,
+    began: Time,
+    sent: Sent,
+    ended: Time,
+}
+
+impl Exchange {
+    fn row(&self, row: &DeliveryRow, outcome: &str, sealed: Vec<u8>) -> AttemptRow {
+        AttemptRow {
+            tenant: row.message.tenant,
+            attempt: self.attempt,
+            endpoint: row.endpoint,
+            message: row.message.message,
+            at: self.began,
+            took_ms: u32::try_from(self.ended.since_ms(self.began)).unwrap_or(0),
+            signed_s: self.signed_s,
+            status: self.sent.status,
+            outcome: outcome.to_owned(),
+            sealed,
+        }
+    }
+}
+
 /// Sends a message, signed by these keys; `None` where the endpoint may not be told of it any more.
 pub(crate) async fn send(
     app: &App,
@@ -164,48 +195,42 @@ pub(crate) async fn send(
     signers: &[Signer],
     row: &DeliveryRow,
 ) -> Result<Option<Attempted>, Fault> {
-    let began = app.now();
     let (body, class, place) = match prepare(app, loaded, row).await? {
         Prepared::Message { body, class, place } => (body, class, place),
         Prepared::NotTold => return Ok(None),
     };
-    let mut attempt = AttemptId::new(began, app.draw());
-    let mut signed_s = timestamp_s(began, row.signed_s);
-    let signed = |id, signed_s| Attempt { message: row.message.message, id, signed_s, body: &body };
-    let mut lines = headers(loaded, signers, row, (class, place), signed(attempt, signed_s))?;
-    let mut way = loaded.way(began);
-    let mut sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
-    if sent.status == Some(401)
-        && let Some(refused) = sent.kept_token
+    let exchange = async |began, refused_token, last_signed_s| -> Result<Exchange, Fault> {
+        let (id, signed_s) = (AttemptId::new(began, app.draw()), timestamp_s(began, last_signed_s));
+        let signed = Attempt { message: row.message.message, id, signed_s, body: &body };
+        let lines = headers(loaded, signers, row, (class, place), signed)?;
+        let way = Way { refused_token, ..loaded.way(began) };
+        let sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
+        Ok(Exchange { attempt: id, signed_s, lines, began, sent, ended: app.now() })
+    };
+    let (mut made, mut refused) = (exchange(app.now(), None, row.signed_s).await?, None);
+    if made.sent.status == Some(401)
+        && let Some(token) = made.sent.kept_token
         && is_as_it_was(app, loaded).await?
     {
         // The token may have been taken back before its end. With another one it is another attempt, signed anew.
-        way.refused_token = Some(refused);
-        (attempt, signed_s) = (AttemptId::new(app.now(), app.draw()), timestamp_s(app.now(), Some(signed_s)));
-        lines = headers(loaded, signers, row, (class, place), signed(attempt, signed_s))?;
-        sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
+        let began = app.now().max(made.began.plus_ms(1));
+        let next = exchange(began, Some(token), Some(made.signed_s)).await?;
+        refused = Some(std::mem::replace(&mut made, next));
     }
-    let ended = app.now();
-    let answer = sent
-        .status
-        .map_or(Answer::None, |status| Answer::Status { status, retry_after: sent.retry_after.as_deref() });
+    let answer = made.sent.status.map_or(Answer::None, |status| Answer::Status {
+        status,
+        retry_after: made.sent.retry_after.as_deref(),
+    });
     let tries = Tries { attempts: row.attempt_count.saturating_add(1), asked: row.asked_count };
-    let outcome = judge(answer, tries, ended, app.draw());
+    let outcome = judge(answer, tries, made.ended, app.draw());
     let organization = app.organization(row.message.tenant.organization()).await?;
-    let sealed = organization.key.seal(&*app.random, &attempt_binding(attempt), &record(&lines, &sent))?;
-    let attempt = AttemptRow {
-        tenant: row.message.tenant,
-        attempt,
-        endpoint: row.endpoint,
-        message: row.message.message,
-        at: began,
-        took_ms: u32::try_from(ended.since_ms(began)).unwrap_or(0),
-        signed_s,
-        status: sent.status,
-        outcome: text(outcome).to_owned(),
-        sealed,
+    let kept = |made: &Exchange, outcome: &str| -> Result<AttemptRow, Fault> {
+        let (binding, plain) = (attempt_binding(made.attempt), record(&made.lines, &made.sent));
+        Ok(made.row(row, outcome, organization.key.seal(&*app.random, &binding, &plain)?))
     };
-    Ok(Some(Attempted { attempt, outcome, ended }))
+    let attempt = kept(&made, text(outcome))?;
+    let refused = refused.map(|refused| kept(&refused, TOKEN_REFUSED)).transpose()?;
+    Ok(Some(Attempted { attempt, refused, outcome, ended: made.ended }))
 }
 
 /// Whether nothing was changed, blocked or revoked since the endpoint was read.
@@ -213,6 +238,9 @@ async fn is_as_it_was(app: &App, loaded: &Loaded) -> Result<bool, Fault> {
     let now = loaded::load(app, &loaded.row.tenant, loaded.row.endpoint, app.now()).await?;
     Ok(now.is_some_and(|now| now.row.version == loaded.row.version && now.stopped == loaded.stopped))
 }
+
+/// What became of an attempt whose token was refused, and which another one with a new token followed at once.
+const TOKEN_REFUSED: &str = "token_refused";
 
 /// Bytes of an answer that are kept: enough for a sentence of the receiver, and a dead one does not fill the disk.
 const KEPT_BYTES: usize = 1_024;
@@ -278,5 +306,5 @@ fn over(app: &App, row: &DeliveryRow, reason: &'static str) -> Result<Tried, Fau
         correlation_id = %row.message.correlation
     );
     let settlement = settle(row, Outcome::GivenUp, app.now(), None)?;
-    Ok(Tried { settlement, outcome: Outcome::GivenUp, took_ms: 0 })
+    Ok(Tried { settlement, refused: None, outcome: Outcome::GivenUp, took_ms: 0 })
 }

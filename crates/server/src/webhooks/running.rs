@@ -9,7 +9,8 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch, CommitError,
-    webhook_rows::{DeliveryRow, DeliveryState, Settlement},
+    batch::Row,
+    webhook_rows::{AttemptRow, DeliveryRow, DeliveryState, Settlement},
 };
 use tracing::Span;
 
@@ -51,6 +52,8 @@ pub(super) fn kept_back(row: &DeliveryRow, worker: WorkerId, fate: Fate) -> Sett
 /// What came of a delivery, to be written down.
 pub(super) struct Ended {
     settlement: Option<Settlement>,
+    /// The attempt before it, whose token was refused.
+    refused: Option<AttemptRow>,
     /// With the endpoint's health: whether the attempt succeeded, or the receiver is gone.
     attempted: Option<(Arc<Loaded>, Outcome)>,
     correlation: CorrelationId,
@@ -62,7 +65,7 @@ impl Ended {
     /// Writes it down.
     pub(super) async fn settle(self, app: &App) {
         if let Some(settlement) = self.settlement {
-            settle(app, settlement).await;
+            settle_with(app, settlement, self.refused).await;
         }
         match self.attempted {
             Some((loaded, Outcome::Gone)) => health::gone(app, &loaded, self.correlation).await,
@@ -78,6 +81,7 @@ impl Ended {
 pub(super) async fn run(app: &App, row: DeliveryRow, endpoint: Read) -> Ended {
     let ended = |settlement, attempted| Ended {
         settlement,
+        refused: None,
         attempted,
         correlation: row.message.correlation,
         span: Span::current(),
@@ -113,7 +117,8 @@ pub(super) async fn run(app: &App, row: DeliveryRow, endpoint: Read) -> Ended {
                 status,
                 took_ms = tried.took_ms
             );
-            ended(Some(tried.settlement), was_sent.then_some((loaded, tried.outcome)))
+            let attempted = was_sent.then_some((loaded, tried.outcome));
+            Ended { refused: tried.refused, ..ended(Some(tried.settlement), attempted) }
         }
         Err(fault) => {
             tracing::error!(event_type = "webhook.delivery", event_result = "fault", fault = %fault);
@@ -122,11 +127,18 @@ pub(super) async fn run(app: &App, row: DeliveryRow, endpoint: Read) -> Ended {
     }
 }
 
-/// Writes down what came of a delivery, or, where the database refuses that, that it is to be tried again. While the database does not take it, the delivery stays with this worker: an attempt
-/// that was made is not made again for that, as long as its heart beats.
-pub(super) async fn settle(app: &App, mut settlement: Settlement) {
+/// Writes down what came of a delivery.
+pub(super) async fn settle(app: &App, settlement: Settlement) {
+    settle_with(app, settlement, None).await;
+}
+
+/// Writes down what came of a delivery with the attempt before its last one, or, where the database refuses that, that it is to be tried
+/// again. While the database does not take it, the delivery stays with this worker: an attempt that was made is not made again for that,
+/// as long as its heart beats.
+async fn settle_with(app: &App, mut settlement: Settlement, mut refused: Option<AttemptRow>) {
     loop {
-        let batch = Batch { settles: vec![settlement.clone()], ..Batch::default() };
+        let rows = refused.iter().cloned().map(Row::Attempt).collect();
+        let batch = Batch { settles: vec![settlement.clone()], rows, ..Batch::default() };
         match app.store.commit(batch).await {
             Ok(_) => return,
             Err(CommitError::Fault(countersign_store::Fault::Unavailable(reason))) => {
@@ -140,6 +152,7 @@ pub(super) async fn settle(app: &App, mut settlement: Settlement) {
             }
             Err(error) => {
                 tracing::error!(event_type = "webhook.settle", event_result = "fault", %error);
+                refused = None;
                 if settlement.attempt.take().is_none() {
                     return;
                 }

@@ -79,12 +79,14 @@ pub async fn test(
     let mut row = delivery(endpoint, message, DeliveryState::Failed, now);
     let tried = attempt::send(app, &loaded, &[signer], &row).await?;
     let tried = tried.ok_or_else(|| Fault::Missing("a test that every endpoint may be told".to_owned()))?;
+    let refused = tried.refused.clone();
     let tested = Tested { message: row.message.message, key, attempt: tried.once() };
     if tested.is_accepted() {
         row.state = DeliveryState::Delivered;
     }
     (row.attempt_count, row.signed_s) = (1, Some(tested.attempt.signed_s));
-    let rows = vec![Row::Delivery(row), Row::Attempt(tested.attempt.clone())];
+    let mut rows = vec![Row::Delivery(row), Row::Attempt(tested.attempt.clone())];
+    rows.extend(refused.map(Row::Attempt));
     let answers = keep.map(|keep| keep(&tested)).transpose()?;
     app.store.commit(Batch { rows, answers, ..Batch::default() }).await.map_err(Fault::of_commit)?;
     if tested.is_accepted() {

@@ -341,6 +341,7 @@ pub(super) fn outcome_words(outcome: &str, is_test: bool) -> Badge {
     match outcome {
         "delivered" => Badge::good("Accepted"),
         "gone" => Badge::bad("Gone for good (410)"),
+        "token_refused" => Badge::wait("Token refused, sent again with another one"),
         "again" if !is_test => Badge::wait("Failed, to be tried again"),
         _ => Badge::bad("Failed"),
     }

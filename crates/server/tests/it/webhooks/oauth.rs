@@ -169,6 +169,43 @@ async fn a_refused_token_is_asked_for_once_more() {
     scene.house.finish().await;
 }
 
+/// W-7, W-12: the attempt whose token was refused is in the record like the one that followed, each under the name that the receiver
+/// saw; together they are one try of the schedule.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_whose_token_was_refused_is_shown_like_the_next_one() {
+    let scene = Scene::start().await;
+    let house = &scene.house;
+    let (endpoint, _) = made(house, &scene.wish).await;
+    assert!(tested(house, endpoint).await.0);
+    scene.pair.lock().unwrap().taken_back.push("token-1".to_owned());
+    house.queue(house.tenant, 1).await;
+    assert_eq!(house.deliver().await, 1);
+    scene.pair.lock().unwrap().taken_back.push("token-2".to_owned());
+    assert!(tested(house, endpoint).await.0);
+    let came = scene.pair.lock().unwrap().came.clone();
+    let name = |at: usize| text(&came[at], "webhook-attempt-id").to_owned();
+    for first in [1, 3] {
+        let path =
+            format!("/v1/webhook-endpoints/{endpoint}/deliveries/{}", text(&came[first], "webhook-id"));
+        let shown = house.app.get_json(&house.key, &path).await;
+        assert_eq!((&shown["state"], &shown["attempts"]), (&json!("delivered"), &json!(1)), "{shown}");
+        let tried = shown["tried"].as_array().unwrap();
+        let told: Vec<Value> = tried
+            .iter()
+            .map(|one| json!([one["id"], one["status"], one["outcome"], one["answer"]]))
+            .collect();
+        let expected = [
+            json!([name(first), 401, "token_refused", "<[token]>"]),
+            json!([name(first + 1), 200, "delivered", "<[token]>"]),
+        ];
+        assert_eq!(told, expected, "{shown}");
+        for (one, came) in tried.iter().zip(&came[first..]) {
+            assert_eq!(one["signed_s"].to_string(), text(came, "webhook-timestamp"));
+        }
+    }
+    scene.house.finish().await;
+}
+
 /// W-7: where no token can be had nothing is sent, the attempt says why, and the authorization server is not run over.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_token_nothing_is_sent_and_the_attempt_says_why() {
