@@ -210,7 +210,7 @@ pub(crate) async fn send(
     let (mut made, mut refused) = (exchange(app.now(), None, row.signed_s).await?, None);
     if made.sent.status == Some(401)
         && let Some(token) = made.sent.kept_token
-        && is_as_it_was(app, loaded).await?
+        && is_as_it_was(app, loaded, signers).await?
     {
         // The token may have been taken back before its end. With another one it is another attempt, signed anew.
         let began = app.now().max(made.began.plus_ms(1));
@@ -234,9 +234,15 @@ pub(crate) async fn send(
 }
 
 /// Whether nothing was changed, blocked or revoked since the endpoint was read.
-async fn is_as_it_was(app: &App, loaded: &Loaded) -> Result<bool, Fault> {
-    let now = loaded::load(app, &loaded.row.tenant, loaded.row.endpoint, app.now()).await?;
-    Ok(now.is_some_and(|now| now.row.version == loaded.row.version && now.stopped == loaded.stopped))
+async fn is_as_it_was(app: &App, loaded: &Loaded, signers: &[Signer]) -> Result<bool, Fault> {
+    let at = app.now();
+    let Some(now) = loaded::load(app, &loaded.row.tenant, loaded.row.endpoint, at).await? else {
+        return Ok(false);
+    };
+    let is_live = |signer: &Signer| {
+        now.keys.all().iter().any(|key| key.id == signer.id() && key.state.at(at).is_live())
+    };
+    Ok(now.row.version == loaded.row.version && now.stopped == loaded.stopped && signers.iter().all(is_live))
 }
 
 /// What became of an attempt whose token was refused, and which another one with a new token followed at once.

@@ -83,16 +83,16 @@ impl Pair {
     }
 }
 
-fn key(tenant: Option<Tenant>, class: Option<Class>) -> BlockKey {
+pub(super) fn key(tenant: Option<Tenant>, class: Option<Class>) -> BlockKey {
     BlockKey { tenant, class, holder: Holder::Operator }
 }
 
-async fn block(house: &House, key: BlockKey) {
+pub(super) async fn block(house: &House, key: BlockKey) {
     let by = house.circumstances();
     containment::set(&house.app.app, &by, &[key], BlockReason::Incident, None).await.unwrap();
 }
 
-async fn release(house: &House, key: BlockKey) {
+pub(super) async fn release(house: &House, key: BlockKey) {
     containment::unset(&house.app.app, &house.circumstances(), &[key], None).await.unwrap();
 }
 

@@ -10,9 +10,11 @@ use axum::{
 };
 use countersign_store::webhook_rows::DeliveryState;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 
 use super::{
     House,
+    containment::{self, block, release},
     mutual::{made, tested},
 };
 use crate::receivers::listen;
@@ -30,6 +32,8 @@ struct Pair {
     taken_back: Vec<String>,
     /// The headers of what came to the receiver.
     came: Vec<HeaderMap>,
+    /// Before the next refusal of the receiver it says that it is about to, and waits.
+    gate: Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>,
 }
 
 type Shared = Arc<Mutex<Pair>>;
@@ -50,10 +54,17 @@ async fn give(State(pair): State<Shared>, headers: HeaderMap, body: String) -> R
 
 /// It repeats what it was sent, as some do.
 async fn receive(State(pair): State<Shared>, headers: HeaderMap) -> (StatusCode, String) {
-    let mut pair = pair.lock().unwrap();
-    let token = text(&headers, "authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
-    let is_taken = token.starts_with("token-") && !pair.taken_back.contains(&token);
-    pair.came.push(headers);
+    let (token, is_taken, gate) = {
+        let mut pair = pair.lock().unwrap();
+        let token = text(&headers, "authorization").strip_prefix("Bearer ").unwrap_or_default().to_owned();
+        let is_taken = token.starts_with("token-") && !pair.taken_back.contains(&token);
+        pair.came.push(headers);
+        (token, is_taken, if is_taken { None } else { pair.gate.take() })
+    };
+    if let Some((reached, go)) = gate {
+        reached.send(()).unwrap();
+        go.await.unwrap();
+    }
     (if is_taken { StatusCode::OK } else { StatusCode::UNAUTHORIZED }, format!("<{token}>"))
 }
 
@@ -202,6 +213,48 @@ async fn an_attempt_whose_token_was_refused_is_shown_like_the_next_one() {
         for (one, came) in tried.iter().zip(&came[first..]) {
             assert_eq!(one["signed_s"].to_string(), text(came, "webhook-timestamp"));
         }
+    }
+    scene.house.finish().await;
+}
+
+/// M-3, W-2, W-7: what is blocked, moved or signed by a revoked key is not sent again with another token.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_again_after_a_401_if_it_was_stopped_meanwhile() {
+    let scene = Scene::start().await;
+    let house = &scene.house;
+    for (way, is_sent_again) in [("", true), ("/block", false), ("everywhere", false), ("/revoke", false)] {
+        let (endpoint, shown) = made(house, &scene.wish).await;
+        assert!(tested(house, endpoint).await.0);
+        let (reached, is_reached) = oneshot::channel();
+        let (go, goes) = oneshot::channel();
+        {
+            let mut pair = scene.pair.lock().unwrap();
+            let known = (1..=pair.asked.len()).map(|number| format!("token-{number}")).collect();
+            (pair.taken_back, pair.gate) = (known, Some((reached, goes)));
+        }
+        house.queue(house.tenant, 1).await;
+        let before = scene.tokens().len();
+        let meanwhile = async {
+            is_reached.await.unwrap();
+            match way {
+                "/block" => drop(house.done(endpoint, way, &json!({ "reason": "incident" })).await),
+                "everywhere" => block(house, containment::key(None, None)).await,
+                "/revoke" => {
+                    let path = format!("/keys/{}{way}", shown["keys"][0]["id"].as_str().unwrap());
+                    house.done(endpoint, &path, &Value::Null).await;
+                }
+                _ => {}
+            }
+            go.send(()).unwrap();
+        };
+        tokio::join!(house.deliver(), meanwhile);
+        assert_eq!(scene.tokens().len() - before, if is_sent_again { 2 } else { 1 }, "{way}");
+        if way == "everywhere" {
+            release(house, containment::key(None, None)).await;
+        }
+        house.app.post(&house.key, &format!("/v1/webhook-endpoints/{endpoint}/end")).send().await.unwrap();
+        scene.pair.lock().unwrap().taken_back.clear();
+        house.settle().await;
     }
     scene.house.finish().await;
 }
