@@ -137,7 +137,8 @@ async fn probe(wish: &AuditWebhook) -> Result<(Report, Option<String>), Fault> {
         environment: Environment::Sandbox,
         correlation: CorrelationId::new(SystemClock.now(), draw(&SystemRandomness)),
     };
-    let Probed { answers, troubles } = prober.run().await?;
+    let probed = prober.run(async || Ok(true)).await?;
+    let Probed { answers, troubles } = probed.unwrap_or_default();
     let report = Report::of(SystemClock.now(), &answers, &troubles);
     let is_silent = report.probes.iter().all(|line| line.status.is_none());
     let trouble = troubles.first().filter(|_| is_silent).map(|(_, said)| format!("{said}{}", way_in(said)));

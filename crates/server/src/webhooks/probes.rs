@@ -62,14 +62,21 @@ struct Request {
 }
 
 impl Prober<'_> {
-    /// Sends the probes one after the other, as far as there is time.
-    pub(crate) async fn run(&self) -> Result<Probed, Fault> {
+    /// Sends the probes one after the other, as far as there is time, and as long as `may_go_on`, which is asked before each but the
+    /// first; `None` where it said no.
+    pub(crate) async fn run<F>(&self, may_go_on: impl Fn() -> F) -> Result<Option<Probed>, Fault>
+    where
+        F: Future<Output = Result<bool, Fault>>,
+    {
         let mut probed = Probed::default();
         let mut good: Option<Request> = None;
         // A refusal is what most of them ask for: it says nothing of the token, which is a new one for that.
         self.messenger.forget_token(self.channel);
         let mut over = pin!(tokio::time::sleep(ALL));
-        for probe in Probe::ALL {
+        for (place, probe) in Probe::ALL.into_iter().enumerate() {
+            if place > 0 && !may_go_on().await? {
+                return Ok(None);
+            }
             let mutation = probe.mutation();
             let request = match (mutation.message, &good) {
                 (Message::SameAsGood, Some(good)) => good.clone(),
@@ -98,7 +105,7 @@ impl Prober<'_> {
                 }
             }
         }
-        Ok(probed)
+        Ok(Some(probed))
     }
 
     async fn request(&self, mutation: Mutation) -> Result<Request, Fault> {

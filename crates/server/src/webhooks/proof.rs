@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::{
     act::Act,
+    keys::Signer,
     loaded::{self, Loaded},
     probes::{Probed, Prober},
     stored::{Condition, Proof, condition_text},
@@ -122,12 +123,27 @@ pub async fn prove(
         environment: tenant.environment(),
         correlation: circumstances.correlation,
     };
-    let Probed { answers, troubles } = prober.run().await?;
+    let may_go_on = || async {
+        Ok(is_still_probed(&loaded, loaded::load(app, tenant, endpoint, app.now()).await?.as_deref()))
+    };
+    let Some(Probed { answers, troubles }) = prober.run(may_go_on).await? else {
+        let sentence = "the endpoint was changed, blocked or ended while its receiver was probed, and the rest was not sent: look at it, and run \
+                        the probes again";
+        return Err(refused(sentence).into());
+    };
     let proof = Proof { at: app.now(), answers };
     let report = Report::of(proof.at, &answers, &troubles);
     let finished = keep.map(|keep| keep(&report)).transpose()?;
     write(app, circumstances, &loaded, proof, finished).await?;
     Ok(report)
+}
+
+/// Whether probes that have begun go on: nothing is sent to what was blocked meanwhile (M-3), nor signed by a key that was revoked.
+fn is_still_probed(begun: &Loaded, now: Option<&Loaded>) -> bool {
+    let keys = |loaded: &Loaded| loaded.signers.iter().map(Signer::id).collect::<Vec<_>>();
+    now.is_some_and(|now| {
+        now.is_tested() && !now.settings.is_other_receiver(&begun.settings) && keys(now) == keys(begun)
+    })
 }
 
 /// What the probes of its receiver showed last; `None` if it was not probed since it leads there.

@@ -8,17 +8,23 @@ use countersign_core::{
     webhook::{
         channel::Channel,
         class::{Class, Classes, Payload},
+        containment::Holder,
         endpoint::{Profile, Settings},
+        proof::Probe,
+        standing::BlockReason,
     },
 };
 use countersign_server::{
     security::Circumstances,
     webhooks::{
         act::Act,
+        containment,
         endpoints::{self, Edit},
         proof::{self, Report},
+        rotating,
     },
 };
+use countersign_store::webhook_rows::BlockKey;
 use countersign_webhooks::Accept;
 use serde_json::Value;
 
@@ -318,6 +324,49 @@ async fn an_endpoint_may_change_while_it_is_probed() {
         let refused = report.unwrap_err();
         assert!(refused.contains(word), "{refused}");
         assert_eq!(house.last(endpoint).await, None, "what was found is of another receiver, or of none");
+    }
+    house.finish().await;
+}
+
+/// W-9, M-3, W-2: probes that have begun stop when the endpoint is blocked, by whomever, or when its key is revoked; what was found so
+/// far proves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_that_have_begun_obey_a_block_and_a_revocation() {
+    let house = House::start(Environment::Sandbox, false).await;
+    let app = &house.app.app;
+    for way in 0..4 {
+        let receiver = Receiver::start(Manner::Waits).await;
+        let (endpoint, held) = house.endpoint(&receiver.url, Profile::Standard).await;
+        let (key, by) = (held.id.parse().unwrap(), house.by());
+        receiver.hold(held);
+        let act = Act { tenant: &house.tenant, circumstances: &by, keep: None };
+        let block = |tenant| BlockKey { tenant, class: None, holder: Holder::Operator };
+        let everywhere = [block(None)];
+        let meanwhile = async {
+            receiver.first_came().await;
+            match way {
+                0 => drop(endpoints::block(app, &act, endpoint, BlockReason::Incident).await.unwrap()),
+                1 => containment::set(app, &by, &everywhere, BlockReason::Incident, None).await.unwrap(),
+                2 => drop(rotating::revoke(app, &act, endpoint, key).await.unwrap()),
+                _ => {}
+            }
+            receiver.go_on();
+        };
+        let (report, ()) = tokio::join!(house.try_prove(endpoint), meanwhile);
+        if way == 3 {
+            assert!(report.unwrap().is_proven && receiver.came().len() == Probe::ALL.len());
+            continue;
+        }
+        let refused = report.unwrap_err();
+        assert!(
+            refused.starts_with("webhook_state") && refused.contains("run the probes again"),
+            "{refused}"
+        );
+        assert_eq!(receiver.came().len(), 1, "{way}: nothing after the one that was on its way");
+        assert_eq!(house.last(endpoint).await, None);
+        if way == 1 {
+            containment::unset(app, &by, &everywhere, None).await.unwrap();
+        }
     }
     house.finish().await;
 }
