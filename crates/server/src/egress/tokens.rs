@@ -24,6 +24,8 @@ const PLACES: usize = 1_000;
 const ANSWER_BYTES: usize = 64 * 1_024;
 /// Letters of a token.
 const TOKEN_BYTES: usize = 16 * 1_024;
+/// So many of its first bytes are taken for a token that was cut off: fewer tell little, and many a text ends with them.
+const TELLING_BYTES: usize = 4;
 /// A token is not used in the last seconds of its life: it has to arrive.
 const MARGIN_S: i64 = 30;
 /// So long a token is used of which nobody says how long it lives.
@@ -50,7 +52,7 @@ impl Token {
         Some(value)
     }
 
-    /// What a receiver said, without the token where it repeats it.
+    /// What a receiver said, without the token where it repeats it, be it cut off by the end.
     pub(super) fn hidden(&self, said: &[u8]) -> Vec<u8> {
         let token = self.text.expose().as_bytes();
         let (mut rest, mut shown) = (said, Vec::with_capacity(said.len()));
@@ -60,9 +62,20 @@ impl Token {
             shown.extend_from_slice(b"[token]");
             rest = from.get(token.len()..).unwrap_or_default();
         }
-        shown.extend_from_slice(rest);
+        let begun = begun_at_end(rest, token);
+        shown.extend_from_slice(rest.get(..rest.len() - begun).unwrap_or(rest));
+        if begun > 0 {
+            shown.extend_from_slice(b"[token]");
+        }
         shown
     }
+}
+
+/// How many of the last bytes are the beginning of the token, which the end cut off; 0 where too few are to tell.
+fn begun_at_end(said: &[u8], token: &[u8]) -> usize {
+    let longest = said.len().min(token.len().saturating_sub(1));
+    let is_begun = |length: &usize| token.get(..*length).is_some_and(|begun| said.ends_with(begun));
+    (TELLING_BYTES..=longest).rev().find(is_begun).unwrap_or(0)
 }
 
 /// What is known of a place.
@@ -286,7 +299,15 @@ mod tests {
         assert!(said.contains("401 (invalid_client)") && !said.contains("s3cret"), "{said}");
         assert!(!refused(StatusCode::BAD_GATEWAY, br#"{"error":"s3cret"}"#).contains("s3cret"));
         let token = Token { text: Secret::new("t0ken".to_owned()), number: 1, until: Time::from_unix_ms(0) };
-        assert_eq!(token.hidden(b"t0kent0ken! t0ke"), b"[token][token]! t0ke");
+        for (said, shown) in [
+            ("t0kent0ken! t0k", "[token][token]! t0k"),
+            ("<t0ke", "<[token]"),
+            ("t0ken t0ke", "[token] [token]"),
+            ("t0ke t0kex", "t0ke t0kex"),
+            ("t0ke", "[token]"),
+        ] {
+            assert_eq!(token.hidden(said.as_bytes()), shown.as_bytes(), "{said}");
+        }
         assert_eq!(token.hidden(b""), b"");
     }
 }
