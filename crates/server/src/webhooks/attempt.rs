@@ -101,7 +101,7 @@ pub(crate) async fn body(
 }
 
 /// The headers of an attempt, signed by all keys that sign now.
-pub(crate) fn headers(
+pub(crate) async fn headers(
     loaded: &Loaded,
     signers: &[Signer],
     row: &DeliveryRow,
@@ -109,11 +109,11 @@ pub(crate) fn headers(
     attempt: Attempt<'_>,
 ) -> Result<Vec<(&'static str, String)>, Fault> {
     let more = payload::headers(class, place, row.message.correlation, attempt.id);
-    written((&loaded.settings.url, loaded.settings.profile), signers, attempt, more)
+    written((&loaded.settings.url, loaded.settings.profile), signers, attempt, more).await
 }
 
 /// The headers of an attempt at a URL, with `more` that tell where the message belongs.
-pub(crate) fn written(
+pub(crate) async fn written(
     (url, profile): (&str, Profile),
     signers: &[Signer],
     attempt: Attempt<'_>,
@@ -123,7 +123,7 @@ pub(crate) fn written(
     headers.push(("user-agent", "Countersign-Webhooks/1".to_owned()));
     headers.extend(keys::standard(signers, attempt)?);
     headers.extend(more);
-    let signature = keys::message_signature((profile, signers), attempt, url, &headers)?;
+    let signature = keys::message_signature((profile, signers), attempt, url, &headers).await?;
     headers.extend(signature);
     Ok(headers)
 }
@@ -202,7 +202,7 @@ pub(crate) async fn send(
     let exchange = async |began, refused_token, last_signed_s| -> Result<Exchange, Fault> {
         let (id, signed_s) = (AttemptId::new(began, app.draw()), timestamp_s(began, last_signed_s));
         let signed = Attempt { message: row.message.message, id, signed_s, body: &body };
-        let lines = headers(loaded, signers, row, (class, place), signed)?;
+        let lines = headers(loaded, signers, row, (class, place), signed).await?;
         let way = Way { refused_token, ..loaded.way(began) };
         let sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
         Ok(Exchange { attempt: id, signed_s, lines, began, sent, ended: app.now() })

@@ -81,7 +81,7 @@ async fn made(
         None => Zeroizing::default(),
     };
     let material = Zeroizing::new([base, message_key.as_slice()].concat());
-    let signer = Signer::of(id, &material)?;
+    let signer = Signer::of(id, &material).await?;
     let sealed = organization.key.seal(random, &binding(id), &material)?;
     Ok(Made { sealed, public: Value::Array(signer.jwks()?).to_string(), secret: signer.secret })
 }
@@ -92,16 +92,17 @@ fn unreadable() -> Fault {
 
 impl Signer {
     /// Opens a key.
-    pub(crate) fn open(organization: &Organization, row: &WebhookKeyRow) -> Result<Self, Fault> {
-        Self::of(row.key, &organization.key.open(&binding(row.key), &row.sealed)?)
+    pub(crate) async fn open(organization: &Organization, row: &WebhookKeyRow) -> Result<Self, Fault> {
+        Self::of(row.key, &organization.key.open(&binding(row.key), &row.sealed)?).await
     }
 
     /// One of a secret, a seed, and the key of HTTP Message Signatures if it has one.
-    fn of(id: WebhookKeyId, material: &[u8]) -> Result<Self, Fault> {
+    async fn of(id: WebhookKeyId, material: &[u8]) -> Result<Self, Fault> {
         let (secret, rest) = material.split_first_chunk::<32>().ok_or_else(unreadable)?;
         let (seed, message_key) = rest.split_first_chunk::<32>().ok_or_else(unreadable)?;
         let ed25519 = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| unreadable())?;
-        let message_key = if message_key.is_empty() { None } else { Some(MessageKey::read(message_key)?) };
+        let message_key =
+            if message_key.is_empty() { None } else { Some(MessageKey::read(message_key).await?) };
         Ok(Self::with(id, Secret::from_bytes(*secret), ed25519, message_key))
     }
 
@@ -125,7 +126,7 @@ impl Signer {
             Some(kind) => Some(MessageKey::stranger(kind).await?),
             None => None,
         };
-        let stranger = Self::of(id, Zeroizing::new(draw::<BASE_BYTES>(random)).as_slice())?;
+        let stranger = Self::of(id, Zeroizing::new(draw::<BASE_BYTES>(random)).as_slice()).await?;
         Ok(Self { message_key, ..stranger })
     }
 
@@ -155,9 +156,9 @@ impl Signer {
     }
 
     /// Signs an HTTP message with this algorithm, and with no other one.
-    fn sign_message(&self, algorithm: Algorithm, text: &[u8]) -> Result<Vec<u8>, Fault> {
+    async fn sign_message(&self, algorithm: Algorithm, text: &[u8]) -> Result<Vec<u8>, Fault> {
         match &self.message_key {
-            Some(key) if key.algorithm() == algorithm => key.sign(text),
+            Some(key) if key.algorithm() == algorithm => key.sign(text).await,
             None if algorithm == Algorithm::Ed25519 => self.ed25519(text).map(Vec::from),
             _ => Err(Fault::Key(format!("{} has no key of {algorithm}", self.id))),
         }
@@ -210,7 +211,7 @@ pub(crate) fn standard(
 
 /// The headers of the HTTP Message Signature (RFC 9421) of a profile over a request that has all others already; none for one
 /// that has no such signature.
-pub(crate) fn message_signature(
+pub(crate) async fn message_signature(
     (profile, signers): (Profile, &[Signer]),
     attempt: Attempt<'_>,
     url: &str,
@@ -229,7 +230,7 @@ pub(crate) fn message_signature(
         let (key, name) = (parsed(&signer.id)?, parsed(&attempt.id)?);
         let input = SignatureInput::new(attempt.signed_s, &key, algorithm, &name, has_sequence);
         let base = input.base(&request).map_err(|refused| Fault::Task(refused.to_string()))?;
-        let signature = signer.sign_message(algorithm, base.as_bytes())?;
+        let signature = signer.sign_message(algorithm, base.as_bytes()).await?;
         made.push((input, signature));
     }
     let mut members = made.iter().map(|(input, signature)| (input, signature.as_slice()));

@@ -96,7 +96,7 @@ pub(crate) async fn open(app: &App, row: EndpointRow, now: Time) -> Result<Loade
     let mut signers = Vec::new();
     for id in keys.signing(now) {
         for row in key_rows.iter().filter(|row| row.key == id) {
-            signers.push(Signer::open(&organization, row)?);
+            signers.push(Signer::open(&organization, row).await?);
         }
     }
     let (settings, condition) = (settings_of(&organization, &row)?, condition_of(&row)?);

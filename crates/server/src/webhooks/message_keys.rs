@@ -1,5 +1,7 @@
 //! The key of HTTP Message Signatures (RFC 9421 §3.3) of endpoints that chose another algorithm than Ed25519.
 
+use std::sync::Arc;
+
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der},
     rand::SystemRandom,
@@ -16,6 +18,10 @@ use crate::fault::Fault;
 
 /// An RSA key takes a processor for a second or so: one is made at a time, whoever asks.
 static MAKING: Semaphore = Semaphore::const_new(1);
+/// So many RSA keys are read, or sign, at the same time: each takes a processor for a millisecond or more.
+const RSA_AT_WORK: usize = 4;
+/// Their turns.
+static AT_WORK: Semaphore = Semaphore::const_new(RSA_AT_WORK);
 /// The RSA key of forgeries (W-9). Nobody holds it, so that one is enough for all of them.
 static FORGER: OnceCell<Zeroizing<Vec<u8>>> = OnceCell::const_new();
 
@@ -51,7 +57,7 @@ pub(crate) enum MessageKey {
     /// Of P-256.
     P256(EcdsaKeyPair),
     /// Of RSA.
-    Rsa(RsaKeyPair),
+    Rsa(Arc<RsaKeyPair>),
 }
 
 /// RFC 8017 §A.1.1.
@@ -77,15 +83,22 @@ impl MessageKey {
             Kind::P256 => Self::make(kind).await?,
             Kind::Rsa => FORGER.get_or_try_init(|| Self::make(kind)).await?.clone(),
         };
-        Self::read(&kept)
+        Self::read(&kept).await
     }
 
     /// Reads what was kept.
-    pub(crate) fn read(kept: &[u8]) -> Result<Self, Fault> {
+    pub(crate) async fn read(kept: &[u8]) -> Result<Self, Fault> {
         let unreadable = || Fault::Sealed("a webhook key".to_owned());
         let (tag, pkcs8) = kept.split_first().ok_or_else(unreadable)?;
         let kind = [Kind::P256, Kind::Rsa].into_iter().find(|kind| kind.tag() == *tag);
-        Self::of_pkcs8(kind.ok_or_else(unreadable)?, pkcs8).ok_or_else(unreadable)
+        let read = match kind.ok_or_else(unreadable)? {
+            Kind::P256 => Self::of_pkcs8(Kind::P256, pkcs8),
+            Kind::Rsa => {
+                let pkcs8 = Zeroizing::new(pkcs8.to_vec());
+                aside(&AT_WORK, move || Self::of_pkcs8(Kind::Rsa, &pkcs8)).await?
+            }
+        };
+        read.ok_or_else(unreadable)
     }
 
     /// Reads PKCS #8.
@@ -94,7 +107,7 @@ impl MessageKey {
             Kind::P256 => {
                 EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).ok().map(Self::P256)
             }
-            Kind::Rsa => RsaKeyPair::from_pkcs8(pkcs8).ok().map(Self::Rsa),
+            Kind::Rsa => RsaKeyPair::from_pkcs8(pkcs8).ok().map(Arc::new).map(Self::Rsa),
         }
     }
 
@@ -122,16 +135,20 @@ impl MessageKey {
     }
 
     /// Signs.
-    pub(crate) fn sign(&self, text: &[u8]) -> Result<Vec<u8>, Fault> {
+    pub(crate) async fn sign(&self, text: &[u8]) -> Result<Vec<u8>, Fault> {
         let failed = |_| Fault::Key("a webhook key does not sign".to_owned());
         match self {
             Self::P256(pair) => {
                 pair.sign(&SystemRandom::new(), text).map(|made| made.as_ref().to_vec()).map_err(failed)
             }
             Self::Rsa(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PSS_SHA512, &SystemRandom::new(), text, &mut signature).map_err(failed)?;
-                Ok(signature)
+                let (pair, text) = (Arc::clone(pair), text.to_vec());
+                let signed = aside(&AT_WORK, move || {
+                    let mut signature = vec![0; pair.public_modulus_len()];
+                    pair.sign(&RSA_PSS_SHA512, &SystemRandom::new(), &text, &mut signature)
+                        .map(|()| signature)
+                });
+                signed.await?.map_err(failed)
             }
         }
     }
@@ -146,14 +163,51 @@ fn p256() -> Result<Zeroizing<Vec<u8>>, Fault> {
     made.map(|document| Zeroizing::new(document.as_ref().to_vec())).map_err(unmade)
 }
 
-/// Off the threads that serve others.
 async fn rsa() -> Result<Zeroizing<Vec<u8>>, Fault> {
-    let turn = MAKING.acquire().await.map_err(unmade)?;
-    let made = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
+    let made = aside(&MAKING, || {
         let pair = RsaKeyPair::generate(KeySize::Rsa3072).map_err(unmade)?;
         let document: Pkcs8V1Der<'_> = pair.as_der().map_err(unmade)?;
         Ok(Zeroizing::new(document.as_ref().to_vec()))
     });
-    made.await.map_err(|error| Fault::Task(error.to_string()))?
+    made.await?
+}
+
+/// Works off the threads that serve others, when it has its turn.
+async fn aside<T: Send + 'static>(
+    turns: &'static Semaphore,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let stopped = |error: &dyn std::fmt::Display| Fault::Task(error.to_string());
+    let turn = turns.acquire().await.map_err(|error| stopped(&error))?;
+    let working = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work()
+    });
+    working.await.map_err(|error| stopped(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, pin::pin, task::Poll};
+
+    use super::*;
+
+    /// W-1: RSA has its turn and its own threads, at its opening and at each signature; the other algorithms wait for nothing.
+    #[tokio::test]
+    async fn rsa_waits_for_its_turn_and_nothing_else_does() {
+        let (rsa, p256) =
+            (MessageKey::make(Kind::Rsa).await.unwrap(), MessageKey::make(Kind::P256).await.unwrap());
+        let key = MessageKey::read(&rsa).await.unwrap();
+        let turns = AT_WORK.acquire_many(u32::try_from(RSA_AT_WORK).unwrap()).await.unwrap();
+        let (mut reads, mut signs) = (pin!(MessageKey::read(&rsa)), pin!(key.sign(b"x")));
+        for _ in 0..3 {
+            assert!(poll_fn(|context| Poll::Ready(reads.as_mut().poll(context).is_pending())).await);
+            assert!(poll_fn(|context| Poll::Ready(signs.as_mut().poll(context).is_pending())).await);
+        }
+        let other = MessageKey::read(&p256).await.unwrap();
+        assert_eq!(other.sign(b"x").await.unwrap().len(), 64);
+        drop(turns);
+        assert_eq!(signs.await.unwrap().len(), 384);
+        assert!(reads.await.unwrap().public().is_some());
+    }
 }

@@ -120,7 +120,7 @@ impl Prober<'_> {
         let id = AttemptId::new(now, draw(self.random));
         let attempt = Attempt { message: self.message(now), id, signed_s, body: &body };
         let more = payload::headers(Class::Test, Place::Test, self.correlation, id);
-        let mut headers = written((self.url, self.profile), signers, attempt, more)?;
+        let mut headers = written((self.url, self.profile), signers, attempt, more).await?;
         if mutation.is_place_changed {
             for (name, value) in &mut headers {
                 match *name {

@@ -99,6 +99,8 @@ pub async fn test(
 async fn signer(app: &App, loaded: &Loaded) -> Result<Option<Signer>, Fault> {
     let Some(key) = loaded.keys.tested(app.now()) else { return Ok(None) };
     let organization = app.organization(loaded.row.tenant.organization()).await?;
-    let row = loaded.key_rows.iter().find(|row| row.key == key);
-    row.map(|row| Signer::open(&organization, row)).transpose()
+    match loaded.key_rows.iter().find(|row| row.key == key) {
+        Some(row) => Signer::open(&organization, row).await.map(Some),
+        None => Ok(None),
+    }
 }
