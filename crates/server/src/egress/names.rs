@@ -80,16 +80,22 @@ impl Resolve for Names {
     }
 }
 
-/// What is connected to, of what was found: the first few, if all are allowed.
+/// What is connected to, of what was found: a few of each family, if all are allowed.
 fn let_through(allowed: &Egress, host: &str, found: &[IpAddr]) -> Result<Vec<SocketAddr>, NotFetched> {
     if found.is_empty() || !found.iter().all(|address| allowed.allows(Some(host), *address)) {
         return Err(NotFetched::NotPublic);
     }
-    Ok(found.iter().take(ADDRESSES).map(|address| SocketAddr::new(*address, 0)).collect())
+    let (old, new): (Vec<&IpAddr>, Vec<&IpAddr>) = found.iter().partition(|address| address.is_ipv4());
+    // Half of them are kept for the family that would else find no room behind the other.
+    let of_old = ADDRESSES - new.len().min(ADDRESSES / 2);
+    let chosen = old.into_iter().take(of_old).chain(new);
+    Ok(chosen.take(ADDRESSES).map(|address| SocketAddr::new(*address, 0)).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     /// W-8: of ten thousand addresses a few are tried, and one that is not allowed is one too many wherever it stands.
@@ -105,5 +111,35 @@ mod tests {
             found[at] = public;
         }
         assert_eq!(let_through(&allowed, "example.com", &[]), Err(NotFetched::NotPublic));
+    }
+
+    /// W-8: neither family hides the other, and neither is judged less for it.
+    #[test]
+    fn of_both_families_some_are_tried() {
+        let allowed = Egress::default();
+        let old = |count: u32| (0..count).map(|at| IpAddr::from(Ipv4Addr::from_bits(0x0808_0000 + at)));
+        let new =
+            |count: u16| (0..count).map(|at| IpAddr::from(Ipv6Addr::new(0x2606, 0x4700, 0, 0, 0, 0, 1, at)));
+        for (of_old, of_new, chosen_old, chosen_new) in [
+            (8, 2, 6, 2),
+            (20, 20, 4, 4),
+            (2, 20, 2, 6),
+            (0, 20, 0, 8),
+            (20, 0, 8, 0),
+            (1, 1, 1, 1),
+            (3, 5, 3, 5),
+        ] {
+            for is_new_first in [false, true] {
+                let mut found: Vec<IpAddr> = old(of_old).chain(new(of_new)).collect();
+                if is_new_first {
+                    found.reverse();
+                }
+                let chosen = let_through(&allowed, "example.com", &found).unwrap();
+                let count = |is_old: bool| chosen.iter().filter(|one| one.is_ipv4() == is_old).count();
+                assert_eq!((count(true), count(false)), (chosen_old, chosen_new), "{of_old} and {of_new}");
+            }
+        }
+        let hidden: Vec<IpAddr> = old(8).chain(new(8)).chain([Ipv6Addr::LOCALHOST.into()]).collect();
+        assert_eq!(let_through(&allowed, "example.com", &hidden), Err(NotFetched::NotPublic));
     }
 }
