@@ -18,6 +18,7 @@ use countersign_tlog::{Edge, Hash, TileSet, leaf_hash, open, root, root_tiles};
 
 use crate::{
     app::Records,
+    egress::names,
     envelopes::{Opened, Placed},
     fault::Fault,
     keys::SealingKey,
@@ -120,6 +121,8 @@ pub async fn examine(app: &Records) -> Result<Report, Fault> {
     examine_uploads(app, &seen, &mut report).await?;
     examine_blobs(app, &mut report).await?;
     examine_seal_key(app, &mut report).await;
+    // What is sent to nobody because no name is found looks like the fault of the receivers.
+    report.findings.extend(names::doubt(&app.config.egress));
     Ok(report)
 }
 

@@ -6,7 +6,7 @@ mod clients;
 pub mod guard;
 pub mod kept;
 pub mod messenger;
-mod names;
+pub(crate) mod names;
 mod pinned;
 mod tls;
 mod tokens;

@@ -2,6 +2,7 @@
 //! answer is refused for one address in it that is not allowed. What is given is what is connected to.
 
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -9,8 +10,9 @@ use std::{
 
 use hickory_resolver::{
     TokioResolver,
-    config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig},
+    config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts},
     net::runtime::TokioRuntimeProvider,
+    system_conf::parse_resolv_conf,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -19,6 +21,8 @@ use crate::{config::Egress, fault::Fault};
 
 /// Time for one question to one name server, which is asked again as `resolv.conf` says.
 const QUESTION: Duration = Duration::from_secs(2);
+/// Where the machine names its own (resolv.conf(5)).
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// So many addresses of one name are tried: a name with thousands would have this server knock at thousands of doors.
 const ADDRESSES: usize = 8;
 /// Questions that one TCP connection to a name server carries at the same time.
@@ -34,16 +38,15 @@ impl Names {
     /// Asks the operator's name servers, or else those of the machine.
     pub(super) fn new(allowed: Arc<Egress>) -> Result<Self, Fault> {
         let provider = TokioRuntimeProvider::default();
-        let mut builder = match allowed.name_servers.as_slice() {
-            // A machine that names none has one of its own, or none (resolv.conf(5)).
-            [] => TokioResolver::builder_tokio().unwrap_or_else(|_| {
-                let own = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
-                TokioResolver::builder_with_config(ResolverConfig::from_name_servers(vec![own]), provider)
-            }),
-            servers => {
-                let servers = servers.iter().map(name_server).collect();
-                TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider)
+        let servers: Vec<_> = allowed.name_servers.iter().map(name_server).collect();
+        let mut builder = if servers.is_empty() {
+            let (config, options, doubt) = of_machine(std::fs::read(RESOLV_CONF));
+            if let Some(doubt) = doubt {
+                tracing::warn!(event_type = "start", event_result = "doubtful", "{doubt}");
             }
+            TokioResolver::builder_with_config(config, provider).with_options(options)
+        } else {
+            TokioResolver::builder_with_config(ResolverConfig::from_name_servers(servers), provider)
         };
         let options = builder.options_mut();
         options.timeout = QUESTION;
@@ -54,6 +57,41 @@ impl Names {
         options.cache_size = 0;
         let failed = |error| Fault::Task(format!("the resolver of names cannot be made: {error}"));
         Ok(Self { resolver: builder.build().map_err(failed)?, allowed })
+    }
+}
+
+/// What is wrong with the machine's own list of name servers, where the operator names none.
+pub(crate) fn doubt(allowed: &Egress) -> Option<String> {
+    if allowed.name_servers.is_empty() { of_machine(std::fs::read(RESOLV_CONF)).2 } else { None }
+}
+
+/// The name servers of the machine as its file names them, and what is wrong with that. A machine that has no such file, or names none,
+/// has one of its own, or none (resolv.conf(5)); one whose file cannot be read is asked there as well, but not silently.
+fn of_machine(file: io::Result<Vec<u8>>) -> (ResolverConfig, ResolverOpts, Option<String>) {
+    let own = |doubt: Option<String>| {
+        let own = NameServerConfig::udp_and_tcp(Ipv4Addr::LOCALHOST.into());
+        let doubt = doubt.map(|doubt| {
+            format!("{doubt}; 127.0.0.1 is asked for names: mend {RESOLV_CONF}, or set egress.name_servers")
+        });
+        (ResolverConfig::from_name_servers(vec![own]), ResolverOpts::default(), doubt)
+    };
+    let bytes = match file {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return own(None),
+        Err(error) => return own(Some(format!("{RESOLV_CONF} cannot be read: {error}"))),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let named = text.lines().filter(|line| line.split_whitespace().next() == Some("nameserver")).count();
+    match parse_resolv_conf(&bytes) {
+        Ok((config, options)) => {
+            let taken = config.name_servers().len();
+            let doubt = (taken < named).then(|| {
+                format!("{RESOLV_CONF} names {named} name servers, of which {taken} can be read: mend it, or set egress.name_servers")
+            });
+            (config, options, doubt)
+        }
+        Err(_) if named == 0 => own(None),
+        Err(error) => own(Some(format!("{RESOLV_CONF} cannot be understood: {error}"))),
     }
 }
 
@@ -111,6 +149,33 @@ mod tests {
             found[at] = public;
         }
         assert_eq!(let_through(&allowed, "example.com", &[]), Err(NotFetched::NotPublic));
+    }
+
+    /// W-8: a list of name servers that cannot be read is not passed over in silence; none at all is how a machine says that it has its
+    /// own (resolv.conf(5)).
+    #[test]
+    fn a_list_of_name_servers_that_cannot_be_read_is_told() {
+        let own = ["127.0.0.1"].as_slice();
+        for (text, asked, told) in [
+            ("nameserver 10.0.0.53\nsearch example.com\n", ["10.0.0.53"].as_slice(), None),
+            ("nameserver 10.0.0.53\nnameserver 2001:db8::53\n", &["10.0.0.53", "2001:db8::53"], None),
+            ("", own, None),
+            ("# nameserver 10.0.0.53\noptions edns0\n", own, None),
+            ("nameserver ten\n", own, Some("127.0.0.1 is asked")),
+            ("nameserver 10.0.0.53\nsearch a..b\n", own, Some("127.0.0.1 is asked")),
+            ("nameserver 10.0.0.53\nnameserver 10.0.0.530\n", &["10.0.0.53"], Some("of which 1 can")),
+        ] {
+            let (config, _, doubt) = of_machine(Ok(text.as_bytes().to_vec()));
+            let found: Vec<String> =
+                config.name_servers().iter().map(|server| server.ip.to_string()).collect();
+            assert_eq!(found, asked, "{text}");
+            assert_eq!(doubt.is_some(), told.is_some(), "{text}: {doubt:?}");
+            assert!(doubt.unwrap_or_default().contains(told.unwrap_or_default()), "{text}");
+        }
+        assert_eq!(of_machine(Err(io::ErrorKind::NotFound.into())).2, None);
+        assert!(
+            of_machine(Err(io::ErrorKind::PermissionDenied.into())).2.unwrap().contains("cannot be read")
+        );
     }
 
     /// W-8: neither family hides the other, and neither is judged less for it.
