@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use countersign_core::{digest::Digest, webhook::channel::Channel};
@@ -25,27 +25,45 @@ struct Known {
 }
 
 impl Clients {
-    /// The client of a channel, which is made if there is none.
+    /// The client of a channel, which is made if there is none: while others get theirs.
     pub(super) fn get(
         &self,
         channel: &Channel,
         make: impl FnOnce() -> Result<reqwest::Client, Fault>,
     ) -> Result<reqwest::Client, Fault> {
         let identity = identity(channel);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.uses += 1;
-        let uses = known.uses;
-        if let Some((client, last_use)) = known.clients.get_mut(&identity) {
-            *last_use = uses;
-            return Ok(client.clone());
+        if let Some(client) = self.known().find(&identity) {
+            return Ok(client);
         }
-        if known.clients.len() >= IDENTITIES {
-            let oldest = known.clients.iter().min_by_key(|(_, (_, last_use))| *last_use).map(|(one, _)| *one);
-            oldest.and_then(|oldest| known.clients.remove(&oldest));
+        let made = make()?;
+        let mut known = self.known();
+        // Somebody else may have made it meanwhile: its connections are taken.
+        if let Some(client) = known.find(&identity) {
+            return Ok(client);
         }
-        let client = make()?;
-        known.clients.insert(identity, (client.clone(), uses));
-        Ok(client)
+        known.keep(identity, made.clone());
+        Ok(made)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn find(&mut self, identity: &Digest) -> Option<reqwest::Client> {
+        self.uses += 1;
+        let (client, last_use) = self.clients.get_mut(identity)?;
+        *last_use = self.uses;
+        Some(client.clone())
+    }
+
+    fn keep(&mut self, identity: Digest, client: reqwest::Client) {
+        if self.clients.len() >= IDENTITIES {
+            let oldest = self.clients.iter().min_by_key(|(_, (_, last_use))| *last_use).map(|(one, _)| *one);
+            oldest.and_then(|oldest| self.clients.remove(&oldest));
+        }
+        self.clients.insert(identity, (client, self.uses));
     }
 }
 
@@ -94,6 +112,22 @@ mod tests {
         };
         clients.get(channel, make).unwrap();
         is_made
+    }
+
+    /// W-7: a client takes long to be made, and nobody waits for another's; of two that make the same one, both get the first.
+    #[test]
+    fn a_client_is_made_beside_others() {
+        let clients = Clients::default();
+        let wanted = channel(&[b"a"], b"k");
+        clients
+            .get(&wanted, || {
+                assert!(clients.0.try_lock().is_ok(), "others get theirs");
+                assert!(made(&clients, &channel(&[b"b"], b"k")) && made(&clients, &wanted));
+                reqwest::Client::builder().build().map_err(|error| Fault::Task(error.to_string()))
+            })
+            .unwrap();
+        assert_eq!(clients.0.lock().unwrap().clients.len(), 2);
+        assert!(!made(&clients, &wanted));
     }
 
     /// W-7: what is shown decides whose connections are taken, and nothing else does.

@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
@@ -18,7 +21,7 @@ use serde::Deserialize;
 
 use super::guard::{Guard, NotFetched};
 
-/// Places whose tokens are kept.
+/// Places whose tokens are kept. The one that was used least lately makes room for another.
 const PLACES: usize = 1_000;
 /// Bytes of an answer.
 const ANSWER_BYTES: usize = 64 * 1_024;
@@ -89,6 +92,8 @@ struct Known {
 
 #[derive(Default)]
 struct Place {
+    /// When it was asked for last, of all that were.
+    last_use: AtomicU64,
     known: Mutex<Known>,
     /// Held by the one request that asks.
     asking: Arc<tokio::sync::Mutex<()>>,
@@ -112,7 +117,11 @@ impl Place {
 
 /// Tokens by who they are for, and where.
 #[derive(Default)]
-pub(super) struct Tokens(Mutex<HashMap<Digest, Arc<Place>>>);
+pub(super) struct Tokens {
+    places: Mutex<HashMap<Digest, Arc<Place>>>,
+    /// How often a place was asked for so far.
+    uses: AtomicU64,
+}
 
 impl Tokens {
     /// A token, and whether it was asked for just now; or why there is none.
@@ -161,12 +170,16 @@ impl Tokens {
     }
 
     fn place(&self, oauth: &OAuth) -> Arc<Place> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let digest = oauth.digest();
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         if places.len() >= PLACES && !places.contains_key(&digest) {
-            places.clear();
+            let last_use = |place: &Arc<Place>| place.last_use.load(Ordering::Relaxed);
+            let oldest = places.iter().min_by_key(|(_, place)| last_use(place)).map(|(one, _)| *one);
+            oldest.and_then(|oldest| places.remove(&oldest));
         }
-        Arc::clone(places.entry(digest).or_default())
+        let place = Arc::clone(places.entry(digest).or_default());
+        place.last_use.store(self.uses.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        place
     }
 }
 
@@ -273,6 +286,25 @@ mod tests {
         assert_eq!(pair, b"a%3Ab+c:p%25ss%2B");
         assert_eq!(request.body(), b"grant_type=client_credentials&scope=hooks%3Awrite+x");
         assert!(!format!("{request:?}").contains(basic), "L-3");
+    }
+
+    /// W-7: however many places there are, those that are used keep their tokens.
+    #[test]
+    fn the_place_that_was_used_least_lately_makes_room() {
+        let oauth = |number: usize| OAuth {
+            token_url: format!("https://as.example/{number}"),
+            client_id: "x".to_owned(),
+            client_secret: Secret::new("y".to_owned()),
+            scope: None,
+        };
+        let (tokens, used, other) = (Tokens::default(), oauth(0), oauth(1));
+        let (first, second) = (tokens.place(&used), tokens.place(&other));
+        for number in 2..PLACES + 200 {
+            tokens.place(&oauth(number));
+            assert!(Arc::ptr_eq(&tokens.place(&used), &first), "{number}");
+        }
+        assert!(!Arc::ptr_eq(&tokens.place(&other), &second));
+        assert_eq!(tokens.places.lock().unwrap().len(), PLACES);
     }
 
     #[test]
