@@ -18,6 +18,7 @@ mod pulling;
 mod relayed;
 mod rotating;
 mod rotating_under_load;
+mod worker;
 
 use std::sync::{
     Arc, Mutex,
@@ -53,6 +54,7 @@ use countersign_server::{
 use countersign_store::webhook_rows::{DeliveryQuery, DeliveryRow, DeliveryState};
 use countersign_webhooks::{Accept, Event, Incoming, KeySet, MemoryStore, Place, Refused, Taken, Verifier};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::{
     app::{Key, Options, TestApp, envelope_of, pdf},
@@ -70,6 +72,8 @@ pub(crate) struct Came {
     pub(crate) is_taken: bool,
 }
 
+/// How many requests came.
+type Arrivals = watch::Sender<usize>;
 /// How it answers next: a status, and `Retry-After`.
 type Answers = Arc<Mutex<Vec<(u16, Option<&'static str>)>>>;
 
@@ -79,12 +83,13 @@ pub(crate) struct Receiver {
     came: Arc<Mutex<Vec<Came>>>,
     answers: Answers,
     fails_one_in: Arc<AtomicUsize>,
+    arrivals: Arrivals,
 }
 
-type Shared = (Arc<Mutex<Vec<Came>>>, Answers, Arc<AtomicUsize>);
+type Shared = (Arc<Mutex<Vec<Came>>>, Answers, Arc<AtomicUsize>, Arrivals);
 
 async fn receive(
-    State((came, answers, fails_one_in)): State<Shared>,
+    State((came, answers, fails_one_in, arrivals)): State<Shared>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -98,6 +103,7 @@ async fn receive(
     let (status, retry_after) = answers.lock().unwrap().pop().unwrap_or(usual);
     let status = StatusCode::from_u16(status).unwrap();
     came.push(Came { uri, headers, body, is_taken: status.is_success() });
+    arrivals.send_replace(came.len());
     match retry_after {
         Some(text) => (status, [(header::RETRY_AFTER, text)]).into_response(),
         None => status.into_response(),
@@ -107,10 +113,12 @@ async fn receive(
 impl Receiver {
     pub(crate) async fn start() -> Self {
         let (came, answers, fails_one_in) = (Arc::default(), Arc::default(), Arc::default());
-        let shared: Shared = (Arc::clone(&came), Arc::clone(&answers), Arc::clone(&fails_one_in));
+        let arrivals = watch::Sender::new(0);
+        let shared: Shared =
+            (Arc::clone(&came), Arc::clone(&answers), Arc::clone(&fails_one_in), arrivals.clone());
         let port = listen(Router::new().fallback(receive).with_state(shared)).await;
         let url = format!("https://localhost:{port}/hooks/countersign?team=7");
-        Self { url, came, answers, fails_one_in }
+        Self { url, came, answers, fails_one_in, arrivals }
     }
 
     /// Has one request of so many fail.
@@ -121,6 +129,13 @@ impl Receiver {
     /// How it answers next, the last first.
     pub(crate) fn answers(&self, answers: &[(u16, Option<&'static str>)]) {
         *self.answers.lock().unwrap() = answers.iter().rev().copied().collect();
+    }
+
+    /// Waits until so many requests came.
+    pub(crate) async fn wait_for(&self, count: usize) {
+        let mut arrivals = self.arrivals.subscribe();
+        let all = arrivals.wait_for(|came| *came >= count);
+        tokio::time::timeout(std::time::Duration::from_mins(1), all).await.unwrap().unwrap();
     }
 
     pub(crate) fn came(&self) -> Vec<Came> {

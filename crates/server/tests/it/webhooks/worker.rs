@@ -1,0 +1,260 @@
+//! The worker where something goes on for long, or breaks: what it has stays its own, and nobody else waits for it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use countersign_core::{
+    access::Tenant,
+    digest::Digest,
+    id::{EndpointId, EnvelopeId, MessageId, WorkerId},
+    limits,
+    scope::Scopes,
+    time::Time,
+    webhook::{
+        class::{Class, Payload},
+        endpoint::Profile,
+    },
+};
+use countersign_server::webhooks::{act::Act, endpoints, work::Deliverer};
+use countersign_store::{
+    Batch,
+    batch::Row,
+    webhook_rows::{DeliveryClaim, DeliveryRow, DeliveryState, NewMessage},
+};
+use rusqlite::Connection;
+use tokio::{io::AsyncReadExt as _, sync::Semaphore};
+
+use super::{
+    House, Receiver,
+    hostile::{Stream, raw, until},
+    settings,
+};
+
+/// Endpoints that take all slots together: each begins with so many.
+const ENDPOINTS: usize = limits::WEBHOOK_SLOTS / limits::WEBHOOK_CONCURRENCY_FIRST as usize;
+
+/// A receiver that answers nothing until it is let go.
+struct TarPit {
+    url: String,
+    open: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+    go: Arc<Semaphore>,
+}
+
+impl TarPit {
+    async fn start() -> Self {
+        let (open, most, go) =
+            (Arc::new(AtomicUsize::new(0)), Arc::<AtomicUsize>::default(), Arc::new(Semaphore::new(0)));
+        let (counted, highest, goes) = (Arc::clone(&open), Arc::clone(&most), Arc::clone(&go));
+        let url = raw(move |mut stream: Stream| {
+            let (counted, highest, goes) = (Arc::clone(&counted), Arc::clone(&highest), Arc::clone(&goes));
+            async move {
+                highest.fetch_max(counted.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let mut rest = Vec::new();
+                tokio::select! {
+                    _ = stream.read_to_end(&mut rest) => {}
+                    gone = goes.acquire() => drop(gone.unwrap()),
+                }
+                counted.fetch_sub(1, Ordering::SeqCst);
+            }
+        })
+        .await;
+        Self { url, open, most, go }
+    }
+
+    fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Breaks off all that hangs, now and later.
+    fn let_go(&self) {
+        self.go.add_permits(1);
+    }
+}
+
+async fn endpoint(house: &House, tenant: &Tenant, url: &str) -> EndpointId {
+    let (app, circumstances) = (&house.app.app, house.circumstances());
+    let asked = settings(url, &[Class::Envelope], Payload::Thin, Profile::Standard);
+    let made = endpoints::create(app, tenant, &circumstances, Scopes::ALL, &asked, None).await.unwrap();
+    let act = Act { tenant, circumstances: &circumstances, keep: None };
+    endpoints::activate(app, &act, made.endpoint).await.unwrap();
+    made.endpoint
+}
+
+fn database(house: &House) -> Connection {
+    Connection::open(house.app.app.config.server.data_dir.join("countersign.sqlite")).unwrap()
+}
+
+/// W-4: a worker whose slots all hang lives on by its heart, so that nobody takes what it has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_heart_of_a_worker_beats_while_all_slots_hang() {
+    let (house, pit) = (House::start(false).await, TarPit::start().await);
+    let (app, database) = (&house.app.app, database(&house));
+    for _ in 0..ENDPOINTS {
+        endpoint(&house, &house.tenant, &pit.url).await;
+    }
+    house.queue(house.tenant, usize::from(limits::WEBHOOK_CONCURRENCY_FIRST)).await;
+    let lives_until = || -> Option<i64> {
+        database.query_row("SELECT max(until) FROM workers", [], |row| row.get(0)).unwrap()
+    };
+    let deliverer = Deliverer::start(Arc::clone(app));
+    until(|| pit.open() == limits::WEBHOOK_SLOTS).await;
+    let first = lives_until().unwrap();
+    house.app.clock.forward_s(6);
+    until(|| lives_until() > Some(first)).await;
+    assert_eq!(pit.open(), limits::WEBHOOK_SLOTS, "no slot was free for it");
+    // After the end of what it had to live at first.
+    house.app.clock.forward_s(10);
+    let now = app.now();
+    assert!(now > Time::from_unix_ms(first));
+    let other = WorkerId::new(now, app.draw());
+    assert!(app.store.beat(other, now, now.plus_s(15)).await.unwrap());
+    let claim = DeliveryClaim {
+        fresh: limits::WEBHOOK_SLOTS,
+        again: limits::WEBHOOK_SLOTS,
+        ..DeliveryClaim::default()
+    };
+    assert_eq!(app.store.claim_deliveries(other, now, &claim).await.unwrap(), []);
+    pit.let_go();
+    deliverer.stop().await.unwrap();
+    house.app.finish_without_worker().await;
+}
+
+/// W-4: however many deliveries are tried again, and hang, half of the slots are left to those that were never tried.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retries_do_not_take_the_place_of_first_attempts() {
+    let (house, pit) = (House::start(false).await, TarPit::start().await);
+    let app = &house.app.app;
+    let other = house.app.sandbox("Lighthouse").await.tenant;
+    endpoint(&house, &other, &house.receiver.url).await;
+    let mut rows = Vec::new();
+    for _ in 0..ENDPOINTS {
+        let endpoint = endpoint(&house, &house.tenant, &pit.url).await;
+        for _ in 0..limits::WEBHOOK_CONCURRENCY_FIRST {
+            rows.push(Row::Delivery(tried_before(&house, endpoint)));
+        }
+    }
+    app.store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
+    let deliverer = Deliverer::start(Arc::clone(app));
+    until(|| pit.open() == limits::WEBHOOK_SLOTS / 2).await;
+    house.queue(other, 300).await;
+    until(|| house.receiver.came().len() == 300).await;
+    assert_eq!(pit.most.load(Ordering::SeqCst), limits::WEBHOOK_SLOTS / 2);
+    pit.let_go();
+    deliverer.stop().await.unwrap();
+    house.app.finish_without_worker().await;
+}
+
+fn tried_before(house: &House, endpoint: EndpointId) -> DeliveryRow {
+    let app = &house.app.app;
+    let message = NewMessage {
+        tenant: house.tenant,
+        message: MessageId::new(app.now(), app.draw()),
+        stream: EnvelopeId::new(app.now(), app.draw()),
+        seq: 1,
+        kind: "envelope.created".to_owned(),
+        class: u32::from(Class::Envelope.bit()),
+        at: app.now(),
+        hash: Digest::of(b"x"),
+        correlation: app.new_correlation(),
+    };
+    DeliveryRow {
+        message,
+        endpoint,
+        sealed_body: None,
+        state: DeliveryState::Due,
+        due_at: app.now(),
+        attempt_count: 1,
+        asked_count: 0,
+        signed_s: None,
+        is_ordered: false,
+        worker: None,
+    }
+}
+
+/// W-4: an endpoint whose row cannot be opened holds up no other, and gets what it is owed once it can be again.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_cannot_be_opened_holds_up_no_other() {
+    let house = House::start(false).await;
+    let (others, database) = (Receiver::start().await, database(&house));
+    let broken = endpoint(&house, &house.tenant, &others.url).await;
+    let good = endpoint(&house, &house.tenant, &house.receiver.url).await;
+    let set = |settings: &[u8]| {
+        let values = rusqlite::params![settings, broken.as_bytes()];
+        assert_eq!(
+            database.execute("UPDATE endpoints SET settings = ?1 WHERE endpoint = ?2", values).unwrap(),
+            1
+        );
+    };
+    let whole = house.app.app.store.endpoint(&house.tenant, broken).await.unwrap().unwrap().settings;
+    set(b"no seal");
+    house.queue(house.tenant, 5).await;
+    house.deliver().await;
+    assert_eq!((house.receiver.came().len(), others.came().len()), (5, 0));
+    assert_eq!(house.states(good).await, [DeliveryState::Delivered; 5]);
+    let now = house.app.app.now();
+    let waits =
+        |row: &DeliveryRow| row.state == DeliveryState::Due && row.due_at > now && row.worker.is_none();
+    assert!(house.deliveries(broken).await.iter().all(waits));
+    set(&whole);
+    house.app.clock.forward_s(60);
+    house.deliver().await;
+    assert_eq!((house.receiver.came().len(), others.came().len()), (5, 5));
+    house.finish().await;
+}
+
+/// W-4: where the database refuses what is to be written of an attempt, the delivery is not left with the worker: it is tried again, with
+/// the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_database_refuses_to_settle_is_tried_again() {
+    let house = House::start(false).await;
+    let (endpoint, database) = (endpoint(&house, &house.tenant, &house.receiver.url).await, database(&house));
+    let refusing =
+        "CREATE TRIGGER refusing BEFORE INSERT ON attempts BEGIN SELECT RAISE(ABORT, 'refused'); END";
+    database.execute_batch(refusing).unwrap();
+    house.queue(house.tenant, 1).await;
+    assert_eq!(house.deliver().await, 1);
+    let row = house.deliveries(endpoint).await.remove(0);
+    let waits_ms = row.due_at.since_ms(house.app.app.now());
+    assert_eq!((row.state, row.worker, row.attempt_count, waits_ms), (DeliveryState::Due, None, 0, 60_000));
+    database.execute_batch("DROP TRIGGER refusing").unwrap();
+    house.app.clock.forward_s(59);
+    assert_eq!(house.deliver().await, 0);
+    house.app.clock.forward_s(1);
+    assert_eq!(house.deliver().await, 1);
+    assert_eq!(house.states(endpoint).await, [DeliveryState::Delivered]);
+    let came = house.receiver.came();
+    assert!(came.len() == 2 && came[0].headers["webhook-id"] == came[1].headers["webhook-id"]);
+    house.finish().await;
+}
+
+/// W-4, W-5: an endpoint on the shelf that has nothing but a later retry waits for that without holding anybody up, gets it in its time, and
+/// leaves the shelf.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_of_later_waits_on_the_shelf() {
+    for postgres in [false, true] {
+        let house = House::start(postgres).await;
+        let slow = endpoint(&house, &house.tenant, &house.receiver.url).await;
+        let (other, others) = (house.app.sandbox("Lighthouse").await.tenant, Receiver::start().await);
+        endpoint(&house, &other, &others.url).await;
+        house.receiver.answers(&[(500, None)]);
+        house.queue(house.tenant, 1).await;
+        assert_eq!(house.deliver().await, 1);
+        let store = &house.app.app.store;
+        assert_eq!(store.shelve(slow, 1_000).await.unwrap(), 1);
+        house.queue(other, 3).await;
+        assert_eq!((house.deliver().await, others.came().len()), (3, 3));
+        assert_eq!(house.deliver().await, 0, "and it ends");
+        assert_eq!(store.shelved(10).await.unwrap(), [(slow, 1)]);
+        house.app.clock.forward_s(6);
+        assert_eq!(house.deliver().await, 1);
+        assert_eq!(house.states(slow).await, [DeliveryState::Delivered]);
+        assert_eq!(house.deliver().await, 0);
+        assert_eq!(store.shelved(10).await.unwrap(), []);
+        house.queue(house.tenant, 1).await;
+        assert_eq!(house.deliver().await, 1, "from its usual place");
+        house.finish().await;
+    }
+}
