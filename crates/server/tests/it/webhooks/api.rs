@@ -245,8 +245,11 @@ async fn what_is_asked_for_again_goes_once() {
 /// ever. What is resent by its name is not counted, and an end is the end of it.
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_one_recovery_and_one_replay_at_a_time_and_so_many_in_a_day() {
+    const DAY_S: i64 = 24 * 3_600;
     for postgres in [false, true] {
         let house = House::start(postgres).await;
+        // All of it is on one day.
+        house.app.clock.forward_s(DAY_S - house.now_s() % DAY_S);
         let (_, made) =
             house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
         let endpoint = made["id"].as_str().unwrap().parse().unwrap();
@@ -285,7 +288,7 @@ async fn there_is_one_recovery_and_one_replay_at_a_time_and_so_many_in_a_day() {
         house.done(endpoint, &format!("/deliveries/{message}/resend"), &Value::Null).await;
         over().await;
         assert_eq!(house.receiver.came().len(), 3);
-        house.app.clock.forward_s(24 * 3_600);
+        house.app.clock.forward_s(DAY_S);
         house.done(endpoint, "/recover", &since).await;
         house.done(endpoint, "/replay", &since).await;
         house.done(endpoint, "/end", &Value::Null).await;
