@@ -79,7 +79,7 @@ fn of_ed25519(id: WebhookKeyId, random: &dyn Randomness) -> Result<(PublicKey, Z
 
 async fn of_kind(kind: Kind) -> Result<(PublicKey, Zeroizing<String>), Fault> {
     let kept = MessageKey::make(kind).await?;
-    let public = MessageKey::read(&kept)?.public().ok_or_else(weak)?;
+    let public = MessageKey::read(&kept).await?.public().ok_or_else(weak)?;
     let (_, pkcs8) = kept.split_first().ok_or_else(weak)?;
     // RFC 7468 §10: lines of 64 characters.
     let mut pem = Zeroizing::new("-----BEGIN PRIVATE KEY-----\n".to_owned());

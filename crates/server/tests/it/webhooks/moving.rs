@@ -11,7 +11,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch,
-    webhook_rows::{DeliveryClaim, DeliveryState, NewMessage, Settlement},
+    webhook_rows::{Claimed, DeliveryClaim, DeliveryState, NewMessage, Settlement},
 };
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ async fn what_was_parked_after_a_release_is_found_by_a_job_that_ran_late() {
             let worker = WorkerId::new(now, app.draw());
             app.store.beat(worker, now, now.plus_s(15)).await.unwrap();
             let claim = DeliveryClaim { fresh: 1, ..DeliveryClaim::default() };
-            for row in app.store.claim_deliveries(worker, now, &claim).await.unwrap() {
+            for Claimed { row, .. } in app.store.claim_deliveries(worker, now, &claim).await.unwrap() {
                 let (endpoint, message) = (row.endpoint, row.message.message);
                 let settlement = Settlement {
                     worker,
