@@ -26,7 +26,8 @@ impl Calls {
     }
 }
 
-/// Rings for whoever waits, and is remembered while nobody does.
+/// Rings for whoever waits, and is remembered while nobody does. Of each kind there is one who waits in a process: what rings
+/// while one of two waits, the other one does not hear.
 #[derive(Default)]
 pub(crate) struct Work {
     jobs: Bell,

@@ -18,9 +18,9 @@ use crate::{app::App, fault::Fault};
 /// So long an endpoint that was read is taken for what it is: its keys change with time.
 const FRESH_MS: i64 = 1_000;
 
-/// Whether what was read then still holds.
+/// Whether what was read then still holds; not where the clock was set back.
 pub(super) fn is_fresh(read_at: Time, now: Time) -> bool {
-    now.since_ms(read_at) < FRESH_MS
+    (0..FRESH_MS).contains(&now.since_ms(read_at))
 }
 
 /// An endpoint that was read.

@@ -6,6 +6,7 @@ mod dripping;
 mod guide;
 mod health;
 mod hostile;
+mod known;
 mod moving;
 mod mutual;
 mod oauth;

@@ -3,10 +3,7 @@
 use std::{
     future::poll_fn,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicI32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -28,12 +25,16 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The name under which this server tells others of work: the process that listens for it. What comes back under it says
 /// nothing new.
 #[derive(Default)]
-pub(super) struct Name(AtomicI32);
+pub(super) struct Name(Mutex<String>);
 
 impl Name {
     /// As it is sent.
     pub(super) fn text(&self) -> String {
-        self.0.load(Ordering::Relaxed).to_string()
+        self.held().clone()
+    }
+
+    fn held(&self) -> MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,7 +70,7 @@ async fn listen_once(
     let hear = async {
         loop {
             match poll_fn(|context| connection.poll_message(context)).await {
-                Some(Ok(AsyncMessage::Notification(told))) if told.payload() != name.text() => {
+                Some(Ok(AsyncMessage::Notification(told))) if told.payload() != *name.held() => {
                     work.arrived(Calls::ALL);
                 }
                 Some(Ok(_)) => {}
@@ -95,6 +96,6 @@ async fn listen_once(
 async fn begin(client: &Client, name: &Name) -> Result<(), Fault> {
     client.batch_execute(sql::LISTEN).await.map_err(|error| fault(&error))?;
     let process = client.query_one(sql::PROCESS, &[]).await.and_then(|row| row.try_get(0));
-    name.0.store(process.map_err(|error| fault(&error))?, Ordering::Relaxed);
+    *name.held() = process.map_err(|error| fault(&error))?;
     Ok(())
 }

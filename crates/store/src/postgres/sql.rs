@@ -176,7 +176,8 @@ statements! {
         FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::bigint[]) WITH ORDINALITY
             AS n(organization, environment, envelope, seq, place) ORDER BY place";
     /// Wakes the workers of all servers. Nothing is lost if it is, so nobody waits for the disk.
-    PROCESS = "SELECT pg_backend_pid()";
+    /// Which process it is, and when it began: numbers come again.
+    PROCESS = "SELECT pid || ' ' || backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()";
     NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify('countersign_work', $1)";
 
     ADD_ORGANIZATION = "INSERT INTO organizations (organization, name, wrapped_key, created_at)

@@ -49,6 +49,8 @@ use writer::Writer;
 
 /// Connections that read.
 const READERS: usize = 4;
+/// An envelope with fewer events is read where it is asked for.
+const SMALL_EVENTS: u64 = 64;
 
 /// A store in one file.
 pub struct Sqlite {
@@ -126,26 +128,46 @@ impl Readers {
     }
 }
 
+/// An envelope, unless it is large.
+enum Small {
+    Read(Option<Stream>),
+    Large,
+}
+
+fn load_small(connection: &Connection, tenant: &Tenant, envelope: EnvelopeId) -> Result<Small, Fault> {
+    // One transaction, so that the statements see the same moment.
+    let connection = connection.unchecked_transaction().map_err(row::fault)?;
+    let (organization, environment) = owner(tenant);
+    let of = params![organization, environment, envelope.as_bytes(), signed(SMALL_EVENTS)?];
+    if first(&connection, "events", sql::HAS_EVENT, of, |_| Ok(()))?.is_some() {
+        return Ok(Small::Large);
+    }
+    load(&connection, tenant, envelope).map(Small::Read)
+}
+
+fn load(connection: &Connection, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault> {
+    let (organization, environment) = owner(tenant);
+    let of = params![organization, environment, envelope.as_bytes()];
+    let events = rows(connection, "events", sql::LOAD_EVENTS, of, |row| cells::event(row))?;
+    if events.is_empty() {
+        return Ok(None);
+    }
+    let openings = rows(connection, "openings", sql::LOAD_OPENINGS, of, |row| cells::opening(row))?;
+    let persons = rows(connection, "persons", sql::LOAD_PERSONS, of, |row| cells::person(row))?;
+    Ok(Some(Stream { events, openings, persons }))
+}
+
 #[async_trait]
 impl Store for Sqlite {
     async fn load(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Stream>, Fault> {
         if envelope == security_stream(tenant) {
             return Ok(None);
         }
-        let (organization, environment) = owner(tenant);
-        self.look_up(move |connection| {
-            // One transaction, so that the statements see the same moment.
-            let connection = &connection.unchecked_transaction().map_err(row::fault)?;
-            let of = params![organization, environment, envelope.as_bytes()];
-            let events = rows(connection, "events", sql::LOAD_EVENTS, of, |row| cells::event(row))?;
-            if events.is_empty() {
-                return Ok(None);
-            }
-            let openings = rows(connection, "openings", sql::LOAD_OPENINGS, of, |row| cells::opening(row))?;
-            let persons = rows(connection, "persons", sql::LOAD_PERSONS, of, |row| cells::person(row))?;
-            Ok(Some(Stream { events, openings, persons }))
-        })
-        .await
+        let tenant = *tenant;
+        match self.look_up(|connection| load_small(connection, &tenant, envelope)).await? {
+            Small::Read(stream) => Ok(stream),
+            Small::Large => self.read(move |connection| load(connection, &tenant, envelope)).await,
+        }
     }
 
     async fn head(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Option<Digest>, Fault> {

@@ -23,6 +23,7 @@ statements! {
         LEFT JOIN leaves l ON l.organization = e.organization AND l.environment = e.environment
             AND l.envelope = e.envelope AND l.seq = e.seq
         WHERE e.organization = ?1 AND e.environment = ?2 AND e.envelope = ?3 ORDER BY e.seq";
+    HAS_EVENT = "SELECT 1 FROM events WHERE organization = ?1 AND environment = ?2 AND envelope = ?3 AND seq = ?4";
     HEAD = "SELECT hash FROM events WHERE organization = ?1 AND environment = ?2 AND envelope = ?3
         ORDER BY seq DESC LIMIT 1";
     /// The plus signs in the second keep SQLite from the index of the tenant, at the price of reading all that it has.

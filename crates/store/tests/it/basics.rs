@@ -34,6 +34,22 @@ async fn what_was_committed_is_loaded() {
     }
 }
 
+/// An envelope that is large enough to be read on another thread is read like any other.
+#[tokio::test]
+async fn an_envelope_is_loaded_whole_however_many_events_it_has() {
+    let (_folder, stores) = stores();
+    for (name, store) in stores {
+        for (number, count) in [(1, 63), (2, 64), (3, 65), (4, 300)] {
+            let batch = Batch { append: Some(rows::append(0, number, 1, count, 0)), ..Batch::default() };
+            store.commit(batch).await.unwrap();
+            let stream = store.load(&rows::tenant(0), rows::envelope(number)).await.unwrap().unwrap();
+            let last = stream.events.last().unwrap();
+            assert_eq!(last.bytes, rows::event(number, count, 0).bytes, "{name}");
+            assert_eq!(u64::try_from(stream.events.len()).unwrap(), count, "{name}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_refused_batch_leaves_nothing_behind() {
     let (_folder, stores) = stores();

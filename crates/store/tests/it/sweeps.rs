@@ -35,6 +35,23 @@ async fn sessions_and_codes_stay_for_a_day_after_their_end() {
     }
 }
 
+/// Whoever sweeps learns whether a table had more than what one sweep removes.
+#[tokio::test]
+async fn a_sweep_says_whether_it_was_too_small() {
+    let (_folder, stores) = stores().await;
+    // The model removes all at once.
+    for store in stores.into_iter().skip(1) {
+        let rows = (0..1_500).map(|number| rows::session(0, number, number, rows::at(0))).collect();
+        store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
+        let mut more = Vec::new();
+        for _ in 0..2 {
+            more.push(store.sweep(rows::at(86_400_000)).await.unwrap());
+        }
+        assert_eq!(more, [true, false]);
+        assert!(store.session(&rows::token("cookie", 1_499)).await.unwrap().is_none());
+    }
+}
+
 #[tokio::test]
 async fn a_session_that_ended_is_not_brought_back() {
     let (_folder, stores) = stores().await;
