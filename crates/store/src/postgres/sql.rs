@@ -62,10 +62,12 @@ statements! {
         AND ($3::bigint IS NULL OR position < $3) ORDER BY position DESC LIMIT $4";
     KEYS = "SELECT * FROM server_keys ORDER BY created_at, name";
 
-    /// Takes a key that is free, expired, stale, or held by this very claim.
+    /// Takes a key that is free, expired, stale, or held by this very claim. Nobody waits until that is on the disk: what is done
+    /// under it is written after it, and if both are lost the key is free.
     CLAIM = "INSERT INTO idempotency AS held
             (organization, environment, caller, key, fingerprint, claim, claimed_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        SELECT $1::bytea, $2::text, $3::bytea, $4::text, $5::bytea, $6::bytea, $7::bigint, $8::bigint
+        FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unsynced
         ON CONFLICT (organization, environment, caller, key) DO UPDATE SET
             fingerprint = excluded.fingerprint, claim = excluded.claim,
             claimed_at = excluded.claimed_at, expires_at = excluded.expires_at,

@@ -103,7 +103,8 @@ statements! {
          WHERE w.until <= $1 LIMIT $2 FOR UPDATE OF d SKIP LOCKED)";
     FORGET_WORKERS = "DELETE FROM workers WHERE until <= $1
         AND NOT EXISTS (SELECT FROM deliveries d WHERE d.worker = workers.worker)";
-    /// Of both lanes. Whether the worker lives is asked last: a claim that finds nothing writes nothing, not even that lock.
+    /// Of both lanes. Whether the worker lives is asked last: a claim that finds nothing writes nothing, not even that lock. Nobody
+    /// waits until a claim is on the disk: if it is lost, its deliveries are free.
     TAKE_LANES = "WITH fresh AS MATERIALIZED (
             SELECT d.endpoint, d.message FROM deliveries d
             WHERE d.lane = 0 AND d.state = 'due' AND d.worker IS NULL AND d.due_at <= $2
@@ -124,7 +125,8 @@ statements! {
             ORDER BY d.due_at, d.message, d.endpoint LIMIT $4 FOR UPDATE OF d SKIP LOCKED),
         waiting AS MATERIALIZED (SELECT * FROM fresh UNION ALL SELECT * FROM again),
         alive AS MATERIALIZED (
-            SELECT worker FROM workers WHERE worker = $5 AND until > $2 AND EXISTS (SELECT FROM waiting) FOR SHARE)
+            SELECT worker, set_config('synchronous_commit', 'off', true) FROM workers
+            WHERE worker = $5 AND until > $2 AND EXISTS (SELECT FROM waiting) FOR SHARE)
         UPDATE deliveries d SET worker = alive.worker FROM waiting, alive
         WHERE d.endpoint = waiting.endpoint AND d.message = waiting.message
         RETURNING d.*, (SELECT version FROM endpoints e WHERE e.endpoint = d.endpoint) AS endpoint_version";
@@ -137,7 +139,8 @@ statements! {
                         AND earlier.state IN ('due', 'parked')))
             ORDER BY d.due_at, d.message LIMIT $3 FOR UPDATE OF d SKIP LOCKED),
         alive AS MATERIALIZED (
-            SELECT worker FROM workers WHERE worker = $4 AND until > $2 AND EXISTS (SELECT FROM waiting) FOR SHARE)
+            SELECT worker, set_config('synchronous_commit', 'off', true) FROM workers
+            WHERE worker = $4 AND until > $2 AND EXISTS (SELECT FROM waiting) FOR SHARE)
         UPDATE deliveries d SET worker = alive.worker FROM waiting, alive
         WHERE d.endpoint = waiting.endpoint AND d.message = waiting.message
         RETURNING d.*, (SELECT version FROM endpoints e WHERE e.endpoint = d.endpoint) AS endpoint_version";
