@@ -55,30 +55,51 @@ impl Token {
         Some(value)
     }
 
-    /// What a receiver said, without the token where it repeats it, be it cut off by the end.
+    /// What a receiver said, without the token where it repeats it, be it cut off by the end. In one pass, whatever both are
+    /// (Knuth, Morris and Pratt): whoever owns the endpoint chooses them.
     pub(super) fn hidden(&self, said: &[u8]) -> Vec<u8> {
         let token = self.text.expose().as_bytes();
-        let (mut rest, mut shown) = (said, Vec::with_capacity(said.len()));
-        while let Some(at) = rest.windows(token.len()).position(|part| part == token) {
-            let (before, from) = rest.split_at(at);
-            shown.extend_from_slice(before);
+        let again = again(token);
+        let (mut shown, mut begun) = (Vec::with_capacity(said.len()), 0);
+        let hide = |shown: &mut Vec<u8>, begun: usize| {
+            shown.truncate(shown.len() - begun);
             shown.extend_from_slice(b"[token]");
-            rest = from.get(token.len()..).unwrap_or_default();
+        };
+        for byte in said {
+            shown.push(*byte);
+            begun = begun_with(token, &again, begun, *byte);
+            if begun == token.len() {
+                hide(&mut shown, begun);
+                begun = 0;
+            }
         }
-        let begun = begun_at_end(rest, token);
-        shown.extend_from_slice(rest.get(..rest.len() - begun).unwrap_or(rest));
-        if begun > 0 {
-            shown.extend_from_slice(b"[token]");
+        if begun >= TELLING_BYTES {
+            hide(&mut shown, begun);
         }
         shown
     }
 }
 
-/// How many of the last bytes are the beginning of the token, which the end cut off; 0 where too few are to tell.
-fn begun_at_end(said: &[u8], token: &[u8]) -> usize {
-    let longest = said.len().min(token.len().saturating_sub(1));
-    let is_begun = |length: &usize| token.get(..*length).is_some_and(|begun| said.ends_with(begun));
-    (TELLING_BYTES..=longest).rev().find(is_begun).unwrap_or(0)
+/// For each beginning of a token: how many of its last bytes, but not all, begin the token again.
+fn again(token: &[u8]) -> Vec<usize> {
+    let mut again = Vec::with_capacity(token.len());
+    let mut begun = 0;
+    for (at, byte) in token.iter().enumerate() {
+        if at > 0 {
+            begun = begun_with(token, &again, begun, *byte);
+        }
+        again.push(begun);
+    }
+    again
+}
+
+/// How many of the last bytes begin the token, after `byte` came where it was `begun`.
+fn begun_with(token: &[u8], again: &[usize], mut begun: usize, byte: u8) -> usize {
+    while token.get(begun) != Some(&byte) {
+        let Some(last) = begun.checked_sub(1) else { return 0 };
+        begun = again.get(last).copied().unwrap_or(0);
+    }
+    begun + 1
 }
 
 /// What is known of a place.
@@ -270,6 +291,7 @@ fn refused(status: StatusCode, body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// RFC 6749 §2.3.1: identifier and secret are encoded as in a form before they are joined.
     #[test]
@@ -330,7 +352,7 @@ mod tests {
             refused(StatusCode::UNAUTHORIZED, br#"{"error":"invalid_client","error_description":"s3cret"}"#);
         assert!(said.contains("401 (invalid_client)") && !said.contains("s3cret"), "{said}");
         assert!(!refused(StatusCode::BAD_GATEWAY, br#"{"error":"s3cret"}"#).contains("s3cret"));
-        let token = Token { text: Secret::new("t0ken".to_owned()), number: 1, until: Time::from_unix_ms(0) };
+        let token = token("t0ken");
         for (said, shown) in [
             ("t0kent0ken! t0k", "[token][token]! t0k"),
             ("<t0ke", "<[token]"),
@@ -341,5 +363,47 @@ mod tests {
             assert_eq!(token.hidden(said.as_bytes()), shown.as_bytes(), "{said}");
         }
         assert_eq!(token.hidden(b""), b"");
+    }
+
+    fn token(text: &str) -> Token {
+        Token { text: Secret::new(text.to_owned()), number: 1, until: Time::from_unix_ms(0) }
+    }
+
+    /// The same, as one would write it down.
+    fn hidden_slowly(mut said: &str, token: &str) -> String {
+        let mut shown = String::new();
+        while let Some((before, after)) = said.split_once(token) {
+            shown = shown + before + "[token]";
+            said = after;
+        }
+        let longest = said.len().min(token.len() - 1);
+        let mut begins = (TELLING_BYTES..=longest).rev().filter_map(|length| token.get(..length));
+        match begins.find_map(|begin| said.strip_suffix(begin)) {
+            Some(rest) => shown + rest + "[token]",
+            None => shown + said,
+        }
+    }
+
+    proptest! {
+        /// L-3: tokens that repeat themselves are hidden like others.
+        #[test]
+        fn a_token_is_hidden_wherever_it_stands(said in "[ab]{0,60}", text in "[ab]{1,9}") {
+            prop_assert_eq!(token(&text).hidden(said.as_bytes()), hidden_slowly(&said, &text).into_bytes());
+        }
+    }
+
+    /// W-8: an owner who chooses the token and the answer chooses no more work than their length. Byte by byte from each place on it
+    /// would be 10^11 comparisons or more, which are minutes.
+    #[test]
+    fn hiding_takes_as_long_as_the_answer_is() {
+        let (length, text) = (1 << 20, "a".repeat(1 << 20));
+        #[expect(clippy::disallowed_methods, reason = "how long it takes is the question")]
+        let begun = std::time::Instant::now();
+        for text in [text.clone(), format!("{text}c")] {
+            let said = [text.as_bytes(), &text.as_bytes()[..length / 2], b"b"].concat();
+            assert!(token(&text).hidden(&said).ends_with(b"ab"));
+            assert_eq!(token(&text).hidden(&said[1..length]), b"[token]");
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }
