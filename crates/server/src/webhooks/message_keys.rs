@@ -18,10 +18,12 @@ use crate::fault::Fault;
 
 /// An RSA key takes a processor for a second or so: one is made at a time, whoever asks.
 static MAKING: Semaphore = Semaphore::const_new(1);
-/// So many RSA keys are read, or sign, at the same time: each takes a processor for a millisecond or more.
+/// So many RSA keys sign at the same time: each takes a processor for a millisecond or more.
 const RSA_AT_WORK: usize = 4;
 /// Their turns.
 static AT_WORK: Semaphore = Semaphore::const_new(RSA_AT_WORK);
+/// The turns of RSA keys that are read. They are no signatures': whoever takes deliveries reads first, and all of them would wait.
+static READING: Semaphore = Semaphore::const_new(RSA_AT_WORK);
 /// The RSA key of forgeries (W-9). Nobody holds it, so that one is enough for all of them.
 static FORGER: OnceCell<Zeroizing<Vec<u8>>> = OnceCell::const_new();
 
@@ -95,7 +97,7 @@ impl MessageKey {
             Kind::P256 => Self::of_pkcs8(Kind::P256, pkcs8),
             Kind::Rsa => {
                 let pkcs8 = Zeroizing::new(pkcs8.to_vec());
-                aside(&AT_WORK, move || Self::of_pkcs8(Kind::Rsa, &pkcs8)).await?
+                aside(&READING, move || Self::of_pkcs8(Kind::Rsa, &pkcs8)).await?
             }
         };
         read.ok_or_else(unreadable)
@@ -188,17 +190,22 @@ async fn aside<T: Send + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, pin::pin, task::Poll};
+    use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
     use super::*;
 
-    /// W-1: RSA has its turn and its own threads, at its opening and at each signature; the other algorithms wait for nothing.
+    /// W-1, W-4: RSA has its turn and its own threads at each signature, and others at its opening, so that no queue of signatures holds
+    /// up those who only look for what to send; the other algorithms wait for nothing.
     #[tokio::test]
     async fn rsa_waits_for_its_turn_and_nothing_else_does() {
         let (rsa, p256) =
             (MessageKey::make(Kind::Rsa).await.unwrap(), MessageKey::make(Kind::P256).await.unwrap());
-        let key = MessageKey::read(&rsa).await.unwrap();
-        let turns = AT_WORK.acquire_many(u32::try_from(RSA_AT_WORK).unwrap()).await.unwrap();
+        let all = u32::try_from(RSA_AT_WORK).unwrap();
+        let turns = AT_WORK.acquire_many(all).await.unwrap();
+        let opened = tokio::time::timeout(Duration::from_mins(1), MessageKey::read(&rsa)).await;
+        let key = opened.expect("it does not wait for signatures").unwrap();
+        assert!(key.public().is_some());
+        let readers = READING.acquire_many(all).await.unwrap();
         let (mut reads, mut signs) = (pin!(MessageKey::read(&rsa)), pin!(key.sign(b"x")));
         for _ in 0..3 {
             assert!(poll_fn(|context| Poll::Ready(reads.as_mut().poll(context).is_pending())).await);
@@ -206,7 +213,7 @@ mod tests {
         }
         let other = MessageKey::read(&p256).await.unwrap();
         assert_eq!(other.sign(b"x").await.unwrap().len(), 64);
-        drop(turns);
+        drop((turns, readers));
         assert_eq!(signs.await.unwrap().len(), 384);
         assert!(reads.await.unwrap().public().is_some());
     }
