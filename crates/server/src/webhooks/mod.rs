@@ -33,6 +33,7 @@ pub mod work;
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use countersign_core::{
@@ -57,6 +58,11 @@ impl Webhooks {
     pub fn new(records: &Records) -> Result<Self, Fault> {
         let messenger = Messenger::new(&records.config.egress)?;
         Ok(Self { messenger, concurrency: Mutex::default(), releases: Mutex::default() })
+    }
+
+    /// Gives an attempt another time, all in all: for tests in which hundreds hang.
+    pub fn give_time(&mut self, deadline: Duration) {
+        self.messenger = self.messenger.clone().within(deadline);
     }
 
     /// How many deliveries may be in work for an endpoint.

@@ -11,6 +11,7 @@ use std::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use countersign_core::{
@@ -97,6 +98,8 @@ pub(crate) struct Options {
     pub(crate) clock_goes: bool,
     /// The mail server of live environments.
     pub(crate) mail: Option<Mail>,
+    /// Time for one attempt of a delivery, where it is not the usual one.
+    pub(crate) attempt_deadline: Option<Duration>,
     /// Cost of a password's hash: small, where a test is not about it.
     pub(crate) cost: Cost,
 }
@@ -111,6 +114,7 @@ impl Default for Options {
             has_own_port: false,
             clock_goes: false,
             mail: None,
+            attempt_deadline: None,
             cost: Cost::of(8, 1),
         }
     }
@@ -210,7 +214,11 @@ impl TestApp {
             options.seed.wrapping_mul(1_000_003) ^ clock.now().unix_ms().cast_unsigned(),
         ));
         let started = App::open_with(config, Arc::clone(&clock) as _, dice, options.cost).await.unwrap();
-        let app = started.app;
+        let mut app = started.app;
+        if let Some(deadline) = options.attempt_deadline {
+            let own = Arc::get_mut(&mut app).unwrap();
+            own.webhooks.give_time(deadline);
+        }
         let tls = Tls::open(&app.config, app.now()).unwrap();
         let serving = serve(Arc::clone(&app), Some(&tls)).await.unwrap();
         let ca = std::fs::read(app.config.development_ca_file()).unwrap();

@@ -1,8 +1,11 @@
 //! The worker where something goes on for long, or breaks: what it has stays its own, and nobody else waits for it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use countersign_core::{
@@ -24,21 +27,30 @@ use countersign_store::{
     webhook_rows::{DeliveryClaim, DeliveryRow, DeliveryState, NewMessage},
 };
 use rusqlite::Connection;
-use tokio::{io::AsyncReadExt as _, sync::Semaphore};
+use tokio::{
+    io::AsyncReadExt as _,
+    sync::{Semaphore, watch},
+};
 
 use super::{
     House, Receiver,
     hostile::{Stream, raw, until},
     settings,
 };
+use crate::{
+    app::{Options, TestApp},
+    receivers::trusting,
+};
 
+/// How long a test waits for what comes at its time.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Endpoints that take all slots together: each begins with so many.
 const ENDPOINTS: usize = limits::WEBHOOK_SLOTS / limits::WEBHOOK_CONCURRENCY_FIRST as usize;
 
 /// A receiver that answers nothing until it is let go.
 struct TarPit {
     url: String,
-    open: Arc<AtomicUsize>,
+    open: watch::Sender<usize>,
     most: Arc<AtomicUsize>,
     go: Arc<Semaphore>,
 }
@@ -46,18 +58,21 @@ struct TarPit {
 impl TarPit {
     async fn start() -> Self {
         let (open, most, go) =
-            (Arc::new(AtomicUsize::new(0)), Arc::<AtomicUsize>::default(), Arc::new(Semaphore::new(0)));
-        let (counted, highest, goes) = (Arc::clone(&open), Arc::clone(&most), Arc::clone(&go));
+            (watch::Sender::new(0), Arc::<AtomicUsize>::default(), Arc::new(Semaphore::new(0)));
+        let (counted, highest, goes) = (open.clone(), Arc::clone(&most), Arc::clone(&go));
         let url = raw(move |mut stream: Stream| {
-            let (counted, highest, goes) = (Arc::clone(&counted), Arc::clone(&highest), Arc::clone(&goes));
+            let (counted, highest, goes) = (counted.clone(), Arc::clone(&highest), Arc::clone(&goes));
             async move {
-                highest.fetch_max(counted.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                counted.send_modify(|open| {
+                    *open += 1;
+                    highest.fetch_max(*open, Ordering::SeqCst);
+                });
                 let mut rest = Vec::new();
                 tokio::select! {
                     _ = stream.read_to_end(&mut rest) => {}
                     gone = goes.acquire() => drop(gone.unwrap()),
                 }
-                counted.fetch_sub(1, Ordering::SeqCst);
+                counted.send_modify(|open| *open -= 1);
             }
         })
         .await;
@@ -65,13 +80,27 @@ impl TarPit {
     }
 
     fn open(&self) -> usize {
-        self.open.load(Ordering::SeqCst)
+        *self.open.borrow()
+    }
+
+    /// Waits until so many hang at the same time.
+    async fn wait_for(&self, count: usize) {
+        let mut open = self.open.subscribe();
+        let all = open.wait_for(|open| *open >= count);
+        let come = tokio::time::timeout(PATIENCE, all).await.is_ok_and(|all| all.is_ok());
+        assert!(come, "{} of {count} hang", self.open());
     }
 
     /// Breaks off all that hangs, now and later.
     fn let_go(&self) {
         self.go.add_permits(1);
     }
+}
+
+/// A house whose deliveries hang for as long as a test takes, however busy the machine is.
+async fn patient() -> House {
+    let options = Options { configure: trusting, attempt_deadline: Some(2 * PATIENCE), ..Options::default() };
+    House::on(TestApp::start_with(options).await).await
 }
 
 async fn endpoint(house: &House, tenant: &Tenant, url: &str) -> EndpointId {
@@ -83,14 +112,14 @@ async fn endpoint(house: &House, tenant: &Tenant, url: &str) -> EndpointId {
     made.endpoint
 }
 
-fn database(house: &House) -> Connection {
+pub(super) fn database(house: &House) -> Connection {
     Connection::open(house.app.app.config.server.data_dir.join("countersign.sqlite")).unwrap()
 }
 
 /// W-4: a worker whose slots all hang lives on by its heart, so that nobody takes what it has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_heart_of_a_worker_beats_while_all_slots_hang() {
-    let (house, pit) = (House::start(false).await, TarPit::start().await);
+    let (house, pit) = (patient().await, TarPit::start().await);
     let (app, database) = (&house.app.app, database(&house));
     for _ in 0..ENDPOINTS {
         endpoint(&house, &house.tenant, &pit.url).await;
@@ -100,12 +129,13 @@ async fn the_heart_of_a_worker_beats_while_all_slots_hang() {
         database.query_row("SELECT max(until) FROM workers", [], |row| row.get(0)).unwrap()
     };
     let deliverer = Deliverer::start(Arc::clone(app));
-    until(|| pit.open() >= limits::WEBHOOK_SLOTS / 2).await;
-    // It waits for its heart in real time, and what hangs does not hang for ever: the next beat is a second away from here.
+    pit.wait_for(limits::WEBHOOK_SLOTS / 2).await;
+    // It waits for its heart in real time: the next beat is a second away from here.
     house.app.clock.forward_s(4);
-    until(|| pit.open() == limits::WEBHOOK_SLOTS).await;
+    pit.wait_for(limits::WEBHOOK_SLOTS).await;
     let first = lives_until().unwrap();
     house.app.clock.forward_s(2);
+    // Nobody tells of a beat.
     until(|| lives_until() > Some(first)).await;
     assert_eq!(pit.open(), limits::WEBHOOK_SLOTS, "no slot was free for it");
     // After the end of what it had to live at first.
@@ -128,7 +158,7 @@ async fn the_heart_of_a_worker_beats_while_all_slots_hang() {
 /// W-4: however many deliveries are tried again, and hang, half of the slots are left to those that were never tried.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retries_do_not_take_the_place_of_first_attempts() {
-    let (house, pit) = (House::start(false).await, TarPit::start().await);
+    let (house, pit) = (patient().await, TarPit::start().await);
     let app = &house.app.app;
     let other = house.app.sandbox("Lighthouse").await.tenant;
     endpoint(&house, &other, &house.receiver.url).await;
@@ -141,9 +171,9 @@ async fn retries_do_not_take_the_place_of_first_attempts() {
     }
     app.store.commit(Batch { rows, ..Batch::default() }).await.unwrap();
     let deliverer = Deliverer::start(Arc::clone(app));
-    until(|| pit.open() == limits::WEBHOOK_SLOTS / 2).await;
+    pit.wait_for(limits::WEBHOOK_SLOTS / 2).await;
     house.queue(other, 300).await;
-    until(|| house.receiver.came().len() == 300).await;
+    house.receiver.wait_for(300).await;
     assert_eq!(pit.most.load(Ordering::SeqCst), limits::WEBHOOK_SLOTS / 2);
     pit.let_go();
     deliverer.stop().await.unwrap();
