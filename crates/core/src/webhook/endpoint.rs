@@ -127,6 +127,14 @@ impl Settings {
         format!("https://{}/…", host_of(&self.url))
     }
 
+    /// Whether the same goes out by these settings as by `other`, and to the same receiver: what people call an endpoint, and which
+    /// event waits for which, is nothing that a receiver sees of a message.
+    pub fn tells_alike(&self, other: &Self) -> bool {
+        let named =
+            Self { description: other.description.clone(), is_ordered: other.is_ordered, ..self.clone() };
+        named == *other
+    }
+
     /// Whether what was proven of the receiver of these settings says nothing of the receiver of `other`.
     pub fn is_other_receiver(&self, other: &Self) -> bool {
         self.url != other.url || self.profile != other.profile || self.channel != other.channel
@@ -312,6 +320,27 @@ mod tests {
         assert!(settings().is_other_receiver(&shown) && !shown.is_other_receiver(&shown.clone()));
         let pinned = Channel { pins: vec![Pin::of(b"a key")], ..Channel::default() };
         assert!(settings().is_other_receiver(&Settings { channel: pinned, ..settings() }));
+    }
+
+    /// W-2, W-6, W-7: whatever decides what goes out, and to whom, tells settings apart; their name and order do not.
+    #[test]
+    fn settings_that_differ_in_name_or_order_tell_alike() {
+        let alike = [
+            Settings { description: "x".to_owned(), ..settings() },
+            Settings { is_ordered: !settings().is_ordered, ..settings() },
+        ];
+        assert!(alike.iter().all(|other| settings().tells_alike(other)));
+        let pinned = Channel { pins: vec![Pin::of(b"a key")], ..Channel::default() };
+        for other in [
+            Settings { url: "https://hooks.example.com/other".to_owned(), ..settings() },
+            Settings { classes: Classes::of(&[Class::Envelope]), ..settings() },
+            Settings { scopes: Scopes::NONE, ..settings() },
+            Settings { payload: Payload::Full, ..settings() },
+            Settings { profile: Profile::Ed25519, ..settings() },
+            Settings { channel: pinned, ..settings() },
+        ] {
+            assert!(!settings().tells_alike(&other), "{other:?}");
+        }
     }
 
     proptest! {

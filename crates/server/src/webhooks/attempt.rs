@@ -5,6 +5,7 @@ use countersign_core::{
     time::Time,
     webhook::{
         class::{Class, Payload, told},
+        containment::Fate,
         endpoint::Profile,
         payload::{self, Place, Subject, TEST_TYPE},
         schedule::{Answer, Outcome, Tries, judge, timestamp_s},
@@ -207,15 +208,24 @@ pub(crate) async fn send(
         let sent = app.webhooks.messenger.post(way, &lines, body.clone()).await;
         Ok(Exchange { attempt: id, signed_s, lines, began, sent, ended: app.now() })
     };
+    let organization = app.organization(row.message.tenant.organization()).await?;
     let (mut made, mut refused) = (exchange(app.now(), None, row.signed_s).await?, None);
-    if made.sent.status == Some(401)
-        && let Some(token) = made.sent.kept_token
-        && is_as_it_was(app, loaded, signers).await?
-    {
+    if let (Some(401), Some(token)) = (made.sent.status, made.sent.kept_token) {
         // The token may have been taken back before its end. With another one it is another attempt, signed anew.
-        let began = app.now().max(made.began.plus_ms(1));
-        let next = exchange(began, Some(token), Some(made.signed_s)).await?;
-        refused = Some(std::mem::replace(&mut made, next));
+        let again = async {
+            if !goes_out_alike(app, loaded, signers, row).await? {
+                return Ok(None);
+            }
+            let began = app.now().max(made.began.plus_ms(1));
+            exchange(began, Some(token), Some(made.signed_s)).await.map(Some)
+        };
+        let next = again.await;
+        match next {
+            Ok(Some(next)) => refused = Some(std::mem::replace(&mut made, next)),
+            Ok(None) => {}
+            // What went out is in the record, whatever breaks after it (W-12).
+            Err(fault) => not_again(row, &fault),
+        }
     }
     let answer = made.sent.status.map_or(Answer::None, |status| Answer::Status {
         status,
@@ -223,7 +233,6 @@ pub(crate) async fn send(
     });
     let tries = Tries { attempts: row.attempt_count.saturating_add(1), asked: row.asked_count };
     let outcome = judge(answer, tries, made.ended, app.draw());
-    let organization = app.organization(row.message.tenant.organization()).await?;
     let kept = |made: &Exchange, outcome: &str| -> Result<AttemptRow, Fault> {
         let (binding, plain) = (attempt_binding(made.attempt), record(&made.lines, &made.sent));
         Ok(made.row(row, outcome, organization.key.seal(&*app.random, &binding, &plain)?))
@@ -233,8 +242,14 @@ pub(crate) async fn send(
     Ok(Some(Attempted { attempt, refused, outcome, ended: made.ended }))
 }
 
-/// Whether nothing was changed, blocked or revoked since the endpoint was read.
-async fn is_as_it_was(app: &App, loaded: &Loaded, signers: &[Signer]) -> Result<bool, Fault> {
+/// Whether a delivery would go out now as it did when the endpoint was read: to the same receiver, telling as much, signed by keys that
+/// still live. What else became of the endpoint since is no reason to keep it back.
+async fn goes_out_alike(
+    app: &App,
+    loaded: &Loaded,
+    signers: &[Signer],
+    row: &DeliveryRow,
+) -> Result<bool, Fault> {
     let at = app.now();
     let Some(now) = loaded::load(app, &loaded.row.tenant, loaded.row.endpoint, at).await? else {
         return Ok(false);
@@ -242,7 +257,22 @@ async fn is_as_it_was(app: &App, loaded: &Loaded, signers: &[Signer]) -> Result<
     let is_live = |signer: &Signer| {
         now.keys.all().iter().any(|key| key.id == signer.id() && key.state.at(at).is_live())
     };
-    Ok(now.row.version == loaded.row.version && now.stopped == loaded.stopped && signers.iter().all(is_live))
+    let goes = match class_of(row) {
+        Some(Class::Test) => now.is_tested(),
+        _ => now.fate_of(row) == Fate::Goes,
+    };
+    Ok(goes && now.settings.tells_alike(&loaded.settings) && signers.iter().all(is_live))
+}
+
+fn not_again(row: &DeliveryRow, fault: &Fault) {
+    tracing::error!(
+        event_type = "webhook.delivery",
+        event_result = "not_again",
+        fault = %fault,
+        endpoint = %row.endpoint,
+        message_id = %row.message.message,
+        correlation_id = %row.message.correlation
+    );
 }
 
 /// What became of an attempt whose token was refused, and which another one with a new token followed at once.

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
 };
+use countersign_core::webhook::class::Class;
 use countersign_store::webhook_rows::DeliveryState;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
@@ -16,6 +17,7 @@ use super::{
     House,
     containment::{self, block, release},
     mutual::{made, tested},
+    worker::database,
 };
 use crate::receivers::listen;
 
@@ -98,6 +100,23 @@ impl Scene {
             .iter()
             .map(|headers| text(headers, "authorization").to_owned())
             .collect()
+    }
+
+    /// Delivers to a receiver that refuses the token it knows; what happens before it says so.
+    async fn refusing_deliver(&self, meanwhile: impl Future<Output = ()>) {
+        let (reached, is_reached) = oneshot::channel();
+        let (go, goes) = oneshot::channel();
+        {
+            let mut pair = self.pair.lock().unwrap();
+            let known = (1..=pair.asked.len()).map(|number| format!("token-{number}")).collect();
+            (pair.taken_back, pair.gate) = (known, Some((reached, goes)));
+        }
+        let meanwhile = async {
+            is_reached.await.unwrap();
+            meanwhile.await;
+            go.send(()).unwrap();
+        };
+        tokio::join!(self.house.deliver(), meanwhile);
     }
 
     fn asked(&self) -> usize {
@@ -217,27 +236,37 @@ async fn an_attempt_whose_token_was_refused_is_shown_like_the_next_one() {
     scene.house.finish().await;
 }
 
-/// M-3, W-2, W-7: what is blocked, moved or signed by a revoked key is not sent again with another token.
+/// M-3, W-2, W-7: what is blocked, moved or signed by a revoked key is not sent again with another token; what has another name, or is
+/// of another class than what is blocked, is.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_sent_again_after_a_401_if_it_was_stopped_meanwhile() {
     let scene = Scene::start().await;
     let house = &scene.house;
-    for (way, is_sent_again) in [("", true), ("/block", false), ("everywhere", false), ("/revoke", false)] {
+    for (way, is_sent_again) in [
+        ("", true),
+        ("renamed", true),
+        ("security", true),
+        ("moved", false),
+        ("/block", false),
+        ("everywhere", false),
+        ("/revoke", false),
+        ("/end", false),
+    ] {
         let (endpoint, shown) = made(house, &scene.wish).await;
         assert!(tested(house, endpoint).await.0);
-        let (reached, is_reached) = oneshot::channel();
-        let (go, goes) = oneshot::channel();
-        {
-            let mut pair = scene.pair.lock().unwrap();
-            let known = (1..=pair.asked.len()).map(|number| format!("token-{number}")).collect();
-            (pair.taken_back, pair.gate) = (known, Some((reached, goes)));
-        }
         house.queue(house.tenant, 1).await;
         let before = scene.tokens().len();
+        let security = containment::key(Some(house.tenant), Some(Class::Security));
         let meanwhile = async {
-            is_reached.await.unwrap();
             match way {
+                "renamed" => drop(house.done(endpoint, "", &json!({ "description": "x" })).await),
+                "moved" => {
+                    let url = format!("{}/elsewhere", scene.wish["url"].as_str().unwrap());
+                    house.done(endpoint, "", &json!({ "url": url })).await;
+                }
+                "security" => block(house, security).await,
                 "/block" => drop(house.done(endpoint, way, &json!({ "reason": "incident" })).await),
+                "/end" => drop(house.done(endpoint, way, &Value::Null).await),
                 "everywhere" => block(house, containment::key(None, None)).await,
                 "/revoke" => {
                     let path = format!("/keys/{}{way}", shown["keys"][0]["id"].as_str().unwrap());
@@ -245,17 +274,50 @@ async fn nothing_is_sent_again_after_a_401_if_it_was_stopped_meanwhile() {
                 }
                 _ => {}
             }
-            go.send(()).unwrap();
         };
-        tokio::join!(house.deliver(), meanwhile);
+        scene.refusing_deliver(meanwhile).await;
         assert_eq!(scene.tokens().len() - before, if is_sent_again { 2 } else { 1 }, "{way}");
-        if way == "everywhere" {
-            release(house, containment::key(None, None)).await;
+        match way {
+            "everywhere" => release(house, containment::key(None, None)).await,
+            "security" => release(house, security).await,
+            _ => {}
         }
         house.app.post(&house.key, &format!("/v1/webhook-endpoints/{endpoint}/end")).send().await.unwrap();
         scene.pair.lock().unwrap().taken_back.clear();
         house.settle().await;
     }
+    scene.house.finish().await;
+}
+
+/// W-12, W-7: where something of ours breaks after a 401, what went out is in the record all the same, and is tried again at its time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_is_recorded_whatever_breaks_after_its_401() {
+    let scene = Scene::start().await;
+    let (house, database) = (&scene.house, database(&scene.house));
+    let (endpoint, _) = made(house, &scene.wish).await;
+    assert!(tested(house, endpoint).await.0);
+    let settings = house.app.app.store.endpoint(&house.tenant, endpoint).await.unwrap().unwrap().settings;
+    let set = |settings: &[u8]| {
+        let values = rusqlite::params![settings, endpoint.as_bytes()];
+        let sql = "UPDATE endpoints SET settings = ?1 WHERE endpoint = ?2";
+        assert_eq!(database.execute(sql, values).unwrap(), 1);
+    };
+    house.queue(house.tenant, 1).await;
+    let before = scene.tokens().len();
+    scene.refusing_deliver(async { set(b"no seal") }).await;
+    set(&settings);
+    let name = text(&scene.pair.lock().unwrap().came[before], "webhook-attempt-id").to_owned();
+    let row = house.deliveries(endpoint).await.into_iter().find(|row| row.message.seq > 0).unwrap();
+    let message = row.message.message;
+    let tried = house.app.app.store.attempts(&house.tenant, endpoint, message).await.unwrap();
+    let tried: Vec<_> =
+        tried.iter().map(|one| (one.attempt.to_string(), one.status, one.outcome.as_str())).collect();
+    assert_eq!(tried, [(name, Some(401), "again")]);
+    assert_eq!((row.state, row.attempt_count), (DeliveryState::Due, 1));
+    house.app.clock.forward_s(60);
+    house.deliver().await;
+    let states = house.states(endpoint).await;
+    assert!(states.iter().all(|state| *state == DeliveryState::Delivered), "{states:?}");
     scene.house.finish().await;
 }
 
