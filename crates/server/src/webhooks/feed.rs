@@ -25,11 +25,45 @@ pub(crate) async fn after(
     limit: usize,
 ) -> Result<Vec<Fed>, Fault> {
     let rows = app.store.fed_events(tenant, after, limit).await?;
-    rows.into_iter().map(|row| fed(tenant, &row)).collect()
+    rows.into_iter().map(|row| fed(tenant, &row)?.1).collect()
 }
 
-fn fed(tenant: &Tenant, row: &FedEvent) -> Result<Fed, Fault> {
+/// Events after an index of the log, of which some may not be readable.
+pub(crate) struct Readable {
+    /// Those that are.
+    pub(crate) events: Vec<Fed>,
+    /// Where the last of all of them is; `None` if there was none.
+    pub(crate) last: Option<u64>,
+    /// Why others are not.
+    pub(crate) unreadable: Vec<Fault>,
+}
+
+/// The same for those who go on where an event cannot be read.
+pub(crate) async fn readable(
+    app: &App,
+    tenant: &Tenant,
+    after: Option<u64>,
+    limit: usize,
+) -> Result<Readable, Fault> {
+    let mut readable = Readable { events: Vec::new(), last: None, unreadable: Vec::new() };
+    for row in app.store.fed_events(tenant, after, limit).await? {
+        let (index, read) = fed(tenant, &row)?;
+        readable.last = Some(index);
+        match read {
+            Ok(event) => readable.events.push(event),
+            Err(fault) => readable.unreadable.push(fault),
+        }
+    }
+    Ok(readable)
+}
+
+/// Where an event is in the log, and what it is.
+fn fed(tenant: &Tenant, row: &FedEvent) -> Result<(u64, Result<Fed, Fault>), Fault> {
     let index = row.event.log_index.ok_or_else(|| Fault::Missing("the place of an event".to_owned()))?;
+    Ok((index, read(tenant, row, index)))
+}
+
+fn read(tenant: &Tenant, row: &FedEvent, index: u64) -> Result<Fed, Fault> {
     let hash = row.event.hash;
     if row.stream == security_stream(tenant) {
         let placed = reading::placed(tenant, &row.event)?;
@@ -45,12 +79,15 @@ fn fed(tenant: &Tenant, row: &FedEvent) -> Result<Fed, Fault> {
 /// How far the clocks of several servers, and the waits before the log, may put events out of the order of their times.
 const OUT_OF_ORDER_S: i64 = 3_600;
 
+/// Events that are looked at together behind one that cannot be read.
+const UNREADABLE_AT_ONCE: usize = 100;
+
 /// The index after which all events since a moment are: found by halves, for nothing is sorted by time.
 pub(crate) async fn index_before(app: &App, tenant: &Tenant, since: Time) -> Result<Option<u64>, Fault> {
     let since = since.plus_s(-OUT_OF_ORDER_S);
     let is_before = async |index: Option<u64>| -> Result<bool, Fault> {
-        let next = after(app, tenant, index, 1).await?;
-        Ok(next.first().is_some_and(|fed| fed.message.at < since))
+        let next = first_readable(app, tenant, index).await?;
+        Ok(next.is_some_and(|fed| fed.message.at < since))
     };
     // All before `low` are older; nothing that is wanted is before it.
     let (mut low, mut high) = (None, *app.log.watch().borrow());
@@ -64,6 +101,20 @@ pub(crate) async fn index_before(app: &App, tenant: &Tenant, since: Time) -> Res
         }
     }
     Ok(low)
+}
+
+async fn first_readable(app: &App, tenant: &Tenant, mut after: Option<u64>) -> Result<Option<Fed>, Fault> {
+    let mut limit = 1;
+    loop {
+        let page = readable(app, tenant, after, limit).await?;
+        if let Some(first) = page.events.into_iter().next() {
+            return Ok(Some(first));
+        }
+        if page.last.is_none() {
+            return Ok(None);
+        }
+        (after, limit) = (page.last, UNREADABLE_AT_ONCE);
+    }
 }
 
 /// Whether no later event of the log is of before a moment.

@@ -39,10 +39,12 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<bool, 
             None => feed::index_before(app, &job.tenant, what.since).await?,
             after => after,
         };
-        let fed = feed::after(app, &job.tenant, after, limits::WEBHOOK_RELEASED_PER_S).await?;
-        let is_last = fed.last().is_none_or(|last| feed::is_past(&last.message, what.until));
+        let fed = feed::readable(app, &job.tenant, after, limits::WEBHOOK_RELEASED_PER_S).await?;
+        log_unreadable(job, what.endpoint, &fed.unreadable);
+        let is_past = fed.events.last().is_some_and(|last| feed::is_past(&last.message, what.until));
         let classes = loaded.settings.classes.visible(loaded.settings.scopes);
         let wanted = fed
+            .events
             .iter()
             .filter(|fed| (what.since..=what.until).contains(&fed.message.at) && classes.has(fed.class));
         for fed in wanted {
@@ -53,8 +55,8 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<bool, 
             };
             batch.rows.push(Row::Delivery(delivery(what.endpoint, fed.message.clone(), state, now)));
         }
-        if let Some(last) = fed.last().filter(|_| !is_last) {
-            let (Replay { endpoint, since, until, .. }, after) = (what, Some(last.index));
+        if let Some(last) = fed.last.filter(|_| !is_past) {
+            let (Replay { endpoint, since, until, .. }, after) = (what, Some(last));
             batch.jobs.push(NewJob {
                 tenant: job.tenant,
                 job: JobId::new(now, app.draw()),
@@ -68,6 +70,19 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<bool, 
         batch.changes.extend(again::over(&loaded, Wish::Replay)?);
     }
     again::committed(app, batch).await
+}
+
+/// What cannot be read is not sent, and holds up nothing: the replay would never be over, and no other could be asked for.
+fn log_unreadable(job: &JobRow, endpoint: EndpointId, faults: &[Fault]) {
+    for fault in faults {
+        tracing::error!(
+            event_type = "webhook.replay",
+            event_result = "unreadable",
+            fault = %fault,
+            %endpoint,
+            correlation_id = %job.correlation
+        );
+    }
 }
 
 /// A delivery that nobody tried yet.

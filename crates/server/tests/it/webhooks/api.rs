@@ -1,6 +1,7 @@
 //! The routes of endpoints and deliveries, as a program uses them.
 
 use countersign_core::{
+    id::EnvelopeId,
     limits,
     scope::{Scope, Scopes},
 };
@@ -9,7 +10,8 @@ use countersign_webhooks::{Accept, KeySet, MemoryStore};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::{House, event, verify};
+use super::{House, event, verify, worker::database};
+use crate::app::logged;
 
 fn wish(url: &str) -> Value {
     json!({
@@ -210,6 +212,57 @@ async fn what_failed_is_recovered_and_what_was_missed_is_replayed() {
         assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!("/since")), "{problem}");
         house.finish().await;
     }
+}
+
+/// W-5: events that cannot be read hold up no replay: the rest is sent, the log says what is not, and it is over, so that another one can
+/// be asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_cannot_be_read_holds_up_no_replay() {
+    const GUARD: &str = "SELECT sql FROM sqlite_master WHERE name = 'events_are_not_updated'";
+    const SET: &str = "UPDATE events SET bytes = ?1 WHERE envelope = ?2 AND seq = ?3";
+    let house = House::start(false).await;
+    let database = database(&house);
+    let envelopes = [house.sent_envelope().await, house.sent_envelope().await, house.sent_envelope().await];
+    let (_, made) =
+        house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
+    let endpoint = made["id"].as_str().unwrap().parse().unwrap();
+    house.done(endpoint, "/activate", &Value::Null).await;
+    house.settle().await;
+    let guard: String = database.query_row(GUARD, [], |row| row.get(0)).unwrap();
+    database.execute_batch("DROP TRIGGER events_are_not_updated").unwrap();
+    let mut whole = Vec::new();
+    for (of, seq) in [(0, 1), (1, 1), (1, 2)] {
+        let envelope: EnvelopeId = envelopes[of].parse().unwrap();
+        let asked = rusqlite::params![envelope.as_bytes(), seq];
+        let sql = "SELECT bytes FROM events WHERE envelope = ?1 AND seq = ?2";
+        let bytes: Vec<u8> = database.query_row(sql, asked, |row| row.get(0)).unwrap();
+        database.execute(SET, rusqlite::params![b"torn".as_slice(), envelope.as_bytes(), seq]).unwrap();
+        whole.push((bytes, envelope, seq));
+    }
+    let since = json!({ "since": house.app.app.now().plus_s(-60) });
+    for _ in 0..2 {
+        house.done(endpoint, "/replay", &since).await;
+        house.settle().await;
+        house.app.clock.forward_s(2);
+        house.settle().await;
+        let rows = house.deliveries(endpoint).await;
+        let mut told: Vec<_> =
+            rows.iter().map(|row| (row.message.stream.to_string(), row.message.seq)).collect();
+        told.sort();
+        let mut expected =
+            vec![(envelopes[0].clone(), 2), (envelopes[2].clone(), 1), (envelopes[2].clone(), 2)];
+        expected.sort();
+        assert_eq!(told, expected);
+        assert!(rows.iter().all(|row| row.state == DeliveryState::Delivered));
+    }
+    let lines = logged();
+    let is_told = |line: &&String| line.contains("webhook.replay") && line.contains(&endpoint.to_string());
+    assert_eq!(lines.iter().filter(is_told).count(), 6, "each, each time");
+    for (bytes, envelope, seq) in whole {
+        database.execute(SET, rusqlite::params![bytes, envelope.as_bytes(), seq]).unwrap();
+    }
+    database.execute_batch(&guard).unwrap();
+    house.finish().await;
 }
 
 /// W-5: whoever asks for a message that waits for its next attempt has it now; what fails again is not asked for again by that, and
