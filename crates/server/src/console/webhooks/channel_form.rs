@@ -13,21 +13,26 @@ use countersign_core::{
 
 use crate::{egress::certificate, webhooks::given::Given};
 
-/// What was typed of a channel.
-#[derive(Debug, Default)]
+/// How PEM writes that it is one.
+const PRIVATE_KEY: &str = "PRIVATE KEY";
+
+/// What comes back of a text that was typed: a private key is pasted into any field by mistake, and comes back on no page.
+pub(super) fn shown(text: &str) -> &str {
+    if text.contains(PRIVATE_KEY) { "" } else { text }
+}
+
+/// What was typed of a channel. It may be a secret in any field, so that there is no `Debug`.
+#[derive(Default)]
 pub(super) struct ChannelFields {
     chain: String,
     key: Option<Secret<String>>,
     gone_certificate: String,
     /// Keys of the receiver, one a line; `None` where the form has no such field.
     pins: Option<String>,
-    /// Where tokens come from.
-    pub(super) token_url: String,
-    /// Who asks for them.
-    pub(super) client_id: String,
+    token_url: String,
+    client_id: String,
     client_secret: Option<Secret<String>>,
-    /// What they are to be good for.
-    pub(super) scope: String,
+    scope: String,
     gone_oauth: String,
 }
 
@@ -60,10 +65,9 @@ impl ChannelFields {
         [&self.gone_certificate, &self.gone_oauth].iter().all(|ticked| matches!(ticked.as_str(), "" | "yes"))
     }
 
-    /// The client certificate and those between it and its authority, as they were typed. A private key is pasted there by mistake,
-    /// and comes back on no page.
+    /// The client certificate and those between it and its authority, as they were typed.
     pub(super) fn chain(&self) -> &str {
-        if self.chain.contains("PRIVATE KEY") { "" } else { &self.chain }
+        shown(&self.chain)
     }
 
     /// Whether a private key was typed, which is to be typed again.
@@ -76,9 +80,30 @@ impl ChannelFields {
         self.client_secret.is_some()
     }
 
-    /// The pins as they were typed.
-    pub(super) fn pins(&self) -> &str {
-        self.pins.as_deref().unwrap_or_default()
+    /// The pins as they were typed. Beside a private key they stay: a field that came back empty would take them away.
+    pub(super) fn pins(&self) -> String {
+        let typed = self.pins.as_deref().unwrap_or_default();
+        if shown(typed) == typed {
+            return typed.to_owned();
+        }
+        let pins: Vec<_> =
+            typed.lines().map(str::trim).filter(|line| Pin::read_all([*line]).is_ok()).collect();
+        pins.join("\n")
+    }
+
+    /// Where tokens come from.
+    pub(super) fn token_url(&self) -> &str {
+        shown(&self.token_url)
+    }
+
+    /// Who asks for them.
+    pub(super) fn client_id(&self) -> &str {
+        shown(&self.client_id)
+    }
+
+    /// What they are to be good for.
+    pub(super) fn scope(&self) -> &str {
+        shown(&self.scope)
     }
 
     /// Whether the certificate is to be taken away.

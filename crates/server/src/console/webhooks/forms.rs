@@ -14,7 +14,7 @@ use countersign_core::{
 };
 use serde::Deserialize;
 
-use super::channel_form::ChannelFields;
+use super::channel_form::{ChannelFields, shown};
 pub(super) use crate::console::members::Nothing;
 use crate::webhooks::endpoints::Edit;
 
@@ -94,13 +94,11 @@ pub(super) fn unreadable() -> Refusal {
     Refusal::new(Code::Malformed, "reload the page and try again")
 }
 
-/// What was typed about an endpoint.
-#[derive(Debug, Default)]
+/// What was typed about an endpoint. It may be a secret in any field, so that there is no `Debug`.
+#[derive(Default)]
 pub(super) struct Fields {
-    /// Where messages go.
-    pub(super) url: String,
-    /// What people call it.
-    pub(super) description: String,
+    url: String,
+    description: String,
     /// How much it is told.
     pub(super) payload: String,
     /// How its messages are signed.
@@ -172,6 +170,16 @@ impl Fields {
             "ordered" => &mut self.ordered,
             _ => return None,
         })
+    }
+
+    /// Where messages go, as it was typed.
+    pub(super) fn url(&self) -> &str {
+        shown(&self.url)
+    }
+
+    /// The same of what people call it.
+    pub(super) fn description(&self) -> &str {
+        shown(&self.description)
     }
 
     pub(super) fn is_ordered(&self) -> bool {

@@ -234,7 +234,7 @@ impl FormPage {
             "pins" => wrong == part || !typed.pins().is_empty(),
             _ => {
                 let is_typed =
-                    [&typed.token_url, &typed.client_id, &typed.scope].iter().any(|text| !text.is_empty());
+                    [typed.token_url(), typed.client_id(), typed.scope()].iter().any(|text| !text.is_empty());
                 wrong.starts_with("oauth") || typed.takes_oauth_away() || is_typed
             }
         }

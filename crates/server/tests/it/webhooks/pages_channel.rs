@@ -131,6 +131,45 @@ async fn what_is_wrong_about_a_certificate_is_said_at_its_field() {
     office.close().await;
 }
 
+/// L-3, W-7: a private key comes back on no page, whichever field it was pasted into, in lines or in one, as browsers send it; pins
+/// beside it stay, so that nobody takes them away by that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_key_comes_back_from_no_field() {
+    let office = Office::open().await;
+    let (id, _) = office.make().await;
+    let (_, key) = Authority::new("CA of partners").certify(&Wish::of("us")).pem();
+    let (pin, line) = (Pin::of(b"now").to_string(), key.lines().nth(1).unwrap().to_owned());
+    let refused = [("oauth_client_secret", "x"), ("oauth_gone", "yes")];
+    let fields = [
+        "url",
+        "description",
+        "certificate_chain",
+        "certificate_key",
+        "pins",
+        "oauth_token_url",
+        "oauth_client_id",
+        "oauth_client_secret",
+        "oauth_scope",
+    ];
+    for (field, page) in fields.into_iter().flat_map(|field| [(field, "/new"), (field, "/change")]) {
+        let page = if page == "/new" { page.to_owned() } else { format!("/{id}{page}") };
+        for pasted in [format!("{pin}\r\n{key}"), key.replace('\n', " ")] {
+            let mut form = with_channel(&office, &refused);
+            form.retain(|(name, _)| *name != field);
+            form.push((field, &pasted));
+            let (_, text) = office.refused(&page, &form, 422).await;
+            assert!(!text.contains(&line) && !text.contains("PRIVATE KEY-----\n"), "{field}: {text}");
+            let is_kept = field == "pins" && pasted.starts_with(&pin);
+            assert_eq!(
+                text.contains(&pin) || text.contains(&pin.replace('+', "&#43;")),
+                is_kept,
+                "{field}: {text}"
+            );
+        }
+    }
+    office.close().await;
+}
+
 /// W-7: the same of pins and of credentials; fields that the page does not have are refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_about_pins_and_credentials_is_said_at_its_field() {
