@@ -100,14 +100,18 @@ pub async fn set(
     reason: BlockReason,
     answers: Option<FinishedIdempotency>,
 ) -> Result<(), Failure> {
+    let reached = reached(app, keys).await?;
     let mut batch = Batch { answers, ..Batch::default() };
-    for key in keys {
-        batch.rows.push(Row::WebhookBlock(BlockRow { key: *key, reason, created_at: app.now() }));
-        record(app, circumstances, (key, Some(reason)), &mut batch).await?;
+    for one in &reached {
+        batch.rows.push(Row::WebhookBlock(BlockRow { key: one.key, reason, created_at: app.now() }));
+        record(app, circumstances, (one, Some(reason)), &mut batch).await?;
     }
-    batch.jobs = follow_ups(app, keys, circumstances.correlation).await?;
+    batch.jobs = follow_ups(app, &reached, circumstances.correlation);
     match app.store.commit(batch).await {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            log(keys, circumstances, Some(reason));
+            Ok(())
+        }
         Err(CommitError::Conflict) => Err(refused("this is blocked already: there is nothing more to block")),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
@@ -120,14 +124,18 @@ pub async fn unset(
     keys: &[BlockKey],
     answers: Option<FinishedIdempotency>,
 ) -> Result<(), Failure> {
+    let reached = reached(app, keys).await?;
     let changes = keys.iter().copied().map(Change::Unblock).collect();
     let mut batch = Batch { changes, answers, ..Batch::default() };
-    for key in keys {
-        record(app, circumstances, (key, None), &mut batch).await?;
+    for one in &reached {
+        record(app, circumstances, (one, None), &mut batch).await?;
     }
-    batch.jobs = follow_ups(app, keys, circumstances.correlation).await?;
+    batch.jobs = follow_ups(app, &reached, circumstances.correlation);
     match app.store.commit(batch).await {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            log(keys, circumstances, None);
+            Ok(())
+        }
         Err(CommitError::Outdated) => Err(refused("this is not blocked, so there is nothing to release")),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
@@ -137,67 +145,73 @@ fn refused(sentence: &str) -> Failure {
     Refusal::new(Code::WebhookState, sentence).into()
 }
 
-/// The tenants that a block concerns.
-async fn concerned(app: &Records, key: &BlockKey) -> Result<Vec<Tenant>, Fault> {
-    if let Some(tenant) = key.tenant {
-        return Ok(vec![tenant]);
-    }
-    let mut tenants = Vec::new();
-    for row in app.store.organizations().await? {
-        let of = |environment| organizations::tenant(row.organization, environment);
-        tenants.extend([Environment::Sandbox, Environment::Live].map(of));
-    }
-    Ok(tenants)
+/// A block, and the tenants that it concerns.
+struct Reached {
+    key: BlockKey,
+    tenants: Vec<Tenant>,
 }
 
-/// An event of each organization that it concerns. What concerns all of them is a line of the log as well.
+/// The tenants that each of these blocks concerns. An organization that is made meanwhile has nothing yet that could be followed.
+async fn reached(app: &Records, keys: &[BlockKey]) -> Result<Vec<Reached>, Fault> {
+    let mut everybody = Vec::new();
+    if keys.iter().any(|key| key.tenant.is_none()) {
+        for row in app.store.organizations().await? {
+            let of = |environment| organizations::tenant(row.organization, environment);
+            everybody.extend([Environment::Sandbox, Environment::Live].map(of));
+        }
+    }
+    let tenants = |key: &BlockKey| key.tenant.map_or_else(|| everybody.clone(), |tenant| vec![tenant]);
+    Ok(keys.iter().map(|key| Reached { key: *key, tenants: tenants(key) }).collect())
+}
+
+fn body(key: &BlockKey, reason: Option<BlockReason>) -> SecurityBody {
+    match reason {
+        Some(reason) => SecurityBody::WebhookBlocked { endpoint: None, class: key.class, reason },
+        None => SecurityBody::WebhookReleased { endpoint: None, class: key.class },
+    }
+}
+
+/// An event of each organization that it concerns.
 async fn record(
     app: &Records,
     circumstances: &Circumstances,
-    (key, reason): (&BlockKey, Option<BlockReason>),
+    (Reached { key, tenants }, reason): (&Reached, Option<BlockReason>),
     batch: &mut Batch,
 ) -> Result<(), Fault> {
-    let body = match reason {
-        Some(reason) => SecurityBody::WebhookBlocked { endpoint: None, class: key.class, reason },
-        None => SecurityBody::WebhookReleased { endpoint: None, class: key.class },
-    };
-    if let Some(tenant) = &key.tenant {
-        return security::record(app, tenant, circumstances, body, batch).await;
-    }
-    tracing::warn!(
-        event_type = body.kind(),
-        event_result = "everywhere",
-        class = key.class.map(Class::text),
-        reason = reason.map(BlockReason::text),
-        holder = key.holder.text(),
-        actor = ?circumstances.actor,
-        correlation_id = %circumstances.correlation
-    );
-    for tenant in concerned(app, key).await? {
-        security::record(app, &tenant, &circumstances.elsewhere(), body.clone(), batch).await?;
+    let elsewhere = circumstances.elsewhere();
+    let circumstances = if key.tenant.is_some() { circumstances } else { &elsewhere };
+    for tenant in tenants {
+        security::record(app, tenant, circumstances, body(key, reason), batch).await?;
     }
     Ok(())
 }
 
-/// The jobs that bring deliveries after blocks: one for each tenant.
-async fn follow_ups(
-    app: &Records,
-    keys: &[BlockKey],
-    correlation: CorrelationId,
-) -> Result<Vec<NewJob>, Fault> {
-    let mut tenants = Vec::new();
-    for key in keys {
-        tenants.extend(concerned(app, key).await?);
+/// What concerns all organizations is a line of the log as well, once it is done.
+fn log(keys: &[BlockKey], circumstances: &Circumstances, reason: Option<BlockReason>) {
+    for key in keys.iter().filter(|key| key.tenant.is_none()) {
+        tracing::warn!(
+            event_type = body(key, reason).kind(),
+            event_result = "everywhere",
+            class = key.class.map(Class::text),
+            reason = reason.map(BlockReason::text),
+            holder = key.holder.text(),
+            actor = ?circumstances.actor,
+            correlation_id = %circumstances.correlation
+        );
     }
+}
+
+/// The jobs that bring deliveries after blocks: one for each tenant.
+fn follow_ups(app: &Records, reached: &[Reached], correlation: CorrelationId) -> Vec<NewJob> {
     let (now, work) = (app.now(), Work::FollowBlocks);
-    let job = |tenant| NewJob {
-        tenant,
+    let job = |tenant: &Tenant| NewJob {
+        tenant: *tenant,
         job: JobId::new(now, app.draw()),
         work: work.clone(),
         correlation,
         due_at: now,
     };
-    Ok(tenants.into_iter().map(job).collect())
+    reached.iter().flat_map(|one| &one.tenants).map(job).collect()
 }
 
 /// Has each endpoint of a tenant followed by its deliveries, and ends the job with that.

@@ -319,6 +319,8 @@ async fn a_block_of_everything_is_told_to_each_organization_and_to_the_log() {
     let (app, reason) = (&house.app.app, BlockReason::Compromised);
     containment::set(app, &by, &[key(None, class)], reason, None).await.unwrap();
     containment::unset(app, &by, &[key(None, class)], None).await.unwrap();
+    // What is refused is told to nobody.
+    containment::unset(app, &by, &[key(None, class)], None).await.unwrap_err();
     house.settle().await;
     let organizations = [house.tenant, pair.other.tenant].map(|tenant| tenant.organization());
     let environments = [Environment::Sandbox, Environment::Live];
