@@ -18,13 +18,13 @@ async fn the_example_is_written_checked_and_run() {
     assert!(!relay.run(&["init"]).status.success(), "nothing is written over");
     let said = String::from_utf8(relay.run(&["check"]).stderr).unwrap();
     for wrong in [
-        "senders.countersign.keys[0].secret_env: the variable COUNTERSIGN_WEBHOOK_SECRET is not set",
+        "senders.countersign.keys[0].secret_env: the variable WEBHOOK_SECRET is not set",
         "senders.countersign.forward.secret_envs: the variable RELAY_FORWARD_SECRET is not set",
     ] {
         assert!(said.contains(wrong), "{said}");
     }
     let secret = String::from_utf8(relay.run(&["secret"]).stdout).unwrap();
-    relay.set("COUNTERSIGN_WEBHOOK_SECRET", "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+    relay.set("WEBHOOK_SECRET", "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
     relay.set("RELAY_FORWARD_SECRET", secret.trim());
     let checked = relay.run(&["check"]);
     assert!(checked.status.success(), "{checked:?}");

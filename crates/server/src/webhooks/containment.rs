@@ -100,6 +100,10 @@ pub async fn set(
     reason: BlockReason,
     answers: Option<FinishedIdempotency>,
 ) -> Result<(), Failure> {
+    // What is recorded is in the log by then: what can be refused is refused before.
+    if are_held(app, keys).await?.contains(&true) {
+        return Err(held_already());
+    }
     let reached = reached(app, keys).await?;
     let mut batch = Batch { answers, ..Batch::default() };
     for one in &reached {
@@ -112,7 +116,7 @@ pub async fn set(
             log(keys, circumstances, Some(reason));
             Ok(())
         }
-        Err(CommitError::Conflict) => Err(refused("this is blocked already: there is nothing more to block")),
+        Err(CommitError::Conflict) => Err(held_already()),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
 }
@@ -124,6 +128,9 @@ pub async fn unset(
     keys: &[BlockKey],
     answers: Option<FinishedIdempotency>,
 ) -> Result<(), Failure> {
+    if are_held(app, keys).await?.contains(&false) {
+        return Err(held_no_more());
+    }
     let reached = reached(app, keys).await?;
     let changes = keys.iter().copied().map(Change::Unblock).collect();
     let mut batch = Batch { changes, answers, ..Batch::default() };
@@ -136,13 +143,27 @@ pub async fn unset(
             log(keys, circumstances, None);
             Ok(())
         }
-        Err(CommitError::Outdated) => Err(refused("this is not blocked, so there is nothing to release")),
+        Err(CommitError::Outdated) => Err(held_no_more()),
         Err(error) => Err(Fault::of_commit(error).into()),
     }
 }
 
 fn refused(sentence: &str) -> Failure {
     Refusal::new(Code::WebhookState, sentence).into()
+}
+
+fn held_already() -> Failure {
+    refused("this is blocked already: there is nothing more to block")
+}
+
+fn held_no_more() -> Failure {
+    refused("this is not blocked, so there is nothing to release")
+}
+
+/// Whether each of these is there at this moment.
+async fn are_held(app: &Records, keys: &[BlockKey]) -> Result<Vec<bool>, Fault> {
+    let held = app.store.webhook_blocks(None).await?;
+    Ok(keys.iter().map(|key| held.iter().any(|row| row.key == *key)).collect())
 }
 
 /// A block, and the tenants that it concerns.

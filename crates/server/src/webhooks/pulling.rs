@@ -3,6 +3,7 @@
 use countersign_core::{
     access::Tenant,
     id::MessageId,
+    refusal::{Code, Refusal},
     scope::Scopes,
     webhook::class::{Class, Payload, told},
 };
@@ -12,7 +13,10 @@ use super::{
     attempt,
     feed::{self, Fed},
 };
-use crate::{app::App, fault::Fault};
+use crate::{
+    app::App,
+    fault::{Failure, Fault},
+};
 
 /// Events that are looked at for one page: those that the credential may not read make a page short, never slow.
 const LOOKED_AT: usize = 1_000;
@@ -40,9 +44,12 @@ pub(crate) async fn page(
     payload: Payload,
     after: Option<u64>,
     limit: usize,
-) -> Result<Page, Fault> {
+) -> Result<Page, Failure> {
     let mut page = Page { events: Vec::new(), next: after, has_more: false };
     let fed = feed::after(app, tenant, after, LOOKED_AT + 1).await?;
+    if fed.is_empty() {
+        is_of_this_log(app, after).await?;
+    }
     let is_longer = fed.len() > LOOKED_AT;
     for (looked_at, Fed { message, class, index }) in fed.into_iter().enumerate() {
         if page.events.len() == limit || looked_at == LOOKED_AT {
@@ -58,4 +65,15 @@ pub(crate) async fn page(
     }
     page.has_more = is_longer;
     Ok(page)
+}
+
+/// Refuses an index beyond the log: whoever went on from there would never see what comes until then.
+async fn is_of_this_log(app: &App, after: Option<u64>) -> Result<(), Failure> {
+    let size = app.store.checkpoint().await?.map_or(0, |(size, _)| size);
+    if after.is_none_or(|after| after < size) {
+        return Ok(());
+    }
+    let sentence = "`after` is beyond the end of the log: it is of another server, or of a time before this one was restored; begin \
+                    again without it";
+    Err(Refusal::new(Code::Invalid, sentence).into())
 }

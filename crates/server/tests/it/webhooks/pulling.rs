@@ -63,6 +63,10 @@ async fn events_are_pulled_by_cursor() {
         assert!(full.iter().all(|one| one["event"]["data"]["event"]["seq"].is_number()), "{full:#?}");
         let wrong = house.app.get(&key, "/v1/events?after=x").await;
         assert_eq!(wrong.status().as_u16(), 400);
+        // Of another server, or of this one before it was restored.
+        let end = after.trim_start_matches("&after=").parse::<u64>().unwrap() + 1_000;
+        let beyond = house.app.get(&key, &format!("/v1/events?after={end}")).await;
+        assert_eq!(beyond.status().as_u16(), 422);
         house.finish().await;
     }
 }
