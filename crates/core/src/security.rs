@@ -634,13 +634,15 @@ mod tests {
             pins: vec![Pin::of(b"key")],
             token_host: Some("as.example.com".to_owned()),
             token_client: Some("countersign".to_owned()),
+            is_token_changed: false,
         };
         let bodies = [
             created(None),
             changed(None),
             created(Some(outline.clone())),
-            changed(Some(outline)),
+            changed(Some(outline.clone())),
             changed(Some(Outline::default())),
+            changed(Some(Outline { is_token_changed: true, ..outline })),
             SecurityBody::WebhookEnded { endpoint },
             SecurityBody::WebhookProbed {
                 endpoint,

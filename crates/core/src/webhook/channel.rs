@@ -44,6 +44,15 @@ pub struct Outline {
     /// Who asks for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_client: Option<String>,
+    /// Whether what they are asked for with is other than before, also where nothing else here shows it: the secret, the path of the
+    /// address, or the scope.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_token_changed: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A certificate with its key. Both were read, and belong together.
@@ -118,13 +127,15 @@ impl Channel {
             pins: self.pins.clone(),
             token_host: self.oauth.as_ref().map(|oauth| host_of(&oauth.token_url)),
             token_client: self.oauth.as_ref().map(|oauth| oauth.client_id.clone()),
+            is_token_changed: false,
         }
     }
 
     /// What is told of it after a change: nothing where there was nothing to tell before either.
     pub fn outline_after(&self, before: &Self) -> Option<Outline> {
         let is_plain = |channel: &Self| *channel == Self::default();
-        (!is_plain(self) || !is_plain(before)).then(|| self.outline())
+        let is_token_changed = self.oauth.is_some() && before.oauth.is_some() && self.oauth != before.oauth;
+        (!is_plain(self) || !is_plain(before)).then(|| Outline { is_token_changed, ..self.outline() })
     }
 
     /// Refuses what is new in it and cannot be. What an endpoint had before is not judged again: a certificate that has ended
@@ -147,6 +158,7 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn certificate(first: u8, key: u8) -> ClientCertificate {
         ClientCertificate {
@@ -205,6 +217,36 @@ mod tests {
         let check = |count| pinned(count).check(&Channel::default(), Time::from_unix_ms(0));
         assert_eq!(check(limits::WEBHOOK_PINS), Ok(()));
         assert_eq!(check(limits::WEBHOOK_PINS + 1).unwrap_err().pointer.as_deref(), Some("/pins"));
+    }
+
+    /// L-4, L-3: a change of the secret alone, of the path or of the scope is told, without any of them; what stays is not.
+    #[test]
+    fn that_tokens_are_asked_for_otherwise_is_told() {
+        let oauth = OAuth {
+            token_url: "https://as.example.com/token".to_owned(),
+            client_id: "us".to_owned(),
+            client_secret: Secret::new("old".to_owned()),
+            scope: None,
+        };
+        let channel = |oauth| Channel { oauth, ..Channel::default() };
+        let before = channel(Some(oauth.clone()));
+        let told = |after: &Channel| serde_json::to_value(after.outline_after(&before)).unwrap();
+        let shown = json!({ "token_host": "as.example.com", "token_client": "us" });
+        assert_eq!(told(&before), shown);
+        assert_eq!(told(&channel(None)), json!({}), "it is gone");
+        let first = serde_json::to_value(before.outline_after(&Channel::default())).unwrap();
+        assert_eq!(first, shown, "it is new");
+        let changed =
+            json!({ "token_host": "as.example.com", "token_client": "us", "is_token_changed": true });
+        for other in [
+            OAuth { client_secret: Secret::new("new".to_owned()), ..oauth.clone() },
+            OAuth { token_url: "https://as.example.com/other".to_owned(), ..oauth.clone() },
+            OAuth { scope: Some("hooks".to_owned()), ..oauth },
+        ] {
+            assert_eq!(told(&channel(Some(other))), changed);
+        }
+        let old: Outline = serde_json::from_value(shown).unwrap();
+        assert!(!old.is_token_changed, "old events are read as they were");
     }
 
     #[test]

@@ -127,6 +127,8 @@ async fn what_changes_of_a_channel_is_told() {
     });
     let (endpoint, _) = made(&house, &asked).await;
     house.done(endpoint, "", &json!({ "pins": [] })).await;
+    asked["oauth"]["client_secret"] = json!("a new one between us");
+    house.done(endpoint, "", &json!({ "oauth": asked["oauth"] })).await;
     house.done(endpoint, "", &json!({ "client_certificate": null, "oauth": null })).await;
     house.done(endpoint, "", &json!({ "description": "Another word" })).await;
     house.settle().await;
@@ -149,6 +151,10 @@ async fn what_changes_of_a_channel_is_told() {
         [
             json!(["webhook.created", channel(json!({ "certificate_sha256": sha256, "pins": [pin] }))]),
             json!(["webhook.changed", channel(json!({ "certificate_sha256": sha256 }))]),
+            json!([
+                "webhook.changed",
+                channel(json!({ "certificate_sha256": sha256, "is_token_changed": true }))
+            ]),
             json!(["webhook.changed", {}]),
             json!(["webhook.changed", null]),
         ]
