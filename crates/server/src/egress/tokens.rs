@@ -393,17 +393,14 @@ mod tests {
     }
 
     /// W-8: an owner who chooses the token and the answer chooses no more work than their length. Byte by byte from each place on it
-    /// would be 10^11 comparisons or more, which are minutes.
+    /// would be 10^12 comparisons or more: this test would not end.
     #[test]
-    fn hiding_takes_as_long_as_the_answer_is() {
-        let (length, text) = (1 << 20, "a".repeat(1 << 20));
-        #[expect(clippy::disallowed_methods, reason = "how long it takes is the question")]
-        let begun = std::time::Instant::now();
+    fn a_token_of_one_letter_is_hidden_in_one_pass() {
+        let (length, text) = (1 << 22, "a".repeat(1 << 22));
         for text in [text.clone(), format!("{text}c")] {
             let said = [text.as_bytes(), &text.as_bytes()[..length / 2], b"b"].concat();
             assert!(token(&text).hidden(&said).ends_with(b"ab"));
             assert_eq!(token(&text).hidden(&said[1..length]), b"[token]");
         }
-        assert!(begun.elapsed() < std::time::Duration::from_secs(20), "{:?}", begun.elapsed());
     }
 }
