@@ -5,6 +5,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_access.sql"),
     include_str!("migrations/0003_webhooks.sql"),
+    include_str!("migrations/0004_delivery_indexes.sql"),
 ];
 
 /// The channel of [`NOTIFY`].

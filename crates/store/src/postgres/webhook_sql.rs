@@ -76,17 +76,19 @@ statements! {
             $7::bigint[], $8::bigint[], $9::bigint[], $10::text[], $11::bytea[])
         ON CONFLICT DO NOTHING";
     /// What is to be tried again of an endpoint that takes nothing by now is over, and waits where that is asked. The worker is
-    /// compared in a way that has no index, for that would read all that the worker has.
+    /// compared in a way that has no index, for that would read all that the worker has. Endpoints are asked apart: joined, they
+    /// lead to a plan that finds their deliveries by endpoint alone, and reads all that there are.
     SETTLE = "UPDATE deliveries d SET
-            state = CASE WHEN n.state IN ('delivered', 'failed') OR e.takes = 'due' THEN n.state
-                WHEN e.takes = 'parked' THEN 'parked' ELSE 'failed' END,
-            lane = CASE WHEN e.is_shelved THEN 2 WHEN d.attempt_count + n.tries > 0 THEN 1 ELSE 0 END,
+            state = CASE WHEN n.state IN ('delivered', 'failed') THEN n.state
+                ELSE (SELECT CASE e.takes WHEN 'due' THEN n.state WHEN 'parked' THEN 'parked' ELSE 'failed' END
+                    FROM endpoints e WHERE e.endpoint = d.endpoint) END,
+            lane = CASE WHEN (SELECT e.is_shelved FROM endpoints e WHERE e.endpoint = d.endpoint) THEN 2
+                WHEN d.attempt_count + n.tries > 0 THEN 1 ELSE 0 END,
             due_at = n.due_at, attempt_count = d.attempt_count + n.tries,
             asked_count = d.asked_count + n.asked,
             signed_s = coalesce(n.signed_s, d.signed_s), worker = NULL
         FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[],
                 $8::bigint[]) AS n(endpoint, message, worker, state, due_at, tries, signed_s, asked)
-            JOIN endpoints e ON e.endpoint = n.endpoint
         WHERE d.endpoint = n.endpoint AND d.message = n.message
             AND d.worker IS NOT DISTINCT FROM n.worker";
 
