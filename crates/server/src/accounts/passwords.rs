@@ -107,13 +107,17 @@ impl Hashing {
 /// The hash of a password that there is none of: verified where there is none to verify, at the same cost. It is drawn, since
 /// to make one takes the memory of a hash, which a server that nobody signs in at would hold from its start.
 pub(super) fn of_nobody(app: &Records, cost: Cost) -> Result<String, Fault> {
+    drawn(cost, &draw(&*app.random), &draw(&*app.random))
+}
+
+fn drawn(cost: Cost, salt: &[u8; 16], output: &[u8; Params::DEFAULT_OUTPUT_LEN]) -> Result<String, Fault> {
     let hasher = cost.hasher()?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
         params: hasher.params().try_into().map_err(broken)?,
-        salt: Some(Salt::new(&draw::<16>(&*app.random)).map_err(broken)?),
-        hash: Some(Output::new(&draw::<{ Params::DEFAULT_OUTPUT_LEN }>(&*app.random)).map_err(broken)?),
+        salt: Some(Salt::new(salt).map_err(broken)?),
+        hash: Some(Output::new(output).map_err(broken)?),
     };
     Ok(hash.to_string())
 }
@@ -161,6 +165,19 @@ mod tests {
     fn a_hash_costs_what_it_should() {
         let made = hash(Cost::STANDARD, b"x", &[1; 16]).unwrap();
         assert!(made.starts_with("$argon2id$v=19$m=47104,t=1,p=1$"), "{made}");
+    }
+
+    /// the hash of nobody has all the parts of somebody's, so that as much is computed for it, and no password fits.
+    #[test]
+    fn the_hash_of_nobody_is_verified_like_any_other() {
+        let cost = Cost::of(64, 2);
+        let (nobodys, somebodys) =
+            (drawn(cost, &[1; 16], &[7; 32]).unwrap(), hash(cost, b"x", &[1; 16]).unwrap());
+        let before_output = somebodys.rfind('$').unwrap();
+        assert_eq!(nobodys.split_at(before_output).0, somebodys.split_at(before_output).0);
+        assert_eq!(nobodys.len(), somebodys.len());
+        let refused = Argon2::default().verify_password(b"x", &PasswordHash::new(&nobodys).unwrap());
+        assert_eq!(refused, Err(argon2::password_hash::Error::PasswordInvalid));
     }
 
     /// what is guessed by rules is refused, a few words in a row are not.

@@ -100,9 +100,9 @@ async fn keys(
     is_wanted: impl Fn(bool) -> bool,
 ) -> Result<Vec<BlockKey>, Failure> {
     let named = named(records, place).await?;
-    let rows = records.store.webhook_blocks(None).await?;
-    let is_blocked = |key: &BlockKey| rows.iter().any(|row| row.key == *key);
-    let left: Vec<BlockKey> = named.iter().copied().filter(|key| is_wanted(is_blocked(key))).collect();
+    let held = containment::are_held(records, &named).await?;
+    let left = named.iter().zip(held).filter(|(_, is_held)| is_wanted(*is_held));
+    let left: Vec<BlockKey> = left.map(|(key, _)| *key).collect();
     Ok(if left.is_empty() { named } else { left })
 }
 

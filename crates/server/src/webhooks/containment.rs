@@ -161,7 +161,7 @@ fn held_no_more() -> Failure {
 }
 
 /// Whether each of these is there at this moment.
-async fn are_held(app: &Records, keys: &[BlockKey]) -> Result<Vec<bool>, Fault> {
+pub async fn are_held(app: &Records, keys: &[BlockKey]) -> Result<Vec<bool>, Fault> {
     let held = app.store.webhook_blocks(None).await?;
     Ok(keys.iter().map(|key| held.iter().any(|row| row.key == *key)).collect())
 }

@@ -113,8 +113,7 @@ impl Postgres {
         call: Call,
         read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Fault> {
-        let rows = connection::repeat(&self.readers, &call, query).await?;
-        rows.iter().map(|row| read(&PostgresCells::new(table, row))).collect()
+        rows(&self.readers, table, call, read).await
     }
 
     /// Reads rows by their keys.
@@ -124,8 +123,7 @@ impl Postgres {
         call: Call,
         read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
     ) -> Result<Vec<T>, Fault> {
-        let rows = connection::repeat(&self.keyed, &call, query).await?;
-        rows.iter().map(|row| read(&PostgresCells::new(table, row))).collect()
+        rows(&self.keyed, table, call, read).await
     }
 
     async fn first<T>(
@@ -143,6 +141,16 @@ impl Postgres {
         let client = connection::connection(&self.keyed).await?;
         query(&client, &call).await.map_err(|error| fault(&error))
     }
+}
+
+async fn rows<T>(
+    pool: &Pool,
+    table: &'static str,
+    call: Call,
+    read: impl Fn(&PostgresCells<'_>) -> Result<T, Fault>,
+) -> Result<Vec<T>, Fault> {
+    let rows = connection::repeat(pool, &call, query).await?;
+    rows.iter().map(|row| read(&PostgresCells::new(table, row))).collect()
 }
 
 /// What each request looks up.

@@ -317,10 +317,14 @@ async fn a_block_of_everything_is_told_to_each_organization_and_to_the_log() {
     let (house, class) = (&pair.house, Some(Class::Recipient));
     let by = Circumstances { actor: SecurityActor::Operator, ..house.circumstances() };
     let (app, reason) = (&house.app.app, BlockReason::Compromised);
-    containment::set(app, &by, &[key(None, class)], reason, None).await.unwrap();
-    containment::unset(app, &by, &[key(None, class)], None).await.unwrap();
     // What is refused is told to nobody.
-    containment::unset(app, &by, &[key(None, class)], None).await.unwrap_err();
+    let refused = house.circumstances();
+    containment::set(app, &by, &[key(None, class)], reason, None).await.unwrap();
+    containment::set(app, &refused, &[key(None, class)], reason, None).await.unwrap_err();
+    containment::unset(app, &by, &[key(None, class)], None).await.unwrap();
+    containment::unset(app, &refused, &[key(None, class)], None).await.unwrap_err();
+    let refused = refused.correlation.to_string();
+    assert!(logged().iter().all(|line| !line.contains(&refused)), "nothing was recorded");
     house.settle().await;
     let organizations = [house.tenant, pair.other.tenant].map(|tenant| tenant.organization());
     let environments = [Environment::Sandbox, Environment::Live];
