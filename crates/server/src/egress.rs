@@ -1,6 +1,7 @@
 //! Every connection that this program opens itself: to the operator's own mail server, to addresses that strangers name
 //! (guarded), and, in the demo, to itself.
 
+mod broken;
 pub mod certificate;
 mod clients;
 pub mod guard;

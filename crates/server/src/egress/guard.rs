@@ -1,13 +1,17 @@
 //! The guard of addresses that strangers name (W-8): https alone, every answer of the resolver must be public or allowed by
 //! the operator, the connection goes to the address that was checked, nothing is followed, and little is read.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
 
 use countersign_core::{address::is_public, webhook::channel::Channel};
 use reqwest::{Url, header, redirect::Policy};
 use thiserror::Error;
 
-use super::{clients::Clients, names::Names, tls::Trust};
+use super::{broken, clients::Clients, names::Names, tls::Trust};
 use crate::{config::Egress, fault::Fault};
 
 /// Time for name, connection, handshake, headers and body together.
@@ -65,6 +69,9 @@ impl Guard {
         // A literal address meets no resolver, so that it is judged here.
         match host.trim_matches(['[', ']']).parse::<IpAddr>() {
             Ok(address) if !self.allowed.allows(None, address) => Err(NotFetched::NotPublic),
+            Err(_) if is_this_machine(host) && !self.allowed.allows_this_machine(host) => {
+                Err(NotFetched::NotPublic)
+            }
             _ => Ok(url),
         }
     }
@@ -111,14 +118,13 @@ impl Guard {
 
 /// Whether the guard refused where it led.
 pub(super) fn is_refused(error: &reqwest::Error) -> bool {
-    let mut source: Option<&dyn std::error::Error> = Some(error);
-    while let Some(cause) = source {
-        if cause.is::<NotFetched>() {
-            return true;
-        }
-        source = cause.source();
-    }
-    false
+    broken::found::<NotFetched>(error).is_some()
+}
+
+/// Whether a name is one of those of the machine that asks, whatever a resolver says of them (RFC 6761 §6.3).
+fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 fn told(error: &reqwest::Error) -> NotFetched {
@@ -141,6 +147,11 @@ impl Egress {
     /// Whether a name is one of those that the operator allows.
     pub(super) fn names(&self, host: &str) -> bool {
         self.allow_hosts.iter().any(|allowed| allowed.eq_ignore_ascii_case(host))
+    }
+
+    fn allows_this_machine(&self, host: &str) -> bool {
+        let loopback: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        loopback.into_iter().any(|address| self.allows(Some(host), address))
     }
 
     /// Whether a connection to `address` is allowed, under the name that led there.

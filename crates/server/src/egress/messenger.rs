@@ -1,7 +1,7 @@
 //! Sends webhooks (W-7, W-8): through the same guard as everything that strangers name, on connections that are kept, with one
 //! deadline over name, connection, handshake, headers and body, and with little read of the answer.
 
-use std::{error::Error, io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use countersign_core::{time::Time, webhook::channel::Channel};
 use reqwest::{
@@ -12,6 +12,7 @@ use reqwest::{
 use rustls::AlertDescription;
 
 use super::{
+    broken,
     guard::{self, Guard, NotFetched},
     pinned::NotPinned,
     tokens::{Token, Tokens},
@@ -161,24 +162,20 @@ impl Messenger {
         if guard::is_refused(error) {
             return NotFetched::NotPublic.to_string();
         }
-        let tls = tls_error(error);
+        let tls = broken::found::<rustls::Error>(error);
         if let Some(not_pinned) = tls.and_then(NotPinned::of) {
             return not_pinned.to_string();
         }
         if error.is_timeout() {
             return too_late(self.deadline);
         }
-        let what = if let Some(rustls::Error::AlertReceived(alert)) = tls
-            && is_of_certificate(*alert)
-        {
-            match channel.certificate {
-                Some(_) => "the receiver does not accept the client certificate of this endpoint",
-                None => "the receiver asks for a client certificate, and this endpoint has none",
-            }
-        } else if error.is_connect() {
-            "no connection could be made: the host is not known, does not listen, or its certificate is not trusted"
-        } else {
-            "the connection broke before there was a whole answer"
+        let Some(rustls::Error::AlertReceived(alert)) = tls else { return broken::told(error) };
+        if !is_of_certificate(*alert) {
+            return broken::told(error);
+        }
+        let what = match channel.certificate {
+            Some(_) => "the receiver does not accept the client certificate of this endpoint",
+            None => "the receiver asks for a client certificate, and this endpoint has none",
         };
         what.to_owned()
     }
@@ -190,23 +187,6 @@ fn failed(sentence: &str) -> Sent {
 
 fn too_late(deadline: Duration) -> String {
     format!("there was no whole answer within {} seconds", deadline.as_secs())
-}
-
-/// What TLS says of it, if it ended there.
-fn tls_error(error: &reqwest::Error) -> Option<&rustls::Error> {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if let Some(found) = cause.downcast_ref() {
-            return Some(found);
-        }
-        // Such an error names as its source the source of what is in it.
-        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        source = match inner {
-            Some(inner) => Some(inner),
-            None => cause.source(),
-        };
-    }
-    None
 }
 
 /// Whether a receiver refused us because of what we showed, or did not show (RFC 8446 §6.2).

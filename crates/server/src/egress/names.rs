@@ -11,12 +11,12 @@ use std::{
 use hickory_resolver::{
     TokioResolver,
     config::{ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolverConfig, ResolverOpts},
-    net::runtime::TokioRuntimeProvider,
+    net::{NetError, runtime::TokioRuntimeProvider},
     system_conf::parse_resolv_conf,
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::guard::NotFetched;
+use super::{broken::NoAddress, guard::NotFetched};
 use crate::{config::Egress, fault::Fault};
 
 /// Time for one question to one name server, which is asked again as `resolv.conf` says.
@@ -112,7 +112,11 @@ impl Resolve for Names {
             // The search list of the machine is for names of the operator's own.
             let asked =
                 if allowed.names(host) || host.ends_with('.') { host.to_owned() } else { format!("{host}.") };
-            let found: Vec<IpAddr> = resolver.lookup_ip(asked).await?.iter().collect();
+            let said = resolver.lookup_ip(asked).await;
+            let no_address = |error: NetError| {
+                if error.is_no_records_found() { NoAddress::None } else { NoAddress::Unknown }
+            };
+            let found: Vec<IpAddr> = said.map_err(no_address)?.iter().collect();
             Ok(Box::new(let_through(&allowed, host, &found)?.into_iter()) as Addrs)
         })
     }

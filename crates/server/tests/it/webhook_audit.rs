@@ -157,7 +157,7 @@ async fn what_cannot_be_probed_is_said_in_words() {
         (with(&[&secret], &url.replace("https", "http")), "https://"),
         (with(&[&secret], url), "--allow-host"),
         (with(&[&secret], &literal), "--allow-net"),
-        (with(&[&secret, &["--allow-host", "localhost"]], url), "certificate is not trusted"),
+        (with(&[&secret, &["--allow-host", "localhost"]], url), "certificate of the host is not trusted"),
         (with(&[&secret, &own], &silent), "did not answer"),
         (with(&[&["--key-id", "mine", "--secret", SECRET]], url), "whk_"),
         (vec!["--secret".to_owned(), SECRET.to_owned()], "URL"),

@@ -19,6 +19,7 @@ mod pulling;
 mod relayed;
 mod rotating;
 mod rotating_under_load;
+mod unanswered;
 mod worker;
 
 use std::sync::{
