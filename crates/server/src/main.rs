@@ -14,6 +14,7 @@ use countersign_server::{
         clients::{Clients, keygen},
         keys::Keys,
         mails::Mails,
+        print,
         providers::Providers,
         webhooks::Webhooks,
     },
@@ -145,11 +146,11 @@ async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         return inspect(files);
     }
     if let Command::Openapi = &cli.command {
-        println!("{}", api::openapi::document().to_pretty_json().map_err(|e| Fault::Task(e.to_string()))?);
+        print(api::openapi::document().to_pretty_json().map_err(|e| Fault::Task(e.to_string()))?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Command::Clients(Clients::Keygen { file }) = &cli.command {
-        println!("{}", keygen(file)?);
+        print(keygen(file)?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Command::Demo(demo) = cli.command {
@@ -188,18 +189,18 @@ async fn run_command(records: &Records, command: Command) -> Result<ExitCode, Fa
     match command {
         Command::Doctor => {
             let report = doctor::examine(records).await?;
-            print!("{report}");
+            print(report.to_string().trim_end())?;
             Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Init { organization, email } => init(records, &organization, &email).await,
         Command::Organizations(Organizations::Create { name }) => {
             let row = organizations::create(records, &name).await?;
-            println!("{}", row.organization);
+            print(row.organization)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Organizations(Organizations::List) => {
             for row in records.store.organizations().await? {
-                println!("{}  {}  {}", row.organization, row.created_at, row.name);
+                print(format_args!("{}  {}  {}", row.organization, row.created_at, row.name))?;
             }
             Ok(ExitCode::SUCCESS)
         }
@@ -239,7 +240,7 @@ async fn init(records: &Records, organization: &str, email: &str) -> Result<Exit
         row.name,
         limits::FIRST_OWNER_S / 60
     );
-    println!("{}", link.expose());
+    print(link.expose())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -297,7 +298,7 @@ fn inspect(files: &[PathBuf]) -> Result<ExitCode, Failure> {
                 (countersign_server::documents::unreadable(file, &error)?, false)
             }
         };
-        println!("{report}");
+        print(report)?;
         all_accepted &= is_accepted;
     }
     Ok(if all_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -12,7 +12,7 @@ use countersign_core::{
     },
 };
 
-use super::audit_key;
+use super::{audit_key, print};
 use crate::{
     app::{Clock as _, SystemClock, SystemRandomness, draw},
     config::{Egress, Network},
@@ -85,8 +85,7 @@ pub async fn run(wish: AuditWebhook) -> ExitCode {
                 eprintln!(
                     "The private key is in {file}: probe with --key {file} --key-id {id}. This is the JWK set for the receiver:"
                 );
-                println!("{}", made.set);
-                ExitCode::SUCCESS
+                print(made.set).map_or_else(|fault| not_probed(&fault), |()| ExitCode::SUCCESS)
             }
             Err(fault) => not_probed(&fault),
         };
@@ -155,15 +154,17 @@ fn way_in(said: &str) -> &'static str {
 }
 
 fn tell(wish: &AuditWebhook, report: &Report, trouble: Option<String>) -> ExitCode {
-    if wish.json {
-        println!("{}", serde_json::json!(report));
+    let text = match (wish.json, &trouble) {
+        (true, _) => Some(serde_json::json!(report).to_string()),
+        (false, None) => Some(Told(report).to_string()),
+        (false, Some(_)) => None,
+    };
+    if let Some(Err(fault)) = text.map(|text| print(text.trim_end())) {
+        return not_probed(&fault);
     }
     if let Some(trouble) = trouble {
         let host = host_of(wish.url.as_deref().unwrap_or_default());
         return not_probed(&format!("{host} did not answer: {trouble}"));
-    }
-    if !wish.json {
-        print!("{}", Told(report));
     }
     if report.is_proven { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }

@@ -17,6 +17,7 @@ use countersign_core::{
 use p256::SecretKey;
 use serde_json::{Value, json};
 
+use super::print;
 use crate::{
     app::{Records, SystemRandomness, draw},
     clients::{self, Registered},
@@ -114,7 +115,7 @@ pub fn keygen(file: &Path) -> Result<String, Fault> {
 /// Runs a command on the records.
 pub async fn run(records: &Records, command: Clients) -> Result<(), Failure> {
     match command {
-        Clients::Keygen { file } => println!("{}", keygen(&file)?),
+        Clients::Keygen { file } => print(keygen(&file)?)?,
         Clients::Create(create) => {
             let made = register(records, create).await?;
             let registered = &made.client;
@@ -124,10 +125,10 @@ pub async fn run(records: &Records, command: Clients) -> Result<(), Failure> {
                 registered.row.tenant.environment().text(),
                 records.config.server.public_url
             );
-            println!("{}", registered.row.client);
+            print(registered.row.client)?;
             if let Some(secret) = &made.secret {
                 eprintln!("This is its secret, shown once:");
-                println!("{}", secret.expose());
+                print(secret.expose())?;
             }
         }
         Clients::List { organization } => list(records, organization.as_deref()).await?,
@@ -190,7 +191,7 @@ async fn list(records: &Records, organization: Option<&str>) -> Result<(), Failu
     for (organization, client) in clients::all(records, organization).await? {
         let Registered { row, registration } = client;
         let end = row.ended_at.map(|at| format!("  ended {at}")).unwrap_or_default();
-        println!(
+        print(format_args!(
             "{}  {}  {}  {}  {}  {}  {}{end}",
             row.client,
             organization.name,
@@ -199,7 +200,7 @@ async fn list(records: &Records, organization: Option<&str>) -> Result<(), Failu
             registration.token_endpoint_auth_method.text(),
             registration.scope.to_string().replace(' ', ","),
             registration.client_name,
-        );
+        ))?;
     }
     Ok(())
 }

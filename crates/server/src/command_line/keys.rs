@@ -11,7 +11,7 @@ use countersign_core::{
     scope::{Scope, Scopes},
 };
 
-use super::clients::parse_environment;
+use super::{clients::parse_environment, print};
 use crate::{
     api_keys::{self, Giver, Known, NewKey, Rotating, State, uses},
     app::Records,
@@ -106,13 +106,12 @@ async fn create(app: &Records, wanted: Create) -> Result<(), Failure> {
         lifetime_s: wanted.expires_days * DAY_S,
     };
     let made = api_keys::create(app, &tenant, &operator(app), Giver::OPERATOR, &wish, None).await?;
-    show(&made);
-    Ok(())
+    show(&made)
 }
 
-fn show(made: &NewKey) {
+fn show(made: &NewKey) -> Result<(), Failure> {
     eprintln!("{} ends at {}. This is its token, shown once:", made.key.row.key, made.key.row.expires_at);
-    println!("{}", made.token.expose());
+    Ok(print(made.token.expose())?)
 }
 
 /// A key of whatever tenant: the operator has all of them.
@@ -132,8 +131,7 @@ async fn rotate(app: &Records, key: ApiKeyId, how: Rotating) -> Result<(), Failu
         State::Ended => eprintln!("{key} has ended."),
         _ => eprintln!("{key} works until {}.", old.row.expires_at),
     }
-    show(&made);
-    Ok(())
+    show(&made)
 }
 
 async fn end(app: &Records, key: ApiKeyId) -> Result<(), Failure> {
@@ -145,7 +143,7 @@ async fn end(app: &Records, key: ApiKeyId) -> Result<(), Failure> {
 
 async fn list(app: &Records, organization: Option<&str>) -> Result<(), Failure> {
     for (organization, known) in api_keys::of_organizations(app, organization).await? {
-        println!("{}", line(app, &organization.name, &known).await?);
+        print(line(app, &organization.name, &known).await?)?;
     }
     Ok(())
 }

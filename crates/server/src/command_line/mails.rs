@@ -3,6 +3,7 @@
 use clap::Args;
 use countersign_core::accounts::email;
 
+use super::print;
 use crate::{accounts::undelivered, app::Records, fault::Failure, organizations};
 
 /// Which mails.
@@ -31,9 +32,9 @@ pub async fn run(records: &Records, wish: Mails) -> Result<(), Failure> {
         let mails =
             undelivered::last(records, organization.organization, to.as_ref(), wish.last.into()).await?;
         for mail in mails.iter().rev() {
-            println!("{}  {}  {}", mail.at, organization.name, mail.to.disclose());
-            println!("{}\n", mail.subject.disclose());
-            println!("{}\n", mail.text.expose().trim_end());
+            print(format_args!("{}  {}  {}", mail.at, organization.name, mail.to.disclose()))?;
+            print(format_args!("{}\n", mail.subject.disclose()))?;
+            print(format_args!("{}\n", mail.text.expose().trim_end()))?;
             count += 1;
         }
     }

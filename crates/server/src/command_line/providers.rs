@@ -7,6 +7,7 @@ use countersign_core::{
     refusal::{Code, Refusal},
 };
 
+use super::print;
 use crate::{
     accounts::provider,
     app::Records,
@@ -56,14 +57,14 @@ async fn list(records: &Records, organization: Option<&str>) -> Result<(), Failu
     for organization in rows {
         let Some(found) = provider::of(records, organization.organization).await? else { continue };
         let settings = &found.settings;
-        println!(
+        print(format_args!(
             "{}  {}  {}  {}  {}",
             found.row.provider,
             organization.name,
             settings.handle,
             if settings.is_required { "required" } else { "optional" },
             settings.issuer,
-        );
+        ))?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use countersign_core::{
 };
 use countersign_store::webhook_rows::{BlockKey, BlockRow};
 
-use super::clients::parse_environment;
+use super::{clients::parse_environment, print};
 use crate::{
     app::Records,
     fault::{Failure, Fault},
@@ -124,7 +124,7 @@ async fn named(records: &Records, place: &Place) -> Result<Vec<BlockKey>, Failur
 async fn list(records: &Records) -> Result<(), Failure> {
     let rows = records.store.webhook_blocks(None).await?;
     for row in &rows {
-        println!("{}", line(records, row).await?);
+        print(line(records, row).await?)?;
     }
     if rows.is_empty() {
         eprintln!("Nothing is blocked, but perhaps single endpoints: their organizations see that.");

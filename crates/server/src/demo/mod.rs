@@ -36,6 +36,7 @@ use self::{
 use crate::{
     app::{App, SystemClock, SystemRandomness},
     clients,
+    command_line::print,
     config::Config,
     egress,
     fault::{Failure, Fault},
@@ -133,11 +134,11 @@ pub async fn run(wish: Wish, told_to_stop: impl Future<Output = Result<(), Fault
     let running = Running { api: Api::of_client(egress::own_client(&app)?, &url, client), app, url };
     let told = story(&running, &wish).await?;
     if wish.once {
-        println!("{told}");
+        print(told)?;
     } else {
         let waiting = second_envelope(&running, &wish).await?;
         let mailbox = api_key(&running.app, Scopes::of(&[Scope::MailboxRead])).await?;
-        println!("{told}\n\n{}", invitation(&running, &waiting, &mailbox));
+        print(format_args!("{told}\n\n{}", invitation(&running, &waiting, &mailbox)))?;
         told_to_stop.await?;
     }
     serving.stop().await?;
