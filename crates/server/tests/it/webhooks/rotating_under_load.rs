@@ -103,8 +103,7 @@ impl Receiver {
         let (id, signers) = (event.id.to_string(), headers["webhook-key-id"].to_str().unwrap());
         if let Some(before) = kept.failed.get(&id) {
             kept.crossed += usize::from(before != signers);
-        } else if event.kind != "webhook.test" && id.bytes().map(usize::from).sum::<usize>().is_multiple_of(3)
-        {
+        } else if event.kind != "webhook.test" && (kept.acted.len() + kept.failed.len()).is_multiple_of(3) {
             kept.failed.insert(id, signers.to_owned());
             return Ok(StatusCode::INTERNAL_SERVER_ERROR);
         }
@@ -247,7 +246,7 @@ async fn no_correct_receiver_refuses_anything_while_keys_rotate() {
             // And the test message.
             assert_eq!(kept.acted.len(), 10 * MESSAGES + 1, "{what:?}");
             assert!(kept.acted.values().all(|count| *count == 1), "{what:?}");
-            assert!(kept.crossed > MESSAGES / 2, "{what:?}: {} retries by other keys", kept.crossed);
+            assert!(kept.crossed > MESSAGES / 5, "{what:?}: {} retries by other keys", kept.crossed);
             assert_eq!(kept.fetches > 0, receiver.accept != Accept::V1, "{what:?}");
         }
         house.finish().await;
