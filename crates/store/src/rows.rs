@@ -293,6 +293,16 @@ pub struct KeyRow {
     pub created_at: Time,
 }
 
+/// How far a recovery is, whose jobs follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resent {
+    /// When its first job was made: what fails after that is not sent again by it.
+    pub asked_at: Time,
+    /// How many deliveries it has sent again.
+    pub count: u64,
+}
+
 /// What a job does. Jobs carry ids only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -383,6 +393,9 @@ pub enum Work {
         until: MessageId,
         /// Whether also what was delivered is.
         delivered: bool,
+        /// What was done before, by a job that this one follows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        done: Option<Resent>,
     },
     /// Send an endpoint the events of which it was told nothing.
     ReplayEvents {
@@ -394,6 +407,9 @@ pub enum Work {
         until: Time,
         /// After which index of the log it goes on; nothing if it has not begun.
         after: Option<u64>,
+        /// How many deliveries there are by now.
+        #[serde(default)]
+        count: u64,
     },
     /// Mail a user that an endpoint is failing: it is disabled in so many days, or was.
     MailEndpointNotice {

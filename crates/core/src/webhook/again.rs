@@ -32,6 +32,18 @@ impl Wish {
     }
 }
 
+/// One that is over. Its JSON is a stored form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Over {
+    /// When it was asked for.
+    pub asked_at: Time,
+    /// When all of it was on its way.
+    pub at: Time,
+    /// How many deliveries that were.
+    pub count: u64,
+}
+
 /// What was asked for. Its JSON is a stored form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +54,12 @@ pub struct Again {
     /// When the replay that is not over was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replaying: Option<Time>,
+    /// The last recovery that is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    recovered: Option<Over>,
+    /// The last replay that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replayed: Option<Over>,
     /// The day of the last one, counted from 1970.
     day: i64,
     /// How many were asked for on that day.
@@ -54,6 +72,14 @@ impl Again {
         match wish {
             Wish::Recover => self.recovering,
             Wish::Replay => self.replaying,
+        }
+    }
+
+    /// The last one that is over.
+    pub fn last(&self, wish: Wish) -> Option<Over> {
+        match wish {
+            Wish::Recover => self.recovered,
+            Wish::Replay => self.replayed,
         }
     }
 
@@ -78,10 +104,15 @@ impl Again {
         Ok(Self { day: today, count: count + 1, ..self.with(wish, Some(now)) })
     }
 
-    /// After all of it is on its way.
+    /// After all of it, `count` deliveries, is on its way.
     #[must_use]
-    pub fn over(self, wish: Wish) -> Self {
-        self.with(wish, None)
+    pub fn over(self, wish: Wish, at: Time, count: u64) -> Self {
+        let Some(asked_at) = self.running(wish) else { return self };
+        let over = Some(Over { asked_at, at, count });
+        match wish {
+            Wish::Recover => Self { recovered: over, ..self.with(wish, None) },
+            Wish::Replay => Self { replayed: over, ..self.with(wish, None) },
+        }
     }
 
     fn with(self, wish: Wish, running: Option<Time>) -> Self {
@@ -112,8 +143,12 @@ mod tests {
             }
             assert!(first.asked(wish, at(90_000)).is_err(), "however long it takes");
             let both = first.asked(other, at(5)).unwrap();
-            assert!(both.over(other).asked(wish, at(6)).is_err());
-            assert!(both.over(wish).asked(wish, at(6)).is_ok());
+            assert!(both.over(other, at(6), 0).asked(wish, at(6)).is_err());
+            let over = both.over(wish, at(6), 7);
+            assert!(over.asked(wish, at(6)).is_ok());
+            assert_eq!(over.last(wish), Some(Over { asked_at: at(0), at: at(6), count: 7 }));
+            assert_eq!((over.running(wish), over.last(other)), (None, None));
+            assert_eq!(over.over(wish, at(9), 1), over, "once");
         }
     }
 
@@ -124,20 +159,21 @@ mod tests {
         for number in 0..limits::WEBHOOK_AGAIN_A_DAY {
             let [one, other] = Wish::ALL;
             let wish = if number % 2 == 0 { one } else { other };
-            again = again.asked(wish, at(0)).unwrap().over(wish);
+            again = again.asked(wish, at(0)).unwrap().over(wish, at(1), 1);
         }
         for wish in Wish::ALL {
             let refused = again.asked(wish, at(86_399)).unwrap_err();
             assert_eq!(refused.code, Code::TooMany);
             assert!(refused.sentence.contains("tomorrow"), "{}", refused.sentence);
         }
-        let next = again.asked(Wish::Recover, at(86_400)).unwrap().over(Wish::Recover);
+        let next = again.asked(Wish::Recover, at(86_400)).unwrap().over(Wish::Recover, at(86_401), 1);
         assert!(next.asked(Wish::Recover, at(86_400)).is_ok());
     }
 
     #[test]
     fn it_is_kept_as_it_was() {
-        for kept in [Again::default(), Again::default().asked(Wish::Replay, at(7)).unwrap()] {
+        let asked = Again::default().asked(Wish::Replay, at(7)).unwrap();
+        for kept in [Again::default(), asked, asked.over(Wish::Replay, at(9), 3)] {
             let text = serde_json::to_string(&kept).unwrap();
             assert_eq!(serde_json::from_str::<Again>(&text).unwrap(), kept, "{text}");
         }

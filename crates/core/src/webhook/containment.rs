@@ -3,9 +3,13 @@
 
 use super::{
     class::{Class, Classes},
-    standing::Standing,
+    standing::{Standing, State},
 };
-use crate::{access::Environment, id::OrganizationId};
+use crate::{
+    access::Environment,
+    id::OrganizationId,
+    refusal::{Code, Refusal},
+};
 
 /// Who set a block, and alone may take it away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,9 +86,24 @@ pub fn fate(standing: Standing, stopped: Classes, class: Class) -> Fate {
     }
 }
 
-/// Whether tests and the probes of a receiver go out.
+/// Lets tests and the probes of a receiver go out, or says what stops them and who takes it away.
+pub fn check_tested(standing: Standing, stopped: Classes) -> Result<(), Refusal> {
+    let sentence = if standing.state == State::Ended {
+        "nothing is sent to an endpoint that has ended: create another"
+    } else if standing.blocked.is_some() {
+        "nothing is sent while the endpoint is blocked: release it first"
+    } else if stopped.has(Class::Test) {
+        "nothing is sent while all messages of the organization, or of this server, are blocked: `GET /v1/webhook-blocks` says by \
+         whom, who alone releases them"
+    } else {
+        return Ok(());
+    };
+    Err(Refusal::new(Code::WebhookState, sentence))
+}
+
+/// Whether they go out.
 pub fn is_tested(standing: Standing, stopped: Classes) -> bool {
-    standing.is_tested() && !stopped.has(Class::Test)
+    check_tested(standing, stopped).is_ok()
 }
 
 #[cfg(test)]
@@ -146,6 +165,14 @@ mod tests {
         for (standing, stopped, expected, tested) in table {
             assert_eq!(fate(standing, stopped, Class::Envelope), expected, "{standing:?} {stopped:?}");
             assert_eq!(is_tested(standing, stopped), tested, "{standing:?} {stopped:?}");
+        }
+        for (standing, stopped, words) in [
+            (active.ended().unwrap(), Classes::ALL, "create another"),
+            (blocked, Classes::ALL, "release it first"),
+            (active, Classes::ALL, "/v1/webhook-blocks"),
+        ] {
+            let sentence = check_tested(standing, stopped).unwrap_err().sentence;
+            assert!(sentence.contains(words), "each cause has its own way out: {sentence}");
         }
         for holder in [Holder::Operator, Holder::Organization] {
             assert_eq!(Holder::parse(holder.text()), Some(holder));

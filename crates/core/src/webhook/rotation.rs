@@ -229,7 +229,11 @@ impl Keys {
             return Err(Refusal::at(Code::Invalid, "/overlap_s", sentence));
         }
         let (Some(new), Some(old)) = (self.find(now, |state| state == State::Dual), self.primary(now)) else {
-            return Err(refused("no new key signs yet: stage one, and let both sign"));
+            let sentence = match self.find(now, |state| state == State::Staged) {
+                Some(_) => "the staged key does not sign yet: have it join first",
+                None => "no key is staged: stage one, have it join, and send a test",
+            };
+            return Err(refused(sentence));
         };
         if new.proven_at.is_none() {
             let sentence = "the receiver has not accepted the new key yet: send a test that it alone signs, and have the \

@@ -79,7 +79,7 @@ impl BlockReason {
 #[serde(tag = "name", content = "reason", rename_all = "snake_case", deny_unknown_fields)]
 pub enum State {
     /// It is told of nothing before it is activated.
-    Unproven,
+    Inactive,
     /// It is told of events.
     Active,
     /// It is told of nothing until somebody activates it again.
@@ -92,7 +92,7 @@ impl State {
     /// As it is written, without the reason.
     pub fn text(self) -> &'static str {
         match self {
-            Self::Unproven => "unproven",
+            Self::Inactive => "inactive",
             Self::Active => "active",
             Self::Disabled(_) => "disabled",
             Self::Ended => "ended",
@@ -118,7 +118,7 @@ pub struct Standing {
 
 impl Standing {
     /// Of a new endpoint.
-    pub const NEW: Self = Self { state: State::Unproven, is_proven: false, blocked: None, is_held: false };
+    pub const NEW: Self = Self { state: State::Inactive, is_proven: false, blocked: None, is_held: false };
 
     /// Whether events become deliveries to it. Blocked ones do: they are parked, and none is lost.
     pub fn is_told(&self) -> bool {
@@ -132,7 +132,7 @@ impl Standing {
 
     /// Whether what it is told of waits: it was blocked, or its receiver is to be proven anew.
     pub fn is_parked(&self) -> bool {
-        self.is_told() && self.blocked.is_some() || self.state == State::Unproven && self.is_held
+        self.is_told() && self.blocked.is_some() || self.state == State::Inactive && self.is_held
     }
 
     /// Whether tests and the probes of a receiver go out.
@@ -191,9 +191,9 @@ impl Standing {
         self.unless_ended()?;
         let state = match environment {
             Environment::Sandbox => self.state,
-            Environment::Live => State::Unproven,
+            Environment::Live => State::Inactive,
         };
-        let is_held = self.is_held || self.is_told() && state == State::Unproven;
+        let is_held = self.is_held || self.is_told() && state == State::Inactive;
         Ok(Self { state, is_proven: false, is_held, ..self })
     }
 
@@ -316,7 +316,7 @@ mod tests {
         let blocked = Standing::NEW.blocked(BlockReason::Overload).unwrap();
         let disabled = Standing { state: State::Disabled(DisableReason::ByHand), is_proven: true, ..blocked };
         for (standing, json) in [
-            (Standing::NEW, r#"{"state":{"name":"unproven"},"is_proven":false}"#),
+            (Standing::NEW, r#"{"state":{"name":"inactive"},"is_proven":false}"#),
             (
                 disabled,
                 r#"{"state":{"name":"disabled","reason":"by_hand"},"is_proven":true,"blocked":"overload"}"#,

@@ -36,6 +36,9 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) struct FedBody {
     /// In the order of the log, which never changes. A page can be short, or empty, and still have more after it.
     events: Vec<PulledBody>,
+    /// Where in the log events of this page are that the server cannot read any more, because somebody changed its database: they
+    /// are passed over. Have its operator restore them, and ask for one again with `after` one less. Empty as long as all is well.
+    unreadable: Vec<String>,
     /// For `after` of the next request, also when this page is empty; null where nothing was read yet.
     next: Option<String>,
     /// Whether there is more already.
@@ -99,6 +102,7 @@ pub(super) async fn pull(app: Arc<App>, call: Call) -> Result<Response, Problem>
         class: event.class.text(),
         event: event.body,
     });
+    let unreadable = page.unreadable.iter().map(u64::to_string).collect();
     let next = page.next.map(|next| next.to_string());
-    Ok(json(&FedBody { events: events.collect(), next, has_more: page.has_more }))
+    Ok(json(&FedBody { events: events.collect(), unreadable, next, has_more: page.has_more }))
 }

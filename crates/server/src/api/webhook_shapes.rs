@@ -6,6 +6,7 @@ use countersign_core::{
     scope::{Scope, Scopes},
     time::Time,
     webhook::{
+        again::{Again, Over, Wish},
         channel::Channel,
         class::{Class, Classes, Payload},
         endpoint::{Profile, Settings},
@@ -249,7 +250,7 @@ pub(super) struct EndpointBody {
     pins: Vec<String>,
     /// What each delivery has a token from; null if it has none.
     oauth: Option<OAuthBody>,
-    /// `unproven`, `active`, `disabled` or `ended`.
+    /// `inactive` (it was not activated yet, or its receiver became another), `active`, `disabled` or `ended`.
     state: &'static str,
     /// Why it was disabled: `gone` (it answered 410), `failing` or `by_hand`; null if it was not.
     disabled_reason: Option<&'static str>,
@@ -262,13 +263,38 @@ pub(super) struct EndpointBody {
     /// Since when every delivery fails; null where the last one did not.
     failing_since: Option<String>,
     /// When it is disabled unless something is delivered; null where nothing fails.
-    disabled_at: Option<String>,
+    disables_at: Option<String>,
+    /// The last time that what failed was sent again; null if nobody asked for it.
+    recovery: Option<AgainBody>,
+    /// The last time that it was sent what it had not been told; null if nobody asked for it.
+    replay: Option<AgainBody>,
     /// Its keys, in the order in which they were made; those that are gone are left out.
     keys: Vec<WebhookKeyBody>,
     /// Where its public keys are (RFC 7517).
     jwks_uri: String,
     /// When it was made.
     created_at: String,
+}
+
+/// What was sent again because somebody asked.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AgainBody {
+    /// When it was asked for.
+    asked_at: String,
+    /// When all of it was on its way; null as long as it is not.
+    over_at: Option<String>,
+    /// How many deliveries it was; null as long as it is not over.
+    count: Option<u64>,
+}
+
+impl AgainBody {
+    fn of(again: &Again, wish: Wish) -> Option<Self> {
+        if let Some(asked_at) = again.running(wish) {
+            return Some(Self { asked_at: asked_at.to_string(), over_at: None, count: None });
+        }
+        let Over { asked_at, at, count } = again.last(wish)?;
+        Some(Self { asked_at: asked_at.to_string(), over_at: Some(at.to_string()), count: Some(count) })
+    }
 }
 
 /// A key of an endpoint as it is shown.
@@ -347,7 +373,9 @@ impl EndpointBody {
                 .map(Class::text)
                 .collect(),
             failing_since: failing.map(|failing| failing.since.to_string()),
-            disabled_at: failing.map(|failing| failing.since.plus_s(limits::WEBHOOK_FAILING_S).to_string()),
+            disables_at: failing.map(|failing| failing.since.plus_s(limits::WEBHOOK_FAILING_S).to_string()),
+            recovery: AgainBody::of(&condition.again, Wish::Recover),
+            replay: AgainBody::of(&condition.again, Wish::Replay),
             keys,
             jwks_uri: format!("{public_url}/webhooks/{}/jwks.json", row.endpoint),
             created_at: row.created_at.to_string(),
@@ -481,6 +509,17 @@ pub(super) struct AttemptBody {
     headers: Vec<HeaderBody>,
     /// How the answer began, or why there was none.
     answer: String,
+    /// `Retry-After` of the answer; null if there was none.
+    retry_after: Option<RetryAfterBody>,
+}
+
+/// How long a receiver asked to wait (RFC 9110 §10.2.3).
+#[derive(Serialize, ToSchema)]
+pub(super) struct RetryAfterBody {
+    /// As it came.
+    value: String,
+    /// Whether the next attempt is when it says: of 429 and 503, where it is a number of seconds or a date, an hour at most.
+    followed: bool,
 }
 
 /// A header.
@@ -505,6 +544,9 @@ impl AttemptBody {
             outcome: row.outcome.clone(),
             headers: kept.headers.into_iter().map(|(name, value)| HeaderBody { name, value }).collect(),
             answer: kept.answer,
+            retry_after: kept
+                .retry_after
+                .map(|asked| RetryAfterBody { value: asked.value, followed: asked.is_followed }),
         })
     }
 }

@@ -25,24 +25,34 @@ pub(super) async fn run(app: &App, job: &JobRow) -> Result<Ended, Failure> {
             containment::follow(app, job).await?;
             return Ok(Ended::Done);
         }
-        Work::SendAgain { endpoint, since, until, delivered } => {
-            moving::again(app, job, Again { endpoint, since, until, delivered }).await?
+        Work::SendAgain { endpoint, since, until, delivered, done } => {
+            return send_again(app, job, Again { endpoint, since, until, delivered, done }).await;
         }
-        Work::ReplayEvents { endpoint, since, until, after } => {
-            let is_done = replay::step(app, job, Replay { endpoint, since, until, after }).await?;
+        Work::ReplayEvents { endpoint, since, until, after, count } => {
+            let is_done = replay::step(app, job, Replay { endpoint, since, until, after, count }).await?;
             return Ok(if is_done { Ended::Done } else { later() });
         }
         _ => return Err(Fault::Missing("the deliveries of this job".to_owned()).into()),
     };
-    match (stepped, &job.work) {
+    ended(app, job, stepped).await
+}
+
+async fn send_again(app: &App, job: &JobRow, what: Again) -> Result<Ended, Failure> {
+    match moving::again(app, job, what).await? {
         // One that was asked for by name is no recovery.
-        (Stepped::Done, Work::SendAgain { endpoint, since, until, .. }) if since != until => {
-            let is_done = again::finish(app, job, *endpoint).await?;
+        Stepped::Done if what.since != what.until => {
+            let is_done = again::finish(app, job, what.endpoint, what.so_far(job).count).await?;
             Ok(if is_done { Ended::Done } else { later() })
         }
-        (Stepped::Done, _) => finish(app, job).await,
-        (Stepped::Replaced, _) => Ok(Ended::Done),
-        (Stepped::Later(wait_ms), _) => Ok(Ended::Later(wait_ms, "there is more to move")),
+        stepped => ended(app, job, stepped).await,
+    }
+}
+
+async fn ended(app: &App, job: &JobRow, stepped: Stepped) -> Result<Ended, Failure> {
+    match stepped {
+        Stepped::Done => finish(app, job).await,
+        Stepped::Replaced => Ok(Ended::Done),
+        Stepped::Later(wait_ms) => Ok(Ended::Later(wait_ms, "there is more to move")),
     }
 }
 

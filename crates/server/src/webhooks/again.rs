@@ -10,7 +10,7 @@ use countersign_core::{
     refusal::{Code, Refusal},
     security::SecurityBody,
     time::Time,
-    webhook::{again::Wish, class::Class},
+    webhook::{again::Wish, class::Class, standing::State},
 };
 use countersign_store::{
     Batch, CommitError,
@@ -44,7 +44,7 @@ pub async fn resend(
         let sentence = "a test is not sent again: send another";
         return Err(Refusal::new(Code::WebhookState, sentence).into());
     }
-    let work = Work::SendAgain { endpoint, since: message, until: message, delivered: true };
+    let work = Work::SendAgain { endpoint, since: message, until: message, delivered: true, done: None };
     let mut batch = Batch { jobs: vec![act.job(app, work)], ..Batch::default() };
     let body = SecurityBody::WebhookResent { endpoint, message };
     security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;
@@ -62,6 +62,7 @@ pub async fn recover(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time
         since: MessageId::new(since, [0; 10]),
         until: MessageId::new(app.now(), [u8::MAX; 10]),
         delivered: false,
+        done: None,
     };
     ask(app, act, loaded, (Wish::Recover, work), SecurityBody::WebhookRecovered { endpoint, since }).await
 }
@@ -70,14 +71,17 @@ pub async fn recover(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time
 pub async fn replay(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time) -> Result<Loaded, Failure> {
     let loaded = told(app, act, endpoint).await?;
     check_since(app, since)?;
-    let work = Work::ReplayEvents { endpoint, since, until: app.now(), after: None };
+    let work = Work::ReplayEvents { endpoint, since, until: app.now(), after: None, count: 0 };
     ask(app, act, loaded, (Wish::Replay, work), SecurityBody::WebhookReplayed { endpoint, since }).await
 }
 
 async fn told(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Arc<Loaded>, Failure> {
     let loaded = loaded::read(app, act.tenant, endpoint).await?;
     if !loaded.condition.standing.is_told() {
-        let sentence = "nothing is sent to an endpoint that is not active: activate it first";
+        let sentence = match loaded.condition.standing.state {
+            State::Ended => "nothing is sent to an endpoint that has ended: create another",
+            _ => "nothing is sent to an endpoint that is not active: activate it first",
+        };
         return Err(Refusal::new(Code::WebhookState, sentence).into());
     }
     Ok(loaded)
@@ -112,8 +116,8 @@ async fn ask(
 }
 
 /// The change by which an endpoint knows that what was asked for is over; `None` where it knows.
-pub(super) fn over(loaded: &Loaded, wish: Wish) -> Result<Option<Change>, Fault> {
-    let again = loaded.condition.again.over(wish);
+pub(super) fn over(loaded: &Loaded, wish: Wish, now: Time, count: u64) -> Result<Option<Change>, Fault> {
+    let again = loaded.condition.again.over(wish, now, count);
     // What has ended is changed no more.
     if again == loaded.condition.again || loaded.row.ended_at.is_some() {
         return Ok(None);
@@ -124,9 +128,10 @@ pub(super) fn over(loaded: &Loaded, wish: Wish) -> Result<Option<Change>, Fault>
 }
 
 /// Ends the job of a recovery, and has its endpoint know it; `false` if somebody changed the endpoint meanwhile.
-pub(crate) async fn finish(app: &App, job: &JobRow, endpoint: EndpointId) -> Result<bool, Fault> {
-    let loaded = loaded::load(app, &job.tenant, endpoint, app.now()).await?;
-    let change = loaded.map(|loaded| over(&loaded, Wish::Recover)).transpose()?.flatten();
+pub(crate) async fn finish(app: &App, job: &JobRow, endpoint: EndpointId, count: u64) -> Result<bool, Fault> {
+    let now = app.now();
+    let loaded = loaded::load(app, &job.tenant, endpoint, now).await?;
+    let change = loaded.map(|loaded| over(&loaded, Wish::Recover, now, count)).transpose()?.flatten();
     let changes = change.into_iter().collect();
     committed(app, Batch { finishes: Some(job.clone()), changes, ..Batch::default() }).await
 }

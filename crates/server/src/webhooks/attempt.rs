@@ -233,12 +233,12 @@ pub(crate) async fn send(
     });
     let tries = Tries { attempts: row.attempt_count.saturating_add(1), asked: row.asked_count };
     let outcome = judge(answer, tries, made.ended, app.draw());
-    let kept = |made: &Exchange, outcome: &str| -> Result<AttemptRow, Fault> {
-        let (binding, plain) = (attempt_binding(made.attempt), record(&made.lines, &made.sent));
+    let kept = |made: &Exchange, outcome: &str, is_asked: bool| -> Result<AttemptRow, Fault> {
+        let (binding, plain) = (attempt_binding(made.attempt), record(made, is_asked));
         Ok(made.row(row, outcome, organization.key.seal(&*app.random, &binding, &plain)?))
     };
-    let attempt = kept(&made, text(outcome))?;
-    let refused = refused.map(|refused| kept(&refused, TOKEN_REFUSED)).transpose()?;
+    let attempt = kept(&made, text(outcome), matches!(outcome, Outcome::Again { is_asked: true, .. }))?;
+    let refused = refused.map(|refused| kept(&refused, TOKEN_REFUSED, false)).transpose()?;
     Ok(Some(Attempted { attempt, refused, outcome, ended: made.ended }))
 }
 
@@ -281,6 +281,9 @@ const TOKEN_REFUSED: &str = "token_refused";
 /// Bytes of an answer that are kept: enough for a sentence of the receiver, and a dead one does not fill the disk.
 const KEPT_BYTES: usize = 1_024;
 
+/// Characters of `Retry-After` that are kept: any value that is followed is shorter.
+const RETRY_AFTER_CHARS: usize = 60;
+
 /// What an attempt sent and got, as it is kept.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Kept {
@@ -288,6 +291,18 @@ pub(crate) struct Kept {
     pub(crate) headers: Vec<(String, String)>,
     /// How the answer began, or why there was none.
     pub(crate) answer: String,
+    /// `Retry-After`, where it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after: Option<RetryAfter>,
+}
+
+/// How long a receiver asked to wait.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RetryAfter {
+    /// As it came.
+    pub(crate) value: String,
+    /// Whether the next attempt is when it says.
+    pub(crate) is_followed: bool,
 }
 
 /// Opens what is kept of an attempt.
@@ -296,12 +311,17 @@ pub(crate) fn kept(organization: &Organization, row: &AttemptRow) -> Result<Kept
     serde_json::from_slice(&plain).map_err(|error| Fault::Task(format!("{}: {error}", row.attempt)))
 }
 
-fn record(headers: &[(&'static str, String)], sent: &Sent) -> Vec<u8> {
+fn record(made: &Exchange, is_asked: bool) -> Vec<u8> {
     let shown = |name: &str| !matches!(name, "webhook-signature" | "signature");
-    let headers = headers.iter().filter(|(name, _)| shown(name));
+    let headers = made.lines.iter().filter(|(name, _)| shown(name));
     let headers = headers.map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    let answer = sent.answer.get(..KEPT_BYTES).unwrap_or(&sent.answer);
-    let kept = Kept { headers, answer: String::from_utf8_lossy(answer).into_owned() };
+    let answer = made.sent.answer.get(..KEPT_BYTES).unwrap_or(&made.sent.answer);
+    let retry_after = made.sent.retry_after.as_deref();
+    let retry_after = retry_after.map(|value| RetryAfter {
+        value: value.chars().take(RETRY_AFTER_CHARS).collect(),
+        is_followed: is_asked,
+    });
+    let kept = Kept { headers, answer: String::from_utf8_lossy(answer).into_owned(), retry_after };
     // Text can always be written.
     serde_json::to_vec(&kept).unwrap_or_default()
 }

@@ -10,22 +10,21 @@ use countersign_store::{
 use super::announce;
 use crate::{app::App, fault::Fault, security::reading};
 
-/// An event of the feed: the message about it, and where it is in the log.
+/// An event of the feed: the message about it.
 pub(crate) struct Fed {
     pub(crate) message: NewMessage,
     pub(crate) class: Class,
-    pub(crate) index: u64,
 }
 
-/// The events after an index of the log.
+/// The events after an index of the log, each with where it is there, also one that cannot be read.
 pub(crate) async fn after(
     app: &App,
     tenant: &Tenant,
     after: Option<u64>,
     limit: usize,
-) -> Result<Vec<Fed>, Fault> {
+) -> Result<Vec<(u64, Result<Fed, Fault>)>, Fault> {
     let rows = app.store.fed_events(tenant, after, limit).await?;
-    rows.into_iter().map(|row| fed(tenant, &row)?.1).collect()
+    rows.into_iter().map(|row| fed(tenant, &row)).collect()
 }
 
 /// Events after an index of the log, of which some may not be readable.
@@ -38,16 +37,15 @@ pub(crate) struct Readable {
     pub(crate) unreadable: Vec<Fault>,
 }
 
-/// The same for those who go on where an event cannot be read.
+/// The same, sorted by whether they are.
 pub(crate) async fn readable(
     app: &App,
     tenant: &Tenant,
-    after: Option<u64>,
+    from: Option<u64>,
     limit: usize,
 ) -> Result<Readable, Fault> {
     let mut readable = Readable { events: Vec::new(), last: None, unreadable: Vec::new() };
-    for row in app.store.fed_events(tenant, after, limit).await? {
-        let (index, read) = fed(tenant, &row)?;
+    for (index, read) in after(app, tenant, from, limit).await? {
         readable.last = Some(index);
         match read {
             Ok(event) => readable.events.push(event),
@@ -60,20 +58,20 @@ pub(crate) async fn readable(
 /// Where an event is in the log, and what it is.
 fn fed(tenant: &Tenant, row: &FedEvent) -> Result<(u64, Result<Fed, Fault>), Fault> {
     let index = row.event.log_index.ok_or_else(|| Fault::Missing("the place of an event".to_owned()))?;
-    Ok((index, read(tenant, row, index)))
+    Ok((index, read(tenant, row)))
 }
 
-fn read(tenant: &Tenant, row: &FedEvent, index: u64) -> Result<Fed, Fault> {
+fn read(tenant: &Tenant, row: &FedEvent) -> Result<Fed, Fault> {
     let hash = row.event.hash;
     if row.stream == security_stream(tenant) {
         let placed = reading::placed(tenant, &row.event)?;
         let class = Class::of_security(&placed.event.body);
         let message = announce::of_security(tenant, &placed.event, row.event.seq, hash);
-        return Ok(Fed { message, class, index });
+        return Ok(Fed { message, class });
     }
     let event = event_of_own(&row.event.bytes)
         .map_err(|error| Fault::Chain { stream: row.stream.to_string(), reason: error.to_string() })?;
-    Ok(Fed { message: announce::of_envelope(tenant, &event, hash), class: Class::of(&event.body), index })
+    Ok(Fed { message: announce::of_envelope(tenant, &event, hash), class: Class::of(&event.body) })
 }
 
 /// How far the clocks of several servers, and the waits before the log, may put events out of the order of their times.

@@ -68,6 +68,11 @@ impl Loaded {
     pub(crate) fn is_tested(&self) -> bool {
         containment::is_tested(self.condition.standing, self.stopped)
     }
+
+    /// Refuses them where they do not.
+    pub(crate) fn check_tested(&self) -> Result<(), Refusal> {
+        containment::check_tested(self.condition.standing, self.stopped)
+    }
 }
 
 /// Loads an endpoint of this tenant; `None` if it has none of that id.

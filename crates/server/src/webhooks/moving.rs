@@ -12,7 +12,7 @@ use countersign_core::{
 };
 use countersign_store::{
     Batch,
-    rows::{JobRow, NewJob, Work},
+    rows::{JobRow, NewJob, Resent, Work},
     webhook_rows::{DeliveryMove, DeliveryState},
 };
 
@@ -101,12 +101,18 @@ fn is_last_look(settled_at: Time, now: Time) -> bool {
 /// Ends the job, and has another one take the last look.
 async fn look_once_more(app: &App, job: &JobRow, endpoint: EndpointId) -> Result<Stepped, Fault> {
     let now = app.now();
+    let work = Work::FollowEndpoint { endpoint, settled_at: Some(now) };
+    followed(app, job, work, now.plus_ms(LAST_LOOK_MS)).await
+}
+
+/// Ends the job, and has another one go on.
+async fn followed(app: &App, job: &JobRow, work: Work, due_at: Time) -> Result<Stepped, Fault> {
     let next = NewJob {
         tenant: job.tenant,
-        job: JobId::new(now, app.draw()),
-        work: Work::FollowEndpoint { endpoint, settled_at: Some(now) },
+        job: JobId::new(app.now(), app.draw()),
+        work,
         correlation: job.correlation,
-        due_at: now.plus_ms(LAST_LOOK_MS),
+        due_at,
     };
     let batch = Batch { finishes: Some(job.clone()), jobs: vec![next], ..Batch::default() };
     app.store.commit(batch).await.map_err(Fault::of_commit)?;
@@ -120,19 +126,27 @@ pub(crate) struct Again {
     pub(crate) since: MessageId,
     pub(crate) until: MessageId,
     pub(crate) delivered: bool,
+    pub(crate) done: Option<Resent>,
+}
+
+impl Again {
+    /// How far it is. What fails again after somebody asked is not asked for again by that.
+    pub(crate) fn so_far(&self, job: &JobRow) -> Resent {
+        self.done.unwrap_or_else(|| Resent { asked_at: Time::from_unix_ms(job.job.unix_ms()), count: 0 })
+    }
 }
 
 /// Has what failed, or all, of these messages tried anew.
 pub(crate) async fn again(app: &App, job: &JobRow, what: Again) -> Result<Stepped, Fault> {
     let tenant = &job.tenant;
     let now = app.now();
-    let Again { endpoint, since, until, delivered } = what;
+    let Again { endpoint, since, until, delivered, .. } = what;
     let Some(loaded) = loaded::load(app, tenant, endpoint, now).await? else { return Ok(Stepped::Done) };
-    // What fails again after somebody asked is not asked for again by that.
-    let asked_at = Time::from_unix_ms(job.job.unix_ms()).plus_ms(1);
-    let failed = [(DeliveryState::Failed, asked_at)];
+    let so_far = what.so_far(job);
+    let before = so_far.asked_at.plus_ms(1);
+    let failed = [(DeliveryState::Failed, before)];
     // What waits for its next attempt has it now.
-    let any = [failed[0], (DeliveryState::Delivered, asked_at), (DeliveryState::Due, ever())];
+    let any = [failed[0], (DeliveryState::Delivered, before), (DeliveryState::Due, ever())];
     let mut moved = 0;
     for (fate, to) in [(Fate::Goes, DeliveryState::Due), (Fate::Waits, DeliveryState::Parked)] {
         let (classes, due_at, limit) = (loaded.with_fate(fate), now, of_endpoint());
@@ -143,8 +157,15 @@ pub(crate) async fn again(app: &App, job: &JobRow, what: Again) -> Result<Steppe
         }
     }
     // One that was sent again and failed at once would be found for ever: what is asked for by name is done.
-    let is_one = since == until;
-    Ok(if moved == 0 || is_one { Stepped::Done } else { Stepped::Later(SPAN_MS) })
+    if moved == 0 || since == until {
+        return Ok(Stepped::Done);
+    }
+    let done = Some(Resent {
+        count: so_far.count.saturating_add(u64::try_from(moved).unwrap_or(u64::MAX)),
+        ..so_far
+    });
+    let work = Work::SendAgain { endpoint, since, until, delivered, done };
+    followed(app, job, work, now.plus_ms(SPAN_MS)).await
 }
 
 fn first() -> MessageId {

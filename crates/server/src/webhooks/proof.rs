@@ -104,10 +104,7 @@ pub async fn prove(
 ) -> Result<Report, Failure> {
     let (tenant, circumstances) = (act.tenant, act.circumstances);
     let loaded = loaded::read(app, tenant, endpoint).await?;
-    if !loaded.is_tested() {
-        let sentence = "nothing is sent to an endpoint that has ended, or while it, its organization or everything is blocked: release it first";
-        return Err(refused(sentence).into());
-    }
+    loaded.check_tested()?;
     if loaded.signers.is_empty() {
         return Err(refused("the endpoint has no key that signs: stage one first").into());
     }

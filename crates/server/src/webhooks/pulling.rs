@@ -31,6 +31,8 @@ pub(crate) struct Pulled {
 /// A page of them.
 pub(crate) struct Page {
     pub(crate) events: Vec<Pulled>,
+    /// Where in the log those are that cannot be read: whoever asks goes on behind them, and knows.
+    pub(crate) unreadable: Vec<u64>,
     /// After which index of the log the next page is.
     pub(crate) next: Option<u64>,
     pub(crate) has_more: bool,
@@ -45,26 +47,44 @@ pub(crate) async fn page(
     after: Option<u64>,
     limit: usize,
 ) -> Result<Page, Failure> {
-    let mut page = Page { events: Vec::new(), next: after, has_more: false };
+    let mut page = Page { events: Vec::new(), unreadable: Vec::new(), next: after, has_more: false };
     let fed = feed::after(app, tenant, after, LOOKED_AT + 1).await?;
     if fed.is_empty() {
         is_of_this_log(app, after).await?;
     }
     let is_longer = fed.len() > LOOKED_AT;
-    for (looked_at, Fed { message, class, index }) in fed.into_iter().enumerate() {
+    for (looked_at, (index, read)) in fed.into_iter().enumerate() {
         if page.events.len() == limit || looked_at == LOOKED_AT {
             page.has_more = true;
             return Ok(page);
         }
         page.next = Some(index);
-        let Some(payload) = told(class, payload, scopes) else { continue };
-        let body = attempt::body(app, &message, class, payload).await?;
-        let body = String::from_utf8(body).ok().and_then(|text| RawValue::from_string(text).ok());
-        let body = body.ok_or_else(|| Fault::Task("the body of a webhook is JSON".to_owned()))?;
-        page.events.push(Pulled { message: message.message, class, body });
+        let pulled = match read {
+            Ok(fed) => pulled(app, fed, scopes, payload).await,
+            Err(fault) => Err(fault),
+        };
+        match pulled {
+            Ok(event) => page.events.extend(event),
+            // What was changed in the database stays so. Anything else may be over at the next try, and would be lost.
+            Err(fault @ Fault::Chain { .. }) => {
+                tracing::error!(event_type = "webhook.pull", event_result = "unreadable", fault = %fault, log_index = index);
+                page.unreadable.push(index);
+            }
+            Err(fault) => return Err(fault.into()),
+        }
     }
     page.has_more = is_longer;
     Ok(page)
+}
+
+/// An event as these scopes see it; `None` if they do not.
+async fn pulled(app: &App, fed: Fed, scopes: Scopes, payload: Payload) -> Result<Option<Pulled>, Fault> {
+    let Fed { message, class } = fed;
+    let Some(payload) = told(class, payload, scopes) else { return Ok(None) };
+    let body = attempt::body(app, &message, class, payload).await?;
+    let body = String::from_utf8(body).ok().and_then(|text| RawValue::from_string(text).ok());
+    let body = body.ok_or_else(|| Fault::Task("the body of a webhook is JSON".to_owned()))?;
+    Ok(Some(Pulled { message: message.message, class, body }))
 }
 
 /// Refuses an index beyond the log: whoever went on from there would never see what comes until then.

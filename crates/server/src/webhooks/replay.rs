@@ -24,6 +24,7 @@ pub(crate) struct Replay {
     pub(crate) since: Time,
     pub(crate) until: Time,
     pub(crate) after: Option<u64>,
+    pub(crate) count: u64,
 }
 
 /// Takes a step, and ends the job with it: the next step is a job of its own. `false` if somebody changed the endpoint meanwhile, so
@@ -34,6 +35,7 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<bool, 
     let Some(loaded) = loaded::load(app, &job.tenant, what.endpoint, now).await? else {
         return again::committed(app, batch).await;
     };
+    let mut count = what.count;
     if taking(loaded.condition.standing) != Taking::Nothing {
         let after = match what.after {
             None => feed::index_before(app, &job.tenant, what.since).await?,
@@ -53,6 +55,11 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<bool, 
                 Fate::Waits => DeliveryState::Parked,
                 Fate::Over => continue,
             };
+            // What the endpoint was told of is not told again, and not counted.
+            if app.store.delivery(&job.tenant, what.endpoint, fed.message.message).await?.is_some() {
+                continue;
+            }
+            count = count.saturating_add(1);
             batch.rows.push(Row::Delivery(delivery(what.endpoint, fed.message.clone(), state, now)));
         }
         if let Some(last) = fed.last.filter(|_| !is_past) {
@@ -60,14 +67,14 @@ pub(crate) async fn step(app: &App, job: &JobRow, what: Replay) -> Result<bool, 
             batch.jobs.push(NewJob {
                 tenant: job.tenant,
                 job: JobId::new(now, app.draw()),
-                work: Work::ReplayEvents { endpoint, since, until, after },
+                work: Work::ReplayEvents { endpoint, since, until, after, count },
                 correlation: job.correlation,
                 due_at: now.plus_s(1),
             });
         }
     }
     if batch.jobs.is_empty() {
-        batch.changes.extend(again::over(&loaded, Wish::Replay)?);
+        batch.changes.extend(again::over(&loaded, Wish::Replay, now, count)?);
     }
     again::committed(app, batch).await
 }

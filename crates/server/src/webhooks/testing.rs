@@ -55,10 +55,7 @@ pub async fn test(
     keep: Option<KeepTested<'_>>,
 ) -> Result<Tested, Failure> {
     let loaded = loaded::read(app, act.tenant, endpoint).await?;
-    if !loaded.is_tested() {
-        let sentence = "nothing is sent to an endpoint that has ended, or while it, its organization or everything is blocked: release it first";
-        return Err(Refusal::new(Code::WebhookState, sentence).into());
-    }
+    loaded.check_tested()?;
     let now = app.now();
     let Some(signer) = signer(app, &loaded).await? else {
         let sentence = "the endpoint has no key that signs: stage one first";

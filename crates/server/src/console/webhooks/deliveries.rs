@@ -9,7 +9,7 @@ use countersign_core::{
     id::EndpointId,
     limits,
     refusal::{Code, Refusal},
-    webhook::again::Wish,
+    webhook::again::{Over, Wish},
 };
 use countersign_store::webhook_rows::{DeliveryQuery, DeliveryState};
 use serde::Deserialize;
@@ -81,6 +81,23 @@ struct StateChoice {
     is_chosen: bool,
 }
 
+/// What was sent again the last time.
+struct Last {
+    words: String,
+    at: Moment,
+}
+
+impl Last {
+    fn of(over: Over) -> Self {
+        let words = match over.count {
+            0 => "The last time there was nothing to send,".to_owned(),
+            1 => "The last time one delivery was sent,".to_owned(),
+            count => format!("The last time {count} deliveries were sent,"),
+        };
+        Self { words, at: over.at.into() }
+    }
+}
+
 #[derive(Template)]
 #[template(path = "console/webhook_deliveries.html")]
 struct DeliveriesPage {
@@ -101,6 +118,8 @@ struct DeliveriesPage {
     /// Since when a recovery is under way, and a replay.
     recovering: Option<Moment>,
     replaying: Option<Moment>,
+    recovered: Option<Last>,
+    replayed: Option<Last>,
     error: Option<String>,
 }
 
@@ -153,6 +172,8 @@ async fn page(
         most: limits::WEBHOOK_AGAIN_A_DAY,
         recovering: loaded.condition.again.running(Wish::Recover).map(Moment::from),
         replaying: loaded.condition.again.running(Wish::Replay).map(Moment::from),
+        recovered: loaded.condition.again.last(Wish::Recover).map(Last::of),
+        replayed: loaded.condition.again.last(Wish::Replay).map(Last::of),
         error: None,
     })
 }

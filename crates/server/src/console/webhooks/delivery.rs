@@ -7,6 +7,7 @@ use axum::{extract::State, response::Response};
 use countersign_core::{
     access::{Operation, Tenant, scopes_of},
     id::{EndpointId, MessageId},
+    limits,
     refusal::Refusal,
 };
 use countersign_store::webhook_rows::AttemptRow;
@@ -30,7 +31,12 @@ use crate::{
         assets::Assets,
         strict::{self, Caller, Id},
     },
-    webhooks::{act::Act, again as sending, attempt, loaded},
+    webhooks::{
+        act::Act,
+        again as sending,
+        attempt::{self, RetryAfter},
+        loaded,
+    },
 };
 
 /// An attempt.
@@ -42,6 +48,7 @@ struct AttemptLine {
     outcome: Badge,
     headers: Vec<(String, String)>,
     answer: String,
+    retry_after: Option<RetryAfter>,
 }
 
 impl AttemptLine {
@@ -55,6 +62,7 @@ impl AttemptLine {
             outcome: outcome_words(&row.outcome, is_test),
             headers: kept.headers.into_iter().map(|(name, value)| (name, visible(&value))).collect(),
             answer: visible(&kept.answer),
+            retry_after: kept.retry_after.map(|asked| RetryAfter { value: visible(&asked.value), ..asked }),
         })
     }
 }
@@ -69,6 +77,8 @@ struct DeliveryPage {
     delivery: DeliveryLine,
     attempts: Vec<AttemptLine>,
     may_send: bool,
+    /// How often `Retry-After` is followed.
+    most_followed: u32,
     error: Option<String>,
 }
 
@@ -95,6 +105,7 @@ async fn page(
         may_send: desk.may(Operation::ResendDelivery) && loaded.condition.standing.is_told(),
         delivery,
         attempts,
+        most_followed: limits::WEBHOOK_RETRIES_AFTER,
         error: None,
     })
 }

@@ -146,7 +146,7 @@ impl EndpointLine {
 
 fn state_words(state: State) -> (Badge, &'static str) {
     match state {
-        State::Unproven => (Badge::wait("Not active yet"), "It is told of nothing before it is activated."),
+        State::Inactive => (Badge::wait("Not active yet"), "It is told of nothing before it is activated."),
         State::Active => (Badge::good("Active"), "It is told of what happens."),
         State::Disabled(reason) => (
             Badge::bad("Disabled"),

@@ -11,7 +11,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{House, event, verify, worker::database};
-use crate::app::logged;
+use crate::app::{envelope_of, logged, pdf};
 
 fn wish(url: &str) -> Value {
     json!({
@@ -38,7 +38,7 @@ async fn an_endpoint_is_made_used_and_ended_through_the_api() {
     let path = format!("/v1/webhook-endpoints/{id}");
     let endpoint = id.parse().unwrap();
     let shown = house.app.get_json(&house.key, &path).await;
-    assert_eq!((&shown["state"], &shown["keys"][0]["secret"]), (&json!("unproven"), &Value::Null));
+    assert_eq!((&shown["state"], &shown["keys"][0]["secret"]), (&json!("inactive"), &Value::Null));
     let list = house.app.get_json(&house.key, "/v1/webhook-endpoints").await;
     assert_eq!(list, json!({ "endpoints": [shown], "next_cursor": null }));
 
@@ -207,6 +207,22 @@ async fn what_failed_is_recovered_and_what_was_missed_is_replayed() {
             assert_eq!(rows.iter().filter(|row| row.message.stream.to_string() == envelope).count(), 2);
         }
         assert_eq!(house.receiver.came().len(), 6, "what was delivered is not sent again");
+        // The recovery looks once more, a second later.
+        house.app.clock.forward_s(2);
+        house.settle().await;
+        let shown = house.app.get_json(&house.key, &format!("/v1/webhook-endpoints/{endpoint}")).await;
+        for (name, count) in [("recovery", 2), ("replay", 4)] {
+            assert_eq!(shown[name]["count"], json!(count), "{name}: {shown}");
+            assert!(shown[name]["asked_at"].as_str() < shown[name]["over_at"].as_str(), "{name}: {shown}");
+        }
+        house.done(endpoint, "/replay", &since).await;
+        let shown = house.app.get_json(&house.key, &format!("/v1/webhook-endpoints/{endpoint}")).await;
+        assert_eq!((&shown["replay"]["over_at"], &shown["replay"]["count"]), (&Value::Null, &Value::Null));
+        house.settle().await;
+        house.app.clock.forward_s(2);
+        house.settle().await;
+        let shown = house.app.get_json(&house.key, &format!("/v1/webhook-endpoints/{endpoint}")).await;
+        assert_eq!(shown["replay"]["count"], 0, "it was told of all of it: {shown}");
         let old = json!({ "since": house.app.app.now().plus_s(-30 * 24 * 3_600) });
         let (status, problem) = house.act(endpoint, "/replay", &old).await;
         assert_eq!((status.as_u16(), &problem["pointer"]), (422, &json!("/since")), "{problem}");
@@ -219,6 +235,8 @@ async fn what_failed_is_recovered_and_what_was_missed_is_replayed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_cannot_be_read_holds_up_no_replay() {
     const GUARD: &str = "SELECT sql FROM sqlite_master WHERE name = 'events_are_not_updated'";
+    const TORN: &str =
+        "SELECT leaf_index FROM leaves l JOIN events e USING (envelope, seq) WHERE e.bytes = ?1";
     const SET: &str = "UPDATE events SET bytes = ?1 WHERE envelope = ?2 AND seq = ?3";
     let house = House::start(false).await;
     let database = database(&house);
@@ -254,6 +272,26 @@ async fn an_event_that_cannot_be_read_holds_up_no_replay() {
         expected.sort();
         assert_eq!(told, expected);
         assert!(rows.iter().all(|row| row.state == DeliveryState::Delivered));
+    }
+    for payload in ["thin", "full"] {
+        let page = house.app.get_json(&house.key, &format!("/v1/events?payload={payload}")).await;
+        let places: Vec<i64> = page["unreadable"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|at| at.as_str().unwrap().parse().unwrap())
+            .collect();
+        let mut torn = database.prepare(TORN).unwrap();
+        let torn = torn.query_map([b"torn".as_slice()], |row| row.get::<_, i64>(0)).unwrap();
+        let torn: Vec<i64> = torn.map(Result::unwrap).collect();
+        assert!(torn.len() == 3 && torn.iter().all(|at| places.contains(at)), "{payload}: {page}");
+        let about = page["events"].as_array().unwrap().iter().filter(|one| one["class"] == "envelope");
+        let about = about.count();
+        assert_eq!(
+            (about, &page["has_more"]),
+            (if payload == "thin" { 3 } else { 2 }, &json!(false)),
+            "W-5: {page}"
+        );
     }
     let lines = logged();
     let is_told = |line: &&String| line.contains("webhook.replay") && line.contains(&endpoint.to_string());
@@ -291,6 +329,36 @@ async fn what_is_asked_for_again_goes_once() {
     house.done(endpoint, "/recover", &since).await;
     house.settle().await;
     assert_eq!(house.receiver.came().len(), 4, "nothing was given up, and tests are not recovered");
+    house.finish().await;
+}
+
+/// W-5, W-6: whoever asks to wait sees whether that was understood.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_says_whether_retry_after_is_followed() {
+    let house = House::start(false).await;
+    let (_, made) =
+        house.app.post_json(&house.key, "/v1/webhook-endpoints", &wish(&house.receiver.url)).await;
+    let endpoint = made["id"].as_str().unwrap().parse().unwrap();
+    house.done(endpoint, "/activate", &Value::Null).await;
+    let before = house.app.app.now();
+    let document = house.app.upload(&house.key, "Contract.pdf", pdf(1)).await;
+    house.app.create(&house.key, &envelope_of(&document)).await;
+    for (answer, expected) in [
+        ((503, Some("120")), json!({ "value": "120", "followed": true })),
+        ((503, Some("<soon>")), json!({ "value": "<soon>", "followed": false })),
+        ((500, Some("5")), json!({ "value": "5", "followed": false })),
+        ((500, None), Value::Null),
+    ] {
+        house.receiver.answers(&[answer]);
+        house.settle().await;
+        let row = house.deliveries(endpoint).await.remove(0);
+        let path = format!("/v1/webhook-endpoints/{endpoint}/deliveries/{}", row.message.message);
+        let shown = house.app.get_json(&house.key, &path).await;
+        let last = shown["tried"].as_array().unwrap().last().unwrap();
+        assert_eq!(last["retry_after"], expected, "{shown}");
+        house.app.clock.forward_s(row.due_at.since_ms(house.app.app.now()) / 1_000 + 1);
+    }
+    assert!(house.app.app.now().since_ms(before) > 120_000, "the first wait was the one that was asked for");
     house.finish().await;
 }
 

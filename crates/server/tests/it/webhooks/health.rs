@@ -80,11 +80,11 @@ async fn a_success_begins_anew_and_gone_is_told() {
     house.sent_envelope().await;
     house.settle().await;
     let shown = house.app.get_json(&house.key, &path).await;
-    assert!(shown["failing_since"].is_string() && shown["disabled_at"].is_string(), "{shown}");
+    assert!(shown["failing_since"].is_string() && shown["disables_at"].is_string(), "{shown}");
     house.app.clock.forward_s(60);
     house.settle().await;
     let shown = house.app.get_json(&house.key, &path).await;
-    assert!(shown["failing_since"].is_null() && shown["disabled_at"].is_null(), "{shown}");
+    assert!(shown["failing_since"].is_null() && shown["disables_at"].is_null(), "{shown}");
     house.receiver.answers(&[(410, None), (410, None)]);
     house.sent_envelope().await;
     house.settle().await;
