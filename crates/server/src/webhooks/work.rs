@@ -142,6 +142,11 @@ struct Worker {
     /// Endpoints that left the shelf at the last beat.
     unshelved: Vec<EndpointId>,
     full_since: HashMap<EndpointId, Time>,
+    /// Attempts that ended since the last claim began.
+    ended: HashMap<EndpointId, usize>,
+    /// The same from the one before it to that one: so many more are taken of an endpoint that is fast, or it would have nothing to do
+    /// until the next claim is durable.
+    drained: HashMap<EndpointId, usize>,
     /// Endpoints of which the last claim left something behind, with how many they may have in hand before a claim is worth it.
     left: Vec<(EndpointId, usize)>,
     /// Whether the last claim found no room.
@@ -167,6 +172,8 @@ impl Worker {
             shelf: Vec::new(),
             unshelved: Vec::new(),
             full_since: HashMap::new(),
+            ended: HashMap::new(),
+            drained: HashMap::new(),
             left: Vec::new(),
             was_full: false,
             shelf_was_long: false,
@@ -274,6 +281,7 @@ impl Worker {
 
     async fn take(&mut self, now: Time) -> Result<usize, Fault> {
         self.left.clear();
+        self.drained = std::mem::take(&mut self.ended);
         let room = self.room();
         self.was_full = room == 0;
         self.shelf_was_long = false;
@@ -304,7 +312,7 @@ impl Worker {
         self.known.forget(now);
         for claimed in rows {
             let row = &claimed.row;
-            if self.of_endpoint(row.endpoint) >= 2 * self.limit(row.endpoint) {
+            if self.of_endpoint(row.endpoint) >= self.most(row.endpoint) {
                 surplus.push(put_back(row, self.id, row.due_at));
                 continue;
             }
@@ -345,10 +353,21 @@ impl Worker {
         self.app.webhooks.limit(endpoint).into()
     }
 
-    /// So many of an endpoint in hand are enough: those that run, and some for when these end.
+    /// So many of an endpoint in hand are enough: those that run, some for when these end, and those that end until more is there.
     fn enough(&self, endpoint: EndpointId) -> usize {
         let limit = self.limit(endpoint);
-        limit + limit / 2
+        limit + limit / 2 + self.drained(endpoint)
+    }
+
+    /// The most of an endpoint in hand.
+    fn most(&self, endpoint: EndpointId) -> usize {
+        2 * self.limit(endpoint) + self.drained(endpoint)
+    }
+
+    /// How many more it has done by the end of a claim.
+    fn drained(&self, endpoint: EndpointId) -> usize {
+        let drained = self.drained.get(&endpoint).copied().unwrap_or(0);
+        drained.min(2 * self.limit(endpoint))
     }
 
     /// How many to take of each shelved endpoint. Half of the room is left to the others.
@@ -366,7 +385,7 @@ impl Worker {
                 self.left.push((endpoint, enough));
                 continue;
             }
-            let wants = (2 * self.limit(endpoint)).saturating_sub(has).min(room);
+            let wants = self.most(endpoint).saturating_sub(has).min(room);
             if wants == 0 {
                 self.shelf_was_long = true;
                 break;
@@ -492,7 +511,9 @@ impl Worker {
         tokio::select! {
             Some(ended) = self.running.join_next_with_id() => match ended {
                 Ok((id, ended)) => {
-                    self.in_work.remove(&id);
+                    if let Some(taken) = self.in_work.remove(&id) {
+                        *self.ended.entry(taken.row.endpoint).or_default() += 1;
+                    }
                     let span = ended.span.clone();
                     self.settling.spawn(async move { ended.settle(&app).await }.instrument(span));
                 }
