@@ -80,7 +80,7 @@ impl Arguments {
             Command::Init => init(&self.config),
             Command::Secret => secret(),
             Command::Check => {
-                read(&self.config)?;
+                config::read(&self.config)?.check_here(&Secrets)?;
                 say(&format!("{} can be used", self.config.display()))
             }
             Command::Serve => serve(&self.config).await,
@@ -125,9 +125,9 @@ fn secret() -> Result<(), Fault> {
 }
 
 async fn serve(path: &Path) -> Result<(), Fault> {
-    let file = config::read(path)?;
-    log::start(&file.log.level)?;
-    let relay = serve::start(file.check(&Secrets)?).await?;
+    let checked = read(path)?;
+    log::start(checked.log)?;
+    let relay = serve::start(checked).await?;
     let failed = |error: std::io::Error| Fault::Machine(error.to_string());
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);

@@ -2,10 +2,14 @@
 //! to do, all at once.
 
 mod checked;
+mod machine;
 mod secrets;
 mod senders;
+mod text;
+mod tls;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +18,7 @@ use serde::Deserialize;
 
 use crate::fault::Fault;
 
-pub use checked::{Checked, Database, Outlet, Sender, Tls};
+pub use checked::{Checked, Database, Outlet, Sender};
 pub use secrets::{Environment, Secrets};
 
 /// What `countersign-relay init` writes.
@@ -43,6 +47,7 @@ pub struct File {
 #[serde(deny_unknown_fields)]
 pub struct Listen {
     /// Address and port.
+    #[serde(deserialize_with = "text::address")]
     pub address: SocketAddr,
     /// The certificate and what leads to its CA (PEM).
     pub tls_certificate_file: Option<PathBuf>,
@@ -54,7 +59,7 @@ pub struct Listen {
     #[serde(default)]
     pub behind_proxy: bool,
     /// Whose `X-Forwarded-For` is believed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::networks")]
     pub trusted_proxies: Vec<IpNet>,
     /// Connections at once.
     #[serde(default = "defaults::connections")]
@@ -84,6 +89,7 @@ pub struct Listen {
 #[serde(deny_unknown_fields, default)]
 pub struct Internal {
     /// Address and port.
+    #[serde(deserialize_with = "text::address")]
     pub address: SocketAddr,
     /// Whether others than this machine may connect in plain text.
     pub open: bool,
@@ -197,7 +203,7 @@ pub struct SenderFile {
     #[serde(default = "defaults::window_s")]
     pub window_s: u32,
     /// From where it may send; from everywhere if there is none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text::networks")]
     pub networks: Vec<IpNet>,
     /// Whether it has to show a client certificate of `listen.client_ca_file`.
     #[serde(default)]
@@ -307,10 +313,13 @@ mod defaults {
 /// Reads the file; its relative paths are beside it.
 pub fn read(path: &Path) -> Result<File, Fault> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Fault::Machine(format!(
-            "{}: {error}. Make one with `countersign-relay init`, or name another with `--config`",
-            path.display()
-        ))
+        let advice = match error.kind() {
+            io::ErrorKind::NotFound => {
+                "Make one with `countersign-relay init`, or name another with `--config`"
+            }
+            _ => "Give the relay a file of text that it may read, or name another with `--config`",
+        };
+        Fault::Machine(format!("{}: {error}. {advice}", path.display()))
     })?;
     let mut file = parse(&text).map_err(|fault| match fault {
         Fault::Configuration(reason) => Fault::Configuration(format!("{}: {reason}", path.display())),
@@ -323,9 +332,16 @@ pub fn read(path: &Path) -> Result<File, Fault> {
     Ok(file)
 }
 
-/// Reads the text of a file.
+/// Reads the text of a file. The error names the line and does not repeat it: somebody may have written a secret there.
 pub fn parse(text: &str) -> Result<File, Fault> {
-    toml::from_str(text).map_err(|error| Fault::Configuration(error.to_string()))
+    toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        Fault::Configuration(format!(
+            "line {line}: {}. `countersign-relay init --config example.toml` writes an example with each setting",
+            error.message()
+        ))
+    })
 }
 
 impl File {

@@ -16,9 +16,6 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -26,7 +23,6 @@ use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock;
-use crate::config::Tls;
 use crate::fault::Fault;
 use crate::limits::Crowd;
 
@@ -40,6 +36,9 @@ const SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\nconte
 
 /// A connection without a request is kept so long, for the next one.
 const IDLE: Duration = Duration::from_secs(75);
+
+/// What to do about an address that cannot be listened on.
+pub const ADVICE: &str = "Stop what listens there, or set another address of this machine";
 
 /// An answer.
 pub type Answer = Response<Full<Bytes>>;
@@ -79,52 +78,11 @@ pub struct Door {
 
 /// Binds an address; `place` is where it stands in the configuration.
 pub async fn bind(address: SocketAddr, place: &str) -> Result<(TcpListener, SocketAddr), Fault> {
-    let failed = |error: io::Error| {
-        Fault::Machine(format!(
-            "{place}: cannot listen on {address}: {error}. Stop what listens there, or set another address"
-        ))
-    };
+    let failed =
+        |error: io::Error| Fault::Machine(format!("{place}: cannot listen on {address}: {error}. {ADVICE}"));
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
-}
-
-/// Makes the TLS server of these files: 1.2 or newer.
-pub fn acceptor(tls: &Tls) -> Result<TlsAcceptor, Fault> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let failed =
-        |error: &dyn std::fmt::Display| Fault::Configuration(format!("listen.tls_certificate_file: {error}"));
-    let chain = certificates(&tls.certificate_file, "listen.tls_certificate_file")?;
-    let key = PrivateKeyDer::from_pem_file(&tls.key_file).map_err(|error| {
-        Fault::Configuration(format!("listen.tls_key_file: {}: {error}", tls.key_file.display()))
-    })?;
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| failed(&error))?;
-    let builder = match &tls.client_ca_file {
-        None => builder.with_no_client_auth(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for ca in certificates(file, "listen.client_ca_file")? {
-                roots.add(ca).map_err(|error| failed(&error))?;
-            }
-            // Which sender needs one is judged with the request.
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .allow_unauthenticated()
-                .build()
-                .map_err(|error| Fault::Configuration(format!("listen.client_ca_file: {error}")))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let mut server = builder.with_single_cert(chain, key).map_err(|error| failed(&error))?;
-    server.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(server)))
-}
-
-fn certificates(file: &std::path::Path, place: &str) -> Result<Vec<CertificateDer<'static>>, Fault> {
-    CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
-        .map_err(|error| Fault::Configuration(format!("{place}: {}: {error}", file.display())))
 }
 
 /// Ends when the relay is told to stop, or when nobody is left who could tell it.

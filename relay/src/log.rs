@@ -17,13 +17,20 @@ type Pace = LazyLock<DefaultDirectRateLimiter>;
 static REFUSALS: Pace = LazyLock::new(|| RateLimiter::direct(Quota::per_second(LINES_PER_S)));
 static FAILURES: Pace = LazyLock::new(|| RateLimiter::direct(Quota::per_second(LINES_PER_S)));
 
+/// What is logged at a level of this name.
+pub fn level(name: &str) -> Option<LevelFilter> {
+    match name {
+        "error" => Some(LevelFilter::ERROR),
+        "warn" => Some(LevelFilter::WARN),
+        "info" => Some(LevelFilter::INFO),
+        "debug" => Some(LevelFilter::DEBUG),
+        "trace" => Some(LevelFilter::TRACE),
+        _ => None,
+    }
+}
+
 /// Writes lines to standard error from now on.
-pub fn start(level: &str) -> Result<(), Fault> {
-    let level: LevelFilter = level.parse().map_err(|_| {
-        Fault::Configuration(format!(
-            "log.level: `{level}` is no level: set error, warn, info, debug or trace"
-        ))
-    })?;
+pub fn start(level: LevelFilter) -> Result<(), Fault> {
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

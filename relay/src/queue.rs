@@ -14,8 +14,8 @@ use hyper::body::Bytes;
 use crate::fault::Fault;
 use crate::sender::Verified;
 
-pub use postgres::Postgres;
-pub use sqlite::Sqlite;
+pub use postgres::{Access, Postgres};
+pub use sqlite::{Sqlite, examine, is_served};
 
 /// A verified message on its way into the queue.
 #[derive(Clone, Debug)]

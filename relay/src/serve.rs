@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::clock;
 use crate::config::{Checked, Database, Outlet};
@@ -41,7 +42,7 @@ pub struct Relay {
 pub async fn open(database: &Database, alone: bool) -> Result<Arc<dyn Queue>, Fault> {
     Ok(match database {
         Database::Sqlite(file) => Arc::new(Sqlite::open(file, alone)?),
-        Database::Postgres(url, ca_file) => Arc::new(Postgres::open(url, ca_file.as_deref()).await?),
+        Database::Postgres(access) => Arc::new(Postgres::open(access).await?),
     })
 }
 
@@ -80,7 +81,7 @@ pub async fn start(checked: Checked) -> Result<Relay, Fault> {
     receiver.room.seen(receiver.room.look(), Some(queue.depth().await?));
     let drain = Duration::from_secs(listen.drain_s.into());
     let door = Door {
-        tls: checked.tls.as_ref().map(listen::acceptor).transpose()?,
+        tls: checked.tls.map(TlsAcceptor::from),
         connections: listen.connections,
         crowd: Crowd::new(listen.connections_per_address, listen.trusted_proxies),
         request: Duration::from_secs(listen.request_s.into()),

@@ -1,17 +1,22 @@
 //! The configuration after it was checked: secrets read, keys parsed, files opened. What is wrong is collected, not told one
 //! by one.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use reqwest::{Client, Url};
+use rustls::ServerConfig;
+use tracing_subscriber::filter::LevelFilter;
 use zeroize::Zeroizing;
 
-use super::{Environment, File, Internal, Listen, Queue, SenderFile};
+use super::{Environment, File, Internal, Listen, Queue, SenderFile, machine};
 use crate::fault::Fault;
+use crate::log;
 use crate::mac::MacKey;
+use crate::queue::Access;
 use crate::sender::Proof;
 
 const DAY_S: i64 = 24 * 60 * 60;
@@ -21,10 +26,12 @@ const DAY_S: i64 = 24 * 60 * 60;
 pub struct Checked {
     /// Where senders connect.
     pub listen: Listen,
-    /// The certificate of that place.
-    pub tls: Option<Tls>,
+    /// TLS of that place.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Where the operator's programs connect.
     pub internal: Internal,
+    /// What is logged.
+    pub log: LevelFilter,
     /// How many messages are kept, and how long.
     pub queue: Queue,
     /// Where.
@@ -33,24 +40,13 @@ pub struct Checked {
     pub senders: Vec<Arc<Sender>>,
 }
 
-/// Files of a TLS server.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// The certificate and what leads to its CA.
-    pub certificate_file: PathBuf,
-    /// Its key.
-    pub key_file: PathBuf,
-    /// CAs of client certificates.
-    pub client_ca_file: Option<PathBuf>,
-}
-
 /// Where messages are kept.
 #[derive(Clone, Debug)]
 pub enum Database {
     /// A file of this machine.
     Sqlite(PathBuf),
-    /// A PostgreSQL that relays share: its URL, and its CA.
-    Postgres(Zeroizing<String>, Option<PathBuf>),
+    /// A PostgreSQL that relays share.
+    Postgres(Box<Access>),
 }
 
 /// One who sends.
@@ -108,31 +104,46 @@ impl Sender {
 }
 
 impl File {
-    /// Checks everything, and reads the secrets.
+    /// Checks the settings, and reads the secrets and the files that they name.
     pub fn check(self, environment: &dyn Environment) -> Result<Checked, Fault> {
+        self.judged(environment, Vec::new())
+    }
+
+    /// The same, and what a start would stumble over on this machine: the queue's file, and the addresses.
+    pub fn check_here(self, environment: &dyn Environment) -> Result<Checked, Fault> {
+        let wrong = machine::wrong(&self);
+        self.judged(environment, wrong)
+    }
+
+    fn judged(self, environment: &dyn Environment, wrong: Vec<String>) -> Result<Checked, Fault> {
         // A provider that is installed already is the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let mut reader = Reader { environment, wrong: Vec::new() };
+        let around = Around {
+            own: [self.listen.address, self.internal.address],
+            remember_s: i64::from(self.queue.remember_days).saturating_mul(DAY_S),
+            body_bytes: self.listen.body_bytes,
+            has_client_ca: self.listen.client_ca_file.is_some(),
+        };
+        let mut reader = Reader { environment, wrong, around };
         let tls = reader.listen(&self.listen);
         reader.internal(&self.internal, &self.senders);
+        let log = reader.log(&self.log.level);
         let database = reader.database(&self.queue);
-        let remember_s = i64::from(self.queue.remember_days).saturating_mul(DAY_S);
-        let body_bytes = self.listen.body_bytes;
         if self.senders.is_empty() {
             reader.refuse("senders", "there is none: add a table `[senders.NAME]`");
         }
-        let client_ca = self.listen.client_ca_file.is_some();
         let senders: Vec<_> = self
             .senders
             .into_iter()
-            .filter_map(|(name, file)| reader.sender(&name, file, remember_s, body_bytes, client_ca))
+            .filter_map(|(name, file)| reader.sender(&name, file))
             .map(Arc::new)
             .collect();
-        match (database, reader.wrong.is_empty()) {
-            (Some(database), true) => Ok(Checked {
+        match (database, log, reader.wrong.is_empty()) {
+            (Some(database), Some(log), true) => Ok(Checked {
                 listen: self.listen,
                 tls,
                 internal: self.internal,
+                log,
                 queue: self.queue,
                 database,
                 senders,
@@ -146,6 +157,28 @@ impl File {
 pub(super) struct Reader<'e> {
     pub(super) environment: &'e dyn Environment,
     pub(super) wrong: Vec<String>,
+    pub(super) around: Around,
+}
+
+/// What the settings of a sender are compared with.
+pub(super) struct Around {
+    /// Where the relay itself listens.
+    pub(super) own: [SocketAddr; 2],
+    /// How long a message is known.
+    pub(super) remember_s: i64,
+    /// The longest body.
+    pub(super) body_bytes: usize,
+    /// Whether client certificates are asked for.
+    pub(super) has_client_ca: bool,
+}
+
+/// Whether whoever listens at one address is in the way of the other.
+pub(super) fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
+    // A socket of `[::]` takes what comes by IPv4 as well.
+    let covers =
+        |one: SocketAddr, other: SocketAddr| one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+    let is_same_address = one.ip() == other.ip() || covers(one, other) || covers(other, one);
+    one.port() == other.port() && one.port() != 0 && is_same_address
 }
 
 impl Reader<'_> {
@@ -163,14 +196,41 @@ impl Reader<'_> {
     }
 
     pub(super) fn secret(&mut self, place: &str, variable: &str) -> Option<Zeroizing<String>> {
-        let value = self.environment.read(variable).filter(|value| !value.is_empty());
-        if value.is_none() {
-            self.refuse(place, &format!("the variable {variable} is not set: put the secret there"));
+        // What is no name may be the secret itself: it is not repeated.
+        if !is_variable(variable) {
+            self.refuse(
+                place,
+                "this is no name of a variable: put the secret into a variable of the environment, and its name here",
+            );
+            return None;
         }
-        value
+        let value = self.environment.read(variable).filter(|value| !value.is_empty());
+        let Some(value) = value else {
+            self.refuse(
+                place,
+                &format!("the variable {variable} is not set, or empty: put the secret there"),
+            );
+            return None;
+        };
+        if value.trim().len() != value.len() {
+            self.refuse(
+                place,
+                &format!("what is in {variable} begins or ends with white space: take that away"),
+            );
+            return None;
+        }
+        Some(value)
     }
 
-    fn listen(&mut self, listen: &Listen) -> Option<Tls> {
+    fn log(&mut self, level: &str) -> Option<LevelFilter> {
+        let known = log::level(level);
+        if known.is_none() {
+            self.refuse("log.level", "set it to error, warn, info, debug or trace");
+        }
+        known
+    }
+
+    fn listen(&mut self, listen: &Listen) -> Option<Arc<ServerConfig>> {
         self.within("listen.connections", listen.connections.into(), 1, 65_536);
         self.within("listen.connections_per_address", listen.connections_per_address.into(), 1, 65_536);
         self.within("listen.request_s", listen.request_s.into(), 1, 60);
@@ -189,12 +249,15 @@ impl Reader<'_> {
                 "it is empty, so that all senders would count as one address: name the network of what stands in front",
             );
         }
+        if listen.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+            self.refuse(
+                "listen.trusted_proxies",
+                "it holds every address, so that everybody could say where a request is from: name the network of what stands \
+                 in front",
+            );
+        }
         match (&listen.tls_certificate_file, &listen.tls_key_file) {
-            (Some(certificate), Some(key)) => Some(Tls {
-                certificate_file: certificate.clone(),
-                key_file: key.clone(),
-                client_ca_file: listen.client_ca_file.clone(),
-            }),
+            (Some(certificate), Some(key)) => self.tls(certificate, key, listen.client_ca_file.as_deref()),
             (None, None) => {
                 if !listen.behind_proxy && !listen.address.ip().is_loopback() {
                     self.refuse(
@@ -219,6 +282,12 @@ impl Reader<'_> {
     }
 
     fn internal(&mut self, internal: &Internal, senders: &std::collections::BTreeMap<String, SenderFile>) {
+        if is_same_place(self.around.own[0], self.around.own[1]) {
+            self.refuse(
+                "internal.address",
+                "it is the same as listen.address, where senders connect: set another port",
+            );
+        }
         let gives_messages = senders.values().any(|sender| sender.pull.is_some());
         if !internal.open && !internal.address.ip().is_loopback() {
             let what = if gives_messages { "messages, tokens and metrics" } else { "metrics" };
@@ -236,11 +305,26 @@ impl Reader<'_> {
         // Countersign tries for four days: what it sends again within them has to be known.
         self.within("queue.remember_days", queue.remember_days.into(), 5, 366);
         self.within("queue.try_h", queue.try_h.into(), 1, 24 * 366);
+        if u64::from(queue.try_h) > 24 * u64::from(queue.remember_days) {
+            self.refuse(
+                "queue.try_h",
+                "it is longer than queue.remember_days: a message that still waits would be forgotten, and taken twice",
+            );
+        }
+        if queue.postgres_ca_file.is_some() && queue.postgres_url_env.is_none() {
+            self.refuse("queue.postgres_ca_file", "it is for queue.postgres_url_env: remove it");
+        }
         match (&queue.file, &queue.postgres_url_env) {
             (Some(file), None) => Some(Database::Sqlite(file.clone())),
             (None, Some(variable)) => {
                 let url = self.secret("queue.postgres_url_env", variable)?;
-                Some(Database::Postgres(url, queue.postgres_ca_file.clone()))
+                match Access::new(&url, queue.postgres_ca_file.as_deref()) {
+                    Ok(access) => Some(Database::Postgres(Box::new(access))),
+                    Err(wrong) => {
+                        self.wrong.push(wrong);
+                        None
+                    }
+                }
             }
             _ => {
                 self.refuse(
@@ -251,4 +335,11 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Whether a text is a name that a shell gives to variables, and no secret that looks like one.
+fn is_variable(text: &str) -> bool {
+    let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().next().is_some_and(|first| !first.is_ascii_digit());
+    is_name && !["whsec_", "whpk_"].iter().any(|start| text.starts_with(start))
 }

@@ -1,5 +1,7 @@
 //! What the configuration says of senders, checked: proofs with their keys, and where messages go.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,20 +9,16 @@ use countersign_webhooks::{KeySet, Place, Verifier, Window};
 use reqwest::{Certificate, Client, Url, redirect::Policy};
 use sha2::{Digest as _, Sha256};
 
-use super::checked::{Outlet, Reader, Sender};
-use super::{Accept, Format, Forward, Key, Pull, SenderFile};
+use super::checked::{Outlet, Reader, Sender, is_same_place};
+use super::{Accept, Format, Forward, Key, Pull, SenderFile, defaults};
 use crate::mac::MacKey;
 use crate::sender::{Countersign, KeySource, Proof};
 
+/// The longest token of a program that asks for messages.
+const TOKEN_BYTES_MAX: usize = 1_024;
+
 impl Reader<'_> {
-    pub(super) fn sender(
-        &mut self,
-        name: &str,
-        file: SenderFile,
-        remember_s: i64,
-        body_bytes: usize,
-        client_ca: bool,
-    ) -> Option<Sender> {
+    pub(super) fn sender(&mut self, name: &str, file: SenderFile) -> Option<Sender> {
         let place = format!("senders.{name}");
         let is_name = (1..=64).contains(&name.len())
             && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
@@ -28,7 +26,7 @@ impl Reader<'_> {
             self.refuse(&place, "a name has 1 to 64 characters of a-z, 0-9 and -");
         }
         self.within(&format!("{place}.messages_per_s"), file.messages_per_s.into(), 1, 1 << 24);
-        if file.client_certificate && !client_ca {
+        if file.client_certificate && !self.around.has_client_ca {
             self.refuse(&format!("{place}.client_certificate"), "it needs listen.client_ca_file");
         }
         let outlet = match (&file.forward, &file.pull) {
@@ -40,9 +38,9 @@ impl Reader<'_> {
             }
         };
         let proof = if file.format == Format::Countersign {
-            self.countersign(&place, &file, body_bytes).map(|one| Proof::Countersign(Box::new(one)))
+            self.countersign(&place, &file).map(|one| Proof::Countersign(Box::new(one)))
         } else {
-            self.preset(&place, &file, remember_s)
+            self.preset(&place, &file)
         };
         Some(Sender {
             name: name.into(),
@@ -54,11 +52,16 @@ impl Reader<'_> {
         })
     }
 
-    fn preset(&mut self, place: &str, file: &SenderFile, remember_s: i64) -> Option<Proof> {
-        if !file.keys.is_empty() || file.accept.is_some() || file.jwks_url.is_some() || file.url.is_some() {
+    fn preset(&mut self, place: &str, file: &SenderFile) -> Option<Proof> {
+        let is_countersigns = !file.keys.is_empty()
+            || file.accept.is_some()
+            || file.url.is_some()
+            || file.jwks_url.is_some()
+            || file.jwks_ca_file.is_some();
+        if is_countersigns {
             self.refuse(
                 place,
-                "`accept`, `keys`, `jwks_url` and `url` are for the format countersign: remove them",
+                "`accept`, `keys`, `url`, `jwks_url` and `jwks_ca_file` are for the format countersign: remove them",
             );
         }
         if file.secret_envs.is_empty() {
@@ -68,6 +71,16 @@ impl Reader<'_> {
         for variable in &file.secret_envs {
             let place = format!("{place}.secret_envs");
             let Some(secret) = self.secret(&place, variable) else { continue };
+            if file.format == Format::Stripe
+                && ["sk_", "rk_", "pk_"].iter().any(|start| secret.starts_with(start))
+            {
+                self.refuse(
+                    &place,
+                    &format!(
+                        "what is in {variable} is a key of Stripe's API: put the signing secret of the endpoint there, `whsec_…`"
+                    ),
+                );
+            }
             if secret.len() < 16 {
                 self.refuse(
                     &place,
@@ -78,11 +91,17 @@ impl Reader<'_> {
         }
         if file.format == Format::Stripe {
             self.window(place, file.window_s);
+        } else if file.window_s != defaults::window_s() {
+            self.refuse(
+                &format!("{place}.window_s"),
+                "messages of this format have no signed time of sending, and so no window: remove it",
+            );
         }
+        self.distinct(&format!("{place}.secret_envs"), &file.secret_envs);
         match file.format {
             Format::Stripe => Some(Proof::Stripe(keys, file.window_s)),
             Format::Github => Some(Proof::Github(keys)),
-            Format::Docusign => Some(Proof::Docusign(keys, remember_s)),
+            Format::Docusign => Some(Proof::Docusign(keys, self.around.remember_s)),
             Format::Countersign => None,
         }
     }
@@ -98,7 +117,15 @@ impl Reader<'_> {
         }
     }
 
-    fn countersign(&mut self, place: &str, file: &SenderFile, body_bytes: usize) -> Option<Countersign> {
+    /// A variable that is named twice is one secret, where two were meant.
+    fn distinct(&mut self, place: &str, variables: &[String]) {
+        let mut seen = BTreeSet::new();
+        if !variables.iter().all(|variable| seen.insert(variable)) {
+            self.refuse(place, "one variable is named twice: name each once");
+        }
+    }
+
+    fn countersign(&mut self, place: &str, file: &SenderFile) -> Option<Countersign> {
         if !file.secret_envs.is_empty() {
             self.refuse(
                 &format!("{place}.secret_envs"),
@@ -114,6 +141,14 @@ impl Reader<'_> {
         let mut keys = KeySet::new();
         for (number, key) in file.keys.iter().enumerate() {
             keys = self.key(&format!("{place}.keys[{number}]"), key, keys);
+            self.use_of_key(&format!("{place}.keys[{number}]"), accept, key);
+        }
+        let mut seen = BTreeSet::new();
+        if !file.keys.iter().all(|key| seen.insert((&key.id, key.public_key.is_some()))) {
+            self.refuse(
+                &format!("{place}.keys"),
+                "two have the same id: give each the id that its page shows",
+            );
         }
         if file.keys.is_empty() && file.jwks_url.is_none() {
             self.refuse(place, "there is no key: set `keys` or `jwks_url`");
@@ -122,6 +157,15 @@ impl Reader<'_> {
             self.refuse(
                 &format!("{place}.jwks_url"),
                 "`v1` is verified with a secret, which is in no JWK set: set accept = \"v1a\" or \"message-signature\"",
+            );
+        }
+        if file.jwks_ca_file.is_some() && file.jwks_url.is_none() {
+            self.refuse(&format!("{place}.jwks_ca_file"), "it is for jwks_url: remove it");
+        }
+        if file.url.is_some() && accept != countersign_webhooks::Accept::MessageSignature {
+            self.refuse(
+                &format!("{place}.url"),
+                "only an HTTP Message Signature covers it: set accept = \"message-signature\", or remove it",
             );
         }
         let url = file.url.clone().unwrap_or_else(|| "https://localhost/".to_owned());
@@ -139,13 +183,33 @@ impl Reader<'_> {
             Some(url) => {
                 let of_url = format!("{place}.jwks_url");
                 let url = self.url(&of_url, url, true)?;
-                let client = self.client(&of_url, file.jwks_ca_file.as_deref(), Duration::from_secs(5))?;
+                let ca = (format!("{place}.jwks_ca_file"), file.jwks_ca_file.as_deref());
+                let client = self.client(&of_url, &url, &ca, Duration::from_secs(5))?;
                 Some(KeySource::new(url, client))
             }
             None => None,
         };
-        let verifier = Verifier::new(accept).with_window(window).with_body_bytes_max(body_bytes);
+        let verifier = Verifier::new(accept).with_window(window).with_body_bytes_max(self.around.body_bytes);
         Some(Countersign { verifier, keys, source, url })
+    }
+
+    /// What proves nothing here was meant for something: that is asked now, and not at the first message.
+    fn use_of_key(&mut self, place: &str, accept: countersign_webhooks::Accept, key: &Key) {
+        match accept {
+            countersign_webhooks::Accept::V1 if key.public_key.is_some() => self.refuse(
+                place,
+                "`v1` is verified with the secret: set `secret_env`, or accept = \"v1a\" for a public key",
+            ),
+            countersign_webhooks::Accept::V1a | countersign_webhooks::Accept::MessageSignature
+                if key.secret_env.is_some() =>
+            {
+                self.refuse(
+                    place,
+                    "what is accepted here is verified with a public key: set `public_key`, or accept = \"v1\" for a secret",
+                );
+            }
+            _ => {}
+        }
     }
 
     fn key(&mut self, place: &str, key: &Key, keys: KeySet) -> KeySet {
@@ -184,6 +248,10 @@ impl Reader<'_> {
                 "only messages of Countersign say their order: remove it",
             );
         }
+        if forward.gap_s != defaults::gap_s() && !forward.ordered {
+            self.refuse(&format!("{place}.gap_s"), "it is for ordered = true: set that too, or remove it");
+        }
+        self.distinct(&format!("{place}.secret_envs"), &forward.secret_envs);
         if forward.secret_envs.len() > 2 {
             self.refuse(&format!("{place}.secret_envs"), "two are enough to change one: remove the others");
         }
@@ -203,11 +271,16 @@ impl Reader<'_> {
             }
         }
         let attempt = Duration::from_secs(forward.attempt_s.into());
-        let url = self.url(&format!("{place}.url"), &forward.url, false);
-        let client = self.client(&format!("{place}.ca_file"), forward.ca_file.as_deref(), attempt);
+        let of_url = format!("{place}.url");
+        let url = self.url(&of_url, &forward.url, false)?;
+        if self.around.own.iter().any(|own| is_at(&url, *own)) {
+            self.refuse(&of_url, "the relay itself listens there: give the address of your system");
+        }
+        let ca = (format!("{place}.ca_file"), forward.ca_file.as_deref());
+        let client = self.client(&of_url, &url, &ca, attempt)?;
         Some(Outlet::Forward {
-            url: url?,
-            client: client?,
+            url,
+            client,
             keys,
             concurrency: forward.concurrency,
             attempt,
@@ -221,6 +294,12 @@ impl Reader<'_> {
         let token = self.secret(&of_token, &pull.token_env)?;
         if token.len() < 32 {
             self.refuse(&of_token, "the token is shorter than 32 characters: make a longer one, at random");
+        }
+        if token.len() > TOKEN_BYTES_MAX || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            self.refuse(
+                &of_token,
+                "no header can carry the token: it has at most 1024 letters, digits and signs of ASCII, without spaces",
+            );
         }
         let lease = Duration::from_secs(pull.lease_s.into());
         Some(Outlet::Pull { token: Sha256::digest(token.as_bytes()).into(), lease })
@@ -240,7 +319,7 @@ impl Reader<'_> {
             return None;
         };
         let is_here = url.host_str().is_some_and(|host| {
-            let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+            let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
             host == "localhost" || address.is_ok_and(|address| address.is_loopback())
         });
         if needs_tls && url.scheme() != "https" && !is_here {
@@ -249,25 +328,63 @@ impl Reader<'_> {
         Some(url)
     }
 
-    fn client(&mut self, place: &str, ca_file: Option<&Path>, deadline: Duration) -> Option<Client> {
+    /// A client for a URL, and for no other: over plain text it needs no CA.
+    fn client(
+        &mut self,
+        of_url: &str,
+        url: &Url,
+        (of_ca, ca_file): &(String, Option<&Path>),
+        deadline: Duration,
+    ) -> Option<Client> {
         let mut builder = Client::builder()
             .redirect(Policy::none())
             .no_proxy()
             .timeout(deadline)
             .tcp_nodelay(true)
             .user_agent("Countersign-Relay/1");
-        if let Some(path) = ca_file {
-            let read = std::fs::read(path)
-                .map_err(|error| error.to_string())
-                .and_then(|pem| Certificate::from_pem_bundle(&pem).map_err(|error| error.to_string()));
-            match read {
-                Ok(certificates) => builder = builder.tls_certs_merge(certificates),
-                Err(reason) => {
-                    self.wrong.push(format!("{place}: {}: {reason}", path.display()));
-                    return None;
-                }
+        if url.scheme() == "http" {
+            if ca_file.is_some() {
+                self.refuse(of_ca, "it is for https, and the URL says http: change one of them");
             }
+            builder = builder.tls_certs_only([]);
+        } else if let Some(path) = ca_file {
+            builder = builder.tls_certs_merge(self.authorities(of_ca, path)?);
+        } else if rustls_native_certs::load_native_certs().certs.is_empty() {
+            self.refuse(
+                of_url,
+                &format!("this machine knows no CA to check the certificate with: install ca-certificates, or set {of_ca}"),
+            );
+            return None;
         }
-        builder.build().map_err(|error| self.wrong.push(format!("{place}: {error}"))).ok()
+        builder.build().map_err(|error| self.refuse(of_ca, &told(&error))).ok()
     }
+
+    fn authorities(&mut self, place: &str, path: &Path) -> Option<Vec<Certificate>> {
+        let read = std::fs::read(path)
+            .map_err(|error| format!("{error}: give a file of PEM that the relay may read"))
+            .and_then(|pem| Certificate::from_pem_bundle(&pem).map_err(|_| "it is no PEM".to_owned()))
+            .and_then(|found| {
+                let is_empty = found.is_empty();
+                (!is_empty)
+                    .then_some(found)
+                    .ok_or_else(|| "no certificate is in it: give PEM with `BEGIN CERTIFICATE`".to_owned())
+            });
+        read.map_err(|reason| self.refuse(place, &format!("{}: {reason}", path.display()))).ok()
+    }
+}
+
+/// Whether a URL leads to an address, as far as that can be known without asking for names.
+fn is_at(url: &Url, own: SocketAddr) -> bool {
+    let port = url.port_or_known_default().unwrap_or_default();
+    let address = match url.host_str().unwrap_or_default() {
+        "localhost" => Some(own.ip()).filter(IpAddr::is_loopback).or(Some(Ipv4Addr::LOCALHOST.into())),
+        host => host.trim_matches(['[', ']']).parse().ok(),
+    };
+    address.is_some_and(|address| is_same_place(SocketAddr::new(address, port), own))
+}
+
+/// An error with what caused it.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }

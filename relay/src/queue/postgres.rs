@@ -5,7 +5,6 @@ mod gather;
 mod link;
 mod sql;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,9 @@ use super::{
 };
 use crate::fault::Fault;
 use gather::{Ended, Gatherer};
-use link::{Access, Link, told};
+use link::{Link, told};
+
+pub use link::Access;
 
 const SCHEMA: &str = include_str!("schema.postgres.sql");
 const VERSION: i64 = 1;
@@ -39,8 +40,7 @@ pub struct Postgres {
 
 impl Postgres {
     /// Connects, and makes the schema if it is not there. The tables' names begin with `relay_`.
-    pub async fn open(url: &str, ca_file: Option<&Path>) -> Result<Self, Fault> {
-        let access = Access::new(url, ca_file)?;
+    pub async fn open(access: &Access) -> Result<Self, Fault> {
         let mut client = access.connect().await?;
         migrate(&mut client).await?;
         Ok(Self {
@@ -48,7 +48,7 @@ impl Postgres {
             accepts: gather::accepts(Link::new(access.clone())),
             ends: gather::ends(Link::new(access.clone())),
             serial: Mutex::new(Some(client)),
-            access,
+            access: access.clone(),
         })
     }
 

@@ -324,14 +324,40 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-fn migrate(connection: &Connection) -> Result<(), Fault> {
-    connection.execute_batch("BEGIN IMMEDIATE").map_err(Fault::queue)?;
-    let found: i64 =
-        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(Fault::queue)?;
+/// Whether a file that is there is a queue of this relay, or an empty one. Nothing is changed.
+pub fn examine(path: &Path) -> Result<(), Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(Fault::queue)?;
+    connection.busy_timeout(BUSY).map_err(Fault::queue)?;
+    schema(&connection).map(|_| ())
+}
+
+/// Whether a relay serves from the file now.
+pub fn is_served(path: &Path) -> bool {
+    let lock = File::open(path.with_added_extension("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+/// The schema of the file: 0 if it is empty.
+fn schema(connection: &Connection) -> Result<i64, Fault> {
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get(0)).map_err(Fault::queue);
+    let found: i64 = number("PRAGMA user_version")?;
     if found > VERSION {
         return Err(Fault::Schema { found, known: VERSION });
     }
-    if found == 0 {
+    let (all, ours) = (
+        number("SELECT count(*) FROM sqlite_schema")?,
+        number("SELECT count(*) FROM sqlite_schema WHERE name = 'seen_messages'")?,
+    );
+    if all > 0 && (found == 0 || ours == 0) {
+        return Err(Fault::queue("the file is a database of something else: name another (queue.file)"));
+    }
+    Ok(found)
+}
+
+fn migrate(connection: &Connection) -> Result<(), Fault> {
+    connection.execute_batch("BEGIN IMMEDIATE").map_err(Fault::queue)?;
+    if schema(connection)? == 0 {
         connection.execute_batch(SCHEMA).map_err(Fault::queue)?;
         connection.pragma_update(None, "user_version", VERSION).map_err(Fault::queue)?;
     }

@@ -1,6 +1,8 @@
 //! The relay, tested as those use it who run it: the real program, over HTTP, with a system behind it.
 
 #[cfg(test)]
+mod checked;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod desk;

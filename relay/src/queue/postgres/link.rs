@@ -1,6 +1,7 @@
 //! Connections to PostgreSQL: made when they are needed, made anew when they broke, and in plain text on this machine alone.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -25,18 +26,21 @@ const SETTINGS: &str = "-c synchronous_commit=on -c statement_timeout=30s -c loc
 
 /// How to reach the database.
 #[derive(Clone)]
-pub(super) struct Access {
+pub struct Access {
     config: Config,
     tls: MakeRustlsConnect,
 }
 
 impl Access {
-    /// Reads a URL, and demands TLS where the connection leaves this machine.
-    pub(super) fn new(url: &str, ca_file: Option<&Path>) -> Result<Self, Fault> {
-        let wrong = |reason: &str| Fault::Configuration(format!("queue.postgres_url_env: {reason}"));
+    /// Reads a URL, and demands TLS where the connection leaves this machine. The error names the setting.
+    pub fn new(url: &str, ca_file: Option<&Path>) -> Result<Self, String> {
+        let wrong = |reason: &str| format!("queue.postgres_url_env: {reason}");
         let mut config: Config = url.parse().map_err(|_| {
             wrong("what is in the variable is no URL of a database: postgres://user:password@host/database")
         })?;
+        if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(wrong("the URL names no host: postgres://user:password@host/database"));
+        }
         let is_local = stays_here(&config);
         let mode = match config.get_ssl_mode() {
             SslMode::Disable if !is_local => {
@@ -75,6 +79,13 @@ impl Access {
             }
         });
         Ok(client)
+    }
+}
+
+impl fmt::Debug for Access {
+    /// The URL may hold a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Access(…)")
     }
 }
 
@@ -160,20 +171,28 @@ fn stays_here(config: &Config) -> bool {
     hosts && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback)
 }
 
-fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, Fault> {
+fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    let certificates: Vec<_> = match ca_file {
+    let (certificates, where_from) = match ca_file {
         // Files of the system that cannot be read are as good as not there.
-        None => rustls_native_certs::load_native_certs().certs,
-        Some(path) => CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect)
-            .map_err(|error| Fault::Configuration(format!("queue.postgres_ca_file: {error}")))?,
+        None => (rustls_native_certs::load_native_certs().certs, "this machine knows no CA".to_owned()),
+        Some(path) => {
+            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+            let read = read.map_err(|error| {
+                format!(
+                    "queue.postgres_ca_file: {}: {error}: give a file of PEM that the relay may read",
+                    path.display()
+                )
+            })?;
+            (read, format!("{}: no certificate is in it that can be used", path.display()))
+        }
     };
     roots.add_parsable_certificates(certificates);
     if roots.is_empty() {
-        let sentence = "no CA is known to check the PostgreSQL server with: set queue.postgres_ca_file, or install \
-                        ca-certificates";
-        return Err(Fault::Configuration(sentence.to_owned()));
+        return Err(format!(
+            "queue.postgres_ca_file: {where_from}: name a file (PEM) with the CA of the PostgreSQL server, or remove the setting \
+             and install ca-certificates"
+        ));
     }
     Ok(roots)
 }
@@ -194,5 +213,6 @@ mod tests {
         }
         assert!(mode("postgres://a@db.example.com/b?sslmode=disable").is_err());
         assert!(mode("nonsense").is_err());
+        assert!(mode("postgres:///database").is_err(), "no host");
     }
 }
