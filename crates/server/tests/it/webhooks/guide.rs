@@ -1,6 +1,7 @@
 //! `docs/webhooks/endpoints.md`: its commands, run as they stand there.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 
 use countersign_webhooks::{Accept, KeySet, MemoryStore};
 
@@ -26,6 +27,10 @@ async fn the_commands_of_the_guide_make_an_endpoint_and_send_again() {
     let ["true", "200", _answer, "active", endpoint, key, secret] = lines.as_slice() else {
         panic!("{told}")
     };
+    for file in ["endpoint.json", "key.txt"] {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "the secret is in {file}");
+    }
     // The newest delivery is what the guide sends again, and a test is not sent again: it must not be of the same millisecond.
     house.app.clock.forward_s(1);
     house.sent_envelope().await;
