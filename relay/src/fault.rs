@@ -26,6 +26,12 @@ pub enum Fault {
     Machine(String),
 }
 
+/// An error with what caused it.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+}
+
 impl Fault {
     /// A fault of the queue with its reason.
     pub fn queue(reason: impl std::fmt::Display) -> Self {

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::checked::{Outlet, Reader, Sender, is_same_place};
 use super::{Accept, Format, Forward, Key, Pull, SenderFile, defaults};
+use crate::fault::with_causes;
 use crate::mac::MacKey;
 use crate::sender::{Countersign, KeySource, Proof};
 
@@ -356,7 +357,7 @@ impl Reader<'_> {
             );
             return None;
         }
-        builder.build().map_err(|error| self.refuse(of_ca, &told(&error))).ok()
+        builder.build().map_err(|error| self.refuse(of_ca, &with_causes(&error))).ok()
     }
 
     fn authorities(&mut self, place: &str, path: &Path) -> Option<Vec<Certificate>> {
@@ -381,10 +382,4 @@ fn is_at(url: &Url, own: SocketAddr) -> bool {
         host => host.trim_matches(['[', ']']).parse().ok(),
     };
     address.is_some_and(|address| is_same_place(SocketAddr::new(address, port), own))
-}
-
-/// An error with what caused it.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }

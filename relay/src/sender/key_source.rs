@@ -3,8 +3,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use countersign_webhooks::{JWKS_BYTES_MAX, KeyCache, KeyId, KeySet, Lookup};
+use countersign_webhooks::{FetchError, JWKS_BYTES_MAX, JwksError, KeyCache, KeyId, KeySet, Lookup};
 use reqwest::{Client, Url};
+
+use crate::fault::with_causes;
 
 /// Time for a fetch, all in all.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -38,36 +40,44 @@ impl KeySource {
         let _turn = self.fetching.lock().await;
         if lookup == Lookup::Fetch {
             let fetched = tokio::time::timeout(DEADLINE, self.fetch()).await;
-            let taken = match fetched {
-                Ok(Ok(bytes)) => self.cache().fetched(&bytes, now_s).map_err(|error| error.to_string()),
-                Ok(Err(reason)) => Err(reason),
-                Err(_) => Err("no whole answer within 5 s".to_owned()),
-            };
+            let bytes = fetched.unwrap_or(Err(FetchError::TimedOut));
+            let taken = bytes.and_then(|bytes| Ok(self.cache().fetched(&bytes, now_s)?));
             if let Err(reason) = taken {
-                tracing::warn!(url = %self.url, reason, "the JWK set was not fetched; the last good one is used");
+                tracing::warn!(url = %self.url, %reason, "the JWK set was not fetched; the last good one is used");
+                self.cache().failed(reason);
             }
         }
-        let kept = self.cache().keys(now_s).cloned();
-        kept.map(Some).ok_or_else(|| format!("the JWK set at {} could not be fetched", self.url))
+        let cache = self.cache();
+        let kept = cache.keys_or_why(now_s).cloned();
+        kept.map(Some).map_err(|why| format!("{why} ({})", self.url))
     }
 
     fn cache(&self) -> MutexGuard<'_, KeyCache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn fetch(&self) -> Result<Vec<u8>, String> {
+    async fn fetch(&self) -> Result<Vec<u8>, FetchError> {
         let request = self.client.get(self.url.clone()).header("accept-encoding", "identity");
-        let mut response = request.send().await.map_err(|error| error.to_string())?;
-        if response.status().as_u16() != 200 {
-            return Err(format!("it was answered with {}", response.status().as_u16()));
+        let mut response = request.send().await.map_err(unreachable)?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            return Err(FetchError::Status { status });
         }
         let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| error.to_string())? {
+        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
             bytes.extend_from_slice(&chunk);
             if bytes.len() > JWKS_BYTES_MAX {
-                return Err("it is too long".to_owned());
+                return Err(JwksError::TooLarge.into());
             }
         }
         Ok(bytes)
     }
+}
+
+fn unreachable(error: reqwest::Error) -> FetchError {
+    if error.is_timeout() {
+        return FetchError::TimedOut;
+    }
+    // The URL is said beside it.
+    FetchError::Unreachable { reason: with_causes(&error.without_url()) }
 }

@@ -103,9 +103,12 @@ async fn key_server(set: String) -> (String, Arc<AtomicUsize>) {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let (set, counted) = (set.clone(), Arc::clone(&counted));
-            let service = service_fn(move |_: Request<_>| {
+            let service = service_fn(move |request: Request<_>| {
                 counted.fetch_add(1, Ordering::Relaxed);
-                let response = Response::new(Full::new(Bytes::from(set.clone())));
+                let mut response = Response::new(Full::new(Bytes::from(set.clone())));
+                if !request.uri().path().ends_with("/jwks.json") {
+                    *response.status_mut() = hyper::StatusCode::NOT_FOUND;
+                }
                 async move { Ok::<_, std::convert::Infallible>(response) }
             });
             tokio::spawn(
@@ -154,6 +157,14 @@ async fn public_keys_come_out_of_the_jwk_set() {
     let lost = Relay::start_with(&with("http://127.0.0.1:9/")).await;
     let response = lost.post_to("countersign", &signed_by_public_key()).await;
     assert_eq!((response.status().as_u16(), response.headers().contains_key("retry-after")), (503, true));
+    for url in ["http://127.0.0.1:9/", &url.replace("jwks.json", "missing")] {
+        let lost = Relay::start_with(&with(url)).await;
+        assert_eq!(lost.post(&signed_by_public_key()).await, 503);
+        let why = if url.ends_with("missing") { "answered with status 404" } else { "Connection refused" };
+        let said = lost.said();
+        // The line of the fetch, and that of the message.
+        assert_eq!(said.lines().filter(|line| line.contains(why)).count(), 2, "{said}");
+    }
 }
 
 /// W-1: an HTTP Message Signature covers the URL that the endpoint is registered with.

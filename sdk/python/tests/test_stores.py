@@ -6,6 +6,7 @@ import math
 import tempfile
 import threading
 import unittest
+import urllib.error
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from countersign_webhooks import (
     RemoteJwkSet,
     SqliteReplayStore,
     WebhookConfigurationError,
+    WebhookRefused,
     verify,
 )
 from samples import FILE, ID, KEY_ID, NOW_S, options, outcome, request
@@ -209,6 +211,48 @@ class JwkSets(unittest.TestCase):
             remote.clock.now_s += 60
             self.assertTrue(remote.find())
 
+    def test_why_there_are_no_keys_is_told(self):
+        def times_out():
+            raise urllib.error.URLError(TimeoutError("timed out"))
+
+        def missing():
+            raise urllib.error.HTTPError(URL, 404, "Not Found", None, None)
+
+        for answer, why in [
+            (fails, "fetch failed"),
+            (times_out, "no whole answer came within 5 s"),
+            (missing, "it was answered with 404"),
+            (lambda: b"<html>", "it is no JSON"),
+            (lambda: b'{"keys":{}}', "it is JSON and no JWK set"),
+        ]:
+            remote = Remote()
+            remote.answer = answer
+            ours = options(keys=remote.set, clock=remote.clock)
+            for _ in range(2):  # Also while it is not asked again.
+                with self.assertRaises(WebhookRefused) as refused:
+                    verify(request(), ours)
+                self.assertEqual((refused.exception.code, refused.exception.status), ("unavailable", 503))
+                self.assertIn(f"could not be fetched: {why}", refused.exception.message)
+                self.assertIsInstance(refused.exception.__cause__, LookupError)
+            self.assertIn(why, remote.set.failure)
+            # A set without this key, and one that cannot be fetched anew.
+            remote.answer, remote.keys = None, FILE["jwks"]["keys"][-1:]
+            remote.clock.now_s += 10
+            self.assertFalse(remote.find())
+            self.assertIsNone(remote.set.failure)
+            remote.answer = answer
+            remote.clock.now_s += 60
+            with self.assertRaises(WebhookRefused) as refused:
+                verify(request(timestamp=remote.clock()), ours)
+            self.assertEqual(refused.exception.code, "unknown_key")
+            self.assertIn(f"was not fetched anew: {why}", refused.exception.message)
+        remote = Remote()
+        remote.keys = []
+        with self.assertRaises(WebhookRefused) as refused:
+            verify(request(), options(keys=remote.set, clock=remote.clock))
+        self.assertEqual(refused.exception.code, "unknown_key")
+        self.assertIn("no key in it can be used here", refused.exception.message)
+
     def test_keys_that_cannot_be_used_are_skipped(self):
         remote, good = Remote(), FILE["jwks"]["keys"][0]
         curve = {"kty": "EC", "crv": "P-256", "kid": good["kid"], "x": good["x"], "y": good["x"]}
@@ -250,8 +294,8 @@ class JwkSets(unittest.TestCase):
         self.addCleanup(server.shutdown)
         origin = f"http://127.0.0.1:{server.server_port}"
         self.assertEqual(len(RemoteJwkSet(f"{origin}/good").find([KEY_ID], NOW_S)), 1)
-        for path in ("/large", "/moved", "/missing"):
-            with self.assertRaises(LookupError, msg=path):
+        for path, why in (("/large", "larger than 65536"), ("/moved", "answered with 302"), ("/missing", "answered with 404")):
+            with self.assertRaisesRegex(LookupError, why, msg=path):
                 RemoteJwkSet(origin + path).find([KEY_ID], NOW_S)
         self.assertEqual(paths, ["/good", "/large", "/moved", "/missing"])
 

@@ -1,7 +1,10 @@
 //! When the public keys of an endpoint are fetched, and how long they are used: rules without clock and network.
 
+use thiserror::Error;
+
 use crate::ids::KeyId;
 use crate::keys::{JwksError, KeySet};
+use crate::refused::Refused;
 
 /// How long a set is used before it is fetched anew.
 const FRESH_S: i64 = 5 * 60;
@@ -10,27 +13,64 @@ const PAUSE_S: i64 = 60;
 /// How long the last good set is used while fetching fails.
 const KEPT_S: i64 = 24 * 60 * 60;
 
+/// Why there are no keys: what the last fetch came to. It becomes [`Refused::Unavailable`] with its text as the reason.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// Nothing was fetched yet.
+    #[error("the JWK set was not fetched yet")]
+    NotYet,
+    /// No whole answer came in time.
+    #[error("the JWK set did not come in time")]
+    TimedOut,
+    /// It was answered with another status than 200.
+    #[error("the JWK set was answered with status {status}")]
+    Status {
+        /// That status.
+        status: u16,
+    },
+    /// There was no answer.
+    #[error("the JWK set could not be fetched: {reason}")]
+    Unreachable {
+        /// What the client of HTTP says.
+        reason: String,
+    },
+    /// There was an answer that cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] JwksError),
+}
+
+impl From<FetchError> for Refused {
+    fn from(error: FetchError) -> Self {
+        Self::Unavailable { reason: error.to_string() }
+    }
+}
+
 /// The public keys of one endpoint, out of its JWK set. It holds the last good set and says when to fetch; fetching is
 /// the caller's: `GET` over TLS, no redirects, at most [`JWKS_BYTES_MAX`](crate::JWKS_BYTES_MAX) bytes, a deadline of
 /// some seconds.
 ///
 /// ```
-/// # use countersign_webhooks::{JwksError, KeyCache, KeySet, KeyId, Lookup};
-/// # fn fetch() -> Result<Vec<u8>, std::io::Error> { Err(std::io::ErrorKind::NotConnected.into()) }
-/// fn keys<'c>(cache: &'c mut KeyCache, named: &[KeyId], now_s: i64) -> Option<&'c KeySet> {
-///     if cache.look_up(named, now_s) == Lookup::Fetch
-///         && let Ok(bytes) = fetch()
-///     {
-///         // A set that cannot be used is as good as none: the last good one is kept.
-///         let _: Result<(), JwksError> = cache.fetched(&bytes, now_s);
+/// # use countersign_webhooks::{FetchError, KeyCache, KeySet, KeyId, Lookup, Refused};
+/// # fn fetch() -> Result<Vec<u8>, FetchError> { Err(FetchError::Status { status: 404 }) }
+/// fn keys<'c>(cache: &'c mut KeyCache, named: &[KeyId], now_s: i64) -> Result<&'c KeySet, Refused> {
+///     if cache.look_up(named, now_s) == Lookup::Fetch {
+///         let taken = fetch().and_then(|bytes| Ok(cache.fetched(&bytes, now_s)?));
+///         if let Err(why) = taken {
+///             eprintln!("{why}; the last good set is used");
+///             cache.failed(why);
+///         }
 ///     }
-///     cache.keys(now_s)
+///     Ok(cache.keys_or_why(now_s)?)
 /// }
+/// # let why = keys(&mut KeyCache::new(), &[], 1_795_342_830).unwrap_err();
+/// # assert!(why.to_string().contains("status 404"), "{why}");
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct KeyCache {
     good: Option<Good>,
     asked_at_s: Option<i64>,
+    failure: Option<FetchError>,
 }
 
 #[derive(Clone, Debug)]
@@ -68,10 +108,34 @@ impl KeyCache {
         Lookup::Fetch
     }
 
-    /// Takes what was fetched at `now_s`. If it cannot be used, the last good set stays.
+    /// Takes what was fetched at `now_s`. If it cannot be used, the last good set stays; but of a set without keys it is known
+    /// that those of before were revoked.
     pub fn fetched(&mut self, jwks: &[u8], now_s: i64) -> Result<(), JwksError> {
-        self.good = Some(Good { keys: KeySet::from_jwks(jwks)?, fetched_at_s: now_s });
-        Ok(())
+        let (keys, error) = match KeySet::from_jwks(jwks) {
+            Ok(keys) => (Some(keys), None),
+            Err(JwksError::NoKeys) if self.good.is_some() => (Some(KeySet::new()), Some(JwksError::NoKeys)),
+            Err(error) => (None, Some(error)),
+        };
+        if let Some(keys) = keys {
+            self.good = Some(Good { keys, fetched_at_s: now_s });
+        }
+        self.failure = error.map(FetchError::from);
+        error.map_or(Ok(()), Err)
+    }
+
+    /// Takes it that a fetch came to nothing, and why. The last good set stays.
+    pub fn failed(&mut self, why: FetchError) {
+        self.failure = Some(why);
+    }
+
+    /// Why the last fetch gave no set that can be used, for logs: none if it did.
+    pub fn failure(&self) -> Option<&FetchError> {
+        self.failure.as_ref()
+    }
+
+    /// The last good set, while it may be used, or why there is none.
+    pub fn keys_or_why(&self, now_s: i64) -> Result<&KeySet, FetchError> {
+        self.keys(now_s).ok_or_else(|| self.failure.clone().unwrap_or(FetchError::NotYet))
     }
 
     /// The last good set, while it may be used. Without one, answer 503: the message comes again.
@@ -129,10 +193,54 @@ mod tests {
         let mut cache = KeyCache::new();
         cache.fetched(SET, 0).unwrap();
         assert_eq!(cache.look_up(&known(), 300), Lookup::Fetch);
-        assert_eq!(cache.fetched(b"<html>", 300), Err(JwksError::NotASet));
+        assert_eq!(cache.fetched(b"<html>", 300), Err(JwksError::NotJson));
         assert!(cache.keys(24 * 60 * 60 - 1).is_some());
         assert!(cache.keys(24 * 60 * 60).is_none());
         assert_eq!(cache.look_up(&known(), 24 * 60 * 60), Lookup::Fetch);
+    }
+
+    #[test]
+    fn a_revoked_key_is_gone_with_the_next_set_also_the_last_one() {
+        let mut cache = KeyCache::new();
+        cache.fetched(SET, 0).unwrap();
+        assert_eq!(cache.look_up(&known(), 300), Lookup::Fetch);
+        assert_eq!(cache.fetched(br#"{"keys":[]}"#, 300), Err(JwksError::NoKeys));
+        assert!(!cache.keys(300).unwrap().holds(&known()[0]));
+        // Another one is staged.
+        assert_eq!(cache.look_up(&known(), 359), Lookup::Ready);
+        assert_eq!(cache.look_up(&known(), 360), Lookup::Fetch);
+        cache.fetched(SET, 360).unwrap();
+        assert!(cache.keys(360).unwrap().holds(&known()[0]));
+    }
+
+    #[test]
+    fn why_there_are_no_keys_is_told() {
+        let mut cache = KeyCache::new();
+        assert_eq!(cache.keys_or_why(0).unwrap_err(), FetchError::NotYet);
+        for (why, word) in [
+            (FetchError::TimedOut, "in time"),
+            (FetchError::Status { status: 404 }, "status 404"),
+            (FetchError::Unreachable { reason: "connection refused".into() }, "connection refused"),
+        ] {
+            cache.failed(why.clone());
+            assert_eq!((cache.keys_or_why(0).unwrap_err(), cache.failure()), (why.clone(), Some(&why)));
+            let refused = Refused::from(why);
+            assert!(refused.to_string().contains(word) && refused.status() == 503, "{refused}");
+        }
+        for (answer, why) in [
+            ("<html>", JwksError::NotJson),
+            ("[]", JwksError::NotASet),
+            (r#"{"keys":[]}"#, JwksError::NoKeys),
+            (&" ".repeat(crate::JWKS_BYTES_MAX + 1), JwksError::TooLarge),
+        ] {
+            assert_eq!(cache.fetched(answer.as_bytes(), 0), Err(why));
+            assert_eq!(cache.keys_or_why(0).unwrap_err(), why.into());
+        }
+        cache.fetched(SET, 0).unwrap();
+        assert_eq!(cache.failure(), None);
+        // While the last good set is used, it is told all the same.
+        cache.failed(FetchError::TimedOut);
+        assert!(cache.keys_or_why(0).is_ok() && cache.failure().is_some());
     }
 
     #[test]

@@ -24,6 +24,11 @@ pub enum JwksError {
         "the JWK set is longer than {JWKS_BYTES_MAX} bytes, or has more than {JWKS_KEYS_MAX} keys: check its URL"
     )]
     TooLarge,
+    /// It is no JSON, or has a member twice.
+    #[error(
+        "the JWK set is no JSON (RFC 8259), or has a member twice: check its URL, and what is in between"
+    )]
+    NotJson,
     /// It is no JWK set.
     #[error(
         "this is no JWK set (RFC 7517): check its URL, /webhooks/{{endpoint}}/jwks.json, and what is in between"
@@ -103,7 +108,9 @@ impl KeySet {
         if bytes.len() > JWKS_BYTES_MAX {
             return Err(JwksError::TooLarge);
         }
-        let Some(Value::Object(mut set)) = json::read(bytes) else { return Err(JwksError::NotASet) };
+        let Value::Object(mut set) = json::read(bytes).ok_or(JwksError::NotJson)? else {
+            return Err(JwksError::NotASet);
+        };
         let Some(Value::Array(keys)) = set.remove("keys") else { return Err(JwksError::NotASet) };
         if keys.len() > JWKS_KEYS_MAX {
             return Err(JwksError::TooLarge);
@@ -217,10 +224,10 @@ mod tests {
 
     #[test]
     fn a_set_that_is_none_is_an_error() {
-        assert_eq!(KeySet::from_jwks(b"").unwrap_err(), JwksError::NotASet);
+        assert_eq!(KeySet::from_jwks(b"").unwrap_err(), JwksError::NotJson);
         assert_eq!(KeySet::from_jwks(b"[]").unwrap_err(), JwksError::NotASet);
         assert_eq!(KeySet::from_jwks(br#"{"keys":{}}"#).unwrap_err(), JwksError::NotASet);
-        assert_eq!(KeySet::from_jwks(br#"{"keys":[],"keys":[]}"#).unwrap_err(), JwksError::NotASet);
+        assert_eq!(KeySet::from_jwks(br#"{"keys":[],"keys":[]}"#).unwrap_err(), JwksError::NotJson);
         assert_eq!(read(&[]).unwrap_err(), JwksError::NoKeys);
         assert_eq!(read(&[ed25519(), ed25519()]).unwrap_err(), JwksError::Ambiguous);
         assert_eq!(read(&vec![json!({}); 17]).unwrap_err(), JwksError::TooLarge);

@@ -17,7 +17,7 @@ mod secret;
 mod signed;
 mod verifier;
 
-pub use cache::{KeyCache, Lookup};
+pub use cache::{FetchError, KeyCache, Lookup};
 pub use event::{Class, Delivery, Event};
 pub use ids::{AttemptId, CorrelationId, KeyId, MessageId, NotAnId};
 pub use incoming::{Incoming, NotAPlace, Place};

@@ -1,6 +1,6 @@
 /** The JWK set of an endpoint, fetched and kept as the wire format says. */
 
-import { joined } from "./bytes.js";
+import { joined, type Bytes } from "./bytes.js";
 import { keysOfSet, type KeySource, type VerificationKey } from "./keys.js";
 import { WebhookConfigurationError } from "./refused.js";
 
@@ -32,11 +32,17 @@ export class RemoteJwkSet implements KeySource {
   #kept: Kept | undefined;
   #askedAt: number | undefined;
   #underway: Promise<void> | undefined;
+  #failed: unknown;
 
   /** `url` is `https://…/webhooks/{endpoint}/jwks.json`; `http` is taken for `localhost` only. */
   constructor(url: string | URL, options: RemoteJwkSetOptions = {}) {
     this.#url = checked(url);
     this.#fetch = options.fetch ?? ((input, init) => globalThis.fetch(input, init));
+  }
+
+  /** Why the last fetch gave no set that can be used, for logs. */
+  get failure(): string | undefined {
+    return this.#failed === undefined ? undefined : told(this.#failed);
   }
 
   async find(keyIds: readonly string[], nowMilliseconds: number): Promise<readonly VerificationKey[]> {
@@ -51,7 +57,7 @@ export class RemoteJwkSet implements KeySource {
 
   #known(keyIds: readonly string[], now: number): readonly VerificationKey[] {
     if (this.#kept === undefined || !this.#isWithin(this.#kept.fetchedAt, KEPT_MS, now)) {
-      throw new Error("the JWK set could not be fetched");
+      throw new Error(`the JWK set could not be fetched: ${this.failure}`, { cause: this.#failed });
     }
     return this.#kept.keys.filter((key) => keyIds.includes(key.id));
   }
@@ -69,9 +75,13 @@ export class RemoteJwkSet implements KeySource {
   async #ask(now: number): Promise<void> {
     this.#askedAt = now;
     try {
-      this.#kept = { keys: await this.#fetched(), fetchedAt: now };
-    } catch {
+      const keys = await this.#fetched();
+      // Keys that are no longer in the set were revoked, the last one too.
+      this.#kept = { keys, fetchedAt: now };
+      this.#failed = keys.length > 0 ? undefined : new Error("no key in it can be used here");
+    } catch (error) {
       // What is kept serves on; without any, `find` says so.
+      this.#failed = error ?? new Error("the fetch failed");
     }
   }
 
@@ -81,9 +91,9 @@ export class RemoteJwkSet implements KeySource {
       redirect: "error",
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    if (response.status !== 200) throw new Error(`the JWK set was answered with ${response.status}`);
-    const keys = keysOfSet(JSON.parse(await boundedText(response)));
-    if (keys === undefined) throw new Error("the answer is no JWK set");
+    if (response.status !== 200) throw new Error(`it was answered with ${response.status}`);
+    const keys = keysOfSet(jsonOf(await boundedBody(response)));
+    if (keys === undefined) throw new Error("it is JSON and no JWK set, or has too many keys");
     const usable = await Promise.all(keys.map((key) => key.imported().then(() => true, () => false)));
     return keys.filter((_, index) => usable[index]);
   }
@@ -108,7 +118,23 @@ function checked(url: string | URL): string {
   return parsed.href;
 }
 
-async function boundedText(response: Response): Promise<string> {
+function told(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `no whole answer came within ${TIMEOUT_MS / 1000} s`;
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  return `${error.message} (${cause.message || (cause as { code?: string }).code || cause.name})`;
+}
+
+function jsonOf(body: Bytes): unknown {
+  try {
+    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(body));
+  } catch {
+    throw new Error("it is no JSON");
+  }
+}
+
+async function boundedBody(response: Response): Promise<Bytes> {
   const reader = response.body?.getReader();
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -116,9 +142,9 @@ async function boundedText(response: Response): Promise<string> {
     size += part.value.byteLength;
     if (size > SIZE_MAX) {
       await reader?.cancel();
-      throw new Error("the JWK set is too large");
+      throw new Error(`it is larger than ${SIZE_MAX} bytes`);
     }
     parts.push(part.value);
   }
-  return new TextDecoder("utf-8", { fatal: true }).decode(joined(parts));
+  return joined(parts);
 }

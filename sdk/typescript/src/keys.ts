@@ -10,6 +10,8 @@ export type Algorithm = "hmac-sha256" | "ed25519" | "ecdsa-p256-sha256" | "rsa-p
 /** Gives the keys with these ids, as far as it has them. It may throw when it cannot know. */
 export interface KeySource {
   find(keyIds: readonly string[], nowMilliseconds: number): Promise<readonly VerificationKey[]>;
+  /** Why it may lack keys that there are, for logs. */
+  readonly failure?: string | undefined;
 }
 
 /** A key as the console shows it. */

@@ -130,8 +130,12 @@ async function keysFor(ids: readonly string[], sources: readonly KeySource[], no
   const keys = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
   if (keys.length > 0) return keys;
   const failed = answers.find((answer) => answer.status === "rejected");
-  if (failed !== undefined) throw new WebhookRefused("unavailable", "The keys cannot be asked for now.", failed.reason);
-  throw new WebhookRefused("unknown_key", "None of the keys of webhook-key-id is held.");
+  if (failed !== undefined) {
+    const why = failed.reason instanceof Error ? failed.reason.message : String(failed.reason);
+    throw new WebhookRefused("unavailable", `The keys cannot be asked for now: ${why}.`, failed.reason);
+  }
+  const stale = sources.flatMap(({ failure }) => (failure ? [` The JWK set was not fetched anew: ${failure}.`] : []));
+  throw new WebhookRefused("unknown_key", `None of the keys of webhook-key-id is held.${stale.join("")}`);
 }
 
 /** The key of `v1` or `v1a` that signed. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 
 import { FileReplayStore } from "../dist/file.js";
-import { MemoryReplayStore, RedisReplayStore, RemoteJwkSet, verify, WebhookConfigurationError } from "../dist/index.js";
+import { MemoryReplayStore, RedisReplayStore, RemoteJwkSet, verify, WebhookConfigurationError, WebhookRefused } from "../dist/index.js";
 import { file, ID, KEY_ID, NOW_S, options, refusal, request } from "./samples.mjs";
 
 const folder = mkdtempSync(join(tmpdir(), "countersign-webhooks-"));
@@ -210,6 +210,44 @@ test("the last good set serves for a day while fetches fail, and without one nob
     assert.ok(await find(), name);
   }
   assert.ok(pulled > 0 && pulled < 4 * 64 * 1024, "an answer without an end is left");
+});
+
+test("why there are no keys is told", async () => {
+  const failed = (cause) => () => Promise.reject(new TypeError("fetch failed", { cause }));
+  const large = () => new Response(" ".repeat(64 * 1024 + 1));
+  const answers = [
+    [failed(Object.assign(new AggregateError([]), { code: "ECONNREFUSED" })), "fetch failed (ECONNREFUSED)"],
+    [() => Promise.reject(new DOMException("", "TimeoutError")), "no whole answer came within 5 s"],
+    [() => new Response("", { status: 404 }), "it was answered with 404"],
+    [() => new Response("<html>"), "it is no JSON"],
+    [() => Response.json({ keys: {} }), "it is JSON and no JWK set"],
+    [large, "it is larger than 65536 bytes"],
+  ];
+  for (const [answer, why] of answers) {
+    const { state, find, keys } = remote();
+    state.answer = answer;
+    const ours = options({ keys, clock: () => state.nowS * 1000 });
+    // Also while it is not asked again.
+    for (let count = 0; count < 2; count += 1) {
+      const error = await verify(request({ timestamp: state.nowS }), ours).catch((thrown) => thrown);
+      assert.ok(error instanceof WebhookRefused && error.cause instanceof Error);
+      assert.deepEqual([error.code, error.status], ["unavailable", 503]);
+      assert.ok(error.message.includes(`could not be fetched: ${why}`), error.message);
+    }
+    assert.ok(keys.failure.startsWith(why), keys.failure);
+    // A set without this key, and one that cannot be fetched anew.
+    Object.assign(state, { answer: undefined, keys: file.jwks.keys.slice(-1), nowS: state.nowS + 10 });
+    assert.equal(await find(), false);
+    assert.equal(keys.failure, undefined);
+    Object.assign(state, { answer, nowS: state.nowS + 60 });
+    const error = await verify(request({ timestamp: state.nowS }), ours).catch((thrown) => thrown);
+    assert.equal(error.code, "unknown_key");
+    assert.ok(error.message.includes(`was not fetched anew: ${why}`), error.message);
+  }
+  const { state, keys } = remote();
+  state.keys = [];
+  const error = await verify(request(), options({ keys })).catch((thrown) => thrown);
+  assert.ok(error.code === "unknown_key" && error.message.includes("no key in it can be used here"), error.message);
 });
 
 test("keys of a set that cannot be used are skipped", async () => {

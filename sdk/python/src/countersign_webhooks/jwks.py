@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from email.message import Message
@@ -40,6 +42,12 @@ class RemoteJwkSet:
         self._keys: Optional[Sequence[VerificationKey]] = None
         self._fetched_at = 0.0
         self._asked_at: Optional[float] = None
+        self._failure: Optional[str] = None
+
+    @property
+    def failure(self) -> Optional[str]:
+        """Why the last fetch gave no set that can be used, for logs. `None` if it did."""
+        return self._failure
 
     def find(self, key_ids: Sequence[str], now_s: float) -> Sequence[VerificationKey]:
         if not self._is_kept(_FRESH_S, now_s):
@@ -53,7 +61,7 @@ class RemoteJwkSet:
     def _known(self, key_ids: Sequence[str], now_s: float) -> Sequence[VerificationKey]:
         keys = self._keys
         if keys is None or not self._is_kept(_KEPT_S, now_s):
-            raise LookupError("the JWK set could not be fetched")
+            raise LookupError(f"the JWK set could not be fetched: {self._failure}")
         return [key for key in keys if key.id in key_ids]
 
     def _is_kept(self, length_s: float, now_s: float) -> bool:
@@ -67,11 +75,33 @@ class RemoteJwkSet:
                 return
             self._asked_at = now_s
             try:
-                keys = keys_of_set(json.loads(self._fetch(self._url)))
-            except Exception:  # What is kept serves on; without any, `find` says so.
+                keys = _keys_in(self._fetch(self._url))
+            except Exception as error:  # What is kept serves on; without any, `find` says so.
+                self._failure = _told(error)
                 return
-            if keys is not None:
-                self._keys, self._fetched_at = keys, now_s
+            # Keys that are no longer in the set were revoked, the last one too.
+            self._keys, self._fetched_at = keys, now_s
+            self._failure = None if keys else "no key in it can be used here"
+
+
+def _keys_in(body: bytes) -> Sequence[VerificationKey]:
+    try:
+        document = json.loads(body)
+    except Exception as error:
+        raise ValueError("it is no JSON") from error
+    keys = keys_of_set(document)
+    if keys is None:
+        raise ValueError("it is JSON and no JWK set, or has too many keys")
+    return keys
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        return f"it was answered with {error.code}"
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, (TimeoutError, socket.timeout)):  # They are one since 3.10.
+        return f"no whole answer came within {_TIMEOUT_S} s"
+    return str(reason) or type(reason).__name__
 
 
 def _is_within(at_s: float, length_s: float, now_s: float) -> bool:
@@ -104,12 +134,19 @@ def _fetched(url: str) -> bytes:
     opener = urllib.request.build_opener(_NoRedirects)
     asked = urllib.request.Request(url, headers={"Accept": "application/jwk-set+json, application/json"})
     end = time.monotonic() + _TIMEOUT_S
-    with opener.open(asked, timeout=_TIMEOUT_S) as response:
+    try:
+        opened = opener.open(asked, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
+    with opened as response:
         if response.status != 200:
-            raise ValueError(f"the JWK set was answered with {response.status}")
+            raise ValueError(f"it was answered with {response.status}")
         body = bytearray()
         while piece := response.read1(_SIZE_MAX):
             body += piece
-            if len(body) > _SIZE_MAX or time.monotonic() > end:
-                raise ValueError("the JWK set is too large, or comes too slowly")
+            if len(body) > _SIZE_MAX:
+                raise ValueError(f"it is larger than {_SIZE_MAX} bytes")
+            if time.monotonic() > end:
+                raise TimeoutError
         return bytes(body)

@@ -154,8 +154,11 @@ def _keys_for(ids: Sequence[str], sources: Sequence[KeySource], now_s: float) ->
     if keys:
         return keys
     if failure is not None:
-        raise WebhookRefused("unavailable", "The keys cannot be asked for now.") from failure
-    raise WebhookRefused("unknown_key", "None of the keys of webhook-key-id is held.")
+        raise WebhookRefused("unavailable", f"The keys cannot be asked for now: {failure}.") from failure
+    message = "None of the keys of webhook-key-id is held."
+    for why in (getattr(source, "failure", None) for source in sources):
+        message += f" The JWK set was not fetched anew: {why}." if why else ""
+    raise WebhookRefused("unknown_key", message)
 
 
 def _signer(claims: Claims, body: bytes, keys: Sequence[VerificationKey]) -> Optional[str]:
