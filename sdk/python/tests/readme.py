@@ -1,4 +1,4 @@
-"""Runs the server of README.md and sends it a message, a replay and a forgery. Prints the statuses, and what was stored."""
+"""Runs the server of README.md and sends it a message, a replay and a forgery. Prints the statuses, what was stored, and the bodies of the answers."""
 
 import http.client
 import http.server
@@ -25,14 +25,16 @@ with tempfile.TemporaryDirectory() as folder:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     given = headers(timestamp=int(time.time()))
-    statuses = []
+    statuses, said = [], b""
     for body in (BODY, BODY, b"{}"):
         connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
         connection.request("POST", "/", body, given)
-        statuses.append(connection.getresponse().status)
+        answer = connection.getresponse()
+        statuses.append(answer.status)
+        said += answer.read()
         connection.close()
     server.shutdown()
     thread.join()
     server.server_close()
     os.chdir("/")
-print(json.dumps({"statuses": statuses, "stored": stored}))
+print(json.dumps({"statuses": statuses, "stored": stored, "said": said.decode()}))

@@ -19,10 +19,12 @@ await once(server, "listening");
 
 const given = request({ timestamp: Math.floor(Date.now() / 1000) });
 const statuses = [];
+let said = "";
 for (const body of [BODY, BODY, "{}"]) {
   const answer = await fetch(`http://127.0.0.1:${server.address().port}/`, { method: "POST", headers: given.headers, body });
   statuses.push(answer.status);
+  said += await answer.text();
 }
 server.close();
 server.closeAllConnections();
-console.log(JSON.stringify({ statuses, stored }));
+console.log(JSON.stringify({ statuses, stored, said }));

@@ -10,6 +10,8 @@ mod judges;
 #[cfg(test)]
 mod python;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod stores;

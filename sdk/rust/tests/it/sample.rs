@@ -47,6 +47,11 @@ impl Sample {
     }
 
     pub(crate) fn with_body(timestamp_s: i64, body: &[u8]) -> Self {
+        Self::sent_to("hooks.example.com:8443", timestamp_s, body)
+    }
+
+    /// The same to a host, which the HTTP Message Signature covers.
+    pub(crate) fn sent_to(authority: &str, timestamp_s: i64, body: &[u8]) -> Self {
         let id = ID.parse().unwrap();
         let by_key = signing_key().sign(&signed_text(&id, timestamp_s, body)).to_bytes();
         let signatures = format!("{} {}", secret().sign(&id, timestamp_s, body), v1a(&by_key));
@@ -64,7 +69,7 @@ impl Sample {
         ];
         let mut sample = Self {
             method: b"POST".to_vec(),
-            authority: b"hooks.example.com:8443".to_vec(),
+            authority: authority.as_bytes().to_vec(),
             path: b"/in/%7Ea".to_vec(),
             query: b"x=1".to_vec(),
             headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
