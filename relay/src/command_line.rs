@@ -90,7 +90,10 @@ impl Arguments {
 }
 
 fn say(line: &str) -> Result<(), Fault> {
-    writeln!(std::io::stdout(), "{line}").map_err(|error| Fault::Machine(error.to_string()))
+    writeln!(std::io::stdout(), "{line}").map_err(|error| match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Fault::NobodyReads,
+        _ => Fault::Machine(format!("standard output: {error}")),
+    })
 }
 
 fn read(path: &Path) -> Result<Checked, Fault> {
@@ -131,7 +134,12 @@ async fn serve(path: &Path) -> Result<(), Fault> {
     let failed = |error: std::io::Error| Fault::Machine(error.to_string());
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-    say(&format!("Listening on {} (senders) and {} (internal)", relay.address, relay.internal_address))?;
+    match say(&format!("Listening on {} (senders) and {} (internal)", relay.address, relay.internal_address))
+    {
+        // Messages come all the same.
+        Ok(()) | Err(Fault::NobodyReads) => {}
+        Err(fault) => return Err(fault),
+    }
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

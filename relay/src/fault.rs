@@ -21,6 +21,9 @@ pub enum Fault {
         /// What this program knows.
         known: i64,
     },
+    /// Whoever read the output has gone: there is nothing more to say.
+    #[error("nobody reads the output")]
+    NobodyReads,
     /// Something of the machine: a file, a port.
     #[error("{0}")]
     Machine(String),

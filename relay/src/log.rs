@@ -38,6 +38,8 @@ pub fn start(level: LevelFilter) -> Result<(), Fault> {
         .with_span_list(false)
         .with_max_level(level)
         .with_writer(std::io::stderr)
+        // A line that cannot be written is lost. To say so on standard error would end what the line was about.
+        .log_internal_errors(false)
         .try_init()
         .map_err(|error| Fault::Machine(error.to_string()))
 }

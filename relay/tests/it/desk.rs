@@ -209,6 +209,22 @@ impl Relay {
         self.command(words).output().unwrap()
     }
 
+    /// Runs a command whose output nobody reads.
+    pub(crate) fn run_unread(&self, words: &[&str]) -> Output {
+        self.command(words)
+            .stdout(unread())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap()
+    }
+
+    /// Starts the process with an output and a log that nobody reads.
+    pub(crate) fn begin_unread(&mut self) {
+        self.running = Some(self.command(&["serve"]).stdout(unread()).stderr(unread()).spawn().unwrap());
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("relay.log")
     }
@@ -327,6 +343,11 @@ impl Relay {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("countersign_relay_{name} ")));
         line.map_or(0, |value| value.parse().unwrap())
     }
+}
+
+/// A pipe whose other end is closed.
+fn unread() -> Stdio {
+    std::io::pipe().unwrap().1.into()
 }
 
 impl Drop for Relay {

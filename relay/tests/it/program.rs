@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::desk::{KEY_ID, Relay, configuration, forward_to, message, until};
 use crate::system::System;
+use crate::testing;
 
 /// W-10: the example is written once, says what is missing, and runs once that is there.
 #[tokio::test(flavor = "multi_thread")]
@@ -118,6 +119,41 @@ async fn a_second_relay_on_the_same_file_is_refused() {
         String::from_utf8_lossy(&second.stderr).contains("another relay serves from this queue"),
         "{second:?}"
     );
+}
+
+/// W-10: who closes the output of a command ends nothing by it, neither the command's work nor the relay.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_output_that_nobody_reads_ends_nothing() {
+    let mut relay = Relay::new("");
+    fs::remove_file(relay.folder.path().join("relay.toml")).unwrap();
+    for words in [&["--help"][..], &["init"], &["secret"]] {
+        let done = relay.run_unread(words);
+        assert_eq!((done.status.code(), done.stderr.as_slice()), (Some(0), &b""[..]), "{words:?}: {done:?}");
+    }
+    let file = relay.folder.path().join("relay.toml");
+    assert!(!fs::read_to_string(&file).unwrap().is_empty());
+    fs::write(&file, configuration("", "", &forward_to("http://127.0.0.1:9/"))).unwrap();
+    for words in [&["check"][..], &["dead", "list"]] {
+        let done = relay.run_unread(words);
+        assert_eq!((done.status.code(), done.stderr.as_slice()), (Some(0), &b""[..]), "{words:?}: {done:?}");
+    }
+    fs::write(&file, "").unwrap();
+    assert_eq!(relay.run_unread(&["check"]).status.code(), Some(1));
+    // One that serves, whose log nobody reads: it refuses, which is a line, and takes messages.
+    let free = testing::free_port().unwrap();
+    let text = configuration("", "", &forward_to("http://127.0.0.1:9/"));
+    fs::write(&file, text.replacen("127.0.0.1:0", &format!("127.0.0.1:{free}"), 1)).unwrap();
+    relay.url = format!("http://127.0.0.1:{free}");
+    relay.begin_unread();
+    until("it listens", async || {
+        tokio::net::TcpStream::connect(("127.0.0.1", free)).await.is_ok().then_some(())
+    })
+    .await;
+    for _ in 0..3 {
+        assert_eq!(relay.post(&message().with("webhook-signature", "v1,AAAA")).await, 401);
+        assert_eq!(relay.post(&message()).await, 202);
+    }
+    assert_eq!(relay.stop().await.code(), Some(0));
 }
 
 /// W-10: told to stop, the relay ends what is in work and forgets nothing.
