@@ -23,6 +23,8 @@ mod pull;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod settings;
+#[cfg(test)]
 mod system;
 // The store's own PostgreSQL for tests, as a file: the relay may not depend on the store, not even in its tests.
 #[cfg(test)]
