@@ -261,6 +261,11 @@ impl Relay {
             std::future::ready(said.ends_with('\n').then_some(said))
         })
         .await;
+        self.heard(&line);
+    }
+
+    /// Takes the addresses out of what it says when it listens.
+    pub(crate) fn heard(&mut self, line: &str) {
         let mut addresses = line.split(' ').filter(|word| word.starts_with("127.0.0.1:"));
         self.url = format!("http://{}", addresses.next().unwrap());
         self.internal_url = format!("http://{}", addresses.next().unwrap());

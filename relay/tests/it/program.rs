@@ -1,7 +1,9 @@
 //! The program as its operator meets it: the commands of the README, what a wrong configuration says, metrics, and its end.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use crate::desk::{KEY_ID, Relay, configuration, forward_to, message, until};
 use crate::system::System;
@@ -33,24 +35,62 @@ async fn the_example_is_written_checked_and_run() {
     let text = fs::read_to_string(&file).unwrap().replace(":8440", ":0").replace(":8441", ":0");
     fs::write(&file, text).unwrap();
     relay.start().await;
-    // As the README says, a request of nobody is refused and counted.
-    let refused = relay.client.post(format!("{}/in/countersign", relay.url)).send().await.unwrap();
-    assert_eq!(refused.status().as_u16(), 400);
-    assert_eq!(relay.counted("received", "malformed").await, 1);
     assert_eq!(relay.post(&message()).await, 202);
     assert_eq!(relay.stop().await.code(), Some(0));
 }
 
-/// The two commands of the README are those of the test above.
-#[test]
-fn the_readme_names_the_commands_that_are_tested() {
+/// W-10: two commands of the README, as they stand there, in an empty folder, are enough for a relay that runs and refuses.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_two_commands_of_the_readme_start_a_relay() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
-    for command in ["init", "check", "serve"] {
-        let line = format!("cargo run -p countersign-relay -- {command}");
-        assert!(readme.lines().any(|known| known.trim() == line), "{line}");
-    }
     assert!(folder.join("../docs/webhooks/relay.md").exists());
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let blocks: Vec<&str> =
+        readme.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
+    let [two, check] = blocks.as_slice() else { panic!("{blocks:?}") };
+    let [init, serve] = two.lines().collect::<Vec<_>>()[..] else { panic!("they are not two: {two}") };
+    // In place of cargo: what it would run. Ports are free ones, since several tests run at once.
+    let mut relay = Relay::new("");
+    let place = relay.folder.path().to_owned();
+    fs::remove_file(place.join("relay.toml")).unwrap();
+    fs::create_dir(place.join("bin")).unwrap();
+    let cargo = format!(
+        "#!/bin/sh\nwhile [ \"$1\" != -- ]; do shift; done\nshift\necho $$ > \"process-$1\"\n\
+         [ \"$1\" != serve ] || sed -i 's/:844[01]\"/:0\"/' relay.toml\nexec '{}' \"$@\"\n",
+        env!("CARGO_BIN_EXE_countersign-relay")
+    );
+    fs::write(place.join("bin/cargo"), cargo).unwrap();
+    fs::set_permissions(place.join("bin/cargo"), fs::Permissions::from_mode(0o700)).unwrap();
+    let shell = |commands: &str| {
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-euc", commands])
+            .current_dir(&place)
+            .env("PATH", format!("{}/bin:/usr/bin:/bin", place.display()));
+        shell
+    };
+    assert!(shell(init).output().unwrap().status.success());
+    let checked = shell(check).output().unwrap();
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains("the variable WEBHOOK_SECRET is not set"), "{said}");
+    let output = place.join("output");
+    let mut serving =
+        shell(serve).stdout(fs::File::create(&output).unwrap()).stderr(Stdio::null()).spawn().unwrap();
+    let line = until("the relay listens", || {
+        let said = fs::read_to_string(&output).unwrap();
+        std::future::ready(said.ends_with('\n').then_some(said))
+    })
+    .await;
+    relay.heard(&line);
+    // As the README says, a request of nobody is refused and counted.
+    let refused = relay.client.post(format!("{}/in/countersign", relay.url)).send().await.unwrap();
+    assert_eq!(refused.status().as_u16(), 400);
+    assert_eq!(relay.counted("received", "malformed").await, 1);
+    assert_eq!(relay.post(&message()).await, 401);
+    let process = fs::read_to_string(place.join("process-serve")).unwrap();
+    assert!(Command::new("kill").args(["-TERM", process.trim()]).status().unwrap().success());
+    let ended = until("its end", || std::future::ready(serving.try_wait().unwrap())).await;
+    assert!(ended.success(), "{ended}");
 }
 
 /// W-10: what is wrong in the configuration is told all at once, each with its place and what to do.
