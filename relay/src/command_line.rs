@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::config::{self, Checked, EXAMPLE, Secrets};
+use crate::config::{self, EXAMPLE, Secrets};
 use crate::fault::Fault;
 use crate::queue::Aside;
 use crate::{log, serve};
@@ -96,10 +96,6 @@ fn say(line: &str) -> Result<(), Fault> {
     })
 }
 
-fn read(path: &Path) -> Result<Checked, Fault> {
-    config::read(path)?.check(&Secrets)
-}
-
 fn init(path: &Path) -> Result<(), Fault> {
     let failed = |error: std::io::Error| {
         let sentence = match error.kind() {
@@ -128,8 +124,11 @@ fn secret() -> Result<(), Fault> {
 }
 
 async fn serve(path: &Path) -> Result<(), Fault> {
-    let checked = read(path)?;
+    let checked = config::read(path)?.check(&Secrets)?;
     log::start(checked.log)?;
+    for doubt in &checked.doubts {
+        tracing::warn!(doubt, "the configuration will make trouble");
+    }
     let relay = serve::start(checked).await?;
     let failed = |error: std::io::Error| Fault::Machine(error.to_string());
     let (mut terminate, mut interrupt) =
@@ -150,7 +149,7 @@ async fn serve(path: &Path) -> Result<(), Fault> {
 }
 
 async fn dead(path: &Path, command: Dead) -> Result<(), Fault> {
-    let queue = serve::open(&read(path)?.database, false).await?;
+    let queue = serve::open(&config::read(path)?.database(&Secrets)?, false).await?;
     match command {
         Dead::List => {
             let mut after = 0;

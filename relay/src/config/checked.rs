@@ -38,6 +38,8 @@ pub struct Checked {
     pub database: Database,
     /// Who sends.
     pub senders: Vec<Arc<Sender>>,
+    /// What does not keep the relay from serving, and will make trouble.
+    pub doubts: Vec<String>,
 }
 
 /// Where messages are kept.
@@ -106,16 +108,27 @@ impl Sender {
 impl File {
     /// Checks the settings, and reads the secrets and the files that they name.
     pub fn check(self, environment: &dyn Environment) -> Result<Checked, Fault> {
-        self.judged(environment, Vec::new())
+        let reader = self.reader(environment);
+        self.judged(reader)
     }
 
-    /// The same, and what a start would stumble over on this machine: the queue's file, and the addresses.
+    /// The same without a doubt, and what a start would stumble over on this machine: the queue's file, and the addresses.
     pub fn check_here(self, environment: &dyn Environment) -> Result<Checked, Fault> {
         let wrong = machine::wrong(&self);
-        self.judged(environment, wrong)
+        let reader = Reader { wrong, is_strict: true, ..self.reader(environment) };
+        self.judged(reader)
     }
 
-    fn judged(self, environment: &dyn Environment, wrong: Vec<String>) -> Result<Checked, Fault> {
+    /// Where messages are kept, and nothing else: a command of the operator needs no secret of a sender.
+    pub fn database(&self, environment: &dyn Environment) -> Result<Database, Fault> {
+        let mut reader = self.reader(environment);
+        match reader.database(&self.queue) {
+            Some(database) if reader.wrong.is_empty() => Ok(database),
+            _ => Err(Fault::Configuration(reader.wrong.join("\n"))),
+        }
+    }
+
+    fn reader<'e>(&self, environment: &'e dyn Environment) -> Reader<'e> {
         // A provider that is installed already is the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let around = Around {
@@ -124,7 +137,10 @@ impl File {
             body_bytes: self.listen.body_bytes,
             has_client_ca: self.listen.client_ca_file.is_some(),
         };
-        let mut reader = Reader { environment, wrong, around };
+        Reader { environment, around, is_strict: false, wrong: Vec::new(), doubts: Vec::new() }
+    }
+
+    fn judged(self, mut reader: Reader<'_>) -> Result<Checked, Fault> {
         let tls = reader.listen(&self.listen);
         reader.internal(&self.internal, &self.senders);
         let log = reader.log(&self.log.level);
@@ -147,6 +163,7 @@ impl File {
                 queue: self.queue,
                 database,
                 senders,
+                doubts: reader.doubts,
             }),
             _ => Err(Fault::Configuration(reader.wrong.join("\n"))),
         }
@@ -156,8 +173,11 @@ impl File {
 /// Reads, and collects what is wrong.
 pub(super) struct Reader<'e> {
     pub(super) environment: &'e dyn Environment,
-    pub(super) wrong: Vec<String>,
     pub(super) around: Around,
+    /// Whether a doubt is wrong, too.
+    is_strict: bool,
+    pub(super) wrong: Vec<String>,
+    doubts: Vec<String>,
 }
 
 /// What the settings of a sender are compared with.
@@ -184,6 +204,12 @@ pub(super) fn is_same_place(one: SocketAddr, other: SocketAddr) -> bool {
 impl Reader<'_> {
     pub(super) fn refuse(&mut self, place: &str, sentence: &str) {
         self.wrong.push(format!("{place}: {sentence}"));
+    }
+
+    /// Says what will make trouble. A relay that is started anew serves all the same: somebody may still be content with it.
+    pub(super) fn doubt(&mut self, place: &str, sentence: &str) {
+        let told = if self.is_strict { &mut self.wrong } else { &mut self.doubts };
+        told.push(format!("{place}: {sentence}"));
     }
 
     pub(super) fn within(&mut self, place: &str, value: u64, least: u64, most: u64) {

@@ -119,7 +119,7 @@ impl Reader<'_> {
                 file.display(),
                 validity.not_after
             );
-            self.refuse(CERTIFICATE, &sentence);
+            self.doubt(CERTIFICATE, &sentence);
         }
         if validity.not_before.to_unix_duration().as_secs() > now_s {
             let sentence = format!(
@@ -127,7 +127,7 @@ impl Reader<'_> {
                 file.display(),
                 validity.not_before
             );
-            self.refuse(CERTIFICATE, &sentence);
+            self.doubt(CERTIFICATE, &sentence);
         }
     }
 

@@ -341,6 +341,30 @@ fn files_of_tls_are_read_and_compared() {
     }
 }
 
+/// W-10: a certificate that ended keeps no relay from serving, and none of its commands from working: the log says it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_certificate_ended_serves_and_says_so() {
+    let (certificate, key) = pair(Some([2020, 2021]));
+    let listen = "tls_certificate_file = \"relay.pem\"\ntls_key_file = \"relay.key\"";
+    let mut relay = Relay::new(&configuration(listen, "", &forward_to("http://127.0.0.1:9/")));
+    fs::write(relay.folder.path().join("relay.pem"), certificate).unwrap();
+    fs::write(relay.folder.path().join("relay.key"), key).unwrap();
+    relay.start().await;
+    let ended = "listen.tls_certificate_file: ";
+    assert!(
+        relay.said().lines().any(|line| line.contains("WARN") && line.contains(ended)),
+        "{}",
+        relay.said()
+    );
+    assert_eq!(relay.stop().await.code(), Some(0));
+    // Neither secrets nor the certificate are needed to look at what was set aside.
+    fs::remove_file(relay.folder.path().join("relay.pem")).unwrap();
+    let file = relay.folder.path().join("relay.toml");
+    fs::write(&file, fs::read_to_string(&file).unwrap().replace("CS_SECRET", "NOBODY")).unwrap();
+    assert!(relay.run(&["dead", "list"]).status.success());
+    assert!(!relay.run(&["check"]).status.success());
+}
+
 /// A certificate of its own and its key (PEM), from the first day of a year to that of another.
 fn pair(valid: Option<[i32; 2]>) -> (String, String) {
     let key = KeyPair::generate().unwrap();
