@@ -14,7 +14,7 @@ use countersign_server::{
         clients::{Clients, keygen},
         keys::Keys,
         mails::Mails,
-        print,
+        print, print_once,
         providers::Providers,
         webhooks::Webhooks,
     },
@@ -240,7 +240,7 @@ async fn init(records: &Records, organization: &str, email: &str) -> Result<Exit
         row.name,
         limits::FIRST_OWNER_S / 60
     );
-    print(link.expose())?;
+    print_once(link.expose())?;
     Ok(ExitCode::SUCCESS)
 }
 

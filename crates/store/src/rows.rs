@@ -303,6 +303,11 @@ pub struct Resent {
     pub count: u64,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 /// What a job does. Jobs carry ids only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -408,7 +413,7 @@ pub enum Work {
         /// After which index of the log it goes on; nothing if it has not begun.
         after: Option<u64>,
         /// How many deliveries there are by now.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_zero")]
         count: u64,
     },
     /// Mail a user that an endpoint is failing: it is disabled in so many days, or was.

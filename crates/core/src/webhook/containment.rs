@@ -93,8 +93,8 @@ pub fn check_tested(standing: Standing, stopped: Classes) -> Result<(), Refusal>
     } else if standing.blocked.is_some() {
         "nothing is sent while the endpoint is blocked: release it first"
     } else if stopped.has(Class::Test) {
-        "nothing is sent while all messages of the organization, or of this server, are blocked: `GET /v1/webhook-blocks` says by \
-         whom, who alone releases them"
+        "nothing is sent while all messages of the organization, or of this server, are blocked: whoever set the block releases it \
+         (see the blocks of the organization)"
     } else {
         return Ok(());
     };
@@ -169,7 +169,7 @@ mod tests {
         for (standing, stopped, words) in [
             (active.ended().unwrap(), Classes::ALL, "create another"),
             (blocked, Classes::ALL, "release it first"),
-            (active, Classes::ALL, "/v1/webhook-blocks"),
+            (active, Classes::ALL, "whoever set the block"),
         ] {
             let sentence = check_tested(standing, stopped).unwrap_err().sentence;
             assert!(sentence.contains(words), "each cause has its own way out: {sentence}");

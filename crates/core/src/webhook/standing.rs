@@ -78,7 +78,8 @@ impl BlockReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", content = "reason", rename_all = "snake_case", deny_unknown_fields)]
 pub enum State {
-    /// It is told of nothing before it is activated.
+    /// It is told of nothing before it is activated. Once it was called otherwise.
+    #[serde(alias = "unproven")]
     Inactive,
     /// It is told of events.
     Active,
@@ -325,6 +326,8 @@ mod tests {
             assert_eq!(serde_json::to_string(&standing).unwrap(), json);
             assert_eq!(serde_json::from_str::<Standing>(json).unwrap(), standing);
         }
+        let before = r#"{"state":{"name":"unproven"},"is_proven":false}"#;
+        assert_eq!(serde_json::from_str::<Standing>(before).unwrap(), Standing::NEW, "as it was called once");
     }
 
     proptest! {

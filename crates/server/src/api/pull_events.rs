@@ -36,8 +36,9 @@ pub(super) const ENDPOINT: Endpoint = Endpoint {
 pub(super) struct FedBody {
     /// In the order of the log, which never changes. A page can be short, or empty, and still have more after it.
     events: Vec<PulledBody>,
-    /// Where in the log events of this page are that the server cannot read any more, because somebody changed its database: they
-    /// are passed over. Have its operator restore them, and ask for one again with `after` one less. Empty as long as all is well.
+    /// Where in the log events are, of whatever class, that were passed over because their record in the database was changed, so
+    /// that it cannot be followed. The operator can restore them; then ask again, with the `after` of this page. Empty as long as all
+    /// is well.
     unreadable: Vec<String>,
     /// For `after` of the next request, also when this page is empty; null where nothing was read yet.
     next: Option<String>,

@@ -265,9 +265,9 @@ pub(super) struct EndpointBody {
     /// When it is disabled unless something is delivered; null where nothing fails.
     disables_at: Option<String>,
     /// The last time that what failed was sent again; null if nobody asked for it.
-    recovery: Option<AgainBody>,
+    recovery: Option<ResentBody>,
     /// The last time that it was sent what it had not been told; null if nobody asked for it.
-    replay: Option<AgainBody>,
+    replay: Option<ResentBody>,
     /// Its keys, in the order in which they were made; those that are gone are left out.
     keys: Vec<WebhookKeyBody>,
     /// Where its public keys are (RFC 7517).
@@ -278,16 +278,16 @@ pub(super) struct EndpointBody {
 
 /// What was sent again because somebody asked.
 #[derive(Serialize, ToSchema)]
-pub(super) struct AgainBody {
+pub(super) struct ResentBody {
     /// When it was asked for.
     asked_at: String,
     /// When all of it was on its way; null as long as it is not.
     over_at: Option<String>,
-    /// How many deliveries it was; null as long as it is not over.
+    /// How many deliveries it was, at least: a server that is killed meanwhile may have counted fewer. Null as long as it is not over.
     count: Option<u64>,
 }
 
-impl AgainBody {
+impl ResentBody {
     fn of(again: &Again, wish: Wish) -> Option<Self> {
         if let Some(asked_at) = again.running(wish) {
             return Some(Self { asked_at: asked_at.to_string(), over_at: None, count: None });
@@ -374,8 +374,8 @@ impl EndpointBody {
                 .collect(),
             failing_since: failing.map(|failing| failing.since.to_string()),
             disables_at: failing.map(|failing| failing.since.plus_s(limits::WEBHOOK_FAILING_S).to_string()),
-            recovery: AgainBody::of(&condition.again, Wish::Recover),
-            replay: AgainBody::of(&condition.again, Wish::Replay),
+            recovery: ResentBody::of(&condition.again, Wish::Recover),
+            replay: ResentBody::of(&condition.again, Wish::Replay),
             keys,
             jwks_uri: format!("{public_url}/webhooks/{}/jwks.json", row.endpoint),
             created_at: row.created_at.to_string(),
@@ -516,9 +516,10 @@ pub(super) struct AttemptBody {
 /// How long a receiver asked to wait (RFC 9110 §10.2.3).
 #[derive(Serialize, ToSchema)]
 pub(super) struct RetryAfterBody {
-    /// As it came.
+    /// As it came, cut to 60 characters.
     value: String,
-    /// Whether the next attempt is when it says: of 429 and 503, where it is a number of seconds or a date, an hour at most.
+    /// Whether the next attempt is when it says, or after an hour where it says later: of 429 and 503, where it is a number of
+    /// seconds or a date of HTTP, 24 times at most for a delivery.
     followed: bool,
 }
 

@@ -17,7 +17,7 @@ use countersign_core::{
 use p256::SecretKey;
 use serde_json::{Value, json};
 
-use super::print;
+use super::{print, print_once};
 use crate::{
     app::{Records, SystemRandomness, draw},
     clients::{self, Registered},
@@ -128,7 +128,7 @@ pub async fn run(records: &Records, command: Clients) -> Result<(), Failure> {
             print(registered.row.client)?;
             if let Some(secret) = &made.secret {
                 eprintln!("This is its secret, shown once:");
-                print(secret.expose())?;
+                print_once(secret.expose())?;
             }
         }
         Clients::List { organization } => list(records, organization.as_deref()).await?,

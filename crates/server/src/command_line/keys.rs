@@ -11,7 +11,7 @@ use countersign_core::{
     scope::{Scope, Scopes},
 };
 
-use super::{clients::parse_environment, print};
+use super::{clients::parse_environment, print, print_once};
 use crate::{
     api_keys::{self, Giver, Known, NewKey, Rotating, State, uses},
     app::Records,
@@ -111,7 +111,7 @@ async fn create(app: &Records, wanted: Create) -> Result<(), Failure> {
 
 fn show(made: &NewKey) -> Result<(), Failure> {
     eprintln!("{} ends at {}. This is its token, shown once:", made.key.row.key, made.key.row.expires_at);
-    Ok(print(made.token.expose())?)
+    Ok(print_once(made.token.expose())?)
 }
 
 /// A key of whatever tenant: the operator has all of them.

@@ -15,8 +15,24 @@ use std::{
 
 use crate::fault::Fault;
 
-/// Writes a line of what a command was asked for. Where nobody reads it to the end, as behind `| head`, that ends the command.
+/// Writes a line of what a command was asked for. Whoever reads no more of it, as behind `| head`, has what he wanted.
 pub fn print(line: impl Display) -> Result<(), Fault> {
-    let written = writeln!(io::stdout().lock(), "{line}");
-    written.map_err(|error| Fault::File { path: "standard output".to_owned(), reason: error.to_string() })
+    match written(line) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.map_err(|error| output(&error, "")),
+    }
+}
+
+/// Writes what is shown once: where nobody reads it, it is lost.
+pub fn print_once(line: impl Display) -> Result<(), Fault> {
+    let lost = "; what was made is there, but nobody has its secret: end it, and make another";
+    written(line).map_err(|error| output(&error, lost))
+}
+
+fn written(line: impl Display) -> io::Result<()> {
+    writeln!(io::stdout().lock(), "{line}")
+}
+
+fn output(error: &io::Error, consequence: &str) -> Fault {
+    Fault::File { path: "standard output".to_owned(), reason: format!("{error}{consequence}") }
 }

@@ -127,7 +127,7 @@ impl Messenger {
             };
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut answer = Vec::new();
         // What is left of a long answer is not read: its connection is closed with it.
         while answer.len() < ANSWER_BYTES {
@@ -143,6 +143,8 @@ impl Messenger {
         let mut kept_token = None;
         if let Some((token, is_new)) = token {
             answer = token.hidden(&answer);
+            retry_after =
+                retry_after.map(|text| String::from_utf8_lossy(&token.hidden(text.as_bytes())).into_owned());
             kept_token = (!is_new).then_some(TokenNumber(token.number));
         }
         Sent { status: Some(status), retry_after, answer, kept_token }

@@ -281,7 +281,7 @@ const TOKEN_REFUSED: &str = "token_refused";
 /// Bytes of an answer that are kept: enough for a sentence of the receiver, and a dead one does not fill the disk.
 const KEPT_BYTES: usize = 1_024;
 
-/// Characters of `Retry-After` that are kept: any value that is followed is shorter.
+/// Characters of `Retry-After` that are kept: a date of HTTP has 29.
 const RETRY_AFTER_CHARS: usize = 60;
 
 /// What an attempt sent and got, as it is kept.
@@ -318,7 +318,7 @@ fn record(made: &Exchange, is_asked: bool) -> Vec<u8> {
     let answer = made.sent.answer.get(..KEPT_BYTES).unwrap_or(&made.sent.answer);
     let retry_after = made.sent.retry_after.as_deref();
     let retry_after = retry_after.map(|value| RetryAfter {
-        value: value.chars().take(RETRY_AFTER_CHARS).collect(),
+        value: value.trim().chars().take(RETRY_AFTER_CHARS).collect(),
         is_followed: is_asked,
     });
     let kept = Kept { headers, answer: String::from_utf8_lossy(answer).into_owned(), retry_after };

@@ -7,6 +7,7 @@ pub(crate) mod announce;
 pub(crate) mod attempt;
 pub(crate) mod certificates;
 pub mod containment;
+mod drained;
 pub mod endpoints;
 pub(crate) mod feed;
 mod full;

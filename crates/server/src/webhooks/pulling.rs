@@ -31,7 +31,7 @@ pub(crate) struct Pulled {
 /// A page of them.
 pub(crate) struct Page {
     pub(crate) events: Vec<Pulled>,
-    /// Where in the log those are that cannot be read: whoever asks goes on behind them, and knows.
+    /// Where in the log those are that cannot be read, of which nobody knows the class: whoever asks goes on behind them, and knows.
     pub(crate) unreadable: Vec<u64>,
     /// After which index of the log the next page is.
     pub(crate) next: Option<u64>,
@@ -67,7 +67,9 @@ pub(crate) async fn page(
             Ok(event) => page.events.extend(event),
             // What was changed in the database stays so. Anything else may be over at the next try, and would be lost.
             Err(fault @ Fault::Chain { .. }) => {
-                tracing::error!(event_type = "webhook.pull", event_result = "unreadable", fault = %fault, log_index = index);
+                if page.unreadable.is_empty() {
+                    tracing::error!(event_type = "webhook.pull", event_result = "unreadable", fault = %fault, log_index = index);
+                }
                 page.unreadable.push(index);
             }
             Err(fault) => return Err(fault.into()),

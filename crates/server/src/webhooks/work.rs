@@ -28,6 +28,7 @@ use tokio::{
 use tracing::Instrument as _;
 
 use super::{
+    drained::Drained,
     known::{Known, Read},
     running::{AGAIN_MS, BROKEN_MS, Ended, kept_back, put_back, run, settle},
 };
@@ -142,11 +143,7 @@ struct Worker {
     /// Endpoints that left the shelf at the last beat.
     unshelved: Vec<EndpointId>,
     full_since: HashMap<EndpointId, Time>,
-    /// Attempts that ended since the last claim began.
-    ended: HashMap<EndpointId, usize>,
-    /// The same from the one before it to that one: so many more are taken of an endpoint that is fast, or it would have nothing to do
-    /// until the next claim is durable.
-    drained: HashMap<EndpointId, usize>,
+    drained: Drained,
     /// Endpoints of which the last claim left something behind, with how many they may have in hand before a claim is worth it.
     left: Vec<(EndpointId, usize)>,
     /// Whether the last claim found no room.
@@ -172,8 +169,7 @@ impl Worker {
             shelf: Vec::new(),
             unshelved: Vec::new(),
             full_since: HashMap::new(),
-            ended: HashMap::new(),
-            drained: HashMap::new(),
+            drained: Drained::default(),
             left: Vec::new(),
             was_full: false,
             shelf_was_long: false,
@@ -281,13 +277,15 @@ impl Worker {
 
     async fn take(&mut self, now: Time) -> Result<usize, Fault> {
         self.left.clear();
-        self.drained = std::mem::take(&mut self.ended);
+        self.drained.claims();
         let room = self.room();
         self.was_full = room == 0;
         self.shelf_was_long = false;
         if self.was_full || self.lives_until.is_none_or(|until| until <= now) {
             return Ok(0);
         }
+        let surplus = self.surplus_of_waiting();
+        self.put_back_and_shelve(surplus).await?;
         let full = self.full(now).await?;
         self.left =
             full.iter().map(|endpoint| (*endpoint, self.limit(*endpoint).saturating_sub(1))).collect();
@@ -312,7 +310,9 @@ impl Worker {
         self.known.forget(now);
         for claimed in rows {
             let row = &claimed.row;
-            if self.of_endpoint(row.endpoint) >= self.most(row.endpoint) {
+            let is_shelved = self.shelf.contains(&row.endpoint);
+            let most = if is_shelved { self.most(row.endpoint) } else { 2 * self.limit(row.endpoint) };
+            if self.of_endpoint(row.endpoint) >= most {
                 surplus.push(put_back(row, self.id, row.due_at));
                 continue;
             }
@@ -332,6 +332,26 @@ impl Worker {
         self.put_back(parked).await?;
         self.put_back(broken).await?;
         Ok(count)
+    }
+
+    /// What waits for endpoints that take so much less than they did that it would wait for long, in the place of others.
+    fn surplus_of_waiting(&mut self) -> Vec<Settlement> {
+        let mut in_hand: HashMap<EndpointId, usize> = HashMap::new();
+        for taken in self.in_work.values() {
+            *in_hand.entry(taken.row.endpoint).or_default() += 1;
+        }
+        let (mut kept, mut surplus) = (VecDeque::with_capacity(self.waiting.len()), Vec::new());
+        for taken in std::mem::take(&mut self.waiting) {
+            let count = in_hand.entry(taken.row.endpoint).or_default();
+            *count += 1;
+            if *count > 4 * self.limit(taken.row.endpoint) {
+                surplus.push(put_back(&taken.row, self.id, taken.row.due_at));
+            } else {
+                kept.push_back(taken);
+            }
+        }
+        self.waiting = kept;
+        surplus
     }
 
     /// Claims. What ends until that is durable makes room for what waits already.
@@ -359,15 +379,14 @@ impl Worker {
         limit + limit / 2 + self.drained(endpoint)
     }
 
-    /// The most of an endpoint in hand.
+    /// The most in hand of an endpoint on the shelf, which all on it together keep from filling the room of others.
     fn most(&self, endpoint: EndpointId) -> usize {
         2 * self.limit(endpoint) + self.drained(endpoint)
     }
 
     /// How many more it has done by the end of a claim.
     fn drained(&self, endpoint: EndpointId) -> usize {
-        let drained = self.drained.get(&endpoint).copied().unwrap_or(0);
-        drained.min(2 * self.limit(endpoint))
+        self.drained.of(endpoint).min(2 * self.limit(endpoint))
     }
 
     /// How many to take of each shelved endpoint. Half of the room is left to the others.
@@ -512,7 +531,7 @@ impl Worker {
             Some(ended) = self.running.join_next_with_id() => match ended {
                 Ok((id, ended)) => {
                     if let Some(taken) = self.in_work.remove(&id) {
-                        *self.ended.entry(taken.row.endpoint).or_default() += 1;
+                        self.drained.ended(taken.row.endpoint);
                     }
                     let span = ended.span.clone();
                     self.settling.spawn(async move { ended.settle(&app).await }.instrument(span));

@@ -91,8 +91,8 @@ impl Last {
     fn of(over: Over) -> Self {
         let words = match over.count {
             0 => "The last time there was nothing to send,".to_owned(),
-            1 => "The last time one delivery was sent,".to_owned(),
-            count => format!("The last time {count} deliveries were sent,"),
+            1 => "The last time it was one delivery,".to_owned(),
+            count => format!("The last time it was {count} deliveries,"),
         };
         Self { words, at: over.at.into() }
     }

@@ -246,6 +246,7 @@ async fn no_correct_receiver_refuses_anything_while_keys_rotate() {
             // And the test message.
             assert_eq!(kept.acted.len(), 10 * MESSAGES + 1, "{what:?}");
             assert!(kept.acted.values().all(|count| *count == 1), "{what:?}");
+            // How many depends on how fast the retries are.
             assert!(kept.crossed > MESSAGES / 5, "{what:?}: {} retries by other keys", kept.crossed);
             assert_eq!(kept.fetches > 0, receiver.accept != Accept::V1, "{what:?}");
         }

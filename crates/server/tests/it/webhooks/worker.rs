@@ -28,7 +28,7 @@ use countersign_store::{
 };
 use rusqlite::Connection;
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     sync::{Semaphore, watch},
 };
 
@@ -151,6 +151,52 @@ async fn the_heart_of_a_worker_beats_while_all_slots_hang() {
     };
     assert_eq!(app.store.claim_deliveries(other, now, &claim).await.unwrap(), []);
     pit.let_go();
+    deliverer.stop().await.unwrap();
+    house.app.finish_without_worker().await;
+}
+
+/// W-4: what waits in hand for a receiver that was fast, and hangs now, is given back: it would wait in the place of others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_receiver_that_was_fast_and_hangs_has_little_in_hand() {
+    const FAST: usize = 400;
+    let options =
+        Options { configure: trusting, attempt_deadline: Some(Duration::from_secs(3)), ..Options::default() };
+    let house = House::on(TestApp::start_with(options).await).await;
+    let (came, counted) = (watch::Sender::new(0_usize), watch::Sender::new(0_usize));
+    let (arrivals, hanging) = (came.clone(), counted.clone());
+    let url = raw(move |mut stream: Stream| {
+        let (arrivals, hanging) = (arrivals.clone(), hanging.clone());
+        async move {
+            let mut number = 0;
+            arrivals.send_modify(|count| {
+                *count += 1;
+                number = *count;
+            });
+            if number <= FAST {
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+                    .await;
+                return;
+            }
+            hanging.send_modify(|count| *count += 1);
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        }
+    })
+    .await;
+    let app = &house.app.app;
+    endpoint(&house, &house.tenant, &url).await;
+    house.queue(house.tenant, FAST + 300).await;
+    let deliverer = Deliverer::start(Arc::clone(app));
+    let mut hangs = counted.subscribe();
+    let many = hangs.wait_for(|count| *count >= 16);
+    tokio::time::timeout(PATIENCE, many).await.unwrap().unwrap();
+    let database = database(&house);
+    let in_hand = || -> usize {
+        let sql = "SELECT count(*) FROM deliveries WHERE worker IS NOT NULL";
+        database.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().try_into().unwrap()
+    };
+    assert!(in_hand() > 32, "it was fast: {}", in_hand());
+    until(|| in_hand() <= 8).await;
     deliverer.stop().await.unwrap();
     house.app.finish_without_worker().await;
 }
