@@ -375,9 +375,23 @@ impl Config {
                  be at least 1",
             );
         }
+        self.check_egress()?;
         self.check_oauth()?;
         self.check_mail()?;
         self.check_seal()
+    }
+
+    fn check_egress(&self) -> Result<(), Fault> {
+        // What has more than a name in it would never be the name of a host.
+        let is_name =
+            |host: &&String| !host.is_empty() && !host.contains(['/', ':', '@', '*', '?', '#', ' ', '[']);
+        match self.egress.allow_hosts.iter().find(|host| !is_name(host)) {
+            Some(host) => Err(Fault::Unsafe(format!(
+                "egress.allow_hosts: `{host}` is no name of a host: give `hooks.example.com`, without scheme, port, path or `*`; addresses \
+                 go into egress.allow_networks"
+            ))),
+            None => Ok(()),
+        }
     }
 
     fn check_oauth(&self) -> Result<(), Fault> {

@@ -71,15 +71,16 @@ pub fn stopped(
 pub enum Fate {
     /// It goes out.
     Goes,
-    /// It is kept until somebody releases it.
+    /// It is kept until somebody releases it, or makes a key that signs it.
     Waits,
     /// Nobody is told of it any more.
     Over,
 }
 
-/// Decides it for a delivery of `class` to an endpoint that stands so, where `stopped` are blocked.
-pub fn fate(standing: Standing, stopped: Classes, class: Class) -> Fate {
-    match (standing.is_sent(), standing.is_parked(), stopped.has(class)) {
+/// Decides it for a delivery of `class` to an endpoint that stands so, where `stopped` are blocked; `is_signed` says whether the
+/// endpoint has a key.
+pub fn fate(standing: Standing, is_signed: bool, stopped: Classes, class: Class) -> Fate {
+    match (standing.is_sent(), standing.is_parked(), stopped.has(class) || !is_signed) {
         (true, _, false) => Fate::Goes,
         (true, _, true) | (false, true, _) => Fate::Waits,
         (false, false, _) => Fate::Over,
@@ -163,7 +164,9 @@ mod tests {
             (active.ended().unwrap(), none, Fate::Over, false),
         ];
         for (standing, stopped, expected, tested) in table {
-            assert_eq!(fate(standing, stopped, Class::Envelope), expected, "{standing:?} {stopped:?}");
+            assert_eq!(fate(standing, true, stopped, Class::Envelope), expected, "{standing:?} {stopped:?}");
+            let unsigned = if expected == Fate::Goes { Fate::Waits } else { expected };
+            assert_eq!(fate(standing, false, stopped, Class::Envelope), unsigned, "{standing:?} {stopped:?}");
             assert_eq!(is_tested(standing, stopped), tested, "{standing:?} {stopped:?}");
         }
         for (standing, stopped, words) in [

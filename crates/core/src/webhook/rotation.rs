@@ -151,6 +151,11 @@ impl Keys {
         &self.0
     }
 
+    /// Whether any of them signs: not after all were revoked.
+    pub fn is_signing(&self) -> bool {
+        self.0.iter().any(|key| key.state == State::Primary)
+    }
+
     fn live(&self, now: Time) -> impl Iterator<Item = Key> {
         let states = self.0.iter().map(move |key| Key { state: key.state.at(now), ..*key });
         states.filter(|key| key.state.is_live())

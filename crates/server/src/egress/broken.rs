@@ -90,6 +90,10 @@ fn of_tls(error: &rustls::Error) -> &'static str {
                 "the certificate of the host is not trusted: no authority that is known here made it, or the host does not send the \
                  certificates between"
             }
+            // No variant of its own stands for this one.
+            Wrong::Other(other) if other.to_string().contains("CaUsedAsEndEntity") => {
+                "the certificate of the host is one of an authority (CA:TRUE), which no server may show: have one made with CA:FALSE"
+            }
             _ => "the certificate of the host is not trusted",
         },
         rustls::Error::InvalidMessage(_) => "the host does not speak TLS at this port",

@@ -63,6 +63,10 @@ impl Trust {
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Fault> {
     let pem = std::fs::read(path).map_err(|error| Fault::file(path, error))?;
-    let read = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>();
-    read.map_err(|error| Fault::file(path, error))
+    let read = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let read = read.map_err(|error| Fault::file(path, error))?;
+    if read.is_empty() {
+        return Err(Fault::file(path, "no certificate is in it: give PEM with `BEGIN CERTIFICATE`"));
+    }
+    Ok(read)
 }

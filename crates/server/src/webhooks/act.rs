@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_core::{
     access::Tenant,
-    id::JobId,
+    id::{EndpointId, JobId},
     refusal::{Code, Refusal},
     security::SecurityBody,
     webhook::{
@@ -53,6 +53,11 @@ impl Act<'_> {
             correlation: self.circumstances.correlation,
             due_at: app.now(),
         }
+    }
+
+    /// The job that brings the deliveries of an endpoint after it.
+    pub(super) fn follow(&self, app: &App, endpoint: EndpointId) -> NewJob {
+        self.job(app, Work::FollowEndpoint { endpoint, settled_at: None })
     }
 }
 
@@ -123,7 +128,7 @@ pub(super) async fn commit_with(
     }
     write_remade(app, &mut now, more.remade, &mut batch);
     if condition.standing != before {
-        batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint: now.row.endpoint, settled_at: None }));
+        batch.jobs.push(act.follow(app, now.row.endpoint));
     }
     for body in bodies {
         security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;

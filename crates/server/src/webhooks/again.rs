@@ -30,6 +30,9 @@ use crate::{
     security,
 };
 
+/// How often it is tried to write down what is asked for, where the endpoint was changed meanwhile.
+const TRIES: usize = 5;
+
 /// Has one message sent again, whatever became of it.
 pub async fn resend(
     app: &App,
@@ -55,7 +58,7 @@ pub async fn resend(
 
 /// Has what failed since then sent again.
 pub async fn recover(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time) -> Result<Loaded, Failure> {
-    let loaded = told(app, act, endpoint).await?;
+    told(app, act, endpoint).await?;
     check_since(app, since)?;
     let work = Work::SendAgain {
         endpoint,
@@ -64,15 +67,15 @@ pub async fn recover(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time
         delivered: false,
         done: None,
     };
-    ask(app, act, loaded, (Wish::Recover, work), SecurityBody::WebhookRecovered { endpoint, since }).await
+    ask(app, act, endpoint, (Wish::Recover, work), SecurityBody::WebhookRecovered { endpoint, since }).await
 }
 
 /// Has events since then sent of which the endpoint was told nothing.
 pub async fn replay(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time) -> Result<Loaded, Failure> {
-    let loaded = told(app, act, endpoint).await?;
+    told(app, act, endpoint).await?;
     check_since(app, since)?;
     let work = Work::ReplayEvents { endpoint, since, until: app.now(), after: None, count: 0 };
-    ask(app, act, loaded, (Wish::Replay, work), SecurityBody::WebhookReplayed { endpoint, since }).await
+    ask(app, act, endpoint, (Wish::Replay, work), SecurityBody::WebhookReplayed { endpoint, since }).await
 }
 
 async fn told(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Arc<Loaded>, Failure> {
@@ -105,14 +108,23 @@ fn check_since(app: &App, since: Time) -> Result<(), Refusal> {
 async fn ask(
     app: &App,
     act: &Act<'_>,
-    loaded: Arc<Loaded>,
+    endpoint: EndpointId,
     (wish, work): (Wish, Work),
     body: SecurityBody,
 ) -> Result<Loaded, Failure> {
-    let again = loaded.condition.again.asked(wish, app.now())?;
-    let condition = Condition { again, ..loaded.condition };
-    let more = More { jobs: vec![act.job(app, work)], ..More::default() };
-    act::commit_with(app, act, act::own(loaded), condition, None, vec![body], more).await
+    let mut tries = 0;
+    loop {
+        let loaded = told(app, act, endpoint).await?;
+        let again = loaded.condition.again.asked(wish, app.now())?;
+        let condition = Condition { again, ..loaded.condition };
+        let more = More { jobs: vec![act.job(app, work.clone())], ..More::default() };
+        tries += 1;
+        match act::commit_with(app, act, act::own(loaded), condition, None, vec![body.clone()], more).await {
+            // The end of what was asked for before is a change of the endpoint, too.
+            Err(Failure::Refused(refusal)) if refusal.code == Code::Busy && tries < TRIES => {}
+            other => return other,
+        }
+    }
 }
 
 /// The change by which an endpoint knows that what was asked for is over; `None` where it knows.

@@ -25,7 +25,6 @@ use countersign_store::{
     Batch,
     access_rows::{Change, Ending},
     batch::Row,
-    rows::Work,
     webhook_rows::{EndpointRow, WebhookKeyRow},
 };
 use countersign_webhooks::Secret;
@@ -41,6 +40,7 @@ use super::{
 };
 use crate::{
     app::{App, Organization},
+    egress::guard::NotFetched,
     fault::{Failure, Fault},
     security::{self, Circumstances},
 };
@@ -181,12 +181,22 @@ fn checked(app: &App, giver: Scopes, settings: Settings, before: &Channel) -> Re
     settings.check(giver)?;
     settings.channel.check(before, app.now())?;
     let url = app.webhooks.messenger.check(&settings.url);
-    let url = url.map_err(|why| Refusal::at(Code::Invalid, "/url", why.to_string()))?;
+    let url = url.map_err(|why| not_named("/url", &why))?;
     if let Some(oauth) = &settings.channel.oauth {
         let taken = app.webhooks.messenger.check(&oauth.token_url);
-        taken.map_err(|why| Refusal::at(Code::Invalid, "/oauth/token_url", why.to_string()))?;
+        taken.map_err(|why| not_named("/oauth/token_url", &why))?;
     }
     Ok(Settings { url: url.to_string(), ..settings })
+}
+
+fn not_named(pointer: &str, why: &NotFetched) -> Refusal {
+    let sentence = match why {
+        NotFetched::NotPublic => {
+            format!("{why}; its operator can allow it (egress.allow_hosts, egress.allow_networks)")
+        }
+        _ => why.to_string(),
+    };
+    Refusal::at(Code::Invalid, pointer, sentence)
 }
 
 async fn check_count(app: &App, tenant: &Tenant) -> Result<(), Failure> {
@@ -319,7 +329,7 @@ pub async fn end(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Loade
     let ended = Loaded { condition: Condition { standing, ..old.condition }, ..act::own(old) };
     let (what, at) = (Ending::Endpoint(endpoint), app.now());
     let mut batch = Batch { changes: vec![Change::End { what, at, once: true }], ..Batch::default() };
-    batch.jobs.push(act.job(app, Work::FollowEndpoint { endpoint, settled_at: None }));
+    batch.jobs.push(act.follow(app, endpoint));
     let body = SecurityBody::WebhookEnded { endpoint };
     security::record(app, act.tenant, act.circumstances, body, &mut batch).await?;
     batch.answers = act.keep.map(|keep| keep(&ended)).transpose()?;

@@ -50,7 +50,7 @@ impl Loaded {
 
     /// What becomes of events of a class that it is told of.
     pub(crate) fn fate(&self, class: Class) -> Fate {
-        containment::fate(self.condition.standing, self.stopped, class)
+        containment::fate(self.condition.standing, self.keys.is_signing(), self.stopped, class)
     }
 
     /// What becomes of a delivery. One of no class that we know is kept.

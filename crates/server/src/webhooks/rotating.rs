@@ -63,7 +63,10 @@ pub async fn stage(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<New
     };
     let condition = super::stored::Condition { standing, ..old.condition };
     let bodies = events(endpoint, stages.1.into_iter().chain([step]));
-    let loaded = act::commit(app, act, act::own(old), condition, Some((stages.0, Some(row))), bodies).await?;
+    // What came while there was none waits for this key.
+    let jobs = if old.keys.is_signing() { Vec::new() } else { vec![act.follow(app, endpoint)] };
+    let (keys, more) = (Some((stages.0, Some(row))), act::More { jobs, ..act::More::default() });
+    let loaded = act::commit_with(app, act, act::own(old), condition, keys, bodies, more).await?;
     Ok(NewKey { key, secret: made.secret, loaded })
 }
 
@@ -167,6 +170,9 @@ async fn revoked(
             row.version += 1;
             batch.changes.push(Change::WebhookKey(row.clone()));
         }
+    }
+    if !keys.is_signing() {
+        batch.jobs.push(act.follow(app, endpoint));
     }
     ended.keys = keys;
     batch.answers = act.keep.map(|keep| keep(&ended)).transpose()?;

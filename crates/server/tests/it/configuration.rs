@@ -108,7 +108,7 @@ fn the_environment_is_over_the_file() {
 #[test]
 fn unsafe_settings_are_refused_with_what_to_do() {
     type Change = fn(&mut Config);
-    let cases: [(Change, &str); 17] = [
+    let cases: [(Change, &str); 19] = [
         (|c| c.server.public_url = "http://sign.example.com".into(), "https://"),
         (|c| c.server.public_url = "https://sign.example.com/".into(), "no slash"),
         (
@@ -135,6 +135,8 @@ fn unsafe_settings_are_refused_with_what_to_do() {
         (|c| c.server.public_url = "https://me@example.com".into(), "nothing else"),
         (|c| c.server.public_url = "https://example.com?x".into(), "nothing else"),
         (|c| c.mail.from = "nobody".into(), "mail.from"),
+        (|c| c.egress.allow_hosts = vec!["localhost:8443".into()], "without scheme, port"),
+        (|c| c.egress.allow_hosts = vec!["https://hooks.example.com".into()], "without scheme"),
     ];
     for (change, words) in cases {
         let mut config = Config::default();

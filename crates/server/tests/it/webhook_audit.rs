@@ -142,6 +142,7 @@ async fn what_cannot_be_probed_is_said_in_words() {
     let literal = url.replace("localhost", "127.0.0.1");
     let silent = url.replace(url.rsplit(':').next().unwrap(), "1/");
     let secret = ["--secret", SECRET, "--key-id", ID];
+    fs::write(folder.path().join("words.pem"), "hello\n").unwrap();
     let own = ["--allow-host", "localhost", "--ca", "ca.pem"];
     let with = |words: &[&[&'static str]], url: &str| -> Vec<String> {
         [url].into_iter().chain(words.concat()).map(str::to_owned).collect()
@@ -154,6 +155,7 @@ async fn what_cannot_be_probed_is_said_in_words() {
         (with(&[&secret, &["--profile", "rsa"]], url), "standard, ed25519"),
         (with(&[&["--key", "nowhere.jwk"]], url), "nowhere.jwk"),
         (with(&[&secret, &["--ca", "nowhere.pem"]], url), "nowhere.pem"),
+        (with(&[&secret, &["--ca", "words.pem"]], url), "no certificate is in it"),
         (with(&[&secret], &url.replace("https", "http")), "https://"),
         (with(&[&secret], url), "--allow-host"),
         (with(&[&secret], &literal), "--allow-net"),

@@ -87,7 +87,7 @@ pub(super) fn unclear(probe: Probe, answer: Answer) -> String {
              see its own log for what broke."
         ),
         Answer::None => format!(
-            "The receiver did not answer in time, so what it thinks of the message could not be judged: answer {wanted} here \
+            "The receiver gave no answer, so what it thinks of the message could not be judged: answer {wanted} here \
              within 15 seconds, over TLS with a certificate that is trusted."
         ),
         Answer::NotSent => {

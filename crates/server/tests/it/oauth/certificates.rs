@@ -86,6 +86,8 @@ pub(crate) struct Wish {
     pub(crate) name: String,
     pub(crate) dns: Vec<String>,
     pub(crate) has_expired: bool,
+    /// Whether it says that it is an authority itself.
+    pub(crate) is_authority: bool,
     /// The year at whose beginning it ends.
     pub(crate) ends_with: Option<i32>,
     /// When it ends, in seconds since 1970.
@@ -109,6 +111,9 @@ impl Wish {
         params.distinguished_name.push(DnType::CommonName, self.name.as_str());
         if self.has_expired {
             end(&mut params);
+        }
+        if self.is_authority {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         }
         if let Some(year) = self.ends_with {
             params.not_after = date_time_ymd(year, 1, 1);

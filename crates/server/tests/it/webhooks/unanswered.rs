@@ -56,6 +56,7 @@ async fn who_cannot_be_connected_to_is_told_why() {
         (free_port().unwrap(), "nothing listens at this port"),
         (listens_showing(&Wish { has_expired: true, ..own.clone() }, authority()).await, "has ended"),
         (listens_showing(&Wish::dns("elsewhere.example"), authority()).await, "for another name"),
+        (listens_showing(&Wish { is_authority: true, ..own.clone() }, authority()).await, "CA:FALSE"),
         (listens_showing(&own, &stranger).await, "no authority that is known here"),
         (says(b"HTTP/1.1 400 Bad Request\r\n\r\n", true).await, "does not speak TLS"),
         (says(b"", false).await, "before TLS was there"),
