@@ -332,16 +332,34 @@ pub fn read(path: &Path) -> Result<File, Fault> {
     Ok(file)
 }
 
-/// Reads the text of a file. The error names the line and does not repeat it: somebody may have written a secret there.
+/// Reads the text of a file. The error names the line and repeats no value of it: somebody may have written a secret there.
 pub fn parse(text: &str) -> Result<File, Fault> {
     toml::from_str(text).map_err(|error| {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         Fault::Configuration(format!(
             "line {line}: {}. `countersign-relay init --config example.toml` writes an example with each setting",
-            error.message()
+            without_value(error.message())
         ))
     })
+}
+
+/// The sentence of a reader without the value that it quotes. A field that it does not know keeps its name, if it looks like one.
+fn without_value(message: &str) -> String {
+    let quotes_value = ["invalid type: ", "invalid value: ", "unknown variant ", "unknown field "];
+    if !quotes_value.iter().any(|start| message.starts_with(start)) {
+        return message.to_owned();
+    }
+    // The value itself may hold what stands behind it.
+    let (found, expected) = message.rsplit_once(", expected ").unwrap_or((message, "another"));
+    let (kind, quoted) = found.split_once(['"', '`']).unwrap_or((found, ""));
+    let name = quoted.trim_end_matches('`');
+    let is_name =
+        (1..=32).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    if kind == "unknown field " && is_name {
+        return message.to_owned();
+    }
+    format!("{}, expected {expected}", kind.trim_end())
 }
 
 impl File {
