@@ -232,10 +232,10 @@ impl Reader<'_> {
         }
         let value = self.environment.read(variable).filter(|value| !value.is_empty());
         let Some(value) = value else {
-            self.refuse(
-                place,
-                &format!("the variable {variable} is not set, or empty: put the secret there"),
-            );
+            // A secret of letters and digits looks like a name as well.
+            let may_be_secret = variable.bytes().any(|byte| byte.is_ascii_lowercase());
+            let name = if may_be_secret { "that is named here" } else { variable };
+            self.refuse(place, &format!("the variable {name} is not set, or empty: put the secret there"));
             return None;
         };
         if value.trim().len() != value.len() {

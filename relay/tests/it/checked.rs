@@ -315,6 +315,18 @@ fn what_is_in_a_variable_is_judged_and_not_repeated() {
         assert!(said.contains("keys[0].secret_env: this is no name of a variable"), "{said}");
         assert!(!said.contains(secret), "{said}");
     }
+    // One that could be a name: of a variable with small letters only the setting is told, as long as it is not set.
+    for secret in ["badc0ffee0ddf00dbadc0ffee0ddf00d", "sk_live_0123456789abcdef", "Webhook_Secret"] {
+        let mut relay = Relay::new(&good().replace("CS_SECRET", secret));
+        let said = refused(&relay);
+        assert!(
+            said.contains("keys[0].secret_env: the variable that is named here is not set, or empty"),
+            "{said}"
+        );
+        assert!(!said.contains(secret), "{said}");
+        relay.set(secret, "whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=");
+        assert!(relay.run(&["check"]).status.success());
+    }
 }
 
 /// W-10: a certificate that the relay cannot use, or that senders would refuse, is told before they come.
