@@ -42,9 +42,17 @@ impl KeySource {
             let fetched = tokio::time::timeout(DEADLINE, self.fetch()).await;
             let bytes = fetched.unwrap_or(Err(FetchError::TimedOut));
             let taken = bytes.and_then(|bytes| Ok(self.cache().fetched(&bytes, now_s)?));
-            if let Err(reason) = taken {
-                tracing::warn!(url = %self.url, %reason, "the JWK set was not fetched; the last good one is used");
-                self.cache().failed(reason);
+            let mut cache = self.cache();
+            match taken {
+                Ok(()) => {
+                    if let Some(reason) = cache.failure() {
+                        tracing::warn!(url = %self.url, %reason, "the JWK set was fetched; keys of before are not used any more");
+                    }
+                }
+                Err(reason) => {
+                    tracing::warn!(url = %self.url, %reason, "the JWK set was not fetched; the last good one is used");
+                    cache.failed(reason);
+                }
             }
         }
         let cache = self.cache();

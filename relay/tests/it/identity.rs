@@ -167,6 +167,22 @@ async fn public_keys_come_out_of_the_jwk_set() {
     }
 }
 
+/// W-1: a set without keys was fetched all the same: what its endpoint signs is refused, and the log says why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jwk_set_without_keys_is_one_and_the_log_says_so() {
+    let (url, fetched) = key_server(r#"{"keys":[]}"#.to_owned()).await;
+    let more = format!("accept = \"v1a\"\njwks_url = \"{url}\"");
+    let text = configuration("", &more, &forward_to("http://127.0.0.1:9/"));
+    let relay = Relay::start_with(&text.replace("keys = ", "keys = [] #")).await;
+    for _ in 0..2 {
+        assert_eq!(relay.post(&signed_by_public_key()).await, 401);
+    }
+    assert_eq!((fetched.load(Ordering::Relaxed), relay.counted("received", "unknown_key").await), (1, 2));
+    let said = relay.said();
+    assert!(said.contains("the JWK set has no key that can be used here"), "{said}");
+    assert!(said.contains("the JWK set was fetched; ") && !said.contains("not fetched"), "{said}");
+}
+
 /// W-1: an HTTP Message Signature covers the URL that the endpoint is registered with.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_signature_is_of_one_url() {

@@ -108,19 +108,21 @@ impl KeyCache {
         Lookup::Fetch
     }
 
-    /// Takes what was fetched at `now_s`. If it cannot be used, the last good set stays; but of a set without keys it is known
-    /// that those of before were revoked.
+    /// Takes what was fetched at `now_s`. If it cannot be used, the last good set stays. A set without keys is taken: those of
+    /// before were revoked, messages are refused as of an unknown key, and [`failure`](Self::failure) says why.
+    ///
+    /// # Errors
+    ///
+    /// Why the answer is no set that was taken.
     pub fn fetched(&mut self, jwks: &[u8], now_s: i64) -> Result<(), JwksError> {
-        let (keys, error) = match KeySet::from_jwks(jwks) {
-            Ok(keys) => (Some(keys), None),
-            Err(JwksError::NoKeys) if self.good.is_some() => (Some(KeySet::new()), Some(JwksError::NoKeys)),
-            Err(error) => (None, Some(error)),
+        let read = KeySet::from_jwks(jwks);
+        self.failure = read.as_ref().err().map(|error| FetchError::from(*error));
+        let keys = match read {
+            Err(JwksError::NoKeys) => KeySet::new(),
+            read => read?,
         };
-        if let Some(keys) = keys {
-            self.good = Some(Good { keys, fetched_at_s: now_s });
-        }
-        self.failure = error.map(FetchError::from);
-        error.map_or(Ok(()), Err)
+        self.good = Some(Good { keys, fetched_at_s: now_s });
+        Ok(())
     }
 
     /// Takes it that a fetch came to nothing, and why. The last good set stays.
@@ -128,7 +130,7 @@ impl KeyCache {
         self.failure = Some(why);
     }
 
-    /// Why the last fetch gave no set that can be used, for logs: none if it did.
+    /// Why the last fetch gave no key that can be used, for logs: none if it did.
     pub fn failure(&self) -> Option<&FetchError> {
         self.failure.as_ref()
     }
@@ -204,13 +206,27 @@ mod tests {
         let mut cache = KeyCache::new();
         cache.fetched(SET, 0).unwrap();
         assert_eq!(cache.look_up(&known(), 300), Lookup::Fetch);
-        assert_eq!(cache.fetched(br#"{"keys":[]}"#, 300), Err(JwksError::NoKeys));
+        assert_eq!(cache.fetched(br#"{"keys":[]}"#, 300), Ok(()), "it was fetched, and it is used");
         assert!(!cache.keys(300).unwrap().holds(&known()[0]));
+        assert_eq!(cache.failure(), Some(&JwksError::NoKeys.into()), "for logs");
         // Another one is staged.
         assert_eq!(cache.look_up(&known(), 359), Lookup::Ready);
         assert_eq!(cache.look_up(&known(), 360), Lookup::Fetch);
         cache.fetched(SET, 360).unwrap();
         assert!(cache.keys(360).unwrap().holds(&known()[0]));
+    }
+
+    /// W-1: as in TypeScript and in Python, so that a message is of an unknown key, and not to come again later.
+    #[test]
+    fn a_set_without_keys_is_a_set_from_the_first_fetch_on() {
+        for set in [br#"{"keys":[]}"#.as_slice(), br#"{"keys":[{"kty":"oct","kid":"a","k":"AA"}]}"#] {
+            let mut cache = KeyCache::new();
+            assert_eq!(cache.look_up(&known(), 0), Lookup::Fetch);
+            assert_eq!(cache.fetched(set, 0), Ok(()));
+            assert_eq!(cache.keys_or_why(0).unwrap().ids().count(), 0);
+            assert_eq!(cache.failure(), Some(&JwksError::NoKeys.into()));
+            assert_eq!([59, 60].map(|now_s| cache.look_up(&known(), now_s)), [Lookup::Ready, Lookup::Fetch]);
+        }
     }
 
     #[test]
@@ -230,7 +246,6 @@ mod tests {
         for (answer, why) in [
             ("<html>", JwksError::NotJson),
             ("[]", JwksError::NotASet),
-            (r#"{"keys":[]}"#, JwksError::NoKeys),
             (&" ".repeat(crate::JWKS_BYTES_MAX + 1), JwksError::TooLarge),
         ] {
             assert_eq!(cache.fetched(answer.as_bytes(), 0), Err(why));
