@@ -127,7 +127,7 @@ async fn serve(path: &Path) -> Result<(), Fault> {
     let checked = config::read(path)?.check(&Secrets)?;
     log::start(checked.log)?;
     for doubt in &checked.doubts {
-        tracing::warn!(doubt, "the configuration will make trouble");
+        tracing::warn!(doubt, "a setting is without effect, or will make trouble");
     }
     let relay = serve::start(checked).await?;
     let failed = |error: std::io::Error| Fault::Machine(error.to_string());

@@ -129,7 +129,7 @@ pub struct Queue {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug` or `trace`.
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`.
     pub level: String,
 }
 

@@ -19,14 +19,15 @@ static FAILURES: Pace = LazyLock::new(|| RateLimiter::direct(Quota::per_second(L
 
 /// What is logged at a level of this name.
 pub fn level(name: &str) -> Option<LevelFilter> {
-    match name {
-        "error" => Some(LevelFilter::ERROR),
-        "warn" => Some(LevelFilter::WARN),
-        "info" => Some(LevelFilter::INFO),
-        "debug" => Some(LevelFilter::DEBUG),
-        "trace" => Some(LevelFilter::TRACE),
-        _ => None,
-    }
+    let known = [
+        ("off", LevelFilter::OFF),
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+        ("trace", LevelFilter::TRACE),
+    ];
+    known.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, level)| level)
 }
 
 /// Writes lines to standard error from now on.

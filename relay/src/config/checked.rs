@@ -38,7 +38,7 @@ pub struct Checked {
     pub database: Database,
     /// Who sends.
     pub senders: Vec<Arc<Sender>>,
-    /// What does not keep the relay from serving, and will make trouble.
+    /// What does not keep the relay from serving, and is without effect or will make trouble.
     pub doubts: Vec<String>,
 }
 
@@ -206,7 +206,8 @@ impl Reader<'_> {
         self.wrong.push(format!("{place}: {sentence}"));
     }
 
-    /// Says what will make trouble. A relay that is started anew serves all the same: somebody may still be content with it.
+    /// Says what is without effect, or will make trouble, and is not unsafe. A relay that is started anew serves all the same:
+    /// somebody may still be content with it.
     pub(super) fn doubt(&mut self, place: &str, sentence: &str) {
         let told = if self.is_strict { &mut self.wrong } else { &mut self.doubts };
         told.push(format!("{place}: {sentence}"));
@@ -251,7 +252,7 @@ impl Reader<'_> {
     fn log(&mut self, level: &str) -> Option<LevelFilter> {
         let known = log::level(level);
         if known.is_none() {
-            self.refuse("log.level", "set it to error, warn, info, debug or trace");
+            self.refuse("log.level", "set it to off, error, warn, info, debug or trace");
         }
         known
     }
@@ -332,13 +333,13 @@ impl Reader<'_> {
         self.within("queue.remember_days", queue.remember_days.into(), 5, 366);
         self.within("queue.try_h", queue.try_h.into(), 1, 24 * 366);
         if u64::from(queue.try_h) > 24 * u64::from(queue.remember_days) {
-            self.refuse(
+            self.doubt(
                 "queue.try_h",
                 "it is longer than queue.remember_days: a message that still waits would be forgotten, and taken twice",
             );
         }
         if queue.postgres_ca_file.is_some() && queue.postgres_url_env.is_none() {
-            self.refuse("queue.postgres_ca_file", "it is for queue.postgres_url_env: remove it");
+            self.doubt("queue.postgres_ca_file", "it is for queue.postgres_url_env: remove it");
         }
         match (&queue.file, &queue.postgres_url_env) {
             (Some(file), None) => Some(Database::Sqlite(file.clone())),

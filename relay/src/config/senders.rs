@@ -93,7 +93,7 @@ impl Reader<'_> {
         if file.format == Format::Stripe {
             self.window(place, file.window_s);
         } else if file.window_s != defaults::window_s() {
-            self.refuse(
+            self.doubt(
                 &format!("{place}.window_s"),
                 "messages of this format have no signed time of sending, and so no window: remove it",
             );
@@ -122,7 +122,7 @@ impl Reader<'_> {
     fn distinct(&mut self, place: &str, variables: &[String]) {
         let mut seen = BTreeSet::new();
         if !variables.iter().all(|variable| seen.insert(variable)) {
-            self.refuse(place, "one variable is named twice: name each once");
+            self.doubt(place, "one variable is named twice: name each once");
         }
     }
 
@@ -142,11 +142,11 @@ impl Reader<'_> {
         let mut keys = KeySet::new();
         for (number, key) in file.keys.iter().enumerate() {
             keys = self.key(&format!("{place}.keys[{number}]"), key, keys);
-            self.use_of_key(&format!("{place}.keys[{number}]"), accept, key);
         }
+        self.use_of_keys(place, accept, file);
         let mut seen = BTreeSet::new();
         if !file.keys.iter().all(|key| seen.insert((&key.id, key.public_key.is_some()))) {
-            self.refuse(
+            self.doubt(
                 &format!("{place}.keys"),
                 "two have the same id: give each the id that its page shows",
             );
@@ -161,10 +161,10 @@ impl Reader<'_> {
             );
         }
         if file.jwks_ca_file.is_some() && file.jwks_url.is_none() {
-            self.refuse(&format!("{place}.jwks_ca_file"), "it is for jwks_url: remove it");
+            self.doubt(&format!("{place}.jwks_ca_file"), "it is for jwks_url: remove it");
         }
         if file.url.is_some() && accept != countersign_webhooks::Accept::MessageSignature {
-            self.refuse(
+            self.doubt(
                 &format!("{place}.url"),
                 "only an HTTP Message Signature covers it: set accept = \"message-signature\", or remove it",
             );
@@ -194,22 +194,30 @@ impl Reader<'_> {
         Some(Countersign { verifier, keys, source, url })
     }
 
-    /// What proves nothing here was meant for something: that is asked now, and not at the first message.
-    fn use_of_key(&mut self, place: &str, accept: countersign_webhooks::Accept, key: &Key) {
-        match accept {
-            countersign_webhooks::Accept::V1 if key.public_key.is_some() => self.refuse(
-                place,
+    /// What proves nothing here was meant for something: that is asked now, and not at the first message. Beside another key it is
+    /// without effect; alone it refuses every message.
+    fn use_of_keys(&mut self, place: &str, accept: countersign_webhooks::Accept, file: &SenderFile) {
+        let wanted = |key: &Key| match accept {
+            countersign_webhooks::Accept::V1 if key.public_key.is_some() => Some(
                 "`v1` is verified with the secret: set `secret_env`, or accept = \"v1a\" for a public key",
             ),
             countersign_webhooks::Accept::V1a | countersign_webhooks::Accept::MessageSignature
                 if key.secret_env.is_some() =>
             {
-                self.refuse(
-                    place,
+                Some(
                     "what is accepted here is verified with a public key: set `public_key`, or accept = \"v1\" for a secret",
-                );
+                )
             }
-            _ => {}
+            _ => None,
+        };
+        let proves_some = file.jwks_url.is_some() || file.keys.iter().any(|key| wanted(key).is_none());
+        for (number, key) in file.keys.iter().enumerate() {
+            let place = format!("{place}.keys[{number}]");
+            match wanted(key) {
+                Some(sentence) if proves_some => self.doubt(&place, sentence),
+                Some(sentence) => self.refuse(&place, sentence),
+                None => {}
+            }
         }
     }
 
@@ -250,7 +258,7 @@ impl Reader<'_> {
             );
         }
         if forward.gap_s != defaults::gap_s() && !forward.ordered {
-            self.refuse(&format!("{place}.gap_s"), "it is for ordered = true: set that too, or remove it");
+            self.doubt(&format!("{place}.gap_s"), "it is for ordered = true: set that too, or remove it");
         }
         self.distinct(&format!("{place}.secret_envs"), &forward.secret_envs);
         if forward.secret_envs.len() > 2 {
@@ -345,7 +353,7 @@ impl Reader<'_> {
             .user_agent("Countersign-Relay/1");
         if url.scheme() == "http" {
             if ca_file.is_some() {
-                self.refuse(of_ca, "it is for https, and the URL says http: change one of them");
+                self.doubt(of_ca, "it is for https, and the URL says http: change one of them");
             }
             builder = builder.tls_certs_only([]);
         } else if let Some(path) = ca_file {

@@ -159,7 +159,7 @@ fn settings_that_do_not_fit_each_other_are_told() {
             (
                 "[queue]",
                 "[log]\nlevel = \"verbose\"\n[queue]",
-                "log.level: set it to error, warn, info, debug or trace",
+                "log.level: set it to off, error, warn, info, debug or trace",
             ),
             (
                 "[internal]",
@@ -203,6 +203,54 @@ fn settings_that_do_not_fit_each_other_are_told() {
             ),
         ],
     );
+}
+
+/// W-10: what is merely without effect is refused by `check`, and keeps no relay that served with it from serving.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_serves_with_settings_that_have_no_effect() {
+    let text = good();
+    let keys = text.lines().find(|line| line.starts_with("keys = ")).unwrap();
+    let (forward, other) = ("[senders.countersign.forward]", "whk_01kb2y9b0xj6v1d9n3r5s7t8wx");
+    let twice = "[\"FORWARD_SECRET\", \"FORWARD_SECRET\"]";
+    let more = format!(
+        "{}, {{ id = \"{other}\", public_key = \"{PUBLIC_KEY}\" }}, {{ id = \"{KEY_ID}\", secret_env = \"CS_SECRET\" }}]",
+        keys.trim_end_matches(']')
+    );
+    let text = text
+        .replace(keys, &format!("{more}\nurl = \"https://hooks.example.com/\"\njwks_ca_file = \"ca.pem\""))
+        .replace("[queue]", "[log]\nlevel = \"INFO\"\n[queue]\ntry_h = 841\npostgres_ca_file = \"ca.pem\"")
+        .replace(forward, &format!("{forward}\ngap_s = 7\nca_file = \"ca.pem\""))
+        .replace("[\"FORWARD_SECRET\"]", twice);
+    let hooks = "[senders.github]\nformat = \"github\"\nsecret_envs = [\"CS_SECRET\"]\nwindow_s = 120\n";
+    let forward = forward_to("http://127.0.0.1:9/").replace("countersign", "github");
+    let mut relay = Relay::new(&format!("{text}\n{hooks}{forward}"));
+    let checked = refused(&relay);
+    relay.start().await;
+    let said = relay.said();
+    for place in [
+        "queue.try_h: ",
+        "queue.postgres_ca_file: ",
+        "senders.countersign.keys[1]: `v1` is verified with the secret",
+        "senders.countersign.keys: two have the same id",
+        "senders.countersign.jwks_ca_file: ",
+        "senders.countersign.url: ",
+        "senders.countersign.forward.gap_s: ",
+        "senders.countersign.forward.ca_file: ",
+        "senders.countersign.forward.secret_envs: one variable is named twice",
+        "senders.github.window_s: ",
+    ] {
+        assert!(checked.contains(place), "{place}\n{checked}");
+        assert!(said.lines().any(|line| line.contains("WARN") && line.contains(place)), "{place}\n{said}");
+    }
+    assert_eq!(relay.stop().await.code(), Some(0));
+    for level in ["off", "Off", "WARN", "trace"] {
+        let text = good().replace("[queue]", &format!("[log]\nlevel = \"{level}\"\n[queue]"));
+        assert!(Relay::new(&text).run(&["check"]).status.success(), "{level}");
+    }
+    // Every message would be refused.
+    let text = good().replace("secret_env = \"CS_SECRET\"", &format!("public_key = \"{PUBLIC_KEY}\""));
+    let output = Relay::new(&text).run(&["serve"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
 
 /// W-10: keys that prove nothing for what is accepted, and what goes with them.
