@@ -1,4 +1,4 @@
-"""Runs the server of README.md and sends it a message, a replay and a forgery. Prints the statuses, what was stored, and the bodies of the answers."""
+"""Runs the server of README.md and sends it a message, a replay, a forgery and a length past all bounds. Prints the statuses, what was stored, and the bodies of the answers."""
 
 import http.client
 import http.server
@@ -22,13 +22,14 @@ with tempfile.TemporaryDirectory() as folder:
     exec(compile(snippet, "README.md", "exec"), names)
     names["Webhooks"].log_message = lambda *_: None
     server = http.server.HTTPServer(("127.0.0.1", 0), names["Webhooks"])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     given = headers(timestamp=int(time.time()))
     statuses, said = [], b""
-    for body in (BODY, BODY, b"{}"):
+    endless = {**given, "content-length": "9" * 5_000}  # int() raises for as many digits.
+    for body, sent in ((BODY, given), (BODY, given), (b"{}", given), (None, endless)):
         connection = http.client.HTTPConnection("127.0.0.1", server.server_port)
-        connection.request("POST", "/", body, given)
+        connection.request("POST", "/", body, sent)
         answer = connection.getresponse()
         statuses.append(answer.status)
         said += answer.read()

@@ -50,13 +50,14 @@ fn the_python_package_remembers_and_raises_its_own_error_alone() {
     assert_eq!(skipped, "0");
 }
 
-/// W-11: what README.md shows takes a message, and refuses its replay and a forgery, with a status and nothing else.
+/// W-11: what README.md shows takes a message, and refuses its replay, a forgery and a length past all bounds, with a
+/// status and nothing else.
 #[test]
 fn the_server_of_the_python_readme_works() {
     let said: serde_json::Value = serde_json::from_str(&run(python().arg("tests/readme.py"))).unwrap();
     assert_eq!(
         said,
-        serde_json::json!({ "statuses": [200, 409, 401], "stored": ["envelope.sent"], "said": "" })
+        serde_json::json!({ "statuses": [200, 409, 401, 401], "stored": ["envelope.sent"], "said": "" })
     );
 }
 
