@@ -245,13 +245,13 @@ class JwkSets(unittest.TestCase):
             with self.assertRaises(WebhookRefused) as refused:
                 verify(request(timestamp=remote.clock()), ours)
             self.assertEqual(refused.exception.code, "unknown_key")
-            self.assertIn(f"was not fetched anew: {why}", refused.exception.message)
+            self.assertIn(f"The JWK set: {why}", refused.exception.message)
         remote = Remote()
         remote.keys = []
         with self.assertRaises(WebhookRefused) as refused:
             verify(request(), options(keys=remote.set, clock=remote.clock))
         self.assertEqual(refused.exception.code, "unknown_key")
-        self.assertIn("no key in it can be used here", refused.exception.message)
+        self.assertIn("The JWK set: no key in it can be used here.", refused.exception.message)
 
     def test_keys_that_cannot_be_used_are_skipped(self):
         remote, good = Remote(), FILE["jwks"]["keys"][0]

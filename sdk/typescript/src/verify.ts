@@ -134,7 +134,7 @@ async function keysFor(ids: readonly string[], sources: readonly KeySource[], no
     const why = failed.reason instanceof Error ? failed.reason.message : String(failed.reason);
     throw new WebhookRefused("unavailable", `The keys cannot be asked for now: ${why}.`, failed.reason);
   }
-  const stale = sources.flatMap(({ failure }) => (failure ? [` The JWK set was not fetched anew: ${failure}.`] : []));
+  const stale = sources.flatMap(({ failure }) => (failure ? [` The JWK set: ${failure}.`] : []));
   throw new WebhookRefused("unknown_key", `None of the keys of webhook-key-id is held.${stale.join("")}`);
 }
 

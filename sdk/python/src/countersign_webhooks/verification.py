@@ -157,7 +157,7 @@ def _keys_for(ids: Sequence[str], sources: Sequence[KeySource], now_s: float) ->
         raise WebhookRefused("unavailable", f"The keys cannot be asked for now: {failure}.") from failure
     message = "None of the keys of webhook-key-id is held."
     for why in (getattr(source, "failure", None) for source in sources):
-        message += f" The JWK set was not fetched anew: {why}." if why else ""
+        message += f" The JWK set: {why}." if why else ""
     raise WebhookRefused("unknown_key", message)
 
 
