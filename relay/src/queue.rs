@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::sender::Verified;
 
 pub use postgres::{Access, Postgres};
-pub use sqlite::{Sqlite, examine, is_served};
+pub use sqlite::{Sqlite, examine, is_served, lock_file};
 
 /// A verified message on its way into the queue.
 #[derive(Clone, Debug)]

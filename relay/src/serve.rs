@@ -41,7 +41,7 @@ pub struct Relay {
 /// Opens the queue; `alone` to serve from it.
 pub async fn open(database: &Database, alone: bool) -> Result<Arc<dyn Queue>, Fault> {
     Ok(match database {
-        Database::Sqlite(file) => Arc::new(Sqlite::open(file, alone)?),
+        Database::Sqlite(file) => Arc::new(Sqlite::open(file, alone).await?),
         Database::Postgres(access) => Arc::new(Postgres::open(access).await?),
     })
 }

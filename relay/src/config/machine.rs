@@ -1,4 +1,5 @@
-//! What a start would stumble over on this machine: the queue's file, and the addresses. Nothing is changed, and nothing is sent.
+//! What a start would stumble over on this machine: the queue's file, and the addresses. No message is touched and nothing is
+//! sent. For a moment a file is made beside the queue, its lock is held, and the addresses are listened on.
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -7,7 +8,7 @@ use std::path::Path;
 
 use super::File;
 use crate::listen::ADVICE;
-use crate::queue::{examine, is_served};
+use crate::queue::{examine, is_served, lock_file};
 
 pub(super) fn wrong(file: &File) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -54,11 +55,16 @@ fn queue_file(path: &Path) -> Result<(), String> {
             "nothing can be written beside it: {error}. Give the folder to the user that runs the relay"
         ));
     }
+    let (advice, lock) = ("Give the file to the user that runs the relay", lock_file(path));
+    let writable = |file: &Path| match OpenOptions::new().read(true).write(true).open(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    };
+    writable(&lock).map_err(|error| format!("its lock {}: {error}. {advice}", lock.display()))?;
+    writable(path).map_err(|error| format!("{error}. {advice}"))?;
     if !path.exists() {
         return Ok(());
     }
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    opened.map_err(|error| format!("{error}. Give the file to the user that runs the relay"))?;
     examine(path).map_err(|fault| fault.to_string())
 }
 

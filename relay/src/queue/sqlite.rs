@@ -3,7 +3,7 @@
 mod sql;
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ const SCHEMA: &str = include_str!("schema.sqlite.sql");
 const VERSION: i64 = 1;
 /// How long a connection waits for the lock of another process: a command of the operator.
 const BUSY: Duration = Duration::from_secs(10);
+/// How often the lock of a relay is tried at a start, and the time between: a `check` holds it for a moment.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(25);
 
 /// The queue in a file.
 pub struct Sqlite {
@@ -34,8 +37,9 @@ pub struct Sqlite {
 
 impl Sqlite {
     /// Opens the file, makes it if it is not there; `alone` if no other relay may serve from it meanwhile.
-    pub fn open(path: &Path, alone: bool) -> Result<Self, Fault> {
-        let lock = if alone { Some(lock(&path.with_added_extension("lock"))?) } else { None };
+    pub async fn open(path: &Path, alone: bool) -> Result<Self, Fault> {
+        let pause = async || tokio::time::sleep(LOCK_PAUSE).await;
+        let lock = if alone { Some(lock(&lock_file(path), pause).await?) } else { None };
         drop(private_file(path)?);
         let connection = connect(path)?;
         let mode: String =
@@ -324,7 +328,8 @@ fn connect(path: &Path) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-/// Whether a file that is there is a queue of this relay, or an empty one. Nothing is changed.
+/// Whether a file that is there is a queue of this relay, or an empty one. Nothing in it is changed; SQLite may leave its
+/// own files beside it (`-wal`, `-shm`).
 pub fn examine(path: &Path) -> Result<(), Fault> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(Fault::queue)?;
@@ -332,9 +337,14 @@ pub fn examine(path: &Path) -> Result<(), Fault> {
     schema(&connection).map(|_| ())
 }
 
-/// Whether a relay serves from the file now.
+/// The file whose lock is held by the relay that serves from a queue.
+pub fn lock_file(path: &Path) -> PathBuf {
+    path.with_added_extension("lock")
+}
+
+/// Whether a relay serves from the file now. To know it, the lock is held for a moment: a start tries again.
 pub fn is_served(path: &Path) -> bool {
-    let lock = File::open(path.with_added_extension("lock"));
+    let lock = File::open(lock_file(path));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
@@ -372,16 +382,22 @@ fn private_file(path: &Path) -> Result<File, Fault> {
     options.open(path).map_err(|error| Fault::Machine(format!("queue.file: {}: {error}", path.display())))
 }
 
-fn lock(path: &Path) -> Result<File, Fault> {
+/// Takes the lock of a queue, with pauses while somebody else holds it.
+async fn lock(path: &Path, mut pause: impl AsyncFnMut()) -> Result<File, Fault> {
     let file = private_file(path)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Fault::Machine(
-            "another relay serves from this queue: stop it, or give several relays a PostgreSQL (queue.postgres_url_env)"
-                .to_owned(),
-        )),
-        Err(TryLockError::Error(error)) => Err(Fault::Machine(format!("{}: {error}", path.display()))),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => pause().await,
+            Err(TryLockError::Error(error)) => {
+                return Err(Fault::Machine(format!("{}: {error}", path.display())));
+            }
+        }
     }
+    Err(Fault::Machine(
+        "another relay serves from this queue: stop it, or give several relays a PostgreSQL (queue.postgres_url_env)"
+            .to_owned(),
+    ))
 }
 
 #[cfg(test)]
@@ -426,6 +442,28 @@ mod tests {
             assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{statement}\n{steps:#?}");
             assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{statement}\n{steps:#?}");
         }
+    }
+
+    /// W-10: a `check` beside it keeps no relay from starting, and another relay does.
+    #[tokio::test]
+    async fn a_lock_that_is_held_for_a_moment_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.db");
+        let looked_at = private_file(&lock_file(&path)).unwrap();
+        looked_at.try_lock_shared().unwrap();
+        let mut pauses = 0;
+        let taken = lock(&lock_file(&path), async || {
+            pauses += 1;
+            if pauses == 3 {
+                looked_at.unlock().unwrap();
+            }
+        })
+        .await;
+        assert!(taken.is_ok() && is_served(&path));
+        let mut waited = 0;
+        let refused = lock(&lock_file(&path), async || waited += 1).await.unwrap_err().to_string();
+        assert_eq!((pauses, waited), (3, LOCK_TRIES));
+        assert!(refused.contains("another relay serves from this queue"), "{refused}");
     }
 
     #[test]

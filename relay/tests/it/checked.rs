@@ -535,6 +535,11 @@ fn the_queue_and_the_addresses_are_looked_at() {
         let said = refused(&relay);
         assert!(said.contains("queue.file: ") && said.contains(expected), "{expected}:\n{said}");
     }
+    // A lock that cannot be written, as one of another user.
+    let relay = Relay::new(&good());
+    fs::create_dir(relay.folder.path().join("relay.db.lock")).unwrap();
+    let said = refused(&relay);
+    assert!(said.contains("queue.file: ") && said.contains("relay.db.lock: Is a directory"), "{said}");
     let relay = Relay::new(&good());
     assert!(relay.run(&["check"]).status.success());
     assert_eq!(fs::read_dir(relay.folder.path()).unwrap().count(), 1, "relay.toml alone");
