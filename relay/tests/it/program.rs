@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::desk::{KEY_ID, Relay, configuration, forward_to, message, until};
 use crate::system::System;
@@ -74,8 +74,10 @@ async fn the_two_commands_of_the_readme_start_a_relay() {
     let said = String::from_utf8_lossy(&checked.stderr);
     assert!(said.contains("the variable WEBHOOK_SECRET is not set"), "{said}");
     let output = place.join("output");
-    let mut serving =
-        shell(serve).stdout(fs::File::create(&output).unwrap()).stderr(Stdio::null()).spawn().unwrap();
+    let mut serving = Serving {
+        shell: shell(serve).stdout(fs::File::create(&output).unwrap()).stderr(Stdio::null()).spawn().unwrap(),
+        relay: place.join("process-serve"),
+    };
     let line = until("the relay listens", || {
         let said = fs::read_to_string(&output).unwrap();
         std::future::ready(said.ends_with('\n').then_some(said))
@@ -87,10 +89,35 @@ async fn the_two_commands_of_the_readme_start_a_relay() {
     assert_eq!(refused.status().as_u16(), 400);
     assert_eq!(relay.counted("received", "malformed").await, 1);
     assert_eq!(relay.post(&message()).await, 401);
-    let process = fs::read_to_string(place.join("process-serve")).unwrap();
-    assert!(Command::new("kill").args(["-TERM", process.trim()]).status().unwrap().success());
-    let ended = until("its end", || std::future::ready(serving.try_wait().unwrap())).await;
+    assert!(serving.kill("-TERM"));
+    let ended = until("its end", || std::future::ready(serving.shell.try_wait().unwrap())).await;
     assert!(ended.success(), "{ended}");
+}
+
+/// A shell that serves, and the file with the number of the relay's process. Neither outlives a test that failed.
+struct Serving {
+    shell: Child,
+    relay: PathBuf,
+}
+
+impl Serving {
+    /// Sends a signal to the relay; whether it got there.
+    fn kill(&self, signal: &str) -> bool {
+        let process = fs::read_to_string(&self.relay).unwrap_or_default();
+        let sent = Command::new("kill").args([signal, process.trim()]).stderr(Stdio::null()).status();
+        !process.trim().is_empty() && sent.is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Once the shell has ended, the number may be that of another process.
+        if matches!(self.shell.try_wait(), Ok(None)) {
+            self.kill("-KILL");
+            let _ = self.shell.kill();
+            let _ = self.shell.wait();
+        }
+    }
 }
 
 /// W-10: what is wrong in the configuration is told all at once, each with its place and what to do.
