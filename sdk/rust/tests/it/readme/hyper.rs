@@ -20,9 +20,14 @@ where
         *response.status_mut() = status.try_into().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response
     };
+    let attempt = head.headers.get("webhook-attempt-id");
     // Counted while it arrives.
-    let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-        return answer(413);
+    let body = match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => body,
+        Err(fault) => {
+            eprintln!("a webhook is refused: too_large, or cut off: {fault} ({attempt:?})");
+            return answer(413);
+        }
     };
     let body = body.to_bytes();
     let place =
@@ -40,7 +45,7 @@ where
         },
         Ok(Taken::Duplicate(_)) => answer(200),
         Err(refused) => {
-            eprintln!("a webhook is refused: {}: {refused}", refused.code());
+            eprintln!("a webhook is refused: {}: {refused} ({attempt:?})", refused.code());
             answer(refused.status())
         }
     }
