@@ -3,6 +3,7 @@
 
 mod checked;
 mod machine;
+pub(crate) mod pem;
 mod secrets;
 mod senders;
 mod text;

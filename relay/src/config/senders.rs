@@ -10,7 +10,7 @@ use reqwest::{Certificate, Client, Url, redirect::Policy};
 use sha2::{Digest as _, Sha256};
 
 use super::checked::{Outlet, Reader, Sender, is_same_place};
-use super::{Accept, Format, Forward, Key, Pull, SenderFile, defaults};
+use super::{Accept, Format, Forward, Key, Pull, SenderFile, defaults, pem};
 use crate::fault::with_causes;
 use crate::mac::MacKey;
 use crate::sender::{Countersign, KeySource, Proof};
@@ -365,20 +365,16 @@ impl Reader<'_> {
             );
             return None;
         }
-        builder.build().map_err(|error| self.refuse(of_ca, &with_causes(&error))).ok()
+        let place = if ca_file.is_some() { of_ca } else { of_url };
+        builder.build().map_err(|error| self.refuse(place, &with_causes(&error))).ok()
     }
 
     fn authorities(&mut self, place: &str, path: &Path) -> Option<Vec<Certificate>> {
-        let read = std::fs::read(path)
-            .map_err(|error| format!("{error}: give a file of PEM that the relay may read"))
-            .and_then(|pem| Certificate::from_pem_bundle(&pem).map_err(|_| "it is no PEM".to_owned()))
-            .and_then(|found| {
-                let is_empty = found.is_empty();
-                (!is_empty)
-                    .then_some(found)
-                    .ok_or_else(|| "no certificate is in it: give PEM with `BEGIN CERTIFICATE`".to_owned())
-            });
-        read.map_err(|reason| self.refuse(place, &format!("{}: {reason}", path.display()))).ok()
+        let read = pem::certificates(path).and_then(|found| {
+            let usable = found.iter().map(|one| Certificate::from_der(one)).collect::<Result<Vec<_>, _>>();
+            usable.map_err(|error| format!("{}: {}", path.display(), with_causes(&error)))
+        });
+        read.map_err(|sentence| self.refuse(place, &sentence)).ok()
     }
 }
 

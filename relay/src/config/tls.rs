@@ -14,6 +14,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 
 use super::checked::Reader;
+use super::pem;
 use crate::clock;
 
 const CERTIFICATE: &str = "listen.tls_certificate_file";
@@ -82,7 +83,7 @@ impl Reader<'_> {
                 "no private key is in it (one under a passphrase is not read): give PEM with `BEGIN PRIVATE KEY`"
                     .to_owned()
             }
-            Err(error) => format!("{}: give a file of PEM that the relay may read", reason(&error)),
+            Err(error) => pem::unreadable(&error),
         };
         self.refuse(KEY, &format!("{}: {sentence}", file.display()));
         None
@@ -90,16 +91,7 @@ impl Reader<'_> {
 
     /// The certificates of a file: one at least.
     fn certificates(&mut self, place: &str, file: &Path) -> Option<Vec<CertificateDer<'static>>> {
-        let read = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-        let sentence = match read {
-            Ok(certificates) if certificates.is_empty() => {
-                "no certificate is in it: give PEM with `BEGIN CERTIFICATE`".to_owned()
-            }
-            Ok(certificates) => return Some(certificates),
-            Err(error) => format!("{}: give a file of PEM that the relay may read", reason(&error)),
-        };
-        self.refuse(place, &format!("{}: {sentence}", file.display()));
-        None
+        pem::certificates(file).map_err(|sentence| self.refuse(place, &sentence)).ok()
     }
 
     /// Senders refuse a certificate outside its time.
@@ -151,12 +143,5 @@ impl Reader<'_> {
             .build()
             .map_err(|error| self.refuse(CLIENT_CA, &error.to_string()))
             .ok()
-    }
-}
-
-fn reason(error: &PemError) -> String {
-    match error {
-        PemError::Io(error) => error.to_string(),
-        _ => "it is no PEM".to_owned(),
     }
 }

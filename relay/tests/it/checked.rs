@@ -472,7 +472,7 @@ fn what_is_behind_a_url_is_asked_as_far_as_this_machine_knows() {
     for (content, expected) in [
         (None, "ca.pem: No such file"),
         (Some(""), "ca.pem: no certificate is in it"),
-        (Some("-----BEGIN CERTIFICATE-----\n"), "forward.ca_file: "),
+        (Some("-----BEGIN CERTIFICATE-----\n"), "ca.pem: it is no PEM: give a file of PEM"),
         (Some("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "forward.ca_file: "),
     ] {
         let relay = Relay::new(&with_ca);
@@ -584,7 +584,7 @@ fn the_url_of_a_postgresql_is_judged() {
         (&text, "postgres://me:pass-word@host:port/queue", "what is in the variable is no URL of a database"),
         (&text, "postgres:///queue", "the URL names no host"),
         (&text, "postgres://me:pass-word@db.example.com/queue?sslmode=disable", "set it to require"),
-        (&with_ca, "postgres://me:pass-word@db.example.com/queue", "queue.postgres_ca_file: "),
+        (&with_ca, "postgres://me:pass-word@db.example.com/queue", "db.pem: No such file"),
     ] {
         let mut relay = Relay::new(text);
         relay.set("DATABASE", url);

@@ -7,13 +7,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustls::{ClientConfig, RootCertStore};
-use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use tokio::sync::Mutex;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::config::pem;
 use crate::fault::Fault;
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -177,13 +177,8 @@ fn roots(ca_file: Option<&Path>) -> Result<RootCertStore, String> {
         // Files of the system that cannot be read are as good as not there.
         None => (rustls_native_certs::load_native_certs().certs, "this machine knows no CA".to_owned()),
         Some(path) => {
-            let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-            let read = read.map_err(|error| {
-                format!(
-                    "queue.postgres_ca_file: {}: {error}: give a file of PEM that the relay may read",
-                    path.display()
-                )
-            })?;
+            let read =
+                pem::certificates(path).map_err(|sentence| format!("queue.postgres_ca_file: {sentence}"))?;
             (read, format!("{}: no certificate is in it that can be used", path.display()))
         }
     };
