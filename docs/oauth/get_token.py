@@ -1,4 +1,4 @@
-"""Gets an access token from Countersign and lists envelopes with it; docs/oauth.md explains each step.
+"""Gets an access token from Countersign and lists envelopes, or calls something else, with it; docs/oauth.md explains each step.
 
 It needs Python 3.9 or newer and the package `cryptography`.
 """
@@ -36,11 +36,11 @@ def proof(method, url, token):
     return signed(dpop_key, {"alg": "ES256", "typ": "dpop+jwt", "jwk": {"kty": "EC", "crv": "P-256"} | public}, claims)
 
 
-def send(method, url, form=None, token=None):
+def send(method, url, form=None, token=None, more={}, text=None):
     global nonce
     for _ in range(2):  # a second time with the nonce that the first answer brought
-        headers = {"DPoP": proof(method, url, token)} | ({"Authorization": f"DPoP {token}"} if token else {})
-        body = urllib.parse.urlencode(form()).encode() if form else None
+        headers = {"DPoP": proof(method, url, token)} | ({"Authorization": f"DPoP {token}"} if token else {}) | more
+        body = urllib.parse.urlencode(form()).encode() if form else text
         try:
             answer = urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), context=tls)
         except urllib.error.HTTPError as refused:
@@ -56,6 +56,8 @@ def send(method, url, form=None, token=None):
 parser = argparse.ArgumentParser(description="Gets an access token from Countersign and lists envelopes with it.")
 for name in ("server", "ca", "client", "key", "scope"):  # `--ca` where the machine does not trust the server's CA
     parser.add_argument(f"--{name}", required=name != "ca")
+parser.add_argument("--call", help="calls this instead, like `POST /v1/…`, and prints its answer alone")
+parser.add_argument("--body", help="the JSON that is sent with it")
 asked = parser.parse_args()
 tls = ssl.create_default_context(cafile=asked.ca)
 metadata = urllib.request.urlopen(f"{asked.server}/.well-known/oauth-authorization-server", context=tls)
@@ -72,5 +74,10 @@ def form():
 
 
 granted = send("POST", server["token_endpoint"], form)
-print(json.dumps(granted))
-print(json.dumps(send("GET", f"{server['issuer']}/v1/envelopes", token=granted["access_token"])))
+method, _, path = (asked.call or "GET /v1/envelopes").partition(" ")
+more = {} if method == "GET" else {"Idempotency-Key": secrets.token_urlsafe(16)}
+more |= {"Content-Type": "application/json"} if asked.body else {}
+text = asked.body.encode() if asked.body else None
+if not asked.call:
+    print(json.dumps(granted))
+print(json.dumps(send(method, server["issuer"] + path, token=granted["access_token"], more=more, text=text)))

@@ -237,7 +237,9 @@ pub(crate) async fn send(
         let (binding, plain) = (attempt_binding(made.attempt), record(made, is_asked));
         Ok(made.row(row, outcome, organization.key.seal(&*app.random, &binding, &plain)?))
     };
-    let attempt = kept(&made, text(outcome), matches!(outcome, Outcome::Again { is_asked: true, .. }))?;
+    // A test is sent once.
+    let is_asked = class != Class::Test && matches!(outcome, Outcome::Again { is_asked: true, .. });
+    let attempt = kept(&made, text(outcome), is_asked)?;
     let refused = refused.map(|refused| kept(&refused, TOKEN_REFUSED, false)).transpose()?;
     Ok(Some(Attempted { attempt, refused, outcome, ended: made.ended }))
 }

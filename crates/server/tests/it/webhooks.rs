@@ -186,9 +186,9 @@ pub(crate) fn settings(url: &str, classes: &[Class], payload: Payload, profile: 
 
 pub(crate) struct House {
     pub(crate) app: TestApp,
-    key: Key,
+    pub(crate) key: Key,
     pub(crate) tenant: Tenant,
-    receiver: Receiver,
+    pub(crate) receiver: Receiver,
 }
 
 impl House {
@@ -252,7 +252,7 @@ impl House {
     }
 
     /// Ends a test, with what became due in it.
-    async fn finish(self) {
+    pub(crate) async fn finish(self) {
         self.settle().await;
         self.app.finish().await;
     }

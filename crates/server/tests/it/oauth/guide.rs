@@ -1,17 +1,27 @@
 //! The commands of the README that register a program, and the program of `docs/oauth.md` that gets a token, as they stand
 //! there.
 
-use std::{fs, process::Output};
+use std::{fs, os::unix::fs::symlink, process::Output};
 
-use countersign_core::{access::Environment, scope::Scopes};
+use countersign_core::{
+    access::Environment,
+    scope::Scopes,
+    webhook::{
+        class::{Class, Payload},
+        endpoint::Profile,
+    },
+};
 use countersign_server::api::openapi;
 use serde_json::Value;
 use tokio::process::Command;
 
 use super::judges::place;
 use crate::{
+    api_guide::shell,
     app::{Options, TestApp, envelope_of, pdf},
     operator::run,
+    receivers::trusting,
+    webhooks::{House, settings},
 };
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
@@ -23,6 +33,7 @@ async fn server() -> TestApp {
         clock_goes: true,
         configure: |config| {
             config.server.public_url = config.server.public_url.replace("sign.test", "localhost");
+            trusting(config);
         },
         ..Options::default()
     })
@@ -39,8 +50,19 @@ async fn register(test: &TestApp) -> (String, String) {
     assert_eq!(commands.matches("target/release/countersign ").count(), 2, "{commands}");
     let here =
         commands.replace("target/release/countersign ", concat!(env!("CARGO_BIN_EXE_countersign"), " "));
+    let printed = operate(test, &here).await;
+    let mut words = commands.split_whitespace();
+    let mut scopes = Vec::new();
+    while words.any(|word| word == "--scope") {
+        scopes.extend(words.next());
+    }
+    (printed, scopes.join(" "))
+}
+
+/// Runs commands of an operator in the folder of the test; what they print.
+async fn operate(test: &TestApp, commands: &str) -> String {
     let done = Command::new("sh")
-        .args(["-eu", "-c", &here])
+        .args(["-eu", "-c", commands])
         .current_dir(test.folder.path())
         .env("COUNTERSIGN_SERVER__DATA_DIR", &test.app.config.server.data_dir)
         .env("COUNTERSIGN_SERVER__PUBLIC_URL", &test.url)
@@ -48,12 +70,7 @@ async fn register(test: &TestApp) -> (String, String) {
         .await
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let mut words = commands.split_whitespace();
-    let mut scopes = Vec::new();
-    while words.any(|word| word == "--scope") {
-        scopes.extend(words.next());
-    }
-    (String::from_utf8(done.stdout).unwrap().trim().to_owned(), scopes.join(" "))
+    String::from_utf8(done.stdout).unwrap().trim().to_owned()
 }
 
 /// Runs the program of the page with the key of the README's commands.
@@ -97,6 +114,49 @@ async fn the_program_of_the_page_gets_a_token_and_lists_envelopes() {
     assert_eq!(listed["envelopes"][0]["id"], envelope.as_str(), "{said}");
     test.work().await;
     test.finish().await;
+}
+
+/// W-2, X-1: who copies the commands of the guide of webhooks rotates the key of an endpoint.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_of_the_guide_rotate_a_key() {
+    let house = House::on(server().await).await;
+    let (test, folder) = (&house.app, house.app.folder.path());
+    let asked = settings(&house.receiver.url, &[Class::Envelope], Payload::Thin, Profile::Standard);
+    let made = house.endpoint(&asked).await;
+    let program = env!("CARGO_BIN_EXE_countersign");
+    let organization = house.tenant.organization();
+    let client = operate(
+        test,
+        &format!(
+            "{program} clients keygen program-key.json > public.json
+            {program} clients create --organization {organization} --name Robot --jwks public.json --scope admin:webhooks"
+        ),
+    )
+    .await;
+    let guide = fs::read_to_string(format!("{ROOT}/docs/webhooks/endpoints.md")).unwrap();
+    let block = |heading: &str| {
+        let (_, section) = guide.split_once(heading).unwrap();
+        section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
+    };
+    let (act, rotate) = (block("## Try it, and let events come"), block("## Rotate the key"));
+    symlink(format!("{ROOT}/docs"), folder.join("docs")).unwrap();
+    let python = place("CS_TEST_PYTHON", "venv/bin/python");
+    let path = format!("{}:{}", python.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let (endpoint, ca) = (made.endpoint.to_string(), test.app.config.development_ca_file());
+    let before = [
+        ("endpoint", endpoint.as_str()),
+        ("CLIENT", client.as_str()),
+        ("PATH", path.as_str()),
+        ("SSL_CERT_FILE", ca.to_str().unwrap()),
+        ("NO_PROXY", "localhost"),
+    ];
+    let commands = format!("{}\n{rotate}\nhead -n 1 new-key.txt", act.lines().next().unwrap());
+    let told = shell(test, &house.key.token, folder, &before, &commands).await;
+    let lines: Vec<&str> = told.lines().collect();
+    let ["primary", "dual", "true", "retiring", "primary", key] = lines.as_slice() else { panic!("{told}") };
+    let test_message = house.receiver.came().pop().unwrap();
+    assert_eq!(test_message.headers["webhook-key-id"], *key, "the new key signed it alone");
+    house.finish().await;
 }
 
 /// A-5: the page's table has every member of a registration, and nothing else.

@@ -15,7 +15,7 @@ const GUIDE: &str = include_str!("../../../../../docs/webhooks/endpoints.md");
 async fn the_commands_of_the_guide_make_an_endpoint_and_send_again() {
     let blocks: Vec<&str> =
         GUIDE.split("```sh\n").skip(1).map(|block| block.split("```").next().unwrap()).collect();
-    let [make, activate, look, again, pull] = blocks.as_slice() else { panic!("{blocks:?}") };
+    let [make, activate, look, again, pull, _rotate] = blocks.as_slice() else { panic!("{blocks:?}") };
     let house = House::start(false).await;
     let folder = tempfile::tempdir().unwrap();
     let before = [("HOOK", house.receiver.url.as_str())];
