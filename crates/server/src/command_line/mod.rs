@@ -25,7 +25,7 @@ pub fn print(line: impl Display) -> Result<(), Fault> {
 
 /// Writes what is shown once: where nobody reads it, it is lost.
 pub fn print_once(line: impl Display) -> Result<(), Fault> {
-    let lost = "; what was made is there, but nobody has its secret: end it, and make another";
+    let lost = "; what is shown once is lost: make another, and end the one that nobody has";
     written(line).map_err(|error| output(&error, lost))
 }
 

@@ -178,6 +178,9 @@ fn write_remade(app: &App, endpoint: &mut Loaded, remade: Vec<(Key, WebhookKeyRo
     endpoint.keys = Keys::stored(keys, app.now());
 }
 
+/// How often a change is tried that somebody else's came before.
+pub(super) const TRIES: usize = 5;
+
 /// Commits what only one can do.
 pub(super) async fn put(app: &App, batch: Batch) -> Result<(), Failure> {
     match app.store.commit(batch).await {

@@ -20,7 +20,7 @@ use countersign_store::{
 };
 
 use super::{
-    act::{self, Act, More},
+    act::{self, Act, More, TRIES},
     loaded::{self, Loaded},
     stored::{Condition, condition_text},
 };
@@ -29,9 +29,6 @@ use crate::{
     fault::{Failure, Fault},
     security,
 };
-
-/// How often it is tried to write down what is asked for, where the endpoint was changed meanwhile.
-const TRIES: usize = 5;
 
 /// Has one message sent again, whatever became of it.
 pub async fn resend(
@@ -58,8 +55,6 @@ pub async fn resend(
 
 /// Has what failed since then sent again.
 pub async fn recover(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time) -> Result<Loaded, Failure> {
-    told(app, act, endpoint).await?;
-    check_since(app, since)?;
     let work = Work::SendAgain {
         endpoint,
         since: MessageId::new(since, [0; 10]),
@@ -67,15 +62,15 @@ pub async fn recover(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time
         delivered: false,
         done: None,
     };
-    ask(app, act, endpoint, (Wish::Recover, work), SecurityBody::WebhookRecovered { endpoint, since }).await
+    let body = SecurityBody::WebhookRecovered { endpoint, since };
+    ask(app, act, (endpoint, since), (Wish::Recover, work), body).await
 }
 
 /// Has events since then sent of which the endpoint was told nothing.
 pub async fn replay(app: &App, act: &Act<'_>, endpoint: EndpointId, since: Time) -> Result<Loaded, Failure> {
-    told(app, act, endpoint).await?;
-    check_since(app, since)?;
     let work = Work::ReplayEvents { endpoint, since, until: app.now(), after: None, count: 0 };
-    ask(app, act, endpoint, (Wish::Replay, work), SecurityBody::WebhookReplayed { endpoint, since }).await
+    let body = SecurityBody::WebhookReplayed { endpoint, since };
+    ask(app, act, (endpoint, since), (Wish::Replay, work), body).await
 }
 
 async fn told(app: &App, act: &Act<'_>, endpoint: EndpointId) -> Result<Arc<Loaded>, Failure> {
@@ -108,13 +103,14 @@ fn check_since(app: &App, since: Time) -> Result<(), Refusal> {
 async fn ask(
     app: &App,
     act: &Act<'_>,
-    endpoint: EndpointId,
+    (endpoint, since): (EndpointId, Time),
     (wish, work): (Wish, Work),
     body: SecurityBody,
 ) -> Result<Loaded, Failure> {
     let mut tries = 0;
     loop {
         let loaded = told(app, act, endpoint).await?;
+        check_since(app, since)?;
         let again = loaded.condition.again.asked(wish, app.now())?;
         let condition = Condition { again, ..loaded.condition };
         let more = More { jobs: vec![act.job(app, work.clone())], ..More::default() };

@@ -16,15 +16,12 @@ use countersign_store::{
 use countersign_webhooks::Secret;
 
 use super::{
-    act::{self, Act},
+    act::{self, Act, TRIES},
     keys,
     loaded::{self, Loaded},
     stored::stage_text,
 };
 use crate::{app::App, fault::Failure, security};
-
-/// How often a change is tried again that somebody else's came before.
-const TRIES: usize = 5;
 
 /// A key that was made just now.
 pub struct NewKey {

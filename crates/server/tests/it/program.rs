@@ -82,7 +82,7 @@ fn a_command_whose_output_nobody_reads_ends_without_a_panic() {
         (vec!["openapi"], 0, ""),
         (vec!["organizations", "list"], 0, ""),
         (vec!["inspect", file], 0, ""),
-        (key.to_vec(), 1, "end it, and make another"),
+        (key.to_vec(), 1, "make another, and end the one"),
     ] {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
