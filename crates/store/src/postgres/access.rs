@@ -30,11 +30,11 @@ use crate::{
 #[async_trait]
 impl AccessStore for Postgres {
     async fn access_token(&self, hash: &HashedToken) -> Result<Option<TokenView>, Fault> {
-        self.lookups.access_tokens.find(hash.as_bytes()).await
+        self.lookups.access_tokens.find(hash.as_bytes().to_vec()).await
     }
 
     async fn client(&self, client: ClientId) -> Result<Option<ClientRow>, Fault> {
-        self.lookups.clients.find(client.as_bytes()).await
+        self.lookups.clients.find(client.as_bytes().to_vec()).await
     }
 
     async fn clients(
@@ -55,7 +55,7 @@ impl AccessStore for Postgres {
     }
 
     async fn grant_view(&self, grant: GrantId) -> Result<Option<GrantView>, Fault> {
-        self.lookups.grants.find(grant.as_bytes()).await
+        self.lookups.grants.find(grant.as_bytes().to_vec()).await
     }
 
     async fn grants(

@@ -6,14 +6,14 @@ use countersign_core::{access::Tenant, id::SecurityEventId, time::Time};
 use super::{
     access_batch, access_change,
     connection::{Call, call},
-    sql, webhook_batch,
+    lookup_key, sql, webhook_batch,
 };
 use crate::{
     access_cells::networks_column,
     batch::{Append, Batch, CommitError, Row, waits_already},
     cells::{signed, work_text},
     fault::Fault,
-    rows::{NewJob, OpeningRow},
+    rows::{FinishedIdempotency, NewJob, OpeningRow},
 };
 
 /// A call and what it must do.
@@ -58,8 +58,7 @@ impl Unmet<'_> {
         let Self::Row(row) = self else { return None };
         match row {
             Row::Person(row) => {
-                let (organization, environment) = tenant(&row.tenant);
-                Some(call!(sql::PERSONS_BY_LOOKUP, organization, environment, vec![row.lookup.0.to_vec()]))
+                Some(call!(sql::PERSON_BY_LOOKUP, vec![lookup_key(&row.tenant, &row.lookup)]))
             }
             Row::User(row) => Some(call!(sql::USER_BY_LOOKUP, row.lookup.0.to_vec())),
             Row::Authenticator(row) => {
@@ -84,23 +83,8 @@ pub(super) fn steps<'batch>(group: &[&'batch Batch]) -> Result<Vec<Step<'batch>>
             let call = call!(sql::FINISH_JOB, job.job.as_bytes().to_vec(), signed(job.fence)?);
             steps.push(Step { call, must: Some((1, Unmet::Lease)) });
         }
-        if let Some(finished) = &batch.answers {
-            let (claim, answer) = (&finished.claim, &finished.answer);
-            let (organization, environment) = tenant(&claim.tenant);
-            let call = call!(
-                sql::ANSWER,
-                organization,
-                environment,
-                claim.caller.to_vec(),
-                claim.key.clone(),
-                claim.claim.to_vec(),
-                i64::from(answer.status),
-                answer.location.clone(),
-                answer.sealed_body.clone()
-            );
-            steps.push(Step { call, must: Some((1, Unmet::Claim)) });
-        }
     }
+    answers(group, &mut steps);
     webhook_batch::settle(group, &mut steps);
     access_batch::spends(group, &mut steps);
     access_change::changes(group, &mut steps)?;
@@ -152,6 +136,32 @@ fn organization(tenant: &Tenant) -> Vec<u8> {
 
 fn environment(tenant: &Tenant) -> &'static str {
     tenant.environment().text()
+}
+
+fn answers(group: &[&Batch], steps: &mut Vec<Step<'_>>) {
+    let mut rows: Vec<_> = group.iter().filter_map(|batch| batch.answers.as_ref()).collect();
+    if rows.is_empty() {
+        return;
+    }
+    // All servers take the locks in the same order.
+    rows.sort_by(|one, other| {
+        let key = |row: &&FinishedIdempotency| (row.claim.tenant, row.claim.caller);
+        key(one).cmp(&key(other)).then_with(|| one.claim.key.cmp(&other.claim.key))
+    });
+    let call = columns!(
+        sql::ANSWER,
+        rows,
+        |row| organization(&row.claim.tenant),
+        |row| environment(&row.claim.tenant),
+        |row| row.claim.caller.to_vec(),
+        |row| row.claim.key.clone(),
+        |row| row.claim.claim.to_vec(),
+        |row| i64::from(row.answer.status),
+        |row| row.answer.location.clone(),
+        |row| row.answer.sealed_body.clone(),
+    );
+    let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    steps.push(Step { call, must: Some((all, Unmet::Claim)) });
 }
 
 // Streams begin, streams go on, events, and their places in the queue of the log.

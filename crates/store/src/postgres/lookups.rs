@@ -29,7 +29,7 @@ pub(super) struct Kind<T> {
     pub(super) sql: &'static str,
     pub(super) read: fn(&PostgresCells<'_>) -> Result<T, Fault>,
     /// The key of a row.
-    pub(super) key: fn(&T) -> &[u8],
+    pub(super) key: fn(&T) -> Vec<u8>,
 }
 
 struct Waiting<T> {
@@ -54,10 +54,10 @@ impl<T: Clone + Send + 'static> Lookup<T> {
     }
 
     /// The row with this key, as it is after this was called.
-    pub(super) async fn find(&self, key: &[u8]) -> Result<Option<T>, Fault> {
+    pub(super) async fn find(&self, key: Vec<u8>) -> Result<Option<T>, Fault> {
         let stopped = || Fault::Unavailable("the look-ups have stopped".to_owned());
         let (reply, answer) = oneshot::channel();
-        self.queue.send(Waiting { key: key.to_vec(), reply }).await.map_err(|_| stopped())?;
+        self.queue.send(Waiting { key, reply }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
 }
@@ -89,7 +89,7 @@ async fn find<T>(
     keys.dedup();
     let rows = repeat(pool, &call!(kind.sql, keys), query).await?;
     let read = |row| (kind.read)(&PostgresCells::new(kind.table, row));
-    rows.iter().map(|row| read(row).map(|found| ((kind.key)(&found).to_vec(), found))).collect()
+    rows.iter().map(|row| read(row).map(|found| ((kind.key)(&found), found))).collect()
 }
 
 #[cfg(test)]

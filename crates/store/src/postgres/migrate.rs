@@ -225,6 +225,89 @@ mod tests {
         }
     }
 
+    /// What requests write and look up together is found row by row, by whole keys, with and without statistics.
+    #[tokio::test]
+    async fn rows_of_many_requests_are_found_by_their_whole_keys() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.keyed).await.unwrap();
+        let fill = |from: u32, to: u32| {
+            format!(
+                "INSERT INTO persons SELECT int4send(i), '\\x01', 'live', int4send(i), '\\x02'
+                    FROM generate_series({from}, {to}) i;
+                INSERT INTO idempotency (organization, environment, caller, key, fingerprint, claim, claimed_at, expires_at)
+                    SELECT '\\x01', 'live', '\\x02', i::text, '', int4send(i), 1, 2 FROM generate_series({from}, {to}) i"
+            )
+        };
+        // Of a table that was nearly empty when it was looked at last, most is believed to be so still.
+        let states = [
+            "SELECT 1",
+            &fill(1, 2_000),
+            "DELETE FROM persons WHERE person > int4send(1)",
+            "DELETE FROM idempotency WHERE key <> '1'",
+            "VACUUM ANALYZE",
+            &fill(3_000, 8_000),
+            "ANALYZE",
+        ];
+        let one = "ARRAY['\\x01'::bytea]";
+        let answer = format!("{one}, ARRAY['live'], {one}, ARRAY['7'], {one}, ARRAY[201], NULL, NULL");
+        let asked = [
+            (
+                "bytea[], text[], bytea[], text[], bytea[], bigint[], text[], bytea[]",
+                sql::ANSWER,
+                answer.as_str(),
+                "using idempotency_pkey",
+                ["(organization = ", "(environment = ", "(caller = ", "(key = "].as_slice(),
+            ),
+            (
+                "bytea[]",
+                sql::PERSON_BY_LOOKUP,
+                one,
+                "using persons_organization_environment_lookup_key",
+                &["(organization = ", "(environment = ", "(lookup = "],
+            ),
+        ];
+        for state in states {
+            client.batch_execute(state).await.unwrap();
+            for (types, statement, values, index, conditions) in asked {
+                client.batch_execute(&format!("PREPARE keyed ({types}) AS {statement}")).await.unwrap();
+                let rows = client.simple_query(&format!("EXPLAIN EXECUTE keyed ({values})")).await.unwrap();
+                client.batch_execute("DEALLOCATE keyed").await.unwrap();
+                let lines = rows.iter().filter_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+                    _ => None,
+                });
+                let text = lines.collect::<Vec<_>>().join("\n");
+                let by_key = text.lines().skip_while(|line| !line.contains(index)).nth(1).unwrap_or_default();
+                assert!(conditions.iter().all(|one| by_key.contains(one)), "{state} {statement}\n{text}");
+                // What was found so is written where it is.
+                let by_place = text.contains("Tid Scan");
+                assert_eq!(by_place, statement == sql::ANSWER, "{state} {statement}\n{text}");
+            }
+        }
+    }
+
+    /// An answer is written once, in the row of its key.
+    #[tokio::test]
+    async fn an_answer_stays_in_its_row() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.keyed).await.unwrap();
+        let fill = "INSERT INTO idempotency (organization, environment, caller, key, fingerprint, claim, claimed_at, expires_at)
+                SELECT '\\x01', 'live', '\\x02', i::text, sha256(int4send(i)), int4send(i), 1, 2 FROM generate_series(1, 200) i";
+        client.batch_execute(fill).await.unwrap();
+        let answer = "UPDATE idempotency SET status = 201, sealed_body =
+                (SELECT string_agg(sha256(key::bytea || int4send(i)), '') FROM generate_series(1, 80) i)";
+        client.batch_execute(answer).await.unwrap();
+        let place = "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE relname = 'idempotency'";
+        let outside: i64 = client.query_one(place, &[]).await.unwrap().get(0);
+        assert_eq!(outside, 0, "2,560 bytes are kept in another place");
+        let compressed = "SELECT count(*) FROM pg_attribute WHERE attstorage <> 'e' AND (attrelid::regclass::text, attname::text)
+            IN (('idempotency', 'sealed_body'), ('attempts', 'sealed'), ('tiles', 'bytes'))";
+        let compressed: i64 = client.query_one(compressed, &[]).await.unwrap().get(0);
+        assert_eq!(compressed, 0, "columns that nothing makes smaller are compressed");
+    }
+
     #[tokio::test]
     async fn a_schema_of_a_newer_program_is_refused() {
         let url = testing::cluster().unwrap().database().await.unwrap();

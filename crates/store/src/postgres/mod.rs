@@ -97,7 +97,7 @@ impl Postgres {
         let writer = Writer::start(&writers, &work, name, &mut tasks);
         let keyed = connection::pool(&one_plan, KEYED)?;
         let lookups = connection::pool(&one_plan, LOOKUPS)?;
-        let lookups = Lookups::start(&lookups, &mut tasks);
+        let lookups = Lookups::start(&lookups, &keyed, &mut tasks);
         Ok(Self { readers, keyed, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }
 
@@ -158,42 +158,80 @@ struct Lookups {
     access_tokens: Lookup<TokenView>,
     api_keys: Lookup<ApiKeyRow>,
     clients: Lookup<ClientRow>,
+    documents: Lookup<DocumentRow>,
     grants: Lookup<GrantView>,
+    persons: Lookup<PersonRow>,
+    persons_by_lookup: Lookup<PersonRow>,
 }
 
 impl Lookups {
-    fn start(pool: &Pool, tasks: &mut JoinSet<()>) -> Self {
+    /// Credentials wait for no documents: these are larger.
+    fn start(pool: &Pool, keyed: &Pool, tasks: &mut JoinSet<()>) -> Self {
         let access_tokens = Kind {
             table: "access_tokens",
             sql: sql::ACCESS_TOKEN,
             read: |row| access_cells::token_view(row),
-            key: |view: &TokenView| view.token.hash.as_bytes(),
+            key: |view: &TokenView| view.token.hash.as_bytes().to_vec(),
         };
         let api_keys = Kind {
             table: "api_keys",
             sql: sql::API_KEY,
             read: |row| access_cells::api_key(row),
-            key: |row: &ApiKeyRow| row.hash.as_bytes(),
+            key: |row: &ApiKeyRow| row.hash.as_bytes().to_vec(),
         };
         let clients = Kind {
             table: "clients",
             sql: sql::CLIENT,
             read: |row| access_cells::client(row),
-            key: |row: &ClientRow| row.client.as_bytes(),
+            key: |row: &ClientRow| row.client.as_bytes().to_vec(),
+        };
+        let documents = Kind {
+            table: "documents",
+            sql: sql::DOCUMENT,
+            read: |row| cells::document(row),
+            key: |row: &DocumentRow| row.document.as_bytes().to_vec(),
         };
         let grants = Kind {
             table: "grants",
             sql: sql::GRANT_VIEW,
             read: |row| access_cells::grant_view(row),
-            key: |view: &GrantView| view.grant.grant.as_bytes(),
+            key: |view: &GrantView| view.grant.grant.as_bytes().to_vec(),
+        };
+        let persons = Kind {
+            table: "persons",
+            sql: sql::PERSON,
+            read: |row| cells::person(row),
+            key: |row: &PersonRow| row.person.as_bytes().to_vec(),
+        };
+        let persons_by_lookup = Kind {
+            table: "persons",
+            sql: sql::PERSON_BY_LOOKUP,
+            read: |row| cells::person(row),
+            key: |row: &PersonRow| lookup_key(&row.tenant, &row.lookup),
         };
         Self {
             access_tokens: Lookup::start(pool, access_tokens, tasks),
             api_keys: Lookup::start(pool, api_keys, tasks),
             clients: Lookup::start(pool, clients, tasks),
+            documents: Lookup::start(keyed, documents, tasks),
             grants: Lookup::start(pool, grants, tasks),
+            persons: Lookup::start(keyed, persons, tasks),
+            persons_by_lookup: Lookup::start(keyed, persons_by_lookup, tasks),
         }
     }
+}
+
+/// By what a person of a tenant is looked up: organization and lookup are of one length, and the rest is the environment.
+fn lookup_key(tenant: &Tenant, lookup: &Digest) -> Vec<u8> {
+    let (organization, environment) = owner(tenant);
+    [organization.as_slice(), &lookup.0, environment.as_bytes()].concat()
+}
+
+fn each_once(found: impl IntoIterator<Item = Option<PersonRow>>) -> Vec<PersonRow> {
+    let mut rows: Vec<_> = found.into_iter().flatten().collect();
+    rows.sort_unstable_by_key(|row| row.person);
+    rows.dedup_by_key(|row| row.person);
+    rows
 }
 
 fn tokens(hash: &HashedToken) -> Vec<u8> {
@@ -262,9 +300,8 @@ impl Store for Postgres {
     }
 
     async fn document(&self, tenant: &Tenant, document: DocumentId) -> Result<Option<DocumentRow>, Fault> {
-        let (organization, environment) = owner(tenant);
-        let call = call!(sql::DOCUMENT, organization, environment, document.as_bytes().to_vec());
-        self.first("documents", call, |row| cells::document(row)).await
+        let found = self.lookups.documents.find(document.as_bytes().to_vec()).await?;
+        Ok(found.filter(|row| row.tenant == *tenant))
     }
 
     async fn artifacts(&self, tenant: &Tenant, envelope: EnvelopeId) -> Result<Vec<ArtifactRow>, Fault> {
@@ -283,21 +320,18 @@ impl Store for Postgres {
     }
 
     async fn persons_by_lookup(&self, tenant: &Tenant, lookups: &[Digest]) -> Result<Vec<PersonRow>, Fault> {
-        let (organization, environment) = owner(tenant);
-        let asked: Vec<_> = lookups.iter().map(|lookup| lookup.0.to_vec()).collect();
-        let call = call!(sql::PERSONS_BY_LOOKUP, organization, environment, asked);
-        self.rows("persons", call, |row| cells::person(row)).await
+        let find = |lookup| self.lookups.persons_by_lookup.find(lookup_key(tenant, lookup));
+        Ok(each_once(try_join_all(lookups.iter().map(find)).await?))
     }
 
     async fn persons(&self, tenant: &Tenant, persons: &[PersonId]) -> Result<Vec<PersonRow>, Fault> {
-        let (organization, environment) = owner(tenant);
-        let asked: Vec<_> = persons.iter().map(|person| person.as_bytes().to_vec()).collect();
-        let call = call!(sql::PERSONS, organization, environment, asked);
-        self.rows("persons", call, |row| cells::person(row)).await
+        let find = |person: &PersonId| self.lookups.persons.find(person.as_bytes().to_vec());
+        let rows = try_join_all(persons.iter().map(find)).await?;
+        Ok(each_once(rows.into_iter().filter(|row| row.as_ref().is_some_and(|row| row.tenant == *tenant))))
     }
 
     async fn api_key(&self, hash: &HashedToken) -> Result<Option<ApiKeyRow>, Fault> {
-        self.lookups.api_keys.find(hash.as_bytes()).await
+        self.lookups.api_keys.find(hash.as_bytes().to_vec()).await
     }
 
     async fn api_keys(&self, organization: OrganizationId) -> Result<Vec<ApiKeyRow>, Fault> {

@@ -6,6 +6,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_access.sql"),
     include_str!("migrations/0003_webhooks.sql"),
     include_str!("migrations/0004_delivery_indexes.sql"),
+    include_str!("migrations/0005_sealed_storage.sql"),
 ];
 
 /// The channel of [`NOTIFY`].
@@ -42,15 +43,19 @@ statements! {
         WHERE organization = $1 AND environment = $2
         AND (envelope, commitment) IN (SELECT * FROM unnest($3::bytea[], $4::bytea[]))
         ORDER BY envelope, commitment";
-    DOCUMENT = "SELECT * FROM documents WHERE organization = $1 AND environment = $2 AND document = $3";
+    /// Of any tenant, as persons by their ids: whoever asks compares.
+    DOCUMENT = "SELECT * FROM documents WHERE document = ANY($1)";
     ARTIFACTS = "SELECT * FROM artifacts WHERE organization = $1 AND environment = $2 AND envelope = $3
         ORDER BY document IS NULL, document";
     ORGANIZATION = "SELECT * FROM organizations WHERE organization = $1";
     ORGANIZATIONS = "SELECT * FROM organizations ORDER BY organization";
-    PERSONS_BY_LOOKUP = "SELECT * FROM persons
-        WHERE organization = $1 AND environment = $2 AND lookup = ANY($3) ORDER BY person";
-    PERSONS = "SELECT * FROM persons
-        WHERE organization = $1 AND environment = $2 AND person = ANY($3) ORDER BY person";
+    PERSON = "SELECT * FROM persons WHERE person = ANY($1)";
+    /// A key is organization (16 bytes), lookup (32 bytes), environment. Key by key, as answers are.
+    PERSON_BY_LOOKUP = "SELECT p.* FROM unnest($1::bytea[]) AS n(key)
+        CROSS JOIN LATERAL (SELECT * FROM persons
+            WHERE organization = substring(n.key FROM 1 FOR 16) AND lookup = substring(n.key FROM 17 FOR 32)
+                AND environment = convert_from(substring(n.key FROM 49), 'UTF8') COLLATE \"default\"
+            LIMIT 1) AS p";
     API_KEY = "SELECT * FROM api_keys WHERE hash = ANY($1)";
     API_KEYS = "SELECT * FROM api_keys WHERE organization = $1 ORDER BY api_key";
     LIVE_KEYS = "SELECT api_key FROM api_keys WHERE environment = 'live' AND expires_at > $1 LIMIT 1";
@@ -77,9 +82,18 @@ statements! {
             AND (held.claim = $6 OR held.claimed_at <= $9))";
     CLAIMED = "SELECT key, fingerprint, status, location, sealed_body FROM idempotency
         WHERE organization = $1 AND environment = $2 AND caller = $3 AND key = $4";
-    ANSWER = "UPDATE idempotency SET status = $6, location = $7, sealed_body = $8
-        WHERE organization = $1 AND environment = $2 AND caller = $3 AND key = $4 AND claim = $5
-        AND status IS NULL";
+    /// Key by key: joined, a plan that was made while there were few would read all that there are. Locked where it is found, no key is taken
+    /// over between that and its answer.
+    ANSWER = "WITH held AS MATERIALIZED (
+            SELECT i.place, n.status, n.location, n.sealed_body
+            FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::bigint[], $7::text[],
+                $8::bytea[]) AS n(organization, environment, caller, key, claim, status, location, sealed_body)
+            CROSS JOIN LATERAL (SELECT ctid AS place FROM idempotency
+                WHERE organization = n.organization AND environment = n.environment AND caller = n.caller
+                    AND key = n.key AND claim = n.claim AND idempotency.status IS NULL
+                LIMIT 1 FOR UPDATE) AS i)
+        UPDATE idempotency i SET status = held.status, location = held.location, sealed_body = held.sealed_body
+        FROM held WHERE i.ctid = held.place";
     RELEASE = "DELETE FROM idempotency
         WHERE organization = $1 AND environment = $2 AND caller = $3 AND key = $4 AND claim = $5
         AND status IS NULL";

@@ -171,6 +171,47 @@ async fn a_stale_claim_is_taken_over_once() {
     }
 }
 
+/// G-6: answers that come together are each judged by themselves: whose key was taken over is refused beside those who are not, and
+/// tenants and callers that use the same keys get their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_come_together_are_each_judged_by_themselves() {
+    for servers in all().await {
+        let names = || (0..4).flat_map(|of| (0..20).map(move |key| (of, key)));
+        let number = |of, key| of * 100 + key;
+        let first = |of, key| rows::claim(of, key, 0, 1_000 + number(of, key), rows::at(0));
+        let later = rows::at(0).plus_ms(first(0, 0).stale_after_ms);
+        let second = |of, key| rows::claim(of, key, 0, number(of, key), later);
+        // In each third the key was taken over by then.
+        let is_over = |of, key| number(of, key).is_multiple_of(3);
+        let mut answers = JoinSet::new();
+        for (of, key) in names() {
+            servers.turn(key).claim_idempotency(&first(of, key)).await.unwrap();
+            if is_over(of, key) {
+                let taken = servers.turn(key).claim_idempotency(&second(of, key)).await.unwrap();
+                assert_eq!(taken, IdempotencyState::Claimed, "{}", servers.name);
+            }
+        }
+        for (of, key) in names() {
+            for (claim, holds) in [(first(of, key), !is_over(of, key)), (second(of, key), is_over(of, key))] {
+                let store = servers.turn(key);
+                let answer = rows::answer(&claim, number(of, key) + u64::from(holds));
+                let batch = Batch { answers: Some(answer), ..Batch::default() };
+                answers.spawn(async move { (holds, store.commit(batch).await) });
+            }
+        }
+        for (holds, answered) in answers.join_all().await {
+            let as_expected =
+                if holds { answered.is_ok() } else { matches!(answered, Err(CommitError::ClaimLost)) };
+            assert!(as_expected, "{}: {answered:?}", servers.name);
+        }
+        for (of, key) in names() {
+            let state = servers.turn(key).claim_idempotency(&first(of, key)).await.unwrap();
+            let expected = rows::answer(&first(of, key), number(of, key) + 1).answer;
+            assert_eq!(state, IdempotencyState::Answered(expected), "{} {of} {key}", servers.name);
+        }
+    }
+}
+
 /// Two servers publish the same leaves: the log grows once, without a gap.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_sequencers_one_publishes() {
