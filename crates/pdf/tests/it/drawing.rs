@@ -1,17 +1,17 @@
-//! A minimal writer that applies overlays, a renderer, and poppler as judge of text.
+//! A minimal writer that applies overlays, PDFium, which draws pages, and poppler as judge of text.
 
 use countersign_pdf::font::{FontBook, FontSubsets, Missing};
 use countersign_pdf::geometry::{DisplayRect, PageGeometry, UserRect};
 use countersign_pdf::objects::NewObjects;
 use countersign_pdf::place::{PageOverlay, Stamp, place};
-use hayro::hayro_interpret::InterpreterSettings;
-use hayro::hayro_syntax::Pdf;
-use hayro::{PixmapSettings, RenderCache, RenderSettings, render};
 use lopdf::{Dictionary, Document, Object, Stream, dictionary};
+use std::path::Path;
 use std::process::Command;
 
+use crate::support::{python, scripts};
+
 /// Pixels per point.
-pub(crate) const SCALE: f32 = 2.0;
+const SCALE: u32 = 2;
 
 pub(crate) fn page(
     left: f64,
@@ -84,20 +84,24 @@ pub(crate) struct Picture {
     pub(crate) grey: Vec<i32>,
 }
 
+/// Draws a page with PDFium.
 pub(crate) fn picture(pdf: &[u8], page: usize) -> Picture {
-    let pdf = Pdf::new(pdf.to_vec()).expect("hayro reads the file");
-    let settings = PixmapSettings {
-        x_scale: SCALE,
-        y_scale: SCALE,
-        bg_color: hayro::vello_cpu::color::palette::css::WHITE,
+    let script = scripts().join("draw.py");
+    let asked = [script.to_str().unwrap(), "FILE", &page.to_string(), &SCALE.to_string()];
+    let drawn = run(python(), &asked, pdf, "python3-venv");
+    // A portable grey map: three words and a size, each before one blank, then a byte for each point.
+    let mut rest = drawn.as_slice();
+    let mut word = || {
+        let end = rest.iter().position(u8::is_ascii_whitespace).expect("a head of four words");
+        let (word, after) = rest.split_at(end);
+        rest = &after[1..];
+        std::str::from_utf8(word).unwrap().to_owned()
     };
-    let interpreter = InterpreterSettings::default();
-    let cache = RenderCache::new();
-    let pixmap = render(&pdf.pages()[page], &cache, &interpreter, &RenderSettings::default(), &settings);
-    let (width, height) = (usize::from(pixmap.width()), usize::from(pixmap.height()));
-    let bytes = pixmap.data_as_u8_slice();
-    let grey = bytes.chunks(4).map(|p| p[..3].iter().map(|v| i32::from(*v)).sum::<i32>() / 3).collect();
-    Picture { width, height, grey }
+    assert_eq!(word(), "P5");
+    let (width, height) = (word().parse().unwrap(), word().parse().unwrap());
+    assert_eq!(word(), "255");
+    assert_eq!(rest.len(), width * height);
+    Picture { width, height, grey: rest.iter().copied().map(i32::from).collect() }
 }
 
 /// Where two pictures of one page differ, in points of the displayed page, and every such point.
@@ -118,19 +122,23 @@ pub(crate) fn bounds(points: &[(f64, f64)]) -> DisplayRect {
     DisplayRect { x, y, width: fold(|p| p.0, f64::max) - x, height: fold(|p| p.1, f64::max) - y }
 }
 
-/// Runs a tool on a file and gives what it prints.
+/// Runs a tool on a file and gives what it prints. It must not complain.
 pub(crate) fn judge(tool: &str, arguments: &[&str], pdf: &[u8], package: &str) -> String {
-    let folder = tempfile::tempdir().unwrap();
+    String::from_utf8_lossy(&run(tool, arguments, pdf, package)).into_owned()
+}
+
+fn run(tool: impl AsRef<Path>, arguments: &[&str], pdf: &[u8], package: &str) -> Vec<u8> {
+    let (tool, folder) = (tool.as_ref(), tempfile::tempdir().unwrap());
     let path = folder.path().join("file.pdf");
     std::fs::write(&path, pdf).unwrap();
     let with_path = arguments.iter().map(|a| if *a == "FILE" { path.to_str().unwrap() } else { a });
-    let output = Command::new(tool)
-        .args(with_path)
-        .output()
-        .unwrap_or_else(|error| panic!("{tool}: {error}; install the Debian package {package}"));
-    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && error.is_empty(), "{tool}: {out}{error}");
-    out.into_owned()
+    let output = Command::new(tool).args(with_path).output();
+    let name = tool.display();
+    let output =
+        output.unwrap_or_else(|error| panic!("{name}: {error}; install the Debian package {package}"));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.is_empty(), "{name}: {error}");
+    output.stdout
 }
 
 pub(crate) fn extracted_text(pdf: &[u8]) -> String {

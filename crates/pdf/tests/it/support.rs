@@ -28,7 +28,7 @@ pub(crate) fn python() -> PathBuf {
     python
 }
 
-fn scripts() -> PathBuf {
+pub(crate) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
