@@ -7,10 +7,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use crate::failure::Failure;
 use crate::process;
-use crate::report::Report;
+use crate::report::{Report, Tally};
 
 const SECONDS_EACH: u32 = 30;
 
@@ -19,7 +20,7 @@ const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer
      -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
      -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 -Cdebug-assertions -Coverflow-checks";
 
-/// Builds and runs every target, each a section of the report.
+/// Builds and runs every target.
 pub(crate) fn run(root: &Path, target: &Path, report: &mut Report) {
     let mut programs = Vec::new();
     let built = report.check("build of the fuzz targets", || {
@@ -27,11 +28,30 @@ pub(crate) fn run(root: &Path, target: &Path, report: &mut Report) {
         Ok(())
     });
     if built {
-        for program in &programs {
-            let name = program.file_name().unwrap_or_default().to_string_lossy();
-            report.check(&format!("fuzz {name}"), || run_one(root, &target.join("fuzz"), program));
-        }
+        report.section("fuzzing", || run_all(root, &target.join("fuzz"), &programs));
     }
+}
+
+/// Runs as many targets at the same time as there are processors.
+fn run_all(root: &Path, target: &Path, programs: &[PathBuf]) -> (Tally, Option<Failure>) {
+    let (mut tally, mut failures) = (Tally::default(), Vec::new());
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    for together in programs.chunks(at_once) {
+        thread::scope(|scope| {
+            let running: Vec<_> =
+                together.iter().map(|program| scope.spawn(move || run_one(root, target, program))).collect();
+            for one in running {
+                match one.join() {
+                    Ok(Ok(())) => tally.passed += 1,
+                    Ok(Err(failure)) => failures.push(failure.0),
+                    Err(_) => failures.push("a fuzz target was not awaited to its end".to_owned()),
+                }
+            }
+        });
+    }
+    tally.failed = u32::try_from(failures.len()).unwrap_or(u32::MAX);
+    let failure = (!failures.is_empty()).then(|| Failure(failures.join("\n")));
+    (tally, failure)
 }
 
 /// Names of the targets, from the files of `fuzz/fuzz_targets`.

@@ -4,6 +4,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use crate::failure::Failure;
 use crate::prepare::Workshop;
@@ -24,10 +25,15 @@ pub(crate) fn everything(root: &Path) -> bool {
     });
     let Some(workshop) = workshop else { return report.close() };
     let target = target(root, &workshop);
+    // What is built from nothing, and what another folder built, has no use for notes of the last build.
+    let incremental = env::var_os("CI").is_none() && target.join("debug").exists();
     let cargo = |words: &str| {
         let mut command = Command::new("cargo");
         command.current_dir(root).args(words.split_whitespace()).env("CARGO_TARGET_DIR", &target);
         workshop.tell(&mut command);
+        if !incremental {
+            command.env("CARGO_INCREMENTAL", "0");
+        }
         command
     };
 
@@ -112,6 +118,9 @@ fn tests(command: &mut Command) -> (Tally, Option<Failure>) {
     let (mut tally, mut complaints) = (Tally::default(), Complaints::default());
     // A changed snapshot or a new one fails; it is never written by a test run.
     command.env("INSTA_UPDATE", "no");
+    // Now and then a test waits for a browser, a disk or a server: one more goes on meanwhile.
+    let threads = thread::available_parallelism().map_or(1, usize::from) + 1;
+    command.env("RUST_TEST_THREADS", threads.to_string());
     let ended_well = process::tell(command, |line| {
         tally.add_line(line);
         complaints.add_line(line);

@@ -10,6 +10,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use sha2::{Digest, Sha256};
 
@@ -31,13 +32,15 @@ impl Workshop {
         let cache = cache()?;
         fs::create_dir_all(&cache).map_err(|error| Failure::of_file(&cache, error))?;
         toolchain()?;
-        debian::install()?;
-        Ok(Self {
-            python: python::install(root, &cache)?,
-            node_modules: node::install(root, &cache)?,
-            cargo_deny: deny::install(&cache)?,
-            cache,
-        })
+        // A compiler at work, while packages are on their way.
+        let (cargo_deny, judges) = thread::scope(|scope| {
+            let cargo_deny = scope.spawn(|| deny::install(&cache));
+            let judges = judges(root, &cache);
+            (cargo_deny.join(), judges)
+        });
+        let (python, node_modules) = judges?;
+        let cargo_deny = cargo_deny.map_err(|_| Failure("the installation of cargo-deny broke".into()))??;
+        Ok(Self { cache, python, node_modules, cargo_deny })
     }
 
     /// The folder that outlives a clone of the project.
@@ -59,6 +62,12 @@ impl Workshop {
     pub(crate) fn cargo_deny(&self) -> Command {
         Command::new(&self.cargo_deny)
     }
+}
+
+/// Installs what Debian, Python and npm have for the tests. Gives the interpreter, and the folder of npm's modules.
+fn judges(root: &Path, cache: &Path) -> Result<(PathBuf, PathBuf), Failure> {
+    debian::install()?;
+    Ok((python::install(root, cache)?, node::install(root, cache)?))
 }
 
 /// What the bench runs beside the product.
