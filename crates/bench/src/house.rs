@@ -3,7 +3,10 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use countersign_core::access::{Environment, Tenant};
@@ -19,13 +22,17 @@ use countersign_server::{
 
 use crate::Failure;
 
+/// Folders that this process made.
+static FOLDERS: AtomicU32 = AtomicU32::new(0);
+
 /// A folder that ends with the measurement. By hand: a library for it would change the features of what ships.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     /// Makes one, empty, under the system's place for them.
     pub(crate) fn new() -> Result<Self, Failure> {
-        let path = std::env::temp_dir().join(format!("countersign-bench-{}", std::process::id()));
+        let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("countersign-bench-{}-{number}", std::process::id()));
         std::fs::create_dir(&path)?;
         Ok(Self(path))
     }

@@ -2,6 +2,7 @@
 //! share the machine's cores.
 
 mod disturbed;
+mod machine;
 mod parked;
 mod receiver;
 mod senders;
@@ -50,13 +51,15 @@ pub(crate) fn measure(
     seconds: u32,
 ) -> Result<Value, Failure> {
     match part {
-        Part::Rate => rate(program, pdf, postgres, seconds),
-        Part::Disturbed => disturbed::measure(program, pdf, postgres, seconds),
+        Part::Rate => machine::beside(|| rate(program, pdf, postgres, seconds)).map(Value::Object),
+        Part::Disturbed => {
+            machine::beside(|| disturbed::measure(program, pdf, postgres, seconds)).map(Value::Object)
+        }
         Part::Parked => parked::measure(program, pdf, postgres, seconds),
     }
 }
 
-fn rate(program: &Path, pdf: &Path, postgres: bool, seconds: u32) -> Result<Value, Failure> {
+fn rate(program: &Path, pdf: &Path, postgres: bool, seconds: u32) -> Result<Map<String, Value>, Failure> {
     let mut figures = Map::new();
     // Messages are thin unless an endpoint asks for more; the way in without TLS and whole events are there to compare.
     let ways =
@@ -74,7 +77,7 @@ fn rate(program: &Path, pdf: &Path, postgres: bool, seconds: u32) -> Result<Valu
             }
         }
     }
-    Ok(Value::Object(figures))
+    Ok(figures)
 }
 
 struct Row {

@@ -140,7 +140,8 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 fn measured(rounds: &[Round]) -> impl Iterator<Item = (&'static Figure, f64)> {
     let auth = auth::ROWS.as_flattened().iter().chain(&auth::ADDED);
     let webhooks = webhooks::ROWS.as_flattened().iter().chain(webhooks::DISTURBED.as_flattened());
-    let webhooks = webhooks.chain(&webhooks::PARKED).chain(webhooks::VERIFIED.as_flattened());
+    let webhooks = webhooks.chain(webhooks::MACHINE.as_flattened()).chain(&webhooks::PARKED);
+    let webhooks = webhooks.chain(webhooks::VERIFIED.as_flattened());
     FIGURES.iter().chain(auth).chain(webhooks).filter_map(|figure| {
         let values = rounds.iter().filter_map(figure.of).collect();
         Some((figure, median(values)?))

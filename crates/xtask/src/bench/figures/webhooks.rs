@@ -83,6 +83,19 @@ fn times(round: &Round, section: &str) -> Option<f64> {
     Some(round.get(&format!("{section}.disturbed_p99_ms"))? / round.get(&format!("{section}.quiet_p99_ms"))?)
 }
 
+/// What a figure that is the middle one of several phases would be of all their messages.
+macro_rules! all_phases {
+    ($section:literal, $name:literal) => {
+        as_measured!(
+            concat!($section, "_", $name, "_all_p99_ms"),
+            "    of all phases together",
+            "ms",
+            NONE,
+            concat!($section, ".", $name, "_all_p99_ms")
+        )
+    };
+}
+
 /// Figures of what bad receivers do on one database.
 macro_rules! disturbed {
     ($section:literal, $title:literal) => {
@@ -94,6 +107,7 @@ macro_rules! disturbed {
                 NONE,
                 concat!($section, ".quiet_p99_ms")
             ),
+            all_phases!($section, "quiet"),
             as_measured!(
                 concat!($section, "_p99_ms"),
                 "  beside six organizations with bad receivers",
@@ -101,6 +115,7 @@ macro_rules! disturbed {
                 NONE,
                 concat!($section, ".disturbed_p99_ms")
             ),
+            all_phases!($section, "disturbed"),
             figure(
                 concat!($section, "_times"),
                 "  as a multiple of the quiet run",
@@ -115,13 +130,51 @@ macro_rules! disturbed {
                 Aim::AtMost(100.0),
                 concat!($section, ".queued_p99_ms")
             ),
+            all_phases!($section, "queued"),
         ]
     };
 }
 
 /// What bad receivers do to others' messages.
-pub(super) const DISTURBED: [[Figure; 4]; 2] =
+pub(super) const DISTURBED: [[Figure; 7]; 2] =
     [disturbed!("webhooks_disturbed", "SQLite"), disturbed!("webhooks_postgres_disturbed", "PostgreSQL")];
+
+/// Figures of the machine while one part was measured.
+macro_rules! machine {
+    ($section:literal, $title:literal) => {
+        [
+            as_measured!(
+                concat!($section, "_syncs_p50_ms"),
+                concat!("a page reaches the disk, meanwhile, ", $title, ": half within"),
+                "ms",
+                NONE,
+                concat!($section, ".syncs_p50_ms")
+            ),
+            as_measured!(
+                concat!($section, "_syncs_p99_ms"),
+                "  99 of 100 within",
+                "ms",
+                NONE,
+                concat!($section, ".syncs_p99_ms")
+            ),
+            as_measured!(
+                concat!($section, "_wakes_p99_ms"),
+                "  a thread with nothing to do wakes late by, 99 of 100",
+                "ms",
+                NONE,
+                concat!($section, ".wakes_p99_ms")
+            ),
+        ]
+    };
+}
+
+/// What the machine did while the parts were measured.
+pub(super) const MACHINE: [[Figure; 3]; 4] = [
+    machine!("webhooks", "rows on SQLite"),
+    machine!("webhooks_postgres", "rows on PostgreSQL"),
+    machine!("webhooks_disturbed", "bad receivers, SQLite"),
+    machine!("webhooks_postgres_disturbed", "bad receivers, PostgreSQL"),
+];
 
 /// What a million parked deliveries take of the server's memory.
 pub(super) const PARKED: [Figure; 4] = [
