@@ -32,10 +32,14 @@ pub(crate) fn run(root: &Path, target: &Path, report: &mut Report) {
     }
 }
 
+/// Most targets at the same time: each may take [`MEMORY_MB`].
+const MOST_AT_ONCE: usize = 4;
+const MEMORY_MB: u32 = 2_048;
+
 /// Runs as many targets at the same time as there are processors.
 fn run_all(root: &Path, target: &Path, programs: &[PathBuf]) -> (Tally, Option<Failure>) {
     let (mut tally, mut failures) = (Tally::default(), Vec::new());
-    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let at_once = thread::available_parallelism().map_or(1, usize::from).min(MOST_AT_ONCE);
     for together in programs.chunks(at_once) {
         thread::scope(|scope| {
             let running: Vec<_> =
@@ -100,7 +104,11 @@ fn run_one(root: &Path, target: &Path, program: &Path) -> Result<(), Failure> {
     }
     let mut command = Command::new(program);
     command
-        .args([&format!("-max_total_time={SECONDS_EACH}"), "-timeout=10", "-rss_limit_mb=2048"])
+        .args([
+            &format!("-max_total_time={SECONDS_EACH}"),
+            "-timeout=10",
+            &format!("-rss_limit_mb={MEMORY_MB}"),
+        ])
         .args(["-print_final_stats=1", "-verbosity=0"])
         .arg(format!("-artifact_prefix={}/", findings.display()))
         .arg(&corpus);

@@ -25,8 +25,8 @@ pub(crate) fn everything(root: &Path) -> bool {
     });
     let Some(workshop) = workshop else { return report.close() };
     let target = target(root, &workshop);
-    // What is built from nothing, and what another folder built, has no use for notes of the last build.
-    let incremental = env::var_os("CI").is_none() && target.join("debug").exists();
+    // Whoever builds from nothing, as after another folder, has no use for notes of the last build.
+    let incremental = built_here(root, &target);
     let cargo = |words: &str| {
         let mut command = Command::new("cargo");
         command.current_dir(root).args(words.split_whitespace()).env("CARGO_TARGET_DIR", &target);
@@ -101,16 +101,25 @@ fn target(root: &Path, workshop: &Workshop) -> PathBuf {
 /// Removes what was built of our own packages in another folder, where the cache is shared: tests know the folder that they were
 /// built in, and cargo takes what is newer than its sources, wherever those are.
 fn forget_other_folders(root: &Path, target: &Path, clean: &mut Command) -> Result<(), Failure> {
-    let (stamp, here) = (target.join("built-in"), root.display().to_string());
-    if fs::read_to_string(&stamp).is_ok_and(|built_in| built_in == here) {
+    if built_here(root, target) {
         return Ok(());
     }
     if target.exists() {
         process::run(clean)?;
     }
+    let stamp = stamp(target);
     let failed = |error: std::io::Error| Failure(format!("{}: {error}", stamp.display()));
     fs::create_dir_all(target).map_err(failed)?;
-    fs::write(&stamp, here).map_err(failed)
+    fs::write(&stamp, root.display().to_string()).map_err(failed)
+}
+
+/// Where it is written which folder built last.
+fn stamp(target: &Path) -> PathBuf {
+    target.join("built-in")
+}
+
+fn built_here(root: &Path, target: &Path) -> bool {
+    fs::read_to_string(stamp(target)).is_ok_and(|built_in| built_in == root.display().to_string())
 }
 
 /// Runs `cargo test` and adds up what the test binaries say. A test that is left out is a failure.
@@ -119,8 +128,10 @@ fn tests(command: &mut Command) -> (Tally, Option<Failure>) {
     // A changed snapshot or a new one fails; it is never written by a test run.
     command.env("INSTA_UPDATE", "no");
     // Now and then a test waits for a browser, a disk or a server: one more goes on meanwhile.
-    let threads = thread::available_parallelism().map_or(1, usize::from) + 1;
-    command.env("RUST_TEST_THREADS", threads.to_string());
+    if env::var_os("RUST_TEST_THREADS").is_none() {
+        let threads = thread::available_parallelism().map_or(1, usize::from) + 1;
+        command.env("RUST_TEST_THREADS", threads.to_string());
+    }
     let ended_well = process::tell(command, |line| {
         tally.add_line(line);
         complaints.add_line(line);

@@ -1,8 +1,8 @@
 //! What bad receivers do to the others: an organization sends at a steady pace to a good receiver, in turns on a server that has
-//! nothing else to do and on one with organizations whose receivers are slow, dead, failing, hanging, resetting and lying; then
+//! nothing else to do and on new ones with organizations whose receivers are slow, dead, failing, hanging, resetting and lying; then
 //! beside a queue to the slow one. One late message in a hundred is not much to go by: each is measured in several phases.
 
-use std::{collections::BTreeMap, path::Path, thread, time::Duration};
+use std::{collections::BTreeMap, ops::Range, path::Path, thread, time::Duration};
 
 use serde_json::{Map, Value, json};
 
@@ -20,14 +20,18 @@ use crate::{Failure, house::Folder};
 const ORGANIZATIONS: [Manner; 7] =
     [Manner::Good, Manner::Slow, Manner::Dead, Manner::Fails, Manner::Hangs, Manner::Resets, Manner::Lies];
 /// Of which the ones whose receivers are bad.
-const BAD: std::ops::Range<usize> = 1..ORGANIZATIONS.len();
+const BAD: Range<usize> = 1..ORGANIZATIONS.len();
+/// None of them.
+const NOBODY: Range<usize> = 0..0;
 /// Of which the one whose receiver takes its time.
 const SLOW: usize = 1;
 /// Pace of the one that is measured.
 const EVERY: Duration = Duration::from_millis(20);
 /// Pace of each of the others.
 const OTHERS_EVERY: Duration = Duration::from_millis(100);
-/// Phases of each kind.
+/// How far they are apart.
+const BETWEEN_OTHERS: Duration = Duration::from_micros(14_286);
+/// Measured phases of each kind.
 const PHASES: u32 = 5;
 /// Messages that wait for the slow receiver.
 const QUEUED: u32 = 1_500;
@@ -41,22 +45,33 @@ pub(crate) fn measure(
     postgres: bool,
     seconds: u32,
 ) -> Result<Map<String, Value>, Failure> {
-    let (alone, beside) =
-        (House::open(program, pdf, postgres, seconds)?, House::open(program, pdf, postgres, seconds)?);
+    let (phases, queue) = if seconds == 0 { (1, FEW) } else { (PHASES, QUEUED) };
+    let open = || House::open(program, pdf, postgres, seconds);
     let (mut quiet, mut disturbed, mut queued) = (Phases::default(), Phases::default(), Phases::default());
-    for house in [&alone, &beside] {
-        house.phase(0..0)?;
-        house.subject.rest()?;
-    }
-    for _ in 0..PHASES {
-        quiet.add(alone.phase(0..0)?);
+    let alone = open()?;
+    alone.warm_up()?;
+    let mut requests = BTreeMap::new();
+    for _ in 0..phases {
+        quiet.add(alone.phase(NOBODY)?);
+        // Ended before the next quiet phase: what failed is tried again for long.
+        let beside = open()?;
+        beside.warm_up()?;
+        // By the second phase what failed in the first is tried again, too.
+        beside.phase(BAD)?;
         disturbed.add(beside.phase(BAD)?);
+        for (path, count) in beside.receiver.requests() {
+            *requests.entry(path).or_default() += count;
+        }
     }
-    let requests = beside.receiver.requests();
-    let queue = if seconds == 0 { FEW } else { QUEUED };
-    Senders::open(&beside.subject, 16)?.send_count(SLOW, queue)?;
-    for _ in 0..PHASES {
-        queued.add(beside.phase(0..0)?);
+    let waiting = open()?;
+    waiting.warm_up()?;
+    Senders::open(&waiting.subject, 16)?.send_count(SLOW, queue)?;
+    for _ in 0..phases {
+        queued.add(waiting.phase(NOBODY)?);
+    }
+    let came: u32 = waiting.receiver.requests().into_values().sum();
+    if came >= queue {
+        return Err("the queue to the slow receiver was empty before the end".into());
     }
     let mut figures = figures_of_requests(requests);
     for (name, phases) in [("quiet", quiet), ("disturbed", disturbed), ("queued", queued)] {
@@ -91,14 +106,23 @@ impl House {
         Ok(Self { subject, receiver, seconds, _folder: folder })
     }
 
+    fn warm_up(&self) -> Result<(), Failure> {
+        self.phase(NOBODY)?;
+        self.subject.rest()
+    }
+
     /// Sends for the one that is measured, and for these others at their pace. Gives how long its messages took, sorted.
-    fn phase(&self, others: std::ops::Range<usize>) -> Result<Vec<f64>, Failure> {
+    fn phase(&self, others: Range<usize>) -> Result<Vec<f64>, Failure> {
         let one = Senders::open(&self.subject, 1)?;
         let made = thread::scope(|scope| {
             let one = &one;
-            let paced = |of, every| one.send_paced(of, times(self.seconds, every), every);
-            let others: Vec<_> = others.map(|of| scope.spawn(move || paced(of, OTHERS_EVERY))).collect();
-            let made = paced(0, EVERY)?;
+            let paced = |of, every, first| one.send_paced(of, times(self.seconds, every), every, first);
+            // Apart, as people are who know nothing of each other.
+            let others: Vec<_> = (1..)
+                .zip(others)
+                .map(|(number, of)| scope.spawn(move || paced(of, OTHERS_EVERY, BETWEEN_OTHERS * number)))
+                .collect();
+            let made = paced(0, EVERY, Duration::ZERO)?;
             for other in others {
                 other.join().map_err(|_| "a sender broke")??;
             }

@@ -14,8 +14,10 @@ use serde_json::{Map, Value, json};
 use super::percentile;
 use crate::{Failure, cpu, house::Folder};
 
-/// Between two looks: rare enough to cost the measurement nothing that shows.
-const BETWEEN: Duration = Duration::from_millis(100);
+/// How long the thread sleeps.
+const ASLEEP: Duration = Duration::from_millis(100);
+/// Of so many times that it wakes it writes once: what is measured may have to wait for that.
+const WRITES_EVERY: usize = 10;
 /// What is written: a page of a database.
 const PAGE: [u8; 4_096] = [7; 4_096];
 
@@ -25,53 +27,56 @@ pub(crate) fn beside(
 ) -> Result<Map<String, Value>, Failure> {
     let folder = Folder::new()?;
     let mut file = File::create(folder.path().join("page"))?;
-    let ended = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let looks = scope.spawn(|| {
-            let mut looks = Vec::new();
-            while !ended.load(Ordering::Relaxed) {
-                looks.push(Look::take(&mut file)?);
-            }
-            Ok::<_, Failure>(looks)
-        });
+    let has_ended = AtomicBool::new(false);
+    let (measured, seen) = thread::scope(|scope| {
+        let seen = scope.spawn(|| Seen::until(&has_ended, &mut file));
+        let ends = Ends(&has_ended);
         let measured = measure();
-        ended.store(true, Ordering::Relaxed);
-        let looks = looks.join().map_err(|_| "the look at the machine broke")??;
-        let mut figures = measured?;
-        for (name, of) in [("wakes", Look::late_ms as fn(&Look) -> f64), ("syncs", Look::sync_ms)] {
-            let mut values: Vec<f64> = looks.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            for (figure, percent) in [("p50_ms", 50), ("p99_ms", 99), ("worst_ms", 100)] {
-                figures.insert(format!("{name}_{figure}"), json!(percentile(&values, percent)));
+        drop(ends);
+        (measured, seen.join())
+    });
+    let mut figures = measured?;
+    let seen = seen.map_err(|_| "the look at the machine broke")??;
+    for (name, mut values_ms) in [("wakes", seen.late_ms), ("syncs", seen.syncs_ms)] {
+        values_ms.sort_by(f64::total_cmp);
+        for (figure, percent) in [("p50_ms", 50), ("p99_ms", 99), ("worst_ms", 100)] {
+            figures.insert(format!("{name}_{figure}"), json!(percentile(&values_ms, percent)));
+        }
+    }
+    Ok(figures)
+}
+
+/// Ends the look, however the measurement ended.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    late_ms: Vec<f64>,
+    syncs_ms: Vec<f64>,
+}
+
+impl Seen {
+    fn until(has_ended: &AtomicBool, file: &mut File) -> Result<Self, Failure> {
+        let since_ms = |at: Instant| cpu::now().saturating_duration_since(at).as_secs_f64() * 1_000.0;
+        let mut seen = Self::default();
+        while !has_ended.load(Ordering::Relaxed) {
+            let asleep = cpu::now();
+            cpu::pause(ASLEEP);
+            seen.late_ms.push(since_ms(asleep) - ASLEEP.as_secs_f64() * 1_000.0);
+            if seen.late_ms.len().is_multiple_of(WRITES_EVERY) {
+                let writes = cpu::now();
+                file.rewind()?;
+                file.write_all(&PAGE)?;
+                file.sync_data()?;
+                seen.syncs_ms.push(since_ms(writes));
             }
         }
-        Ok(figures)
-    })
-}
-
-struct Look {
-    late: Duration,
-    sync: Duration,
-}
-
-impl Look {
-    fn take(file: &mut File) -> Result<Self, Failure> {
-        let since = |at: Instant| cpu::now().saturating_duration_since(at);
-        let asleep = cpu::now();
-        cpu::pause(BETWEEN);
-        let late = since(asleep).saturating_sub(BETWEEN);
-        let writes = cpu::now();
-        file.rewind()?;
-        file.write_all(&PAGE)?;
-        file.sync_data()?;
-        Ok(Self { late, sync: since(writes) })
-    }
-
-    fn late_ms(&self) -> f64 {
-        self.late.as_secs_f64() * 1_000.0
-    }
-
-    fn sync_ms(&self) -> f64 {
-        self.sync.as_secs_f64() * 1_000.0
+        Ok(seen)
     }
 }

@@ -53,15 +53,16 @@ impl<'a> Senders<'a> {
         self.send(organization, |number, _| number < each)
     }
 
-    /// Everybody creates `each` envelopes for the organization of this number, one every `every`.
+    /// Everybody creates `each` envelopes for the organization of this number, one every `every`, the first after `first`.
     pub(crate) fn send_paced(
         &self,
         organization: usize,
         each: u32,
         every: Duration,
+        first: Duration,
     ) -> Result<Vec<Made>, Failure> {
         self.send(organization, |number, began| {
-            let next = every * number;
+            let next = first + every * number;
             cpu::pause(next.saturating_sub(began.elapsed()));
             number < each
         })

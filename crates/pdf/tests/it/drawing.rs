@@ -11,7 +11,7 @@ use std::process::Command;
 use crate::support::{python, scripts};
 
 /// Pixels per point.
-const SCALE: u32 = 2;
+const SCALE: f64 = 2.0;
 
 pub(crate) fn page(
     left: f64,
@@ -84,24 +84,44 @@ pub(crate) struct Picture {
     pub(crate) grey: Vec<i32>,
 }
 
-/// Draws a page with PDFium.
-pub(crate) fn picture(pdf: &[u8], page: usize) -> Picture {
-    let script = scripts().join("draw.py");
-    let asked = [script.to_str().unwrap(), "FILE", &page.to_string(), &SCALE.to_string()];
-    let drawn = run(python(), &asked, pdf, "python3-venv");
-    // A portable grey map: three words and a size, each before one blank, then a byte for each point.
-    let mut rest = drawn.as_slice();
-    let mut word = || {
-        let end = rest.iter().position(u8::is_ascii_whitespace).expect("a head of four words");
-        let (word, after) = rest.split_at(end);
-        rest = &after[1..];
-        std::str::from_utf8(word).unwrap().to_owned()
+/// Draws the first pages, which are of these shapes, with PDFium. It knows no `UserUnit`: the width is said.
+pub(crate) fn pictures(pdf: &[u8], shapes: &[PageGeometry]) -> Vec<Picture> {
+    let size_px = |shape: &PageGeometry| {
+        let (width_pt, height_pt) = shape.displayed_size();
+        (width_pt * SCALE, height_pt * SCALE)
     };
-    assert_eq!(word(), "P5");
-    let (width, height) = (word().parse().unwrap(), word().parse().unwrap());
-    assert_eq!(word(), "255");
-    assert_eq!(rest.len(), width * height);
-    Picture { width, height, grey: rest.iter().copied().map(i32::from).collect() }
+    let script = scripts().join("draw.py").to_str().unwrap().to_owned();
+    let widths = shapes.iter().map(|shape| size_px(shape).0.to_string());
+    let asked: Vec<String> = [script, "FILE".to_owned()].into_iter().chain(widths).collect();
+    let drawn = run(python(), &asked, pdf, "crates/xtask/python-requirements.txt");
+    let mut rest = drawn.as_slice();
+    let pictures: Vec<Picture> = shapes.iter().map(|_| Picture::take(&mut rest)).collect();
+    assert!(rest.is_empty());
+    for (picture, shape) in pictures.iter().zip(shapes) {
+        let is_about =
+            |pixels: usize, size: f64| (f64::from(u32::try_from(pixels).unwrap()) - size).abs() <= 1.5;
+        let (width, height) = size_px(shape);
+        assert!(is_about(picture.width, width) && is_about(picture.height, height), "{shape:?}");
+    }
+    pictures
+}
+
+impl Picture {
+    /// Reads a portable grey map: three words and a number, each before one blank, then a byte for each point.
+    fn take(rest: &mut &[u8]) -> Self {
+        let mut word = || {
+            let end = rest.iter().position(u8::is_ascii_whitespace).expect("a head of four words");
+            let (word, after) = rest.split_at(end);
+            *rest = &after[1..];
+            std::str::from_utf8(word).unwrap().to_owned()
+        };
+        assert_eq!(word(), "P5");
+        let (width, height) = (word().parse().unwrap(), word().parse().unwrap());
+        assert_eq!(word(), "255");
+        let (points, after) = rest.split_at(width * height);
+        *rest = after;
+        Self { width, height, grey: points.iter().copied().map(i32::from).collect() }
+    }
 }
 
 /// Where two pictures of one page differ, in points of the displayed page, and every such point.
@@ -124,20 +144,20 @@ pub(crate) fn bounds(points: &[(f64, f64)]) -> DisplayRect {
 
 /// Runs a tool on a file and gives what it prints. It must not complain.
 pub(crate) fn judge(tool: &str, arguments: &[&str], pdf: &[u8], package: &str) -> String {
-    String::from_utf8_lossy(&run(tool, arguments, pdf, package)).into_owned()
+    let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+    String::from_utf8_lossy(&run(tool, &arguments, pdf, package)).into_owned()
 }
 
-fn run(tool: impl AsRef<Path>, arguments: &[&str], pdf: &[u8], package: &str) -> Vec<u8> {
+fn run(tool: impl AsRef<Path>, arguments: &[String], pdf: &[u8], source: &str) -> Vec<u8> {
     let (tool, folder) = (tool.as_ref(), tempfile::tempdir().unwrap());
     let path = folder.path().join("file.pdf");
     std::fs::write(&path, pdf).unwrap();
-    let with_path = arguments.iter().map(|a| if *a == "FILE" { path.to_str().unwrap() } else { a });
+    let with_path = arguments.iter().map(|one| if one == "FILE" { path.to_str().unwrap() } else { one });
     let output = Command::new(tool).args(with_path).output();
     let name = tool.display();
-    let output =
-        output.unwrap_or_else(|error| panic!("{name}: {error}; install the Debian package {package}"));
+    let output = output.unwrap_or_else(|error| panic!("{name}: {error}; it comes with {source}"));
     let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && error.is_empty(), "{name}: {error}");
+    assert!(output.status.success() && error.is_empty(), "{name} of {source}: {error}");
     output.stdout
 }
 

@@ -1,11 +1,15 @@
 //! Text in any script is drawn with a real glyph, can be searched, or is reported.
 
-use crate::drawing::{assert_qpdf_accepts, extracted_text, judge, page, picture, stamped};
+use crate::drawing::{assert_qpdf_accepts, extracted_text, judge, page, pictures, stamped};
 use crate::sample::MachineFonts;
 use countersign_pdf::font::FontBook;
-use countersign_pdf::geometry::DisplayRect;
+use countersign_pdf::geometry::{DisplayRect, PageGeometry};
 use countersign_pdf::place::{Align, Mark, Stamp};
 use lopdf::{Document, Object};
+
+fn sheet() -> PageGeometry {
+    page(0.0, 0.0, 595.0, 842.0, 0, 1.0)
+}
 
 fn file_with(values: &[&str], book: &FontBook) -> (Vec<u8>, countersign_pdf::font::Missing) {
     let rows = (0_u32..).map(|row| 10.0 + 30.0 * f64::from(row));
@@ -16,7 +20,7 @@ fn file_with(values: &[&str], book: &FontBook) -> (Vec<u8>, countersign_pdf::fon
         mark: Mark::Text { value: (*value).into(), size_pt: None, align: Align::Left },
     };
     let stamps: Vec<_> = values.iter().zip(rows).map(stamp).collect();
-    stamped(&[page(0.0, 0.0, 595.0, 842.0, 0, 1.0)], &stamps, book)
+    stamped(&[sheet()], &stamps, book)
 }
 
 /// Every hexadecimal code in the text operators of the overlays.
@@ -69,7 +73,7 @@ fn a_font_with_cff_outlines_is_embedded() {
     let fonts = judge("pdffonts", &["FILE"], &file, "poppler-utils");
     assert!(fonts.contains("CID Type 0C"), "{fonts}");
     assert!(extracted_text(&file).contains("∑∫"));
-    let dark = picture(&file, 0).grey.iter().filter(|grey| **grey < 80).count();
+    let dark = pictures(&file, &[sheet()])[0].grey.iter().filter(|grey| **grey < 80).count();
     assert!(dark > 40, "only {dark} dark pixels");
 }
 

@@ -1,6 +1,6 @@
 //! Stamps appear where they were placed, upright, and nowhere else.
 
-use crate::drawing::{assert_qpdf_accepts, bounds, difference, extracted_text, page, picture, stamped};
+use crate::drawing::{assert_qpdf_accepts, bounds, difference, extracted_text, page, pictures, stamped};
 use crate::sample::scribble;
 use countersign_pdf::font::{FontBook, FontSubsets};
 use countersign_pdf::geometry::{DisplayRect, PageGeometry};
@@ -60,13 +60,15 @@ fn every_mark_stays_in_its_rectangle_on_every_shape_of_page() {
     let shapes = shapes();
     let (plain, _) = stamped(&shapes, &[], &book);
     let places = [(21.0, 33.0, 92.0, 40.0), (5.0, 84.0, 110.5, 30.25)];
+    let before = pictures(&plain, &shapes);
     for (index, mark) in marks.iter().enumerate() {
         let place = places[index % 2];
         let stamps: Vec<_> = (1..).zip(&shapes).map(|(page, _)| stamp(page, place, mark.clone())).collect();
         let (file, missing) = stamped(&shapes, &stamps, &book);
         assert!(missing.characters.is_empty());
+        let drawn = pictures(&file, &shapes);
         for (number, shape) in shapes.iter().enumerate() {
-            let changed = difference(&picture(&plain, number), &picture(&file, number), shape);
+            let changed = difference(&before[number], &drawn[number], shape);
             assert_inside(&changed, stamps[number].rect, &format!("{mark:?} on {shape:?}"));
         }
     }
@@ -82,8 +84,9 @@ fn text_is_upright_on_every_shape_of_page() {
         (1..).zip(&shapes).map(|(page, _)| stamp(page, (10.0, 10.0, 100.0, 100.0), mark.clone())).collect();
     let (plain, _) = stamped(&shapes, &[], &book);
     let (file, _) = stamped(&shapes, &stamps, &book);
+    let (before, drawn) = (pictures(&plain, &shapes), pictures(&file, &shapes));
     for (number, shape) in shapes.iter().enumerate() {
-        let points = difference(&picture(&plain, number), &picture(&file, number), shape);
+        let points = difference(&before[number], &drawn[number], shape);
         let ink = bounds(&points);
         assert!(ink.height > 1.3 * ink.width, "{shape:?}: the stem is longer than the foot, {ink:?}");
         let share = |right: bool, bottom: bool| {
@@ -102,7 +105,10 @@ fn text_is_upright_on_every_shape_of_page() {
 #[test]
 fn check_and_radio_marks_differ_when_on_and_off() {
     let (book, shape) = (FontBook::new(), [page(0.0, 0.0, 200.0, 200.0, 0, 1.0)]);
-    let draw = |mark| picture(&stamped(&shape, &[stamp(1, (20.0, 20.0, 14.0, 14.0), mark)], &book).0, 0);
+    let draw = |mark| {
+        let (file, _) = stamped(&shape, &[stamp(1, (20.0, 20.0, 14.0, 14.0), mark)], &book);
+        pictures(&file, &shape).remove(0)
+    };
     assert!(draw(Mark::Check { on: true }) != draw(Mark::Check { on: false }));
     assert!(draw(Mark::Radio { on: true }) != draw(Mark::Radio { on: false }));
     assert!(draw(Mark::Check { on: false }) != draw(Mark::Radio { on: false }));

@@ -5,7 +5,7 @@ use countersign_pdf::geometry::DisplayRect;
 use countersign_pdf::inspect::{Limits, Original};
 use countersign_pdf::place::{Align, Handwriting, Mark, Stamp};
 
-use crate::drawing::{bounds, difference, picture};
+use crate::drawing::{bounds, difference, pictures};
 use crate::support::{fixture, seal_stamped};
 
 const PLACES: [DisplayRect; 2] = [
@@ -40,11 +40,13 @@ fn assert_drawn_where_placed(name: &str, pages: usize) {
     let stamps: Vec<Stamp> =
         stamped.iter().flat_map(|index| stamps(u32::try_from(index + 1).expect("few pages"))).collect();
     let sealed = seal_stamped(&bytes, &stamps).expect("it is sealed");
-    for (index, geometry) in geometries.iter().enumerate().take(pages) {
-        let (before, after) = (picture(&bytes, index), picture(&sealed, index));
+    let shapes = &geometries[..pages];
+    let (before, after) = (pictures(&bytes, shapes), pictures(&sealed, shapes));
+    for (index, geometry) in shapes.iter().enumerate() {
+        let (before, after) = (&before[index], &after[index]);
         let what = format!("{name}, page {}, {geometry:?}", index + 1);
         assert!(before.grey.iter().any(|grey| *grey < 200), "{what}: the original shows nothing");
-        let changed = difference(&before, &after, geometry);
+        let changed = difference(before, after, geometry);
         if !stamped.contains(&index) {
             assert!(changed.is_empty(), "{what}: changed without a stamp: {:?}", bounds(&changed));
             continue;

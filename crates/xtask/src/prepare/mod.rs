@@ -32,6 +32,7 @@ impl Workshop {
         let cache = cache()?;
         fs::create_dir_all(&cache).map_err(|error| Failure::of_file(&cache, error))?;
         toolchain()?;
+        debian::install()?;
         // A compiler at work, while packages are on their way.
         let (cargo_deny, judges) = thread::scope(|scope| {
             let cargo_deny = scope.spawn(|| deny::install(&cache));
@@ -64,9 +65,8 @@ impl Workshop {
     }
 }
 
-/// Installs what Debian, Python and npm have for the tests. Gives the interpreter, and the folder of npm's modules.
+/// Installs what Python and npm have for the tests. Gives the interpreter, and the folder of npm's modules.
 fn judges(root: &Path, cache: &Path) -> Result<(PathBuf, PathBuf), Failure> {
-    debian::install()?;
     Ok((python::install(root, cache)?, node::install(root, cache)?))
 }
 
@@ -83,7 +83,8 @@ impl Peers {
         let cache = cache()?;
         fs::create_dir_all(&cache).map_err(|error| Failure::of_file(&cache, error))?;
         debian::install_for_peers()?;
-        Ok(Self { python: python::install(root, &cache)?, node_modules: node::install(root, &cache)? })
+        let (python, node_modules) = judges(root, &cache)?;
+        Ok(Self { python, node_modules })
     }
 
     /// A copy of an ECMAScript module where its imports are found: they are looked for beside the file itself.
