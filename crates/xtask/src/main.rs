@@ -42,7 +42,7 @@ enum Task {
     },
     /// Check the rules of the house that no compiler knows: edges between crates, sizes, places of controls.
     Tidy,
-    /// Measure what the README says, from release builds, beside its peers: best on a machine that does nothing else.
+    /// Measure what the README says, of programs built as operators build them, beside its peers: best on a machine that does nothing else.
     Bench {
         /// What is measured.
         #[arg(value_enum, default_value_t)]

@@ -2,12 +2,14 @@
 
 mod draw;
 mod fit;
+mod layout;
 
 use crate::font::{Canvas, FontBook, FontSubsets};
 use crate::geometry::{DisplayRect, PageGeometry};
 use crate::objects::NewObjects;
 pub(crate) use draw::draw_handwriting;
 pub(crate) use fit::{BASELINE_EM, LINE_EM};
+use layout::Layout;
 use lopdf::ObjectId;
 use std::collections::BTreeMap;
 
@@ -173,7 +175,12 @@ pub fn place(
     subsets: &mut FontSubsets<'_>,
     objects: &mut NewObjects,
 ) -> Result<Vec<PageOverlay>, PlaceRefusal> {
-    let drawn = draw_all(stamps, pages, subsets)?;
+    let mut drawn: BTreeMap<u32, (&PageGeometry, Canvas)> = BTreeMap::new();
+    for stamp in stamps {
+        let (geometry, layout) = lay_out(stamp, pages, subsets)?;
+        let (_, canvas) = drawn.entry(stamp.page).or_insert_with(|| (geometry, Canvas::default()));
+        draw::draw(&layout, subsets, canvas);
+    }
     let overlays = drawn.into_iter().map(|(page, (geometry, canvas))| {
         let form = canvas.into_form(geometry.displayed_size(), subsets, objects);
         PageOverlay { page, form: objects.add(form), matrix: geometry.display_to_user() }
@@ -183,28 +190,23 @@ pub fn place(
 
 /// Whether [`place`] will accept the stamps: to be asked before a value is accepted, so that sealing cannot fail.
 pub fn check(stamps: &[Stamp], pages: &[PageGeometry], book: &FontBook) -> Result<(), PlaceRefusal> {
-    draw_all(stamps, pages, &mut FontSubsets::new(book)).map(|_| ())
+    let mut subsets = FontSubsets::new(book);
+    stamps.iter().try_for_each(|stamp| lay_out(stamp, pages, &mut subsets).map(drop))
 }
 
-type Drawn<'a> = BTreeMap<u32, (&'a PageGeometry, Canvas)>;
-
-fn draw_all<'a>(
-    stamps: &[Stamp],
+/// All that can refuse a stamp is here.
+fn lay_out<'a>(
+    stamp: &'a Stamp,
     pages: &'a [PageGeometry],
     subsets: &mut FontSubsets<'_>,
-) -> Result<Drawn<'a>, PlaceRefusal> {
-    let mut drawn = Drawn::new();
-    for stamp in stamps {
-        let index = usize::try_from(stamp.page).ok().and_then(|page| page.checked_sub(1));
-        let Some(geometry) = index.and_then(|index| pages.get(index)) else {
-            let (field, page_count) = (stamp.field.clone(), pages.len());
-            return Err(PlaceRefusal::NoSuchPage { field, page: stamp.page, page_count });
-        };
-        lies_on_page(stamp, geometry)?;
-        let (_, canvas) = drawn.entry(stamp.page).or_insert_with(|| (geometry, Canvas::default()));
-        draw::draw(stamp, subsets, canvas)?;
-    }
-    Ok(drawn)
+) -> Result<(&'a PageGeometry, Layout<'a>), PlaceRefusal> {
+    let index = usize::try_from(stamp.page).ok().and_then(|page| page.checked_sub(1));
+    let Some(geometry) = index.and_then(|index| pages.get(index)) else {
+        let (field, page_count) = (stamp.field.clone(), pages.len());
+        return Err(PlaceRefusal::NoSuchPage { field, page: stamp.page, page_count });
+    };
+    lies_on_page(stamp, geometry)?;
+    Ok((geometry, Layout::of(stamp, subsets)?))
 }
 
 fn lies_on_page(stamp: &Stamp, geometry: &PageGeometry) -> Result<(), PlaceRefusal> {

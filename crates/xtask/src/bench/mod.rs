@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: every figure of the README with its aim, from release builds, beside two peers in the same run.
+//! `cargo xtask bench`: every figure of the README with its aim, of programs built as operators build them, beside two peers in the same run.
 //! `crates/bench` measures; here its lines and the peers' become a table of medians.
 
 mod figures;
@@ -53,12 +53,12 @@ pub(crate) struct Length {
 pub(crate) fn run(root: &Path, what: What, length: Length, json: Option<&Path>) -> Result<(), Failure> {
     let peers = Peers::prepare(root)?;
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    let words = "build --release --locked -p countersign -p countersign-bench -p countersign-webhooks \
+    let words = "build --profile dist --locked -p countersign -p countersign-bench -p countersign-webhooks \
                  --features countersign-webhooks/rsa-pss --bins --example verifications";
     process::run(Command::new("cargo").current_dir(root).args(words.split_whitespace()))?;
     let work = target.join("bench");
     fs::create_dir_all(&work).map_err(|error| Failure::of_file(&work, error))?;
-    let bench = Bench { root, peers, programs: target.join("release"), work };
+    let bench = Bench { root, peers, programs: target.join("dist"), work };
     if what.has(What::Product) {
         bench.make_input()?;
     }
