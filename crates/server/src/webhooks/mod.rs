@@ -16,6 +16,7 @@ mod health;
 mod kept_channel;
 pub(crate) mod keys;
 mod known;
+mod leaving;
 pub(crate) mod loaded;
 pub(crate) mod message_keys;
 pub(crate) mod moving;

@@ -30,6 +30,7 @@ use tracing::Instrument as _;
 use super::{
     drained::Drained,
     known::{Known, Read},
+    leaving::{self, Leaving},
     running::{AGAIN_MS, BROKEN_MS, Ended, kept_back, put_back, run, settle},
 };
 use crate::{app::App, fault::Fault};
@@ -140,8 +141,7 @@ struct Worker {
     /// What ended is written down beside what runs: a commit holds up no attempt.
     settling: JoinSet<()>,
     shelf: Vec<EndpointId>,
-    /// Endpoints that left the shelf at the last beat.
-    unshelved: Vec<EndpointId>,
+    leaving: Leaving,
     full_since: HashMap<EndpointId, Time>,
     drained: Drained,
     /// Endpoints of which the last claim left something behind, with how many they may have in hand before a claim is worth it.
@@ -167,7 +167,7 @@ impl Worker {
             in_work: HashMap::new(),
             settling: JoinSet::new(),
             shelf: Vec::new(),
-            unshelved: Vec::new(),
+            leaving: Leaving::default(),
             full_since: HashMap::new(),
             drained: Drained::default(),
             left: Vec::new(),
@@ -240,23 +240,25 @@ impl Worker {
             self.id = WorkerId::new(now, self.app.draw());
             self.app.store.beat(self.id, now, until).await?;
         }
-        (self.lives_until, self.beats_at) = (Some(until), Some(now.plus_ms(BEAT_MS)));
-        self.look_at_the_shelf().await
+        self.lives_until = Some(until);
+        self.look_at_the_shelf(now).await?;
+        let wait_ms = if self.leaving.left_at(now) > 0 { leaving::SOON_MS } else { BEAT_MS };
+        self.beats_at = Some(now.plus_ms(wait_ms));
+        Ok(())
     }
 
-    async fn look_at_the_shelf(&mut self) -> Result<(), Fault> {
+    async fn look_at_the_shelf(&mut self, now: Time) -> Result<(), Fault> {
         let shelved = self.app.store.shelved(1).await?;
-        // Once more: what was announced while it left the shelf may lie there.
-        for endpoint in std::mem::take(&mut self.unshelved) {
+        for endpoint in self.leaving.look_after(now) {
             if !shelved.iter().any(|(other, _)| *other == endpoint) {
                 self.unshelve(endpoint).await?;
             }
         }
         self.shelf.clear();
         for (endpoint, waiting) in shelved {
-            if waiting == 0 && self.unshelved.len() < UNSHELVED_AT_ONCE {
+            if waiting == 0 && self.leaving.left_at(now) < UNSHELVED_AT_ONCE {
                 self.unshelve(endpoint).await?;
-                self.unshelved.push(endpoint);
+                self.leaving.leaves(endpoint, now);
             } else {
                 self.shelf.push(endpoint);
             }

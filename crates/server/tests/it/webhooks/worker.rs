@@ -337,3 +337,24 @@ async fn a_retry_of_later_waits_on_the_shelf() {
         house.finish().await;
     }
 }
+
+/// W-4: what a commit that began before an endpoint left the shelf puts there after it goes out soon, and not at the next beat.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_late_to_the_shelf_is_looked_after() {
+    let house = House::start(false).await;
+    let (endpoint, database) = (endpoint(&house, &house.tenant, &house.receiver.url).await, database(&house));
+    let (app, shelved) = (&house.app.app, "SELECT count(*) FROM endpoints WHERE is_shelved");
+    let is_shelved = || database.query_row(shelved, [], |row| row.get::<_, i64>(0)).unwrap() == 1;
+    app.store.shelve(endpoint, 1_000).await.unwrap();
+    let deliverer = Deliverer::start(Arc::clone(app));
+    until(|| !is_shelved()).await;
+    // Two commits later than this, as if of one that saw the shelf: the worker learns of neither.
+    database.execute_batch("BEGIN IMMEDIATE; UPDATE endpoints SET is_shelved = 1; COMMIT").unwrap();
+    house.queue(house.tenant, 3).await;
+    database.execute_batch("BEGIN IMMEDIATE; UPDATE endpoints SET is_shelved = 0; COMMIT").unwrap();
+    assert_eq!(house.receiver.came().len(), 0, "nobody looks there");
+    house.app.clock.forward_s(1);
+    house.receiver.wait_for(3).await;
+    deliverer.stop().await.unwrap();
+    house.app.finish_without_worker().await;
+}
