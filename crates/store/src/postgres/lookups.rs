@@ -4,23 +4,16 @@
 use std::{collections::HashMap, sync::Arc};
 
 use deadpool_postgres::Pool;
-use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::task::JoinSet;
 
 use super::{
     connection::{PostgresCells, call, query, repeat},
-    gather::gather,
+    together::{Size, Together},
 };
 use crate::fault::Fault;
 
-/// Callers that wait at most; those beyond that wait for a place.
-const QUEUE: usize = 1_024;
-/// Keys in one statement at most.
-const GROUP: usize = 128;
-/// Statements of one kind on their way at the same time.
-const ASKERS: usize = 2;
+/// Of one kind.
+const SIZE: Size = Size { queue: 1_024, group: 128, groups: 2 };
 
 /// What is looked up.
 pub(super) struct Kind<T> {
@@ -32,51 +25,37 @@ pub(super) struct Kind<T> {
     pub(super) key: fn(&T) -> Vec<u8>,
 }
 
-struct Waiting<T> {
-    key: Vec<u8>,
-    reply: oneshot::Sender<Result<Option<T>, Fault>>,
-}
-
 /// The way to those who ask.
-pub(super) struct Lookup<T> {
-    queue: mpsc::Sender<Waiting<T>>,
-}
+pub(super) struct Lookup<T>(Together<Vec<u8>, Result<Option<T>, Fault>>);
 
 impl<T: Clone + Send + 'static> Lookup<T> {
     /// Starts those who ask among `tasks`, on connections of `pool`.
     pub(super) fn start(pool: &Pool, kind: Kind<T>, tasks: &mut JoinSet<()>) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE);
-        let (kind, waiting) = (Arc::new(kind), Arc::new(Mutex::new(waiting)));
-        for _ in 0..ASKERS {
-            tasks.spawn(run(pool.clone(), Arc::clone(&kind), Arc::clone(&waiting)));
-        }
-        Self { queue }
+        let (pool, kind) = (pool.clone(), Arc::new(kind));
+        Self(Together::start("the look-ups", &SIZE, tasks, move |keys| {
+            let (pool, kind) = (pool.clone(), Arc::clone(&kind));
+            async move { answers(&pool, &kind, keys).await }
+        }))
     }
 
     /// The row with this key, as it is after this was called.
     pub(super) async fn find(&self, key: Vec<u8>) -> Result<Option<T>, Fault> {
-        let stopped = || Fault::Unavailable("the look-ups have stopped".to_owned());
-        let (reply, answer) = oneshot::channel();
-        self.queue.send(Waiting { key, reply }).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        self.0.ask(key).await?
     }
 }
 
-async fn run<T: Clone>(pool: Pool, kind: Arc<Kind<T>>, waiting: Arc<Mutex<mpsc::Receiver<Waiting<T>>>>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while gather(&mut group, &mut *waiting.lock().await, GROUP).await {
-        let found = find(&pool, &kind, group.iter().map(|one: &Waiting<T>| one.key.as_slice())).await;
-        for Waiting { key, reply } in group.drain(..) {
-            let answer = match &found {
-                Ok(rows) => Ok(rows.get(&key).cloned()),
-                Err(Fault::Unavailable(reason)) => Err(Fault::Unavailable(reason.clone())),
-                // One row that cannot be read is the fault of nobody who asked for another.
-                Err(_) => find(&pool, &kind, [key.as_slice()]).await.map(|mut alone| alone.remove(&key)),
-            };
-            // A caller that went away needs no answer.
-            let _: Result<(), _> = reply.send(answer);
-        }
+async fn answers<T: Clone>(pool: &Pool, kind: &Kind<T>, keys: Vec<Vec<u8>>) -> Vec<Result<Option<T>, Fault>> {
+    let found = find(pool, kind, keys.iter().map(Vec::as_slice)).await;
+    let mut answers = Vec::with_capacity(keys.len());
+    for key in keys {
+        answers.push(match &found {
+            Ok(rows) => Ok(rows.get(&key).cloned()),
+            Err(Fault::Unavailable(reason)) => Err(Fault::Unavailable(reason.clone())),
+            // One row that cannot be read is the fault of nobody who asked for another.
+            Err(_) => find(pool, kind, [key.as_slice()]).await.map(|mut alone| alone.remove(&key)),
+        });
     }
+    answers
 }
 
 async fn find<T>(

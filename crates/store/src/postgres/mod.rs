@@ -5,13 +5,14 @@ mod access;
 mod access_batch;
 mod access_change;
 mod batch;
+mod claims;
 mod connection;
-mod gather;
 mod listen;
 mod lookups;
 mod migrate;
 mod sql;
 mod tls;
+mod together;
 mod webhook_batch;
 mod webhook_sql;
 mod webhooks;
@@ -50,6 +51,7 @@ use crate::{
     work::Work,
 };
 use batch::tenant as owner;
+use claims::Claims;
 use connection::{Call, PostgresCells, call, execute, fault, query};
 use lookups::{Kind, Lookup};
 pub use writer::GroupStats;
@@ -69,6 +71,7 @@ pub struct Postgres {
     readers: Pool,
     keyed: Pool,
     lookups: Lookups,
+    claims: Claims,
     writer: Writer,
     work: Arc<Work>,
     lead: Mutex<Option<ClientWrapper>>,
@@ -98,7 +101,8 @@ impl Postgres {
         let keyed = connection::pool(&one_plan, KEYED)?;
         let lookups = connection::pool(&one_plan, LOOKUPS)?;
         let lookups = Lookups::start(&lookups, &keyed, &mut tasks);
-        Ok(Self { readers, keyed, lookups, writer, work, lead: Mutex::new(None), _tasks: tasks })
+        let claims = Claims::start(&keyed, &mut tasks);
+        Ok(Self { readers, keyed, lookups, claims, writer, work, lead: Mutex::new(None), _tasks: tasks })
     }
 
     /// How many batches were committed since it was opened, in how many transactions.
@@ -386,20 +390,7 @@ impl Store for Postgres {
         let (organization, environment) = owner(&claim.tenant);
         let caller = claim.caller.to_vec();
         for _ in 0..CLAIM_TRIES {
-            // The claim's own random bytes make it safe to repeat.
-            let take = call!(
-                sql::CLAIM,
-                organization.clone(),
-                environment,
-                caller.clone(),
-                claim.key.clone(),
-                claim.fingerprint.0.to_vec(),
-                claim.claim.to_vec(),
-                claim.now.unix_ms(),
-                claim.expires_at.unix_ms(),
-                cells::stale_before(claim)
-            );
-            if connection::repeat(&self.keyed, &take, execute).await? > 0 {
+            if self.claims.take(claim).await? {
                 return Ok(IdempotencyState::Claimed);
             }
             let held =

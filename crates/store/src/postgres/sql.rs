@@ -68,18 +68,24 @@ statements! {
         AND ($3::bigint IS NULL OR position < $3) ORDER BY position DESC LIMIT $4";
     KEYS = "SELECT * FROM server_keys ORDER BY created_at, name";
 
-    /// Takes a key that is free, expired, stale, or held by this very claim. Nobody waits until that is on the disk: what is done
+    /// Takes keys that are free, expired, stale, or held by this very claim. Nobody waits until that is on the disk: what is done
     /// under it is written after it, and if both are lost the key is free.
     CLAIM = "INSERT INTO idempotency AS held
             (organization, environment, caller, key, fingerprint, claim, claimed_at, expires_at)
-        SELECT $1::bytea, $2::text, $3::bytea, $4::text, $5::bytea, $6::bytea, $7::bigint, $8::bigint
-        FROM (SELECT set_config('synchronous_commit', 'off', true)) AS unsynced
+        SELECT n.organization, n.environment, n.caller, n.key, n.fingerprint, n.claim, n.claimed_at, n.expires_at
+        FROM (SELECT set_config('synchronous_commit', 'off', true), set_config('lock_timeout', $10, true)) AS unsynced
+        CROSS JOIN unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::bytea[], $6::bytea[], $7::bigint[],
+                $8::bigint[])
+            AS n(organization, environment, caller, key, fingerprint, claim, claimed_at, expires_at)
         ON CONFLICT (organization, environment, caller, key) DO UPDATE SET
             fingerprint = excluded.fingerprint, claim = excluded.claim,
             claimed_at = excluded.claimed_at, expires_at = excluded.expires_at,
             status = NULL, location = NULL, sealed_body = NULL
-        WHERE held.expires_at <= $7 OR (held.status IS NULL AND held.fingerprint = $5
-            AND (held.claim = $6 OR held.claimed_at <= $9))";
+        WHERE held.expires_at <= excluded.claimed_at
+            OR (held.status IS NULL AND held.fingerprint = excluded.fingerprint
+                AND (held.claim = excluded.claim OR held.claimed_at <= (SELECT n.stale
+                    FROM unnest($6::bytea[], $9::bigint[]) AS n(claim, stale) WHERE n.claim = excluded.claim)))
+        RETURNING claim";
     CLAIMED = "SELECT key, fingerprint, status, location, sealed_body FROM idempotency
         WHERE organization = $1 AND environment = $2 AND caller = $3 AND key = $4";
     /// Key by key: joined, a plan that was made while there were few would read all that there are. Locked where it is found, no key is taken

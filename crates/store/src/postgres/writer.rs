@@ -1,25 +1,25 @@
 //! Group commit: batches that wait together share a transaction, whose statements all go out before the first answer
 //! comes back. A group that cannot commit as a whole is undone and halved, until the refused batch is alone.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use deadpool_postgres::{ClientWrapper, Pool};
 use futures_util::future::join_all;
-use tokio::{
-    sync::{Mutex, Notify, mpsc, oneshot},
-    task::JoinSet,
-};
+use tokio::{sync::Notify, task::JoinSet, time::MissedTickBehavior};
 use tokio_postgres::Error;
 
 use super::{
     batch::{Unmet, steps},
     connection::{call, connection, execute, fault, is_lost, query, repeat},
-    gather::gather,
     listen::Name,
     sql,
+    together::{Size, Together},
 };
 use crate::{
     batch::{Batch, CommitError, Committed},
@@ -27,12 +27,10 @@ use crate::{
     work::{Calls, Work},
 };
 
-/// Batches that wait at most; callers beyond that wait for a place.
-const QUEUE_BATCHES: usize = 4_096;
-/// Batches in one transaction at most.
-const GROUP_BATCHES: usize = 512;
-/// Transactions that are written at the same time: while one is synced, the next is sent.
-const WRITERS: usize = 2;
+/// Of two transactions at the same time, the next is sent while one is synced.
+const SIZE: Size = Size { queue: 4_096, group: 512, groups: 2 };
+/// From one notice to the next: each wakes all other servers, which have enough to do where there is one after the other.
+const PACE: Duration = Duration::from_millis(25);
 /// A group is tried so often when PostgreSQL ends a deadlock at its cost, or a connection is lost before the commit
 /// was sent.
 const TRIES: usize = 5;
@@ -52,46 +50,39 @@ struct Counts {
     transactions: AtomicU64,
 }
 
-type Reply = oneshot::Sender<Result<Committed, CommitError>>;
-type Waiting = (Batch, Reply);
-
 /// The way to the writers.
 pub(super) struct Writer {
-    queue: mpsc::Sender<Waiting>,
+    groups: Together<Batch, Result<Committed, CommitError>>,
     counts: Arc<Counts>,
 }
 
 impl Writer {
     /// Starts the writers among `tasks`, on connections of `pool`.
     pub(super) fn start(pool: &Pool, work: &Arc<Work>, name: Arc<Name>, tasks: &mut JoinSet<()>) -> Self {
-        let (queue, waiting) = mpsc::channel(QUEUE_BATCHES);
-        let waiting = Arc::new(Mutex::new(waiting));
         let counts = Arc::<Counts>::default();
         let durable = Arc::<Notify>::default();
         tasks.spawn(announce(pool.clone(), name, Arc::clone(&durable)));
-        for _ in 0..WRITERS {
-            let group = Group {
-                pool: pool.clone(),
-                counts: Arc::clone(&counts),
-                work: Arc::clone(work),
-                durable: Arc::clone(&durable),
-            };
-            tasks.spawn(group.run(Arc::clone(&waiting)));
-        }
-        Self { queue, counts }
+        let group = Arc::new(Group {
+            pool: pool.clone(),
+            counts: Arc::clone(&counts),
+            work: Arc::clone(work),
+            durable,
+        });
+        let groups = Together::start("the writer", &SIZE, tasks, move |batches| {
+            let group = Arc::clone(&group);
+            async move { group.commit_all(&batches).await }
+        });
+        Self { groups, counts }
     }
 
     /// The connections that the writers need.
     pub(super) fn connections() -> usize {
-        WRITERS + 1
+        SIZE.groups + 1
     }
 
     /// Commits a batch with others that wait.
     pub(super) async fn commit(&self, batch: Batch) -> Result<Committed, CommitError> {
-        let stopped = || Fault::Unavailable("the writer has stopped".to_owned());
-        let (reply, answer) = oneshot::channel();
-        self.queue.send((batch, reply)).await.map_err(|_| stopped())?;
-        answer.await.map_err(|_| stopped())?
+        self.groups.ask(batch).await?
     }
 
     /// Commits nothing, on the way that all commits take.
@@ -130,18 +121,6 @@ enum Failure {
 }
 
 impl Group {
-    async fn run(self, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
-        let mut group = Vec::with_capacity(GROUP_BATCHES);
-        while gather(&mut group, &mut *waiting.lock().await, GROUP_BATCHES).await {
-            let (batches, replies): (Vec<Batch>, Vec<Reply>) = group.drain(..).unzip();
-            let answers = self.commit_all(&batches).await;
-            for (reply, answer) in replies.into_iter().zip(answers) {
-                // A caller that went away needs no answer.
-                let _: Result<(), _> = reply.send(answer);
-            }
-        }
-    }
-
     // Answers in the order of the batches.
     async fn commit_all(&self, batches: &[Batch]) -> Vec<Result<Committed, CommitError>> {
         let mut answers = Vec::with_capacity(batches.len());
@@ -233,8 +212,11 @@ impl From<Error> for Failure {
 // Tells the other servers that there is work, once for all groups that became durable meanwhile. It is no part of their
 // transactions, because PostgreSQL commits transactions that notify one after the other.
 async fn announce(pool: Pool, name: Arc<Name>, durable: Arc<Notify>) {
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         durable.notified().await;
+        pace.tick().await;
         if let Err(fault) = repeat(&pool, &call!(sql::NOTIFY, name.text()), query).await {
             tracing::warn!(%fault, "the other servers were not told of new work: they find it when they look");
         }
