@@ -104,6 +104,7 @@ pub trait WebhookStore: Send + Sync {
     /// [`Store::wait_for_work`](crate::Store::wait_for_work) does for jobs.
     async fn wait_for_deliveries(&self, timeout_ms: u64);
 
-    /// Removes up to `limit` attempts, and up to as many deliveries that are over, of before `before`; how many in all.
+    /// Removes up to `limit` attempts, and up to as many deliveries that are over, of before `before`, and takes up to as many
+    /// from the shelf whose endpoint is not there; how many in all.
     async fn sweep_deliveries(&self, before: Time, limit: usize) -> Result<usize, Fault>;
 }

@@ -347,7 +347,25 @@ impl Webhooks {
         for (_, endpoint, message) in &over {
             self.deliveries.remove(&(*endpoint, *message));
         }
-        old.len() + over.len()
+        old.len() + over.len() + self.sweep_shelf(limit)
+    }
+
+    fn sweep_shelf(&mut self, limit: usize) -> usize {
+        let mut left: Vec<_> = self
+            .deliveries
+            .values()
+            .filter(|held| held.lane == Lane::Shelved && is_waiting(&held.row))
+            .map(|held| (held.row.endpoint, held.row.due_at, held.row.message.message))
+            .filter(|(endpoint, ..)| !self.shelf.contains(endpoint))
+            .collect();
+        left.sort();
+        left.truncate(limit);
+        for (endpoint, _, message) in &left {
+            if let Some(held) = self.deliveries.get_mut(&(*endpoint, *message)) {
+                held.lane = Lane::of(false, held.row.attempt_count);
+            }
+        }
+        left.len()
     }
 }
 

@@ -173,6 +173,14 @@ statements! {
                 AND due_at < $10 AND class & $11 <> 0
                 AND organization = $2 AND environment = $8
             ORDER BY message LIMIT $7 FOR UPDATE SKIP LOCKED)";
+    /// Whoever takes an endpoint from the shelf looks after what is left of it there, and what a commit that began before puts there
+    /// after that, but may end first.
+    SWEEP_SHELF = "UPDATE deliveries SET lane = CASE WHEN attempt_count > 0 THEN 1 ELSE 0 END
+        WHERE (endpoint, message) IN (SELECT d.endpoint, d.message FROM endpoints e
+            CROSS JOIN LATERAL (SELECT endpoint, message, due_at FROM deliveries
+                WHERE endpoint = e.endpoint AND state = 'due' AND worker IS NULL AND lane = 2
+                ORDER BY due_at, message LIMIT $1 FOR UPDATE SKIP LOCKED) AS d
+            WHERE NOT e.is_shelved ORDER BY e.endpoint, d.due_at, d.message LIMIT $1)";
     SWEEP_ATTEMPTS = "DELETE FROM attempts WHERE attempt = ANY(ARRAY(
         SELECT attempt FROM attempts WHERE attempt < $1 ORDER BY attempt LIMIT $2 FOR UPDATE SKIP LOCKED))";
     SWEEP_DELIVERIES = "DELETE FROM deliveries WHERE (endpoint, message) IN

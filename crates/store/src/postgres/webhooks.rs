@@ -230,6 +230,7 @@ impl WebhookStore for Postgres {
         let calls = [
             call!(sql::SWEEP_ATTEMPTS, first.as_bytes().to_vec(), limit),
             call!(sql::SWEEP_DELIVERIES, before.unix_ms(), limit),
+            call!(sql::SWEEP_SHELF, limit),
         ];
         Ok(self.changed(&calls).await?.into_iter().map(count).sum())
     }
@@ -237,10 +238,12 @@ impl WebhookStore for Postgres {
 
 #[cfg(test)]
 mod tests {
+    use countersign_core::time::Time;
     use deadpool_postgres::Object;
 
     use super::sql;
     use crate::{
+        WebhookStore as _,
         postgres::{Postgres, connection},
         testing,
     };
@@ -264,6 +267,25 @@ mod tests {
         goes_along_its_indexes(&client).await;
         client.batch_execute("ANALYZE").await.unwrap();
         goes_along_its_indexes(&client).await;
+    }
+
+    /// W-4: what waits on the shelf for an endpoint that left it, and nobody looks after, is found all the same.
+    #[tokio::test]
+    async fn nothing_stays_on_the_shelf_for_an_endpoint_that_left_it() {
+        let url = testing::cluster().unwrap().database().await.unwrap();
+        let store = Postgres::open(&url, None).await.unwrap();
+        let client = connection::connection(&store.keyed).await.unwrap();
+        let fill = "INSERT INTO endpoints SELECT int4send(i), '\\x01', 'live', '', '', 1, 'due', false, i = 2, 1, NULL, 1
+                FROM generate_series(1, 2) i;
+            INSERT INTO deliveries SELECT int4send(e), int4send(i), '\\x01', 'live', int4send(i), 1, '', 1, 1, '', '', NULL,
+                'due', 2, i, i % 2, 0, NULL, false, NULL FROM generate_series(1, 2) e, generate_series(1, 3) i";
+        client.batch_execute(fill).await.unwrap();
+        assert_eq!(store.sweep_deliveries(Time::from_unix_ms(0), 2).await.unwrap(), 2, "no more than asked");
+        assert_eq!(store.sweep_deliveries(Time::from_unix_ms(0), 2).await.unwrap(), 1);
+        let lanes = "SELECT lane FROM deliveries ORDER BY endpoint, message";
+        let lanes: Vec<i64> =
+            client.query(lanes, &[]).await.unwrap().iter().map(|row| row.get("lane")).collect();
+        assert_eq!(lanes, [1, 0, 1, 2, 2, 2], "those of the first endpoint, which is not on the shelf");
     }
 
     async fn goes_along_its_indexes(client: &Object) {
@@ -301,6 +323,7 @@ mod tests {
             (sql::SHELVED, "bigint", "1", "endpoints_on_the_shelf"),
             (sql::NEXT_DELIVERY_DUE, "", "", "deliveries_to_take on"),
             (sql::SWEEP_DELIVERIES, "bigint, bigint", "9, 8", "deliveries_that_are_over on"),
+            (sql::SWEEP_SHELF, "bigint", "8", "deliveries_to_take_of_endpoint on"),
             (sql::FREE_DEAD, "bigint, bigint", "9, 8", "deliveries_in_work"),
         ];
         for (statement, types, values, index) in work {

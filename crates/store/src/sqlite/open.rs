@@ -250,6 +250,7 @@ mod tests {
             (webhook_sql::WAITING_OF_ENDPOINT, "deliveries_to_take_of_endpoint (endpoint=? AND due_at<?)"),
             (webhook_sql::DELIVERIES_BY_STATE, "deliveries_by_state (endpoint=? AND state=? AND message<?)"),
             (webhook_sql::SWEEP_DELIVERIES, "deliveries_that_are_over (due_at<?)"),
+            (webhook_sql::SWEEP_SHELF, "deliveries_to_take_of_endpoint (endpoint=?)"),
         ] {
             let found = plan(&connection, statement);
             assert!(found.iter().any(|step| step.contains(index)), "{index}\n{found:#?}");

@@ -136,6 +136,11 @@ statements! {
             ORDER BY message LIMIT ?7)";
     SWEEP_ATTEMPTS = "DELETE FROM attempts WHERE attempt IN
         (SELECT attempt FROM attempts WHERE attempt < ?1 ORDER BY attempt LIMIT ?2)";
+    /// Whoever takes an endpoint from the shelf looks after what is left of it there, but may end first.
+    SWEEP_SHELF = "UPDATE deliveries SET lane = CASE WHEN attempt_count > 0 THEN 1 ELSE 0 END
+        WHERE (endpoint, message) IN (SELECT d.endpoint, d.message FROM endpoints e
+            CROSS JOIN deliveries d ON d.endpoint = e.endpoint AND d.state = 'due' AND d.worker IS NULL AND d.lane = 2
+            WHERE e.is_shelved = 0 ORDER BY e.endpoint, d.due_at, d.message LIMIT ?1)";
     SWEEP_DELIVERIES = "DELETE FROM deliveries WHERE (endpoint, message) IN
         (SELECT endpoint, message FROM deliveries
          WHERE state IN ('delivered', 'failed') AND due_at < ?1 ORDER BY due_at LIMIT ?2)";

@@ -473,7 +473,8 @@ impl WebhookStore for Sqlite {
         let work = move |connection: &Connection| -> Result<usize, Fault> {
             let (first, limit) = (AttemptId::new(before, [0; 10]), cells::limit(limit));
             let attempts = execute(connection, sql::SWEEP_ATTEMPTS, params![first.as_bytes(), limit])?;
-            Ok(attempts + execute(connection, sql::SWEEP_DELIVERIES, params![before.unix_ms(), limit])?)
+            let over = execute(connection, sql::SWEEP_DELIVERIES, params![before.unix_ms(), limit])?;
+            Ok(attempts + over + execute(connection, sql::SWEEP_SHELF, params![limit])?)
         };
         self.writer.write(work).await
     }
